@@ -1,0 +1,143 @@
+//! What a storage engine promises.
+//!
+//! An engine holds one ordered set of key-value pairs. Writing is one method, [`Engine::apply`]; reading is a [`Reader`],
+//! which is either the engine itself ("now") or a snapshot of it. Everything else the API offers is made of these.
+//!
+//! What every engine must keep, and what the conformance tests hold every engine to:
+//!
+//! - Keys are ordered as `memcmp` orders them. Empty keys, empty values and embedded zeros are ordinary.
+//! - `apply` is atomic and linearizable with every other call, whatever thread it comes from: nothing is seen half, and
+//!   nothing slips between the check of an expectation and the operations.
+//! - A `Reader` that is not "now" never changes. A cursor is over one moment: it sees no write made after it was made.
+//! - Readers and cursors never block writers, and hold no lock between two of their calls: a caller may do anything there.
+//! - Readers, cursors and values keep alive what they need, however long they live.
+//! - Dropping the engine's last owner closes it. What it acknowledged is then as durable as its settings say.
+//! - An engine may be slow and may fail at any call. One that cannot tell whether a write happened answers
+//!   [`Kind::UnknownOutcome`](crate::error::Kind::UnknownOutcome) and does not try again.
+
+#[cfg_attr(not(feature = "disk"), path = "engine/no_disk.rs")]
+pub mod disk;
+pub mod memory;
+#[cfg(feature = "disk")]
+mod stripes;
+
+use std::any::Any;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::batch::{Outcome, WriteBatch};
+use crate::error::Result;
+
+/// The longest key, in bytes.
+pub const MAX_KEY_LEN: usize = 64 << 10;
+/// The longest value, in bytes.
+pub const MAX_VALUE_LEN: usize = 1 << 30;
+
+/// Reading, at one moment or now.
+pub trait Reader: Send + Sync {
+    /// The value under `key`.
+    fn get(&self, key: &[u8]) -> Result<Option<Value>>;
+
+    /// Whether `key` is there.
+    fn contains(&self, key: &[u8]) -> Result<bool>;
+
+    /// A cursor over the keys of `range`, as of the moment of this call. It stands on no entry yet.
+    fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>>;
+
+    /// Shows every pair of `range` to `visit`, in order, as of the moment of this call, until it answers false.
+    /// Returns whether the end was reached.
+    fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        let mut cursor = self.cursor(range)?;
+        cursor.first()?;
+        while let Some((key, value)) = cursor.entry() {
+            if !visit(key, value) {
+                return Ok(false);
+            }
+            cursor.next()?;
+        }
+        Ok(true)
+    }
+}
+
+/// A storage engine: a [`Reader`] of "now" that can also write and take snapshots.
+pub trait Engine: Reader {
+    /// Applies `batch` in one atomic step if all its expectations hold, else changes nothing.
+    fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome>;
+
+    /// The engine's content as of now, unchanging. Costs no copy of the data.
+    fn snapshot(&self) -> Result<Arc<dyn Reader>>;
+
+    /// Whether the engine can be used from this process at all.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A movable position in a range of keys. On no entry before its first move and after running off either end.
+pub trait Cursor: Send {
+    /// Moves to the first entry.
+    fn first(&mut self) -> Result<()>;
+    /// Moves to the last entry.
+    fn last(&mut self) -> Result<()>;
+    /// Moves to the first entry whose key is `key` or greater.
+    fn seek(&mut self, key: &[u8]) -> Result<()>;
+    /// Moves one entry on. Without a current entry it stays without one.
+    fn next(&mut self) -> Result<()>;
+    /// Moves one entry back. Without a current entry it stays without one.
+    fn prev(&mut self) -> Result<()>;
+    /// The current entry, valid until the next move.
+    fn entry(&self) -> Option<(&[u8], &[u8])>;
+}
+
+/// What an engine drops last, when all it held is closed and free: the sign for whoever waits to open the same place again.
+pub type Lease = Box<dyn Any + Send + Sync>;
+
+/// The keys from `start` on, and before `end` if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first key that belongs to the range.
+    pub start: Vec<u8>,
+    /// The first key after the range; `None` if it has no end.
+    pub end: Option<Vec<u8>>,
+}
+
+impl Range {
+    /// All keys that begin with `prefix`.
+    pub fn prefix(prefix: &[u8]) -> Range {
+        // The first key past all keys with the prefix is the prefix with its last byte below 0xFF raised by one and the rest
+        // cut off. A prefix of nothing but 0xFF has none.
+        let end = prefix.iter().rposition(|byte| *byte != u8::MAX).map(|last| {
+            let mut end = prefix[..=last].to_vec();
+            end[last] += 1;
+            end
+        });
+        Range { start: prefix.to_vec(), end }
+    }
+
+    /// Whether no key can be in it.
+    pub fn is_empty(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| *end <= self.start)
+    }
+}
+
+/// A value that was read: bytes that stay as they are for as long as this lives.
+pub enum Value {
+    /// Shared with the engine.
+    Shared(Arc<Box<[u8]>>),
+    /// A copy of its own.
+    Owned(Box<[u8]>),
+    /// In place in some buffer of the engine, which this keeps there.
+    Pinned(Box<dyn AsRef<[u8]> + Send + Sync>),
+}
+
+impl Deref for Value {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Value::Shared(bytes) => bytes,
+            Value::Owned(bytes) => bytes,
+            Value::Pinned(bytes) => (**bytes).as_ref(),
+        }
+    }
+}

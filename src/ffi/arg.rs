@@ -1,0 +1,197 @@
+//! The way in: the only place where what a host passed becomes references.
+//!
+//! The functions are unsafe because they believe the host: a pointer that is not NULL points to what its type says, for the
+//! length that comes with it. Everything that can be checked beyond that is checked.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::boundary;
+use super::distributor::kvds_distributor;
+use super::store::kvds_store;
+use super::types::{KVDS_DISK, KVDS_MEMORY, kvds_backend};
+use crate::counted::{Counted, Ref, Target};
+use crate::distributor::Distributor;
+use crate::engine::{MAX_KEY_LEN, MAX_VALUE_LEN};
+use crate::error::{Error, Result};
+use crate::lifetime::Backend;
+use crate::store::Store;
+
+/// A type that hosts know as a pointer to an opaque struct.
+pub trait Opaque {
+    /// What the pointer really points to.
+    type Target: Target;
+    /// What hosts call it.
+    const NAME: &'static str;
+}
+
+impl Opaque for kvds_store {
+    type Target = Store;
+    const NAME: &'static str = "kvds_store";
+}
+
+impl Opaque for kvds_distributor {
+    type Target = Distributor;
+    const NAME: &'static str = "kvds_distributor";
+}
+
+/// The pointer that a host gets for a reference, which is its own from then on.
+pub fn into_handle<H: Opaque>(reference: Ref<H::Target>) -> *mut H {
+    Arc::into_raw(reference.forget()).cast_mut().cast()
+}
+
+fn target<H: Opaque>(handle: *const H) -> Result<*const Counted<H::Target>> {
+    if handle.is_null() {
+        return Err(Error::invalid(format!("the {} is NULL", H::NAME)));
+    }
+    let counted: *const Counted<H::Target> = handle.cast();
+    if !counted.is_aligned() {
+        return Err(Error::invalid(format!("the pointer is not a {}", H::NAME)));
+    }
+    // SAFETY: whatever handle of ours it is, it begins with its kind.
+    let kind = unsafe { &*counted.cast::<AtomicU32>() }.load(Ordering::Relaxed);
+    if kind != <H::Target as Target>::KIND {
+        return Err(Error::invalid(format!("the pointer is not a live {}", H::NAME)));
+    }
+    Ok(counted)
+}
+
+/// What a handle refers to.
+pub unsafe fn handle<'a, H: Opaque>(handle: *const H) -> Result<&'a Counted<H::Target>> {
+    // SAFETY: the host holds a reference for the time of the call.
+    target(handle).map(|counted| unsafe { &*counted })
+}
+
+/// What a handle refers to, kept in memory: for calls that run callbacks, which may release the host's reference.
+pub unsafe fn kept<H: Opaque>(handle: *const H) -> Result<Arc<Counted<H::Target>>> {
+    let counted = target(handle)?;
+    // SAFETY: the host holds a reference, which is one of the Arc's.
+    unsafe {
+        Arc::increment_strong_count(counted);
+        Ok(Arc::from_raw(counted))
+    }
+}
+
+/// One more reference for the host, which is the same pointer.
+pub unsafe fn retain<H: Opaque>(function: &'static str, handle: *mut H) -> *mut H {
+    boundary::value(function, ptr::null_mut(), || {
+        if handle.is_null() {
+            return Ok(handle);
+        }
+        // SAFETY: the host holds a reference.
+        let counted = unsafe { kept(handle)? };
+        let one_more = Ref::revive(&counted).ok_or_else(|| Error::invalid(format!("the {} was released", H::NAME)))?;
+        Ok(into_handle(one_more))
+    })
+}
+
+/// Takes a reference back from the host. Returns how many are left.
+pub unsafe fn release<H: Opaque>(function: &'static str, handle: *mut H) -> i64 {
+    boundary::value(function, 0, || {
+        if handle.is_null() {
+            return Ok(0);
+        }
+        // SAFETY: the host gives up a reference, which is one of the Arc's.
+        target(handle).map(|counted| Ref::adopt(unsafe { Arc::from_raw(counted) }).release())
+    })
+}
+
+/// A place for an answer, which is emptied at once.
+pub struct Out<T>(NonNull<T>);
+
+impl<T> Out<T> {
+    /// Gives the answer.
+    pub fn set(&self, answer: T) {
+        // SAFETY: `out` was promised a place that can be written.
+        unsafe { self.0.write(answer) }
+    }
+}
+
+/// The place for an answer that the host calls `name`, emptied. To be called before anything else can fail.
+pub unsafe fn out<T>(name: &str, place: *mut T, empty: T) -> Result<Out<T>> {
+    let place = NonNull::new(place).ok_or_else(|| Error::invalid(format!("{name} is NULL")))?;
+    // SAFETY: the host passed a place that can be written.
+    unsafe { place.write(empty) }
+    Ok(Out(place))
+}
+
+/// The key (or prefix) that the host calls `name`.
+pub unsafe fn key<'a>(name: &str, data: *const c_void, len: usize) -> Result<&'a [u8]> {
+    // SAFETY: passed on.
+    unsafe { bytes(name, data, len, MAX_KEY_LEN) }
+}
+
+/// The value that the host calls `name`.
+pub unsafe fn value<'a>(name: &str, data: *const c_void, len: usize) -> Result<&'a [u8]> {
+    // SAFETY: passed on.
+    unsafe { bytes(name, data, len, MAX_VALUE_LEN) }
+}
+
+unsafe fn bytes<'a>(name: &str, data: *const c_void, len: usize, most: usize) -> Result<&'a [u8]> {
+    if len > most {
+        return Err(Error::invalid(format!("{name} has {len} bytes; {most} is the most")));
+    }
+    // SAFETY: passed on.
+    unsafe { array(name, data.cast(), len) }
+}
+
+/// The `count` things that the host calls `name`.
+pub unsafe fn array<'a, T>(name: &str, data: *const T, count: usize) -> Result<&'a [T]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() {
+        return Err(Error::invalid(format!("{name} is NULL, but its length is {count}")));
+    }
+    if !data.is_aligned() {
+        return Err(Error::invalid(format!("{name} is not aligned")));
+    }
+    if count.checked_mul(size_of::<T>()).is_none_or(|size| size > isize::MAX as usize) {
+        return Err(Error::invalid(format!("{name} cannot have a length of {count}")));
+    }
+    // SAFETY: the host passed so many, and leaves them alone for the time of the call.
+    Ok(unsafe { std::slice::from_raw_parts(data, count) })
+}
+
+/// The text that the host calls `name`.
+pub unsafe fn text<'a>(name: &str, data: *const c_char) -> Result<&'a CStr> {
+    if data.is_null() {
+        return Err(Error::invalid(format!("{name} is NULL")));
+    }
+    // SAFETY: the host passed a text that ends with a NUL, and leaves it alone for the time of the call.
+    Ok(unsafe { CStr::from_ptr(data) })
+}
+
+/// The UTF-8 text that the host calls `name`.
+pub unsafe fn utf8<'a>(name: &str, data: *const c_char) -> Result<&'a str> {
+    // SAFETY: passed on.
+    let text = unsafe { text(name, data)? };
+    text.to_str().map_err(|cause| Error::invalid(format!("{name} is not UTF-8")).because(cause))
+}
+
+/// The function that the host calls `name`.
+pub fn callback<F>(name: &str, function: Option<F>) -> Result<F> {
+    function.ok_or_else(|| Error::invalid(format!("{name} is NULL")))
+}
+
+/// A backend by its number.
+pub fn backend(number: kvds_backend) -> Result<Backend> {
+    match number {
+        KVDS_MEMORY => Ok(Backend::Memory),
+        KVDS_DISK => Ok(Backend::Disk),
+        _ => Err(Error::invalid(format!(
+            "there is no backend {number}; KVDS_MEMORY is {KVDS_MEMORY}, KVDS_DISK {KVDS_DISK}"
+        ))),
+    }
+}
+
+/// A number that stands for yes or no.
+pub fn truth(name: &str, number: i32) -> Result<bool> {
+    match number {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Error::invalid(format!("{name} is {number}; it takes 0 or 1"))),
+    }
+}

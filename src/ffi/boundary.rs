@@ -1,0 +1,50 @@
+//! The way out: from results and panics to what C understands.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::ffi::{CString, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::status::{self, kvds_status};
+use crate::error::{Error, Kind, Result};
+
+thread_local! {
+    static LAST: RefCell<CString> = RefCell::default();
+}
+
+/// Runs the body of `function`, which answers with a status.
+pub fn status(function: &'static str, body: impl FnOnce() -> Result<kvds_status>) -> kvds_status {
+    run(body).unwrap_or_else(|error| {
+        remember(function, &error);
+        status::of(&error)
+    })
+}
+
+/// Runs the body of `function`, which answers with something else, and with `otherwise` when it fails.
+pub fn value<R>(function: &'static str, otherwise: R, body: impl FnOnce() -> Result<R>) -> R {
+    run(body).unwrap_or_else(|error| {
+        remember(function, &error);
+        otherwise
+    })
+}
+
+/// The text of the last failure on this thread.
+pub fn last_error() -> *const c_char {
+    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+}
+
+fn run<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {
+    // What a panic can leave behind is behind locks that recover, or is this call's own.
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(caught(&*panic)))
+}
+
+fn caught(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    Error::new(Kind::Internal, format!("a bug in kvds: {}", text.unwrap_or("a panic without a message")))
+}
+
+fn remember(function: &'static str, error: &Error) {
+    let text = format!("{function}: {error}").replace('\0', "\u{FFFD}");
+    // A thread that is ending has no place for the text any more, and nobody to read it.
+    let _ = LAST.try_with(|last| *last.borrow_mut() = CString::new(text).unwrap_or_default());
+}

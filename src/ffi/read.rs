@@ -1,0 +1,102 @@
+//! Reading.
+
+use std::ffi::c_void;
+
+use super::arg;
+use super::boundary;
+use super::status::{self, KVDS_NOT_FOUND, KVDS_OK, KVDS_TRUNCATED, kvds_status};
+use super::store::kvds_store;
+use super::types::{kvds_value, kvds_visit};
+
+/// The value of `key`.
+///
+/// `*out` becomes the value, which the caller gives back with `kvds_value_release`, or is emptied. Where copying would cost
+/// more than sharing, the bytes are the store's own. Answers `KVDS_OK`, or `KVDS_NOT_FOUND`; `KVDS_INVALID_ARGUMENT` for a
+/// NULL or a key longer than `KVDS_MAX_KEY_LEN`; `KVDS_CLOSED`; on disk also `KVDS_IO`, `KVDS_CORRUPTION` and
+/// `KVDS_FORKED`. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_get(
+    store: *const kvds_store,
+    key: *const c_void,
+    key_len: usize,
+    out: *mut kvds_value,
+) -> kvds_status {
+    boundary::status("kvds_get", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        unsafe {
+            let out = arg::out("out", out, kvds_value::EMPTY)?;
+            let (store, key) = (arg::handle(store)?, arg::key("key", key, key_len)?);
+            let Some(value) = store.get(key)? else { return Ok(KVDS_NOT_FOUND) };
+            out.set(value.into());
+        }
+        Ok(KVDS_OK)
+    })
+}
+
+/// Copies the value of `key` into `buffer`, which has room for `capacity` bytes (NULL is fine for 0).
+///
+/// `*len` becomes the value's length in bytes, or 0. Answers `KVDS_OK`, or `KVDS_NOT_FOUND`, or `KVDS_TRUNCATED` if the
+/// value is longer than `capacity`: then nothing is copied, and `*len` says how much room is needed. Fails as `kvds_get`
+/// does. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_get_into(
+    store: *const kvds_store,
+    key: *const c_void,
+    key_len: usize,
+    buffer: *mut c_void,
+    capacity: usize,
+    len: *mut usize,
+) -> kvds_status {
+    boundary::status("kvds_get_into", || {
+        // SAFETY: the caller keeps the rules for pointers; `buffer` has room for `capacity` bytes.
+        unsafe {
+            let len = arg::out("len", len, 0)?;
+            let (store, key) = (arg::handle(store)?, arg::key("key", key, key_len)?);
+            arg::array("buffer", buffer.cast_const().cast::<u8>(), capacity)?;
+            let Some(value) = store.get(key)? else { return Ok(KVDS_NOT_FOUND) };
+            len.set(value.len());
+            if value.len() > capacity {
+                return Ok(KVDS_TRUNCATED);
+            }
+            buffer.cast::<u8>().copy_from(value.as_ptr(), value.len());
+        }
+        Ok(KVDS_OK)
+    })
+}
+
+/// Whether `key` is there: `KVDS_OK` or `KVDS_NOT_FOUND`. Fails as `kvds_get` does. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_exists(store: *const kvds_store, key: *const c_void, key_len: usize) -> kvds_status {
+    boundary::status("kvds_exists", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        let (store, key) = unsafe { (arg::handle(store)?, arg::key("key", key, key_len)?) };
+        Ok(status::found(store.exists(key)?))
+    })
+}
+
+/// Shows every pair whose key begins with `prefix` (all for the empty one) to `callback`, in `memcmp` order of the keys,
+/// each once, as of one moment: no write made during the iteration, by anyone, is seen.
+///
+/// The callback may write to the store, iterate it, close it and release it. Writers are never held up by an iteration.
+/// Answers `KVDS_OK` when the end was reached, `KVDS_STOPPED` if the callback ended it; `KVDS_INVALID_ARGUMENT` for a NULL
+/// or a prefix longer than `KVDS_MAX_KEY_LEN`; `KVDS_CLOSED`; on disk also `KVDS_IO`, `KVDS_CORRUPTION` and `KVDS_FORKED`,
+/// maybe after some pairs were shown. Threads: any; the callback runs on the calling one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_iterate(
+    store: *const kvds_store,
+    prefix: *const c_void,
+    prefix_len: usize,
+    callback: kvds_visit,
+    user_data: *mut c_void,
+) -> kvds_status {
+    boundary::status("kvds_iterate", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        let (store, prefix) = unsafe { (arg::kept(store)?, arg::key("prefix", prefix, prefix_len)?) };
+        let visit = arg::callback("callback", callback)?;
+        let complete = store.iterate(prefix, |key, value| {
+            // SAFETY: the caller passed a function of this type.
+            unsafe { visit(user_data, key.as_ptr().cast(), key.len(), value.as_ptr().cast(), value.len()) != 0 }
+        })?;
+        Ok(status::finished(complete))
+    })
+}

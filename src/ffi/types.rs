@@ -1,0 +1,127 @@
+//! The plain types that calls take and give.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+
+use super::boundary;
+use crate::engine::{self, Value};
+use crate::lifetime::Backend;
+
+/// The longest key and prefix, in bytes: 64 KiB. A longer one is `KVDS_INVALID_ARGUMENT`.
+pub const KVDS_MAX_KEY_LEN: usize = 65536;
+/// The longest value, in bytes: 1 GiB. A longer one is `KVDS_INVALID_ARGUMENT`.
+pub const KVDS_MAX_VALUE_LEN: usize = 1073741824;
+
+const _: () = assert!(KVDS_MAX_KEY_LEN == engine::MAX_KEY_LEN && KVDS_MAX_VALUE_LEN == engine::MAX_VALUE_LEN);
+
+/// Where a store keeps its data: `KVDS_MEMORY` or `KVDS_DISK`. The number 2 is kept for a remote engine.
+pub type kvds_backend = i32;
+
+/// In the memory of the process: fast, and gone with the store's last reference.
+pub const KVDS_MEMORY: kvds_backend = 0;
+/// In a directory under the distributor's base path.
+pub const KVDS_DISK: kvds_backend = 1;
+
+/// Bytes that the caller owns, such as a key.
+#[repr(C)]
+pub struct kvds_bytes {
+    /// The first byte. May be NULL when `len` is 0.
+    pub data: *const c_void,
+    /// How many bytes.
+    pub len: usize,
+}
+
+/// A key and its value, both owned by the caller.
+#[repr(C)]
+pub struct kvds_pair {
+    /// The key. May be NULL when `key_len` is 0.
+    pub key: *const c_void,
+    /// The key's length in bytes.
+    pub key_len: usize,
+    /// The value. May be NULL when `value_len` is 0.
+    pub value: *const c_void,
+    /// The value's length in bytes.
+    pub value_len: usize,
+}
+
+/// A value that a call gave. Read-only, valid until `kvds_value_release`, whatever happens to the key or to the store
+/// meanwhile. Any thread may read and release it, one at a time. Do not copy the struct and release both.
+#[repr(C)]
+pub struct kvds_value {
+    /// The first byte; not NULL after `KVDS_OK`, also when `len` is 0.
+    pub data: *const c_void,
+    /// How many bytes.
+    pub len: usize,
+    /// The library's own.
+    pub owner: *mut c_void,
+}
+
+impl kvds_value {
+    pub(super) const EMPTY: kvds_value = kvds_value { data: ptr::null(), len: 0, owner: ptr::null_mut() };
+}
+
+impl From<Value> for kvds_value {
+    fn from(value: Value) -> kvds_value {
+        let owner = Box::new(value);
+        // The bytes do not move with the box: what a `Value` owns lies elsewhere.
+        kvds_value { data: owner.as_ptr().cast(), len: owner.len(), owner: Box::into_raw(owner).cast() }
+    }
+}
+
+/// Gives back a value and empties the struct. Releasing an empty one, or NULL, does nothing, so it may be called again.
+/// A value that was not released keeps its bytes in memory, and on disk may keep the store's files open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_value_release(value: *mut kvds_value) {
+    boundary::value("kvds_value_release", (), || {
+        if value.is_null() {
+            return Ok(());
+        }
+        // SAFETY: the caller passed a value that it owns; an owner comes from `From<Value>` and is taken out here.
+        let owner = unsafe { std::mem::replace(&mut *value, kvds_value::EMPTY) }.owner;
+        if !owner.is_null() {
+            // SAFETY: as above.
+            drop(unsafe { Box::from_raw(owner.cast::<Value>()) });
+        }
+        Ok(())
+    });
+}
+
+/// Is shown pairs. The pointers are valid during the call only. Answers 0 to stop and anything else to go on. It may call
+/// any function of this library, on the store that is being iterated too. It must not throw, longjmp or unwind out.
+pub type kvds_visit = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        key: *const c_void,
+        key_len: usize,
+        value: *const c_void,
+        value_len: usize,
+    ) -> c_int,
+>;
+
+/// Is shown live stores. `id` is valid during the call only. Answers 0 to stop and anything else to go on. It may call any
+/// function of this library. It must not throw, longjmp or unwind out.
+pub type kvds_store_visit = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        id: *const c_char,
+        backend: kvds_backend,
+        tag: u64,
+        ref_count: i64,
+    ) -> c_int,
+>;
+
+/// Is told that a store died. `id` is valid during the call only. It may call any function of this library, also
+/// `kvds_distributor_get_or_create` of the same id. It must not throw, longjmp or unwind out.
+pub type kvds_death =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, tag: u64, id: *const c_char, backend: kvds_backend)>;
+
+/// Frees what a callback was given as `user_data`. May call any function of this library.
+pub type kvds_user_data_free = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
+
+/// The number of a backend.
+pub(super) fn number(backend: Backend) -> kvds_backend {
+    match backend {
+        Backend::Memory => KVDS_MEMORY,
+        Backend::Disk => KVDS_DISK,
+    }
+}

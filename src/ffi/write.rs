@@ -1,0 +1,145 @@
+//! Writing.
+
+use std::ffi::c_void;
+
+use super::arg;
+use super::boundary;
+use super::status::{self, kvds_status};
+use super::store::kvds_store;
+use super::types::{kvds_bytes, kvds_pair};
+use crate::batch::{Operation, WriteBatch};
+use crate::error::Result;
+
+/// Sets `key` to `value`, whether or not it was there.
+///
+/// Inputs are copied. When this answers `KVDS_OK`, every later read on every thread sees the value, and on disk it survives
+/// the death of the process. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL, a key longer than `KVDS_MAX_KEY_LEN` or
+/// a value longer than `KVDS_MAX_VALUE_LEN`; `KVDS_CLOSED`; `KVDS_NO_MEMORY`; on disk also `KVDS_IO`, `KVDS_NO_SPACE`,
+/// `KVDS_CORRUPTION` and `KVDS_FORKED`. Threads: any. Atomic with every other call on the store, as all writes are.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_set(
+    store: *const kvds_store,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+) -> kvds_status {
+    boundary::status("kvds_set", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        let (store, key, value) =
+            unsafe { (arg::handle(store)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?) };
+        store.set(key, value).map(status::after)
+    })
+}
+
+/// Removes `key` and its value.
+///
+/// Answers `KVDS_OK` if it was there, `KVDS_NOT_FOUND` if not. Fails as `kvds_set` does. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_del(store: *const kvds_store, key: *const c_void, key_len: usize) -> kvds_status {
+    boundary::status("kvds_del", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        let (store, key) = unsafe { (arg::handle(store)?, arg::key("key", key, key_len)?) };
+        store.delete(key).map(status::after)
+    })
+}
+
+/// Sets `count` keys in one atomic step: all or nothing, and no reader sees a part. If a key comes twice, the last wins.
+///
+/// `pairs` may be NULL when `count` is 0; inputs are copied. Answers `KVDS_OK`, and fails as `kvds_set` does; if one pair is
+/// bad, the text says which, and nothing is changed. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_set_batch(
+    store: *const kvds_store,
+    pairs: *const kvds_pair,
+    count: usize,
+) -> kvds_status {
+    boundary::status("kvds_set_batch", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        unsafe {
+            let (store, pairs) = (arg::handle(store)?, arg::array("pairs", pairs, count)?);
+            let set = |(index, pair): (usize, &kvds_pair)| -> Result<Operation<'_>> {
+                let named = |error: crate::Error| error.within(|| format!("pairs[{index}]"));
+                Ok(Operation::Set {
+                    key: arg::key("key", pair.key, pair.key_len).map_err(named)?,
+                    value: arg::value("value", pair.value, pair.value_len).map_err(named)?,
+                })
+            };
+            let operations = pairs.iter().enumerate().map(set).collect::<Result<Vec<_>>>()?;
+            store.write(&WriteBatch { expectations: &[], operations: &operations }).map(status::after)
+        }
+    })
+}
+
+/// Removes `count` keys in one atomic step: all or nothing, and no reader sees a part. Absent keys are fine.
+///
+/// `keys` may be NULL when `count` is 0; inputs are copied. Answers `KVDS_OK`, and fails as `kvds_set` does; if one key is
+/// bad, the text says which, and nothing is changed. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_delete_batch(
+    store: *const kvds_store,
+    keys: *const kvds_bytes,
+    count: usize,
+) -> kvds_status {
+    boundary::status("kvds_delete_batch", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        unsafe {
+            let (store, keys) = (arg::handle(store)?, arg::array("keys", keys, count)?);
+            let delete = |(index, key): (usize, &kvds_bytes)| -> Result<Operation<'_>> {
+                let key = arg::key("key", key.data, key.len);
+                Ok(Operation::Delete { key: key.map_err(|error| error.within(|| format!("keys[{index}]")))? })
+            };
+            let operations = keys.iter().enumerate().map(delete).collect::<Result<Vec<_>>>()?;
+            store.write(&WriteBatch { expectations: &[], operations: &operations }).map(status::after)
+        }
+    })
+}
+
+/// Sets `key` to `value` if `key` is not there yet, in one atomic step.
+///
+/// Inputs are copied. Answers `KVDS_OK`, or `KVDS_EXISTS` if it was there: then nothing is changed. Fails as `kvds_set`
+/// does. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_set_nx(
+    store: *const kvds_store,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+) -> kvds_status {
+    boundary::status("kvds_set_nx", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        let (store, key, value) =
+            unsafe { (arg::handle(store)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?) };
+        store.set_nx(key, value).map(status::after)
+    })
+}
+
+/// Sets `key` to `value` if it has the value `expected`, in one atomic step: no other write of any kind comes between the
+/// comparison and the change.
+///
+/// Inputs are copied. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the key is not there, `KVDS_MISMATCH` if it has another value:
+/// then nothing is changed. Fails as `kvds_set` does. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_compare_and_swap(
+    store: *const kvds_store,
+    key: *const c_void,
+    key_len: usize,
+    expected: *const c_void,
+    expected_len: usize,
+    value: *const c_void,
+    value_len: usize,
+) -> kvds_status {
+    boundary::status("kvds_compare_and_swap", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        let (store, key, expected, value) = unsafe {
+            (
+                arg::handle(store)?,
+                arg::key("key", key, key_len)?,
+                arg::value("expected", expected, expected_len)?,
+                arg::value("value", value, value_len)?,
+            )
+        };
+        store.compare_and_swap(key, expected, value).map(status::after)
+    })
+}

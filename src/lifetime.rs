@@ -1,0 +1,134 @@
+//! Who a store is, and who is told when it dies.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::callback;
+
+/// Where a store keeps its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Backend {
+    /// In the memory of the process.
+    Memory,
+    /// In a directory, through RocksDB.
+    Disk,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Backend::Memory => "memory",
+            Backend::Disk => "disk",
+        })
+    }
+}
+
+/// What a store was asked for by, and its number.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Unique in its distributor, counting from 0.
+    pub tag: u64,
+    /// The name it was asked for by.
+    pub id: CString,
+    /// The backend it was asked for with.
+    pub backend: Backend,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} store \"{}\"", self.backend, self.id.to_string_lossy())
+    }
+}
+
+/// The end of a store, as its observers are told of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Death<'a> {
+    /// The store's tag.
+    pub tag: u64,
+    /// The store's id.
+    pub id: &'a CStr,
+    /// The store's backend.
+    pub backend: Backend,
+}
+
+type OnDeath = dyn Fn(Death<'_>) + Send + Sync;
+
+/// Those who want to know of deaths.
+#[derive(Default)]
+pub struct Observers {
+    next: AtomicU64,
+    list: Mutex<BTreeMap<u64, Arc<Observer>>>,
+}
+
+struct Observer {
+    state: Mutex<Attendance>,
+    idle: Condvar,
+}
+
+struct Attendance {
+    /// Taken out when the observer is removed; whoever holds the last share of it drops it, and with it the host's data.
+    on_death: Option<Arc<OnDeath>>,
+    calls: usize,
+}
+
+impl Observers {
+    /// Adds an observer; the number returned takes it away again.
+    ///
+    /// `on_death` runs with no lock held. What it owns is dropped once, when it will never run again.
+    pub fn add(&self, on_death: impl Fn(Death<'_>) + Send + Sync + 'static) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let state = Mutex::new(Attendance { on_death: Some(Arc::new(on_death)), calls: 0 });
+        self.list.lock().insert(number, Arc::new(Observer { state, idle: Condvar::new() }));
+        number
+    }
+
+    /// Takes an observer away. When this returns, no call of it is running or will come; only from inside a callback,
+    /// calls that are still running on other threads or further down this one are not waited for.
+    /// Returns whether there was such an observer.
+    pub fn remove(&self, number: u64) -> bool {
+        let Some(observer) = self.list.lock().remove(&number) else { return false };
+        let mut state = observer.state.lock();
+        let on_death = state.on_death.take();
+        while state.calls > 0 && !callback::running() {
+            observer.idle.wait(&mut state);
+        }
+        drop(state);
+        drop(on_death);
+        true
+    }
+
+    /// Tells everyone. An observer that is removed meanwhile and has not been told yet is not told.
+    pub fn tell(&self, death: Death<'_>) {
+        let observers: Vec<_> = self.list.lock().values().cloned().collect();
+        for observer in observers {
+            observer.tell(death);
+        }
+    }
+}
+
+impl Observer {
+    fn tell(&self, death: Death<'_>) {
+        let mut state = self.state.lock();
+        let Some(on_death) = state.on_death.clone() else { return };
+        state.calls += 1;
+        drop(state);
+
+        struct Done<'a>(&'a Observer);
+        impl Drop for Done<'_> {
+            fn drop(&mut self) {
+                self.0.state.lock().calls -= 1;
+                self.0.idle.notify_all();
+            }
+        }
+        let done = Done(self);
+        callback::run(|| on_death(death));
+        // The share goes before the call counts as done, so that the one who waits for it drops the last share.
+        drop(on_death);
+        drop(done);
+    }
+}
