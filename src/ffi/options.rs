@@ -21,7 +21,7 @@ pub extern "C" fn kvds_options_new() -> *mut kvds_options {
     })
 }
 
-/// Frees options. NULL does nothing.
+/// Frees options. NULL does nothing. Threads: any, when no other uses them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_options_free(options: *mut kvds_options) {
     boundary::value("kvds_options_free", (), || {
@@ -37,7 +37,7 @@ pub unsafe extern "C" fn kvds_options_free(options: *mut kvds_options) {
 /// or "yes", and "0", "false", "off" or "no". The names are those of the setters behind `kvds_options_set_`.
 ///
 /// Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for a NULL, an unknown name or a value that the option does not take; the
-/// text then says what there is. Nothing is changed then.
+/// text then says what there is, and nothing is changed. Inputs are copied. Threads: one at a time on one object.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_options_set(
     options: *mut kvds_options,
@@ -55,7 +55,8 @@ pub unsafe extern "C" fn kvds_options_set(
 /// Whether the distributor holds one reference to each store it made, until `kvds_distributor_evict`, shutdown or its own
 /// end: a memory store then outlives the program's last reference to it. 0 (the default) or 1.
 ///
-/// Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then.
+/// Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
+/// on one object.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_options_set_keep_stores(options: *mut kvds_options, keep: c_int) -> kvds_status {
     boundary::status("kvds_options_set_keep_stores", || {

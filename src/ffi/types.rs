@@ -48,7 +48,7 @@ pub struct kvds_pair {
 /// meanwhile. Any thread may read and release it, one at a time. Do not copy the struct and release both.
 #[repr(C)]
 pub struct kvds_value {
-    /// The first byte; not NULL after `KVDS_OK`, also when `len` is 0.
+    /// The first byte; not NULL after `KVDS_OK`, also when `len` is 0. No NUL follows the bytes.
     pub data: *const c_void,
     /// How many bytes.
     pub len: usize,
@@ -69,7 +69,8 @@ impl From<Value> for kvds_value {
 }
 
 /// Gives back a value and empties the struct. Releasing an empty one, or NULL, does nothing, so it may be called again.
-/// A value that was not released keeps its bytes in memory, and on disk may keep the store's files open.
+/// A value that was not released keeps its bytes in memory, and on disk may keep the store's files open. Threads: any, one at
+/// a time on one value.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_value_release(value: *mut kvds_value) {
     boundary::value("kvds_value_release", (), || {

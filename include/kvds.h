@@ -1,0 +1,678 @@
+/*
+ * kvds: a key-value store library. One C interface to ordered stores in memory and on disk (RocksDB).
+ *
+ * Made from the library's source by `make header`; changes belong there.
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * A program asks a distributor for a store by name and gets one shared, counted handle:
+ *
+ *     kvds_distributor *d = kvds_distributor_new("/var/lib/app");
+ *     kvds_store *s;
+ *     if (kvds_distributor_get_or_create(d, "users", KVDS_DISK, &s) != KVDS_OK)
+ *         fprintf(stderr, "%s\n", kvds_last_error());
+ *     kvds_set(s, "ada", 3, "1815", 4);
+ *     kvds_store_release(s);
+ *     kvds_distributor_release(d);
+ *
+ * What holds for every function, unless it says otherwise:
+ *
+ * Statuses. Zero is yes, a positive number a plain "no" with nothing broken, a negative number a failure, whose text
+ * kvds_last_error() has. The same call on the same data gives the same status on every backend. KVDS_INTERNAL can come
+ * from any function and means a bug in the library; it is not named with each.
+ *
+ * Bytes. Keys, values and prefixes are bytes with a length, may contain zeros and may be empty; a pointer may be NULL when
+ * its length is 0. Keys are ordered as memcmp orders them. All lengths and sizes are in bytes. Ids and paths are text that
+ * is UTF-8 and ends with a NUL.
+ *
+ * Pointers. Inputs are copied or used up before the call returns; nothing borrowed from the caller is kept. Outputs are
+ * emptied (NULL or 0) before anything can fail, so freeing an output after a failed call is harmless. NULL for a handle or
+ * an output that is required is KVDS_INVALID_ARGUMENT, or NULL, 0 or nothing done where no status is returned. Releasing
+ * NULL does nothing. A pointer that is not NULL must point to what its type says, for the whole length that comes with it.
+ * A handle must not be used after its last release; where that can be told, the answer is KVDS_INVALID_ARGUMENT.
+ *
+ * Numbers. A number out of the range of its constants is KVDS_INVALID_ARGUMENT. Switches and answers of callbacks are int,
+ * 0 for no.
+ *
+ * Threads. All calls on stores and distributors are safe at the same time, from any thread; a const handle says so again.
+ * Only an options object belongs to one thread at a time. Every write is atomic and linearizable with every other call on
+ * the store.
+ *
+ * Callbacks run with no lock of the library held and may call any function of it. Calls that wait for others (kvds_close,
+ * kvds_distributor_shutdown, kvds_distributor_unobserve) don't wait when they are made inside a callback, as they could be
+ * waiting for themselves. A callback must return: no C++ exception and no longjmp may leave it.
+ *
+ * fork(). In the child, calls on disk stores that came through the fork answer KVDS_FORKED and releasing them touches no
+ * file; open them anew with a distributor of the child. Memory stores go on as a copy of their own, if no other thread was
+ * inside a call on them when the process forked. exec() needs no care.
+ *
+ * The end. A program may leave with stores open: nothing acknowledged is lost. The library may be loaded with dlopen; it
+ * stays loaded after dlclose.
+ */
+
+#ifndef KVDS_H
+#define KVDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The version of the library that this header belongs to: changes that break programs.
+ */
+#define KVDS_VERSION_MAJOR 0
+
+/**
+ * The version of the library that this header belongs to: additions.
+ */
+#define KVDS_VERSION_MINOR 1
+
+/**
+ * The version of the library that this header belongs to: repairs.
+ */
+#define KVDS_VERSION_PATCH 0
+
+/**
+ * The longest key and prefix, in bytes: 64 KiB. A longer one is `KVDS_INVALID_ARGUMENT`.
+ */
+#define KVDS_MAX_KEY_LEN 65536
+
+/**
+ * The longest value, in bytes: 1 GiB. A longer one is `KVDS_INVALID_ARGUMENT`.
+ */
+#define KVDS_MAX_VALUE_LEN 1073741824
+
+/**
+ * Hands out stores by name. A counted reference: `kvds_distributor_retain` and `kvds_distributor_release` count. All calls
+ * on it are safe at the same time.
+ */
+typedef struct kvds_distributor kvds_distributor;
+
+/**
+ * Settings for `kvds_distributor_open`, each at its default until it is set. To be used by one thread at a time. A
+ * distributor copies what it needs, so the options may be changed, used again or freed after opening.
+ */
+typedef struct kvds_options kvds_options;
+
+/**
+ * A store. A counted reference: `kvds_store_retain` and `kvds_store_release` count, and when the last reference goes, the
+ * store is closed and its death is observed. All calls on it are safe at the same time.
+ */
+typedef struct kvds_store kvds_store;
+
+/**
+ * What a call answers. Zero is yes, a positive number a plain "no" with nothing broken, a negative number a failure, of
+ * which `kvds_last_error` has the text.
+ */
+typedef int32_t kvds_status;
+
+/**
+ * A value that a call gave. Read-only, valid until `kvds_value_release`, whatever happens to the key or to the store
+ * meanwhile. Any thread may read and release it, one at a time. Do not copy the struct and release both.
+ */
+typedef struct kvds_value {
+    /**
+     * The first byte; not NULL after `KVDS_OK`, also when `len` is 0. No NUL follows the bytes.
+     */
+    const void *data;
+    /**
+     * How many bytes.
+     */
+    size_t len;
+    /**
+     * The library's own.
+     */
+    void *owner;
+} kvds_value;
+
+/**
+ * Where a store keeps its data: `KVDS_MEMORY` or `KVDS_DISK`. The number 2 is kept for a remote engine.
+ */
+typedef int32_t kvds_backend;
+
+/**
+ * Is shown live stores. `id` is valid during the call only. Answers 0 to stop and anything else to go on. It may call any
+ * function of this library. It must not throw, longjmp or unwind out.
+ */
+typedef int (*kvds_store_visit)(void *user_data,
+                                const char *id,
+                                kvds_backend backend,
+                                uint64_t tag,
+                                int64_t ref_count);
+
+/**
+ * Is told that a store died. `id` is valid during the call only. It may call any function of this library, also
+ * `kvds_distributor_get_or_create` of the same id. It must not throw, longjmp or unwind out.
+ */
+typedef void (*kvds_death)(void *user_data, uint64_t tag, const char *id, kvds_backend backend);
+
+/**
+ * Frees what a callback was given as `user_data`. May call any function of this library.
+ */
+typedef void (*kvds_user_data_free)(void *user_data);
+
+/**
+ * Is shown pairs. The pointers are valid during the call only. Answers 0 to stop and anything else to go on. It may call
+ * any function of this library, on the store that is being iterated too. It must not throw, longjmp or unwind out.
+ */
+typedef int (*kvds_visit)(void *user_data,
+                          const void *key,
+                          size_t key_len,
+                          const void *value,
+                          size_t value_len);
+
+/**
+ * A key and its value, both owned by the caller.
+ */
+typedef struct kvds_pair {
+    /**
+     * The key. May be NULL when `key_len` is 0.
+     */
+    const void *key;
+    /**
+     * The key's length in bytes.
+     */
+    size_t key_len;
+    /**
+     * The value. May be NULL when `value_len` is 0.
+     */
+    const void *value;
+    /**
+     * The value's length in bytes.
+     */
+    size_t value_len;
+} kvds_pair;
+
+/**
+ * Bytes that the caller owns, such as a key.
+ */
+typedef struct kvds_bytes {
+    /**
+     * The first byte. May be NULL when `len` is 0.
+     */
+    const void *data;
+    /**
+     * How many bytes.
+     */
+    size_t len;
+} kvds_bytes;
+
+/**
+ * Done.
+ */
+#define KVDS_OK 0
+
+/**
+ * The key (or store) is not there.
+ */
+#define KVDS_NOT_FOUND 1
+
+/**
+ * The key is already there; nothing was changed.
+ */
+#define KVDS_EXISTS 2
+
+/**
+ * A compared value differs; nothing was changed.
+ */
+#define KVDS_MISMATCH 3
+
+/**
+ * The callback ended the iteration.
+ */
+#define KVDS_STOPPED 4
+
+/**
+ * The caller's buffer is too small; nothing was copied, the needed length is reported.
+ */
+#define KVDS_TRUNCATED 5
+
+/**
+ * The call is wrong: mend it. The text says which argument and what is allowed.
+ */
+#define KVDS_INVALID_ARGUMENT -1
+
+/**
+ * The store or distributor was closed.
+ */
+#define KVDS_CLOSED -2
+
+/**
+ * This view does not allow the operation.
+ */
+#define KVDS_DENIED -3
+
+/**
+ * Another process, or another distributor of this one, has this disk store open.
+ */
+#define KVDS_LOCKED -4
+
+/**
+ * The file system failed.
+ */
+#define KVDS_IO -5
+
+/**
+ * The disk is full or a quota is reached. Nothing acknowledged was lost; try again after making room.
+ */
+#define KVDS_NO_SPACE -6
+
+/**
+ * Stored bytes do not check out.
+ */
+#define KVDS_CORRUPTION -7
+
+/**
+ * An allocation or a configured memory limit failed.
+ */
+#define KVDS_NO_MEMORY -8
+
+/**
+ * This backend or build cannot do it.
+ */
+#define KVDS_UNSUPPORTED -9
+
+/**
+ * Try again later.
+ */
+#define KVDS_BUSY -10
+
+/**
+ * A write to a remote engine may or may not have happened. The library never tries it again by itself.
+ */
+#define KVDS_UNKNOWN_OUTCOME -11
+
+/**
+ * The handle came through fork(): open the store anew in this process.
+ */
+#define KVDS_FORKED -12
+
+/**
+ * A bug of the library was caught at its boundary. The process and the store are intact; please report it.
+ */
+#define KVDS_INTERNAL -13
+
+/**
+ * In the memory of the process: fast, and gone with the store's last reference.
+ */
+#define KVDS_MEMORY 0
+
+/**
+ * In a directory under the distributor's base path.
+ */
+#define KVDS_DISK 1
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that is running, as text ("0.1.0"). Compare it with the macros to see whether the program
+ * runs with the library it was compiled for. The text is static. Threads: any.
+ */
+const char *kvds_version(void);
+
+/**
+ * The name of a status as the constant is spelt, such as "KVDS_NOT_FOUND"; "KVDS_?" for a number that is none. The text is
+ * static, never NULL. Threads: any.
+ */
+const char *kvds_status_name(kvds_status status);
+
+/**
+ * The text of the last failure on the calling thread, in English: the function, the store, what is wrong, the path and the
+ * cause, as far as there are such. Meaningful after a negative status or a NULL that stands for a failure. Valid until the
+ * next failing call on the same thread; a call that succeeds, or says a plain "no", leaves it alone. Never NULL; empty
+ * before the first failure. Threads: any, each has its own.
+ */
+const char *kvds_last_error(void);
+
+/**
+ * Gives back a value and empties the struct. Releasing an empty one, or NULL, does nothing, so it may be called again.
+ * A value that was not released keeps its bytes in memory, and on disk may keep the store's files open. Threads: any, one at
+ * a time on one value.
+ */
+void kvds_value_release(struct kvds_value *value);
+
+/**
+ * Options at their defaults; to be freed with `kvds_options_free`. NULL only if the library has a bug. Threads: any.
+ */
+struct kvds_options *kvds_options_new(void);
+
+/**
+ * Frees options. NULL does nothing. Threads: any, when no other uses them.
+ */
+void kvds_options_free(struct kvds_options *options);
+
+/**
+ * Sets the option called `name` from text, for other languages and configuration files. A switch takes "1", "true", "on"
+ * or "yes", and "0", "false", "off" or "no". The names are those of the setters behind `kvds_options_set_`.
+ *
+ * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for a NULL, an unknown name or a value that the option does not take; the
+ * text then says what there is, and nothing is changed. Inputs are copied. Threads: one at a time on one object.
+ */
+kvds_status kvds_options_set(struct kvds_options *options,
+                             const char *name,
+                             const char *value);
+
+/**
+ * Whether the distributor holds one reference to each store it made, until `kvds_distributor_evict`, shutdown or its own
+ * end: a memory store then outlives the program's last reference to it. 0 (the default) or 1.
+ *
+ * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
+ * on one object.
+ */
+kvds_status kvds_options_set_keep_stores(struct kvds_options *options,
+                                         int keep);
+
+/**
+ * A distributor with default options, with one reference, which the caller owns.
+ *
+ * `base_path` is the directory under which disk stores have theirs; it is made when the first disk store is. A relative
+ * path counts from the working directory of this moment. With NULL or "" there are memory stores only.
+ *
+ * Returns NULL on failure; `kvds_last_error` says why. Threads: any.
+ */
+struct kvds_distributor *kvds_distributor_new(const char *base_path);
+
+/**
+ * `kvds_distributor_new` with options and a status. `options` may be NULL for the defaults, and is copied.
+ *
+ * `*out` becomes a reference that the caller owns, or NULL. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` if `out` is NULL or
+ * the path is not UTF-8; `KVDS_IO` if a relative path cannot be resolved. Threads: any.
+ */
+kvds_status kvds_distributor_open(const char *base_path,
+                                  const struct kvds_options *options,
+                                  struct kvds_distributor **out);
+
+/**
+ * One more reference to `distributor`, which is returned; NULL for NULL. Threads: any.
+ */
+struct kvds_distributor *kvds_distributor_retain(struct kvds_distributor *distributor);
+
+/**
+ * Gives up a reference. Returns how many are left; 0 for NULL.
+ *
+ * At 0 the distributor is gone, and with it the references that it held by the option `keep_stores`. Stores that the
+ * program still holds go on, and their deaths are still observed. Threads: any.
+ */
+int64_t kvds_distributor_release(struct kvds_distributor *distributor);
+
+/**
+ * How many references there are; 0 for NULL. Of use for tests and logs: other threads may change it at any time.
+ */
+int64_t kvds_distributor_ref_count(const struct kvds_distributor *distributor);
+
+/**
+ * The live store called `id` on `backend`, made if there is none. However many threads ask at once, all get the same.
+ *
+ * An id is UTF-8, not empty. Memory and disk stores have separate names. A disk store lives in the directory
+ * `base_path/NAME`, where NAME is the id with every byte outside `A-Z a-z 0-9 . _ -` percent-encoded (`.` and `..` too);
+ * it may have 255 bytes at most. The directory is made if it is not there; a creation that fails leaves nothing behind.
+ *
+ * `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk store
+ * of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL, a bad
+ * id or backend, or a disk store without a base path; `KVDS_CLOSED` after shutdown; `KVDS_LOCKED` if another process or
+ * distributor has the store open; `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION` from opening the files;
+ * `KVDS_UNSUPPORTED` for a disk store in a build without them; `KVDS_FORKED` for a disk store if the distributor came
+ * through fork(). Threads: any.
+ */
+kvds_status kvds_distributor_get_or_create(const struct kvds_distributor *distributor,
+                                           const char *id,
+                                           kvds_backend backend,
+                                           struct kvds_store **out);
+
+/**
+ * The live store called `id` on `backend`, if there is one; `KVDS_NOT_FOUND` if not, also when its files are on disk.
+ *
+ * `*out` becomes a new reference, which the caller owns, or NULL. Fails as `kvds_distributor_get_or_create` does, but
+ * opens nothing. Threads: any.
+ */
+kvds_status kvds_distributor_get(const struct kvds_distributor *distributor,
+                                 const char *id,
+                                 kvds_backend backend,
+                                 struct kvds_store **out);
+
+/**
+ * Gives up the reference that the distributor holds to a store by the option `keep_stores`. If it was the last one, the
+ * store is closed and dies before this returns.
+ *
+ * Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the distributor holds none; `KVDS_INVALID_ARGUMENT`, `KVDS_UNSUPPORTED` and
+ * `KVDS_FORKED` as `kvds_distributor_get_or_create` does. Threads: any.
+ */
+kvds_status kvds_distributor_evict(const struct kvds_distributor *distributor,
+                                   const char *id,
+                                   kvds_backend backend);
+
+/**
+ * Removes the files of the disk store called `id`, for good.
+ *
+ * Answers `KVDS_OK`; `KVDS_NOT_FOUND` if there are no files; `KVDS_BUSY` while the store is live, or something it handed
+ * out is; `KVDS_LOCKED` if another process or distributor has it open; `KVDS_CLOSED` after shutdown; `KVDS_IO` if the files
+ * cannot be removed; `KVDS_INVALID_ARGUMENT`, `KVDS_UNSUPPORTED` and `KVDS_FORKED` as `kvds_distributor_get_or_create`
+ * does. Threads: any; who asks for the store meanwhile waits, and gets a new, empty one.
+ */
+kvds_status kvds_distributor_destroy_store(const struct kvds_distributor *distributor,
+                                           const char *id);
+
+/**
+ * Closes every live store as `kvds_close` does, gives up the references held by the option `keep_stores`, and from then on
+ * answers `KVDS_CLOSED` to whoever asks for a store. The references that the program holds must still be released.
+ *
+ * Answers `KVDS_OK`, also the second time; `KVDS_INVALID_ARGUMENT` for NULL. Threads: any. From inside a callback it does
+ * not wait for running calls.
+ */
+kvds_status kvds_distributor_shutdown(const struct kvds_distributor *distributor);
+
+/**
+ * How many live stores the distributor has, of both backends; 0 for NULL. Threads: any.
+ */
+size_t kvds_distributor_store_count(const struct kvds_distributor *distributor);
+
+/**
+ * Shows every live store to `callback`: memory stores first, then by the name of their directory. Stores that come or go
+ * meanwhile may or may not be shown.
+ *
+ * Answers `KVDS_OK`, or `KVDS_STOPPED` if the callback ended it; `KVDS_INVALID_ARGUMENT` for a NULL. Threads: any.
+ */
+kvds_status kvds_distributor_for_each(const struct kvds_distributor *distributor,
+                                      kvds_store_visit callback,
+                                      void *user_data);
+
+/**
+ * Has `on_death` called when a store of `distributor` dies: once per store, on the thread that released it last, after its
+ * resources are freed and its name is free again, and with no lock of the library held.
+ *
+ * `user_data` is passed to each call. `user_data_free`, if not NULL, is called with it exactly once: when the observer is
+ * taken away, or when the distributor and all its stores are gone, or at once if this call fails.
+ * `*observer_id` becomes a number for `kvds_distributor_unobserve`, unique in the distributor.
+ *
+ * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for a NULL. Threads: any; calls of one observer may overlap.
+ */
+kvds_status kvds_distributor_observe(const struct kvds_distributor *distributor,
+                                     kvds_death on_death,
+                                     void *user_data,
+                                     kvds_user_data_free user_data_free,
+                                     uint64_t *observer_id);
+
+/**
+ * Takes an observer away. When this returns, no call of it is running or will come, and its `user_data_free` has run.
+ *
+ * Only from inside a callback, calls that are still running, further down on this thread or on others, are not waited for,
+ * as they could be waiting in turn; `user_data_free` then runs when the last of them ends.
+ *
+ * Answers `KVDS_OK`; `KVDS_NOT_FOUND` if there is no such observer; `KVDS_INVALID_ARGUMENT` for NULL. Threads: any.
+ */
+kvds_status kvds_distributor_unobserve(const struct kvds_distributor *distributor,
+                                       uint64_t observer_id);
+
+/**
+ * One more reference to `store`, which is returned; NULL for NULL. Threads: any.
+ */
+struct kvds_store *kvds_store_retain(struct kvds_store *store);
+
+/**
+ * Gives up a reference. Returns how many are left; 0 for NULL.
+ *
+ * At 0 the store is closed and its death has been observed when this returns. Values that it gave stay valid; what is
+ * still in use (a value, an iteration of which this is called in a callback) keeps the files open until it ends. A memory
+ * store's data is gone; a disk store's can be opened again. Threads: any.
+ */
+int64_t kvds_store_release(struct kvds_store *store);
+
+/**
+ * How many references there are; 0 for NULL. Of use for tests and logs: other threads may change it at any time.
+ */
+int64_t kvds_store_ref_count(const struct kvds_store *store);
+
+/**
+ * The number of the store: unique in its distributor, counting from 0 in order of creation. 0 for NULL. Threads: any.
+ */
+uint64_t kvds_store_tag(const struct kvds_store *store);
+
+/**
+ * The id that the store was asked for by. Owned by the store, valid as long as the caller's reference. NULL for NULL.
+ * Threads: any.
+ */
+const char *kvds_store_id(const struct kvds_store *store);
+
+/**
+ * The backend that the store was asked for with. 0 for NULL. Threads: any.
+ */
+kvds_backend kvds_store_backend(const struct kvds_store *store);
+
+/**
+ * 1 if the store can be used, 0 if it was closed; 0 for NULL. Threads: any.
+ */
+int kvds_is_open(const struct kvds_store *store);
+
+/**
+ * Closes the store for every holder, without waiting for the last reference to go. Running calls finish first; later calls
+ * answer `KVDS_CLOSED`. The name is free again: who asks the distributor for it gets a new store. References must still
+ * be released, and the store's death is observed when the last one is.
+ *
+ * Answers `KVDS_OK`; `KVDS_CLOSED` if it was closed already; `KVDS_INVALID_ARGUMENT` for NULL; `KVDS_FORKED` for a disk
+ * store that came through fork(). Threads: any. From inside a callback it does not wait for running calls, as they could
+ * be waiting for this one: the last of them to end ends the store.
+ */
+kvds_status kvds_close(const struct kvds_store *store);
+
+/**
+ * The value of `key`.
+ *
+ * `*out` becomes the value, which the caller gives back with `kvds_value_release`, or is emptied. Where copying would cost
+ * more than sharing, the bytes are the store's own. Answers `KVDS_OK`, or `KVDS_NOT_FOUND`; `KVDS_INVALID_ARGUMENT` for a
+ * NULL or a key longer than `KVDS_MAX_KEY_LEN`; `KVDS_CLOSED`; on disk also `KVDS_IO`, `KVDS_CORRUPTION` and
+ * `KVDS_FORKED`. Threads: any.
+ */
+kvds_status kvds_get(const struct kvds_store *store,
+                     const void *key,
+                     size_t key_len,
+                     struct kvds_value *out);
+
+/**
+ * Copies the value of `key` into `buffer`, which has room for `capacity` bytes (NULL is fine for 0).
+ *
+ * `*len` becomes the value's length in bytes, or 0. Answers `KVDS_OK`, or `KVDS_NOT_FOUND`, or `KVDS_TRUNCATED` if the
+ * value is longer than `capacity`: then nothing is copied, and `*len` says how much room is needed. Fails as `kvds_get`
+ * does. Threads: any.
+ */
+kvds_status kvds_get_into(const struct kvds_store *store,
+                          const void *key,
+                          size_t key_len,
+                          void *buffer,
+                          size_t capacity,
+                          size_t *len);
+
+/**
+ * Whether `key` is there: `KVDS_OK` or `KVDS_NOT_FOUND`. Fails as `kvds_get` does. Threads: any.
+ */
+kvds_status kvds_exists(const struct kvds_store *store, const void *key, size_t key_len);
+
+/**
+ * Shows every pair whose key begins with `prefix` (all for the empty one) to `callback`, in `memcmp` order of the keys,
+ * each once, as of one moment: no write made during the iteration, by anyone, is seen.
+ *
+ * The callback may write to the store, iterate it, close it and release it. Writers are never held up by an iteration.
+ * Answers `KVDS_OK` when the end was reached, `KVDS_STOPPED` if the callback ended it; `KVDS_INVALID_ARGUMENT` for a NULL
+ * or a prefix longer than `KVDS_MAX_KEY_LEN`; `KVDS_CLOSED`; on disk also `KVDS_IO`, `KVDS_CORRUPTION` and `KVDS_FORKED`,
+ * maybe after some pairs were shown. Threads: any; the callback runs on the calling one.
+ */
+kvds_status kvds_iterate(const struct kvds_store *store,
+                         const void *prefix,
+                         size_t prefix_len,
+                         kvds_visit callback,
+                         void *user_data);
+
+/**
+ * Sets `key` to `value`, whether or not it was there.
+ *
+ * Inputs are copied. When this answers `KVDS_OK`, every later read on every thread sees the value, and on disk it survives
+ * the death of the process. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL, a key longer than `KVDS_MAX_KEY_LEN` or
+ * a value longer than `KVDS_MAX_VALUE_LEN`; `KVDS_CLOSED`; `KVDS_NO_MEMORY`; on disk also `KVDS_IO`, `KVDS_NO_SPACE`,
+ * `KVDS_CORRUPTION` and `KVDS_FORKED`. Threads: any. Atomic with every other call on the store, as all writes are.
+ */
+kvds_status kvds_set(const struct kvds_store *store,
+                     const void *key,
+                     size_t key_len,
+                     const void *value,
+                     size_t value_len);
+
+/**
+ * Removes `key` and its value.
+ *
+ * Answers `KVDS_OK` if it was there, `KVDS_NOT_FOUND` if not. Fails as `kvds_set` does. Threads: any.
+ */
+kvds_status kvds_del(const struct kvds_store *store,
+                     const void *key,
+                     size_t key_len);
+
+/**
+ * Sets `count` keys in one atomic step: all or nothing, and no reader sees a part. If a key comes twice, the last wins.
+ *
+ * `pairs` may be NULL when `count` is 0; inputs are copied. Answers `KVDS_OK`, and fails as `kvds_set` does; if one pair is
+ * bad, the text says which, and nothing is changed. Threads: any.
+ */
+kvds_status kvds_set_batch(const struct kvds_store *store,
+                           const struct kvds_pair *pairs,
+                           size_t count);
+
+/**
+ * Removes `count` keys in one atomic step: all or nothing, and no reader sees a part. Absent keys are fine.
+ *
+ * `keys` may be NULL when `count` is 0; inputs are copied. Answers `KVDS_OK`, and fails as `kvds_set` does; if one key is
+ * bad, the text says which, and nothing is changed. Threads: any.
+ */
+kvds_status kvds_delete_batch(const struct kvds_store *store,
+                              const struct kvds_bytes *keys,
+                              size_t count);
+
+/**
+ * Sets `key` to `value` if `key` is not there yet, in one atomic step.
+ *
+ * Inputs are copied. Answers `KVDS_OK`, or `KVDS_EXISTS` if it was there: then nothing is changed. Fails as `kvds_set`
+ * does. Threads: any.
+ */
+kvds_status kvds_set_nx(const struct kvds_store *store,
+                        const void *key,
+                        size_t key_len,
+                        const void *value,
+                        size_t value_len);
+
+/**
+ * Sets `key` to `value` if it has the value `expected`, in one atomic step: no other write of any kind comes between the
+ * comparison and the change.
+ *
+ * Inputs are copied. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the key is not there, `KVDS_MISMATCH` if it has another value:
+ * then nothing is changed. Fails as `kvds_set` does. Threads: any.
+ */
+kvds_status kvds_compare_and_swap(const struct kvds_store *store,
+                                  const void *key,
+                                  size_t key_len,
+                                  const void *expected,
+                                  size_t expected_len,
+                                  const void *value,
+                                  size_t value_len);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* KVDS_H */
