@@ -1,7 +1,8 @@
 //! The header is what the source says, and it is good C and C++.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use kvds::ffi::version::{KVDS_VERSION_MAJOR, KVDS_VERSION_MINOR, KVDS_VERSION_PATCH, kvds_version};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -31,4 +32,41 @@ fn the_committed_header_is_the_generated_one() {
         committed == generated,
         "include/kvds.h is not what the source says: run `make header` and commit the result"
     );
+}
+
+/// As C and as C++, alone and included twice, without a warning.
+#[test]
+fn it_compiles_alone_everywhere() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    let include = "#include \"kvds.h\"\n";
+    let languages = [
+        (["gcc", "clang"], "c", &["c99", "c11", "c17"][..]),
+        (["g++", "clang++"], "cc", &["c++11", "c++14", "c++17", "c++20"]),
+    ];
+    for (compilers, extension, standards) in languages {
+        for (name, text) in [("once", include.to_owned()), ("twice", include.repeat(2))] {
+            let source = directory.path().join(format!("{name}.{extension}"));
+            std::fs::write(&source, text).expect("the source can be written");
+            for (compiler, standard) in compilers.iter().flat_map(|c| standards.iter().map(move |s| (c, s))) {
+                let output = Command::new(compiler)
+                    .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"])
+                    .arg(format!("-std={standard}"))
+                    .arg(format!("-I{ROOT}/include"))
+                    .arg(&source)
+                    .output();
+                let output = output.unwrap_or_else(|error| panic!("{compiler} cannot be run: {error}"));
+                let messages = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{compiler} -std={standard}, included {name}:\n{messages}");
+            }
+        }
+    }
+}
+
+#[test]
+fn its_version_is_the_packages() {
+    let macros = format!("{KVDS_VERSION_MAJOR}.{KVDS_VERSION_MINOR}.{KVDS_VERSION_PATCH}");
+    assert_eq!(macros, env!("CARGO_PKG_VERSION"));
+    // SAFETY: the text is static.
+    let running = unsafe { std::ffi::CStr::from_ptr(kvds_version()) };
+    assert_eq!(running.to_str(), Ok(env!("CARGO_PKG_VERSION")));
 }

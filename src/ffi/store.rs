@@ -7,6 +7,8 @@ use super::arg;
 use super::boundary;
 use super::status::{KVDS_OK, kvds_status};
 use super::types::{KVDS_MEMORY, kvds_backend, number};
+use crate::counted::Ref;
+use crate::store::Store;
 
 /// A store. A counted reference: `kvds_store_retain` and `kvds_store_release` count, and when the last reference goes, the
 /// store is closed and its death is observed. All calls on it are safe at the same time.
@@ -82,4 +84,12 @@ pub unsafe extern "C" fn kvds_close(store: *const kvds_store) -> kvds_status {
         unsafe { arg::kept(store)? }.close()?;
         Ok(KVDS_OK)
     })
+}
+
+impl kvds_store {
+    /// Hands a store of the Rust side over to C: the pointer is a reference that `kvds_store_release` gives back. This is
+    /// how tests and benchmarks put engines of their own behind the C interface.
+    pub fn from_rust(store: Ref<Store>) -> *mut kvds_store {
+        arg::into_handle(store)
+    }
 }

@@ -1,0 +1,48 @@
+//! What the shared library shows to the dynamic linker.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The library of this build: it lies beside the test's own executable.
+fn library() -> PathBuf {
+    let executable = std::env::current_exe().expect("a test knows its executable");
+    executable.with_file_name("libkvds.so")
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).arg(library()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} (of binutils) cannot be run: {error}"));
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("its output is text")
+}
+
+/// A program may have a RocksDB, an LZ4 or a C++ library of its own: ours must not get in its way.
+#[test]
+fn it_exports_the_functions_of_the_header_and_nothing_else() {
+    let listing = output("nm", &["-D", "--defined-only"]);
+    let mut exported: Vec<_> = listing.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    let header = include_str!("../include/kvds.h");
+    let mut declared: Vec<_> = header
+        .lines()
+        .filter(|line| !line.starts_with([' ', '#', '/']) && !line.starts_with("typedef"))
+        .filter_map(|line| line.split_once('(').and_then(|(before, _)| before.split([' ', '*']).next_back()))
+        .collect();
+    exported.sort_unstable();
+    declared.sort_unstable();
+    assert!(declared.len() > 25, "the header was read");
+    assert_eq!(exported, declared);
+}
+
+#[test]
+fn it_is_called_so_and_stays() {
+    let dynamic = output("readelf", &["-d", "-W"]);
+    assert!(dynamic.contains("Library soname: [libkvds.so.0]"), "{dynamic}");
+    assert!(dynamic.contains("NODELETE"), "a dlclose must not unmap code that threads still run: {dynamic}");
+}
+
+#[test]
+#[cfg(not(debug_assertions))]
+fn a_release_is_stripped() {
+    let sections = output("readelf", &["-S", "-W"]);
+    assert!(!sections.contains(".symtab") && !sections.contains(".debug_info"), "{sections}");
+}

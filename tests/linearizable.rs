@@ -1,0 +1,218 @@
+//! Concurrent histories of every read and write of a store must be explainable by one order of atomic steps.
+//!
+//! Threads call a store and note when each call began and ended; the checker (Wing and Gong's search with Lowe's
+//! memoization, from `todc-utils`) then looks for an order that gives the same answers. The whole store is one object, so
+//! that batches and iterations, which touch several keys, are judged too.
+
+#[allow(dead_code)]
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex};
+
+use common::{Make, no_lease};
+use kvds::lifetime::Identity;
+use kvds::{Backend, Operation, Outcome, Ref, Refusal, Store, WriteBatch};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use todc_utils::linearizability::WGLChecker;
+use todc_utils::linearizability::history::{Action, History};
+use todc_utils::specifications::Specification;
+
+for_every_engine! { histories_are_linearizable }
+
+const KEYS: usize = 3;
+const THREADS: usize = 4;
+const CALLS: usize = 12;
+const ROUNDS: usize = 150;
+
+/// What each key holds; a value is one byte.
+type Content = [Option<u8>; KEYS];
+
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Get(usize),
+    Exists(usize),
+    Iterate,
+    Set(usize, u8),
+    Delete(usize),
+    SetNx(usize, u8),
+    CompareAndSwap(usize, u8, u8),
+    SetAll(u8),
+    DeleteAll,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Value(Option<u8>),
+    There(bool),
+    Content(Content),
+    Write(Outcome),
+}
+
+/// A call and, once it has returned, its answer.
+type Event = (Call, Option<Answer>);
+
+struct Sequential;
+
+impl Specification for Sequential {
+    type State = Content;
+    type Operation = Event;
+
+    fn init() -> Content {
+        [None; KEYS]
+    }
+
+    fn apply((call, answer): &Event, content: &Content) -> (bool, Content) {
+        let mut after = *content;
+        let right = match *call {
+            Call::Get(key) => Answer::Value(content[key]),
+            Call::Exists(key) => Answer::There(content[key].is_some()),
+            Call::Iterate => Answer::Content(*content),
+            Call::Set(key, value) => {
+                after[key] = Some(value);
+                Answer::Write(Outcome::Applied)
+            }
+            Call::Delete(key) => Answer::Write(match after[key].take() {
+                Some(_) => Outcome::Applied,
+                None => Outcome::Refused(Refusal::NotFound),
+            }),
+            Call::SetNx(key, value) => Answer::Write(match content[key] {
+                Some(_) => Outcome::Refused(Refusal::Exists),
+                None => {
+                    after[key] = Some(value);
+                    Outcome::Applied
+                }
+            }),
+            Call::CompareAndSwap(key, expected, value) => Answer::Write(match content[key] {
+                None => Outcome::Refused(Refusal::NotFound),
+                Some(found) if found != expected => Outcome::Refused(Refusal::Mismatch),
+                Some(_) => {
+                    after[key] = Some(value);
+                    Outcome::Applied
+                }
+            }),
+            Call::SetAll(value) => {
+                after = [Some(value); KEYS];
+                Answer::Write(Outcome::Applied)
+            }
+            Call::DeleteAll => {
+                after = [None; KEYS];
+                Answer::Write(Outcome::Applied)
+            }
+        };
+        (*answer == Some(right), after)
+    }
+}
+
+fn name(key: usize) -> [u8; 1] {
+    [b'a' + key as u8]
+}
+
+fn perform(store: &Store, call: Call) -> Answer {
+    let names: [_; KEYS] = std::array::from_fn(name);
+    let batch = |operations: [Operation<'_>; KEYS]| {
+        Answer::Write(store.write(&WriteBatch { expectations: &[], operations: &operations }).expect("the write works"))
+    };
+    let write = |answer: kvds::Result<Outcome>| Answer::Write(answer.expect("the write works"));
+    match call {
+        Call::Get(key) => Answer::Value(store.get(&name(key)).expect("the read works").map(|value| value[0])),
+        Call::Exists(key) => Answer::There(store.exists(&name(key)).expect("the read works")),
+        Call::Iterate => {
+            let mut content = [None; KEYS];
+            let complete = store.iterate(b"", |key, value| {
+                content[usize::from(key[0] - b'a')] = Some(value[0]);
+                true
+            });
+            assert!(complete.expect("the iteration works"));
+            Answer::Content(content)
+        }
+        Call::Set(key, value) => write(store.set(&name(key), &[value])),
+        Call::Delete(key) => write(store.delete(&name(key))),
+        Call::SetNx(key, value) => write(store.set_nx(&name(key), &[value])),
+        Call::CompareAndSwap(key, expected, value) => write(store.compare_and_swap(&name(key), &[expected], &[value])),
+        Call::SetAll(value) => {
+            batch(names.each_ref().map(|key| Operation::Set { key, value: &[0, 1, 2][usize::from(value)..][..1] }))
+        }
+        Call::DeleteAll => batch(names.each_ref().map(|key| Operation::Delete { key })),
+    }
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    let (key, value) = (0..KEYS, 0..3u8);
+    prop_oneof![
+        4 => key.clone().prop_map(Call::Get),
+        1 => key.clone().prop_map(Call::Exists),
+        1 => Just(Call::Iterate),
+        3 => (key.clone(), value.clone()).prop_map(|(key, value)| Call::Set(key, value)),
+        2 => key.clone().prop_map(Call::Delete),
+        2 => (key.clone(), value.clone()).prop_map(|(key, value)| Call::SetNx(key, value)),
+        4 => (key, value.clone(), value.clone()).prop_map(|(key, expected, value)| Call::CompareAndSwap(key, expected, value)),
+        1 => value.prop_map(Call::SetAll),
+        1 => Just(Call::DeleteAll),
+    ]
+}
+
+/// Runs the programs at once and returns what happened, in order of time.
+fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Event>)> {
+    let clock = AtomicUsize::new(0);
+    let barrier = Barrier::new(programs.len());
+    let history = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for (thread, program) in programs.into_iter().enumerate() {
+            let (clock, barrier, history) = (&clock, &barrier, &history);
+            scope.spawn(move || {
+                let mut events = Vec::new();
+                barrier.wait();
+                for call in program {
+                    let began = clock.fetch_add(1, Ordering::SeqCst);
+                    let answer = perform(store, call);
+                    let ended = clock.fetch_add(1, Ordering::SeqCst);
+                    events.push((began, thread, Action::Call((call, None))));
+                    events.push((ended, thread, Action::Response((call, Some(answer)))));
+                }
+                history.lock().expect("no thread panicked").extend(events);
+            });
+        }
+    });
+    let mut history = history.into_inner().expect("no thread panicked");
+    history.sort_by_key(|(time, ..)| *time);
+    history.into_iter().map(|(_, thread, action)| (thread, action)).collect()
+}
+
+fn histories_are_linearizable(make: Make) {
+    let mut runner = TestRunner::default();
+    let program = proptest::collection::vec(call(), CALLS);
+    for round in 0..ROUNDS {
+        let bench = make(no_lease());
+        let identity = Identity { tag: 0, id: c"store".to_owned(), backend: Backend::Memory };
+        let store = Store::on(bench.engine.clone(), identity, Arc::default());
+        let programs: Vec<_> =
+            (0..THREADS).map(|_| program.new_tree(&mut runner).expect("a program can be made").current()).collect();
+        let history = record(&store, programs);
+        if !WGLChecker::<Sequential>::is_linearizable(History::from_actions(history.clone())) {
+            for (thread, action) in history {
+                eprintln!("{thread}: {action:?}");
+            }
+            panic!("round {round}: no order of atomic steps explains this history");
+        }
+    }
+}
+
+#[test]
+fn the_checker_sees_a_lost_update() {
+    // Two swaps of the same value cannot both succeed: what a store that reads and then writes would answer.
+    let swap = |value| (Call::CompareAndSwap(0, 0, value), Some(Answer::Write(Outcome::Applied)));
+    let set = (Call::Set(0, 0), Some(Answer::Write(Outcome::Applied)));
+    let history = vec![
+        (0, Action::Call((set.0, None))),
+        (0, Action::Response(set)),
+        (0, Action::Call((swap(1).0, None))),
+        (1, Action::Call((swap(2).0, None))),
+        (0, Action::Response(swap(1))),
+        (1, Action::Response(swap(2))),
+    ];
+    assert!(!WGLChecker::<Sequential>::is_linearizable(History::from_actions(history)));
+}
