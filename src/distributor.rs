@@ -262,7 +262,7 @@ impl Registry {
 
     fn engine(self: &Arc<Registry>, making: &Making) -> Result<Arc<dyn Engine>> {
         let key = making.key();
-        let lease: Lease = Box::new(Tenancy { registry: self.clone(), key: key.clone() });
+        let lease: Lease = Box::new(Tenancy { registry: Arc::downgrade(self), key: key.clone() });
         match key.0 {
             Backend::Memory => Ok(Arc::new(Memory::new(lease))),
             Backend::Disk => Ok(Disk::open(&self.path(&key.1), lease)?),
@@ -342,20 +342,22 @@ impl Drop for Making {
 
 /// An engine's stay in its slot: the [`Lease`](crate::engine::Lease) that it drops when all it held is free.
 struct Tenancy {
-    registry: Arc<Registry>,
+    /// Weak, so that a value that is still held does not keep the observers of a distributor that is gone.
+    registry: Weak<Registry>,
     key: SlotKey,
 }
 
 impl Drop for Tenancy {
     fn drop(&mut self) {
-        let mut state = self.registry.state.lock();
+        let Some(registry) = self.registry.upgrade() else { return };
+        let mut state = registry.state.lock();
         // The slot may have a new tenant already: a memory store does not wait for the cursors of the one before.
         let gone = match state.slots.get(&self.key) {
             Some(Slot::Made(made)) if made.engine.strong_count() == 0 => state.slots.remove(&self.key),
             _ => None,
         };
         drop(state);
-        self.registry.changed.notify_all();
+        registry.changed.notify_all();
         drop(gone);
     }
 }

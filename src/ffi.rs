@@ -10,6 +10,7 @@
 
 mod arg;
 mod boundary;
+mod exit;
 
 pub mod version;
 

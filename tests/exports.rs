@@ -40,6 +40,15 @@ fn it_is_called_so_and_stays() {
     assert!(dynamic.contains("NODELETE"), "a dlclose must not unmap code that threads still run: {dynamic}");
 }
 
+/// RocksDB's static destructors would pull the ground from under threads, exit handlers and static objects of the program
+/// that still use a store.
+#[test]
+fn it_registers_nothing_for_the_exit() {
+    let undefined = output("nm", &["-D", "--undefined-only"]);
+    assert!(!undefined.contains("__cxa_atexit"), "{undefined}");
+    assert!(!undefined.lines().any(|line| line.ends_with(" atexit")), "{undefined}");
+}
+
 #[test]
 #[cfg(not(debug_assertions))]
 fn a_release_is_stripped() {

@@ -26,7 +26,7 @@ for_every_engine! { histories_are_linearizable }
 const KEYS: usize = 3;
 const THREADS: usize = 4;
 const CALLS: usize = 12;
-const ROUNDS: usize = 150;
+const ROUNDS: usize = 1500;
 
 /// What each key holds; a value is one byte.
 type Content = [Option<u8>; KEYS];
@@ -185,10 +185,11 @@ fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Ev
 fn histories_are_linearizable(make: Make) {
     let mut runner = TestRunner::default();
     let program = proptest::collection::vec(call(), CALLS);
+    let bench = make(no_lease());
+    let identity = Identity { tag: 0, id: c"store".to_owned(), backend: Backend::Memory };
+    let store = Store::on(bench.engine.clone(), identity, Arc::default());
     for round in 0..ROUNDS {
-        let bench = make(no_lease());
-        let identity = Identity { tag: 0, id: c"store".to_owned(), backend: Backend::Memory };
-        let store = Store::on(bench.engine.clone(), identity, Arc::default());
+        perform(&store, Call::DeleteAll);
         let programs: Vec<_> =
             (0..THREADS).map(|_| program.new_tree(&mut runner).expect("a program can be made").current()).collect();
         let history = record(&store, programs);

@@ -26,9 +26,9 @@ use crate::batch::{Operation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Birth};
 
-/// From this many bytes on, a value is handed out where RocksDB has it instead of copied. A pinned value costs a
-/// bookkeeping object and keeps its block in memory and the database open; see docs/decisions for the figures.
-const PIN_FROM: usize = 16 << 10;
+/// From this many bytes on, a value is handed out where RocksDB has it instead of copied. A pinned value keeps its block in
+/// memory and the database open, which is not worth it for a small part of a block: docs/decisions/0003-pinned-values.md.
+const PIN_FROM: usize = 4 << 10;
 
 /// An ordered store in a directory.
 pub struct Disk {

@@ -1,0 +1,195 @@
+//! The C tests: every program of `ctests/` is compiled, linked with the shared library of this build, and run.
+//!
+//! With `KVDS_VALGRIND=1` they run under valgrind, with smaller loops.
+
+use std::fmt::Write;
+use std::mem::offset_of;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::{env, fs};
+
+use kvds::ffi::status::*;
+use kvds::ffi::types::*;
+use kvds::ffi::version::*;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The name of the shared library that programs are linked to: its SONAME, which the dynamic linker looks for.
+const LIBRARY: &str = "libkvds.so.0";
+
+/// How much of its loops a test program runs under valgrind, in percent.
+const VALGRIND_SCALE: &str = "5";
+
+macro_rules! programs {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { compile_and_run(stringify!($name)) })*
+
+        #[test]
+        fn every_program_is_run() {
+            let mut listed = vec![$(stringify!($name)),*];
+            listed.sort_unstable();
+            assert_eq!(listed, sources(), "the programs here and the files of ctests/ are not the same");
+        }
+    };
+}
+
+programs! {
+    callbacks directories dlopen exit fork layout lifecycle locked misuse observers operations threads
+}
+
+/// The names of the C programs.
+fn sources() -> Vec<String> {
+    let entries = fs::read_dir(format!("{ROOT}/ctests")).expect("ctests/ can be read");
+    let paths = entries.map(|entry| entry.expect("ctests/ can be read").path());
+    let programs = paths.filter(|path| path.extension().is_some_and(|extension| extension == "c"));
+    let mut names: Vec<_> = programs.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    names.sort_unstable();
+    names
+}
+
+fn compile_and_run(name: &str) {
+    let program = compile(name);
+    // Where the program keeps its stores. Gone at the end, also when the program could not clean up after itself.
+    let stores = tempfile::tempdir().expect("a temporary directory can be made");
+    let mut command = if env::var_os("KVDS_VALGRIND").is_some_and(|value| value == "1") {
+        under_valgrind(&program)
+    } else {
+        Command::new(&program)
+    };
+    command.env("TMPDIR", stores.path()).env("KVDS_TEST_LIBRARY", workshop().join(LIBRARY));
+    succeed(command);
+}
+
+fn compile(name: &str) -> PathBuf {
+    let workshop = workshop();
+    let program = workshop.join(name);
+    // Renamed into its place when it is whole, as another run of the tests may be using the one that is there.
+    let made = workshop.join(format!("{name}.{}", std::process::id()));
+    let mut command = compiler(workshop);
+    command.arg(format!("{ROOT}/ctests/{name}.c")).arg("-o").arg(&made);
+    if name != "dlopen" {
+        command.arg(workshop.join(LIBRARY)).arg(format!("-Wl,-rpath,{}", workshop.display()));
+    }
+    command.arg("-lcmocka");
+    succeed(command);
+    fs::rename(&made, &program).expect("the program can be put into its place");
+    program
+}
+
+/// The C compiler that builds of this machine use (`CC` is heeded), strict and with every warning an error.
+fn compiler(workshop: &Path) -> Command {
+    let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    let mut build = cc::Build::new();
+    build.cargo_metadata(false).host(&target).target(&target).out_dir(workshop).opt_level(1).debug(true);
+    build.std("c11").warnings(true).extra_warnings(true).warnings_into_errors(true);
+    build.flag("-Wpedantic").flag("-pthread").include(format!("{ROOT}/include")).include(workshop);
+    if cfg!(not(feature = "disk")) {
+        build.define("KVDS_TEST_NO_DISK", None);
+    }
+    build.get_compiler().to_command()
+}
+
+fn under_valgrind(program: &Path) -> Command {
+    let mut valgrind = Command::new("valgrind");
+    valgrind
+        .args(["-q", "--error-exitcode=99", "--fair-sched=yes", "--trace-children=no", "--leak-check=full"])
+        .args(["--show-leak-kinds=definite,possible", "--errors-for-leak-kinds=definite,possible"])
+        .arg(format!("--suppressions={ROOT}/ctests/valgrind.supp"))
+        .arg(program)
+        .env("KVDS_TEST_SCALE", VALGRIND_SCALE);
+    valgrind
+}
+
+/// Runs a command and shows what it printed if it fails.
+fn succeed(mut command: Command) {
+    let output = command.output().unwrap_or_else(|cause| panic!("cannot run {command:?}: {cause}"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The directory of what is made for the tests: the library under its SONAME, the header that `layout.c` compares with,
+/// and the programs. Each build (profile, features) has its own.
+fn workshop() -> &'static Path {
+    static WORKSHOP: OnceLock<PathBuf> = OnceLock::new();
+    WORKSHOP.get_or_init(|| {
+        let this = env::current_exe().expect("a program has a path");
+        let build = this.file_stem().expect("a program has a name");
+        let workshop = Path::new(env!("CARGO_TARGET_TMPDIR")).join(build);
+        fs::create_dir_all(&workshop).expect("the directory can be made");
+
+        // Cargo puts what it just built beside the test that is for it. The copy one directory up may be an old one.
+        let library = this.with_file_name("libkvds.so");
+        assert!(library.is_file(), "{} is not there", library.display());
+        let link = workshop.join(LIBRARY);
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(&library, &link).expect("the library can be given its name");
+
+        fs::write(workshop.join("rust_layout.h"), rust_layout()).expect("the header can be written");
+        workshop
+    })
+}
+
+/// What Rust takes sizes, offsets and constants to be, as lists for C's preprocessor.
+fn rust_layout() -> String {
+    let mut header = String::new();
+    for (list, entries) in [("SIZES", SIZES), ("OFFSETS", OFFSETS), ("CONSTANTS", CONSTANTS)] {
+        let _ = write!(header, "#define RUST_{list}(X)");
+        for (name, number) in entries {
+            let _ = write!(header, " X({name}, {number})");
+        }
+        header.push('\n');
+    }
+    header
+}
+
+/// Something of the header by its name, and Rust's number for it.
+type Entry = (&'static str, i64);
+
+macro_rules! sizes {
+    ($($name:ident)*) => { &[$((stringify!($name), size_of::<$name>() as i64)),*] };
+}
+
+macro_rules! offsets {
+    ($($name:ident { $($field:ident)* })*) => {
+        &[$($((concat!(stringify!($name), ", ", stringify!($field)), offset_of!($name, $field) as i64),)*)*]
+    };
+}
+
+macro_rules! constants {
+    ($($name:ident)*) => { &[$((stringify!($name), $name as i64)),*] };
+}
+
+const SIZES: &[Entry] = sizes! {
+    kvds_status kvds_backend kvds_bytes kvds_pair kvds_value kvds_visit kvds_store_visit kvds_death kvds_user_data_free
+};
+
+const OFFSETS: &[Entry] = offsets! {
+    kvds_bytes { data len }
+    kvds_pair { key key_len value value_len }
+    kvds_value { data len owner }
+};
+
+const CONSTANTS: &[Entry] = constants! {
+    KVDS_VERSION_MAJOR KVDS_VERSION_MINOR KVDS_VERSION_PATCH
+    KVDS_MAX_KEY_LEN KVDS_MAX_VALUE_LEN
+    KVDS_MEMORY KVDS_DISK
+    KVDS_OK KVDS_NOT_FOUND KVDS_EXISTS KVDS_MISMATCH KVDS_STOPPED KVDS_TRUNCATED
+    KVDS_INVALID_ARGUMENT KVDS_CLOSED KVDS_DENIED KVDS_LOCKED KVDS_IO KVDS_NO_SPACE KVDS_CORRUPTION KVDS_NO_MEMORY
+    KVDS_UNSUPPORTED KVDS_BUSY KVDS_UNKNOWN_OUTCOME KVDS_FORKED KVDS_INTERNAL
+};
+
+#[test]
+fn every_constant_is_compared() {
+    let header = fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
+    for line in header.lines() {
+        // The include guard has a name only; a constant has a value.
+        let ["#define", name, _] = line.split_whitespace().collect::<Vec<_>>()[..] else { continue };
+        assert!(CONSTANTS.iter().any(|(listed, _)| *listed == name), "{name} is not in the list of this file");
+    }
+}
