@@ -349,3 +349,44 @@ impl Cursor for Position {
         self.run.front().map(|(key, value)| (&**key, &***value))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Old versions must go when nobody can see them any more, in whatever order the snapshots go: what stays is what a
+    /// store without snapshots would hold.
+    #[test]
+    fn old_versions_go_with_their_last_snapshot() {
+        let memory = Memory::new(Box::new(()));
+        let mut snapshots: Vec<Snapshot> = Vec::new();
+        let mut random: u32 = 1;
+        let mut next = |below: usize| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (random >> 8) as usize % below
+        };
+        for _ in 0..20_000 {
+            let key = [b'a' + next(5) as u8];
+            match next(8) {
+                0 => snapshots.push(memory.watch()),
+                1 if !snapshots.is_empty() => drop(snapshots.swap_remove(next(snapshots.len()))),
+                2 => memory.tree.write().put_at_once(&key, None),
+                _ => memory.tree.write().put_at_once(&key, Some(Arc::new(key.as_slice().into()))),
+            }
+            let tree = memory.tree.read();
+            let moments = tree.snapshots.len();
+            assert!(tree.entries.values().all(|entry| entry.older.len() <= moments), "a version for a moment at most");
+        }
+        drop(snapshots);
+        let tree = memory.tree.read();
+        assert!(tree.snapshots.is_empty());
+        assert!(tree.entries.values().all(|entry| entry.older.is_empty() && entry.newest.value.is_some()));
+    }
+
+    impl Tree {
+        fn put_at_once(&mut self, key: &[u8], value: Option<Bytes>) {
+            self.now += 1;
+            self.put(key, value);
+        }
+    }
+}
