@@ -9,14 +9,17 @@
 #![allow(clippy::missing_safety_doc, reason = "the header's prologue says once what every pointer must satisfy")]
 
 mod arg;
-mod boundary;
 mod exit;
 
 pub mod version;
 
 pub mod status;
 
+pub mod boundary;
+
 pub mod types;
+
+pub mod handle;
 
 pub mod options;
 

@@ -1,102 +1,15 @@
-//! The way in: the only place where what a host passed becomes references.
+//! The way in: where what a host passed becomes references. Handles have a place of their own, [`handle`](super::handle).
 //!
 //! The functions are unsafe because they believe the host: a pointer that is not NULL points to what its type says, for the
 //! length that comes with it. Everything that can be checked beyond that is checked.
 
 use std::ffi::{CStr, c_char, c_void};
-use std::ptr::{self, NonNull};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ptr::NonNull;
 
-use super::boundary;
-use super::distributor::kvds_distributor;
-use super::store::kvds_store;
 use super::types::{KVDS_DISK, KVDS_MEMORY, kvds_backend};
-use crate::counted::{Counted, Ref, Target};
-use crate::distributor::Distributor;
 use crate::engine::{MAX_KEY_LEN, MAX_VALUE_LEN};
 use crate::error::{Error, Result};
 use crate::lifetime::Backend;
-use crate::store::Store;
-
-/// A type that hosts know as a pointer to an opaque struct.
-pub trait Opaque {
-    /// What the pointer really points to.
-    type Target: Target;
-    /// What hosts call it.
-    const NAME: &'static str;
-}
-
-impl Opaque for kvds_store {
-    type Target = Store;
-    const NAME: &'static str = "kvds_store";
-}
-
-impl Opaque for kvds_distributor {
-    type Target = Distributor;
-    const NAME: &'static str = "kvds_distributor";
-}
-
-/// The pointer that a host gets for a reference, which is its own from then on.
-pub fn into_handle<H: Opaque>(reference: Ref<H::Target>) -> *mut H {
-    Arc::into_raw(reference.forget()).cast_mut().cast()
-}
-
-fn target<H: Opaque>(handle: *const H) -> Result<*const Counted<H::Target>> {
-    if handle.is_null() {
-        return Err(Error::invalid(format!("the {} is NULL", H::NAME)));
-    }
-    let counted: *const Counted<H::Target> = handle.cast();
-    if !counted.is_aligned() {
-        return Err(Error::invalid(format!("the pointer is not a {}", H::NAME)));
-    }
-    // SAFETY: whatever handle of ours it is, it begins with its kind.
-    let kind = unsafe { &*counted.cast::<AtomicU32>() }.load(Ordering::Relaxed);
-    if kind != <H::Target as Target>::KIND {
-        return Err(Error::invalid(format!("the pointer is not a live {}", H::NAME)));
-    }
-    Ok(counted)
-}
-
-/// What a handle refers to.
-pub unsafe fn handle<'a, H: Opaque>(handle: *const H) -> Result<&'a Counted<H::Target>> {
-    // SAFETY: the host holds a reference for the time of the call.
-    target(handle).map(|counted| unsafe { &*counted })
-}
-
-/// What a handle refers to, kept in memory: for calls that run callbacks, which may release the host's reference.
-pub unsafe fn kept<H: Opaque>(handle: *const H) -> Result<Arc<Counted<H::Target>>> {
-    let counted = target(handle)?;
-    // SAFETY: the host holds a reference, which is one of the Arc's.
-    unsafe {
-        Arc::increment_strong_count(counted);
-        Ok(Arc::from_raw(counted))
-    }
-}
-
-/// One more reference for the host, which is the same pointer.
-pub unsafe fn retain<H: Opaque>(function: &'static str, handle: *mut H) -> *mut H {
-    boundary::value(function, ptr::null_mut(), || {
-        if handle.is_null() {
-            return Ok(handle);
-        }
-        // SAFETY: the host holds a reference.
-        let counted = unsafe { kept(handle)? };
-        let one_more = Ref::revive(&counted).ok_or_else(|| Error::invalid(format!("the {} was released", H::NAME)))?;
-        Ok(into_handle(one_more))
-    })
-}
-
-/// Takes a reference back from the host. Returns how many are left.
-pub unsafe fn release<H: Opaque>(function: &'static str, handle: *mut H) -> i64 {
-    boundary::value(function, 0, || {
-        if handle.is_null() {
-            return Ok(0);
-        }
-        // SAFETY: the host gives up a reference, which is one of the Arc's.
-        target(handle).map(|counted| Ref::adopt(unsafe { Arc::from_raw(counted) }).release())
-    })
-}
 
 /// A place for an answer, which is emptied at once.
 pub struct Out<T>(NonNull<T>);

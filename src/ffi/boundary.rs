@@ -12,6 +12,15 @@ thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
 }
 
+/// The text of the last failure on the calling thread, in English: the function, the store, what is wrong, the path and the
+/// cause, as far as there are such. Meaningful after a negative status or a NULL that stands for a failure. Valid until the
+/// next failing call on the same thread; a call that succeeds, or says a plain "no", leaves it alone. Never NULL; empty
+/// before the first failure. Threads: any, each has its own.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvds_last_error() -> *const c_char {
+    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+}
+
 /// Runs the body of `function`, which answers with a status.
 pub fn status(function: &'static str, body: impl FnOnce() -> Result<kvds_status>) -> kvds_status {
     run(body).unwrap_or_else(|error| {
@@ -26,11 +35,6 @@ pub fn value<R>(function: &'static str, otherwise: R, body: impl FnOnce() -> Res
         remember(function, &error);
         otherwise
     })
-}
-
-/// The text of the last failure on this thread.
-pub fn last_error() -> *const c_char {
-    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
 fn run<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {

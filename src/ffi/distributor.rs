@@ -6,20 +6,14 @@ use std::ptr;
 
 use super::arg;
 use super::boundary;
+use super::handle::{self, kvds_distributor, kvds_store};
 use super::options::{self, kvds_options};
 use super::status::{self, KVDS_NOT_FOUND, KVDS_OK, kvds_status};
-use super::store::kvds_store;
 use super::types::{kvds_backend, kvds_store_visit, number};
 use crate::counted::Ref;
 use crate::distributor::Distributor;
 use crate::error::Result;
 use crate::options::Options;
-
-/// Hands out stores by name. A counted reference: `kvds_distributor_retain` and `kvds_distributor_release` count. All calls
-/// on it are safe at the same time.
-pub struct kvds_distributor {
-    _opaque: [u8; 0],
-}
 
 /// A distributor with default options, with one reference, which the caller owns.
 ///
@@ -32,7 +26,7 @@ pub unsafe extern "C" fn kvds_distributor_new(base_path: *const c_char) -> *mut 
     boundary::value("kvds_distributor_new", ptr::null_mut(), || {
         // SAFETY: the caller keeps the rules for pointers.
         let distributor = unsafe { open(base_path, &Options::default())? };
-        Ok(arg::into_handle(distributor))
+        Ok(handle::into(distributor))
     })
 }
 
@@ -51,7 +45,7 @@ pub unsafe extern "C" fn kvds_distributor_open(
         unsafe {
             let out = arg::out("out", out, ptr::null_mut())?;
             let distributor = open(base_path, &options::or_default(options))?;
-            out.set(arg::into_handle(distributor));
+            out.set(handle::into(distributor));
         }
         Ok(KVDS_OK)
     })
@@ -70,7 +64,7 @@ unsafe fn open(base_path: *const c_char, options: &Options) -> Result<Ref<Distri
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_retain(distributor: *mut kvds_distributor) -> *mut kvds_distributor {
     // SAFETY: the caller keeps the rules for pointers.
-    unsafe { arg::retain("kvds_distributor_retain", distributor) }
+    unsafe { handle::retain("kvds_distributor_retain", distributor) }
 }
 
 /// Gives up a reference. Returns how many are left; 0 for NULL.
@@ -80,14 +74,14 @@ pub unsafe extern "C" fn kvds_distributor_retain(distributor: *mut kvds_distribu
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_release(distributor: *mut kvds_distributor) -> i64 {
     // SAFETY: the caller keeps the rules for pointers.
-    unsafe { arg::release("kvds_distributor_release", distributor) }
+    unsafe { handle::release("kvds_distributor_release", distributor) }
 }
 
 /// How many references there are; 0 for NULL. Of use for tests and logs: other threads may change it at any time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_distributor) -> i64 {
     // SAFETY: the caller keeps the rules for pointers.
-    unsafe { arg::handle(distributor) }.map_or(0, |distributor| distributor.references())
+    unsafe { handle::get(distributor) }.map_or(0, |distributor| distributor.references())
 }
 
 /// The live store called `id` on `backend`, made if there is none. However many threads ask at once, all get the same.
@@ -113,8 +107,8 @@ pub unsafe extern "C" fn kvds_distributor_get_or_create(
         // SAFETY: the caller keeps the rules for pointers.
         unsafe {
             let out = arg::out("out", out, ptr::null_mut())?;
-            let (distributor, id) = (arg::handle(distributor)?, arg::text("id", id)?);
-            out.set(arg::into_handle(distributor.get_or_create(id, arg::backend(backend)?)?));
+            let (distributor, id) = (handle::get(distributor)?, arg::text("id", id)?);
+            out.set(handle::into(distributor.get_or_create(id, arg::backend(backend)?)?));
         }
         Ok(KVDS_OK)
     })
@@ -135,9 +129,9 @@ pub unsafe extern "C" fn kvds_distributor_get(
         // SAFETY: the caller keeps the rules for pointers.
         unsafe {
             let out = arg::out("out", out, ptr::null_mut())?;
-            let (distributor, id) = (arg::handle(distributor)?, arg::text("id", id)?);
+            let (distributor, id) = (handle::get(distributor)?, arg::text("id", id)?);
             let Some(store) = distributor.get(id, arg::backend(backend)?)? else { return Ok(KVDS_NOT_FOUND) };
-            out.set(arg::into_handle(store));
+            out.set(handle::into(store));
         }
         Ok(KVDS_OK)
     })
@@ -156,7 +150,7 @@ pub unsafe extern "C" fn kvds_distributor_evict(
 ) -> kvds_status {
     boundary::status("kvds_distributor_evict", || {
         // SAFETY: the caller keeps the rules for pointers.
-        let (distributor, id) = unsafe { (arg::kept(distributor)?, arg::text("id", id)?) };
+        let (distributor, id) = unsafe { (handle::kept(distributor)?, arg::text("id", id)?) };
         Ok(status::found(distributor.evict(id, arg::backend(backend)?)?))
     })
 }
@@ -174,7 +168,7 @@ pub unsafe extern "C" fn kvds_distributor_destroy_store(
 ) -> kvds_status {
     boundary::status("kvds_distributor_destroy_store", || {
         // SAFETY: the caller keeps the rules for pointers.
-        let (distributor, id) = unsafe { (arg::handle(distributor)?, arg::text("id", id)?) };
+        let (distributor, id) = unsafe { (handle::get(distributor)?, arg::text("id", id)?) };
         Ok(status::found(distributor.destroy_store(id)?))
     })
 }
@@ -188,7 +182,7 @@ pub unsafe extern "C" fn kvds_distributor_destroy_store(
 pub unsafe extern "C" fn kvds_distributor_shutdown(distributor: *const kvds_distributor) -> kvds_status {
     boundary::status("kvds_distributor_shutdown", || {
         // SAFETY: the caller keeps the rules for pointers.
-        unsafe { arg::kept(distributor)? }.shutdown();
+        unsafe { handle::kept(distributor)? }.shutdown();
         Ok(KVDS_OK)
     })
 }
@@ -198,7 +192,7 @@ pub unsafe extern "C" fn kvds_distributor_shutdown(distributor: *const kvds_dist
 pub unsafe extern "C" fn kvds_distributor_store_count(distributor: *const kvds_distributor) -> usize {
     boundary::value("kvds_distributor_store_count", 0, || {
         // SAFETY: the caller keeps the rules for pointers.
-        Ok(unsafe { arg::handle(distributor) }.map_or(0, |distributor| distributor.store_count()))
+        Ok(unsafe { handle::get(distributor) }.map_or(0, |distributor| distributor.store_count()))
     })
 }
 
@@ -214,7 +208,7 @@ pub unsafe extern "C" fn kvds_distributor_for_each(
 ) -> kvds_status {
     boundary::status("kvds_distributor_for_each", || {
         // SAFETY: the caller keeps the rules for pointers.
-        let distributor = unsafe { arg::kept(distributor)? };
+        let distributor = unsafe { handle::kept(distributor)? };
         let visit = arg::callback("callback", callback)?;
         Ok(status::finished(distributor.for_each(|store| {
             let identity = store.identity;

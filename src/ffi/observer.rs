@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use super::arg;
 use super::boundary;
-use super::distributor::kvds_distributor;
+use super::handle::{self, kvds_distributor};
 use super::status::{self, KVDS_OK, kvds_status};
 use super::types::{kvds_death, kvds_user_data_free, number};
 use crate::callback;
@@ -50,7 +50,7 @@ pub unsafe extern "C" fn kvds_distributor_observe(
         // SAFETY: the caller keeps the rules for pointers.
         unsafe {
             let observer_id = arg::out("observer_id", observer_id, 0)?;
-            let distributor = arg::handle(distributor)?;
+            let distributor = handle::get(distributor)?;
             let on_death = arg::callback("on_death", on_death)?;
             observer_id.set(distributor.observers().add(move |death| {
                 // The whole of it moves in, not only the pointer in it.
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn kvds_distributor_unobserve(
 ) -> kvds_status {
     boundary::status("kvds_distributor_unobserve", || {
         // SAFETY: the caller keeps the rules for pointers.
-        let distributor = unsafe { arg::kept(distributor)? };
+        let distributor = unsafe { handle::kept(distributor)? };
         Ok(status::found(distributor.observers().remove(observer_id)))
     })
 }

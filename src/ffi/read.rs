@@ -4,8 +4,8 @@ use std::ffi::c_void;
 
 use super::arg;
 use super::boundary;
+use super::handle::{self, kvds_store};
 use super::status::{self, KVDS_NOT_FOUND, KVDS_OK, KVDS_TRUNCATED, kvds_status};
-use super::store::kvds_store;
 use super::types::{kvds_value, kvds_visit};
 
 /// The value of `key`.
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn kvds_get(
         // SAFETY: the caller keeps the rules for pointers.
         unsafe {
             let out = arg::out("out", out, kvds_value::EMPTY)?;
-            let (store, key) = (arg::handle(store)?, arg::key("key", key, key_len)?);
+            let (store, key) = (handle::get(store)?, arg::key("key", key, key_len)?);
             let Some(value) = store.get(key)? else { return Ok(KVDS_NOT_FOUND) };
             out.set(value.into());
         }
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn kvds_get_into(
         // SAFETY: the caller keeps the rules for pointers; `buffer` has room for `capacity` bytes.
         unsafe {
             let len = arg::out("len", len, 0)?;
-            let (store, key) = (arg::handle(store)?, arg::key("key", key, key_len)?);
+            let (store, key) = (handle::get(store)?, arg::key("key", key, key_len)?);
             arg::array("buffer", buffer.cast_const().cast::<u8>(), capacity)?;
             let Some(value) = store.get(key)? else { return Ok(KVDS_NOT_FOUND) };
             len.set(value.len());
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn kvds_get_into(
 pub unsafe extern "C" fn kvds_exists(store: *const kvds_store, key: *const c_void, key_len: usize) -> kvds_status {
     boundary::status("kvds_exists", || {
         // SAFETY: the caller keeps the rules for pointers.
-        let (store, key) = unsafe { (arg::handle(store)?, arg::key("key", key, key_len)?) };
+        let (store, key) = unsafe { (handle::get(store)?, arg::key("key", key, key_len)?) };
         Ok(status::found(store.exists(key)?))
     })
 }
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn kvds_iterate(
 ) -> kvds_status {
     boundary::status("kvds_iterate", || {
         // SAFETY: the caller keeps the rules for pointers.
-        let (store, prefix) = unsafe { (arg::kept(store)?, arg::key("prefix", prefix, prefix_len)?) };
+        let (store, prefix) = unsafe { (handle::kept(store)?, arg::key("prefix", prefix, prefix_len)?) };
         let visit = arg::callback("callback", callback)?;
         let complete = store.iterate(prefix, |key, value| {
             // SAFETY: the caller passed a function of this type.

@@ -2,7 +2,6 @@
 
 use std::ffi::c_char;
 
-use super::boundary;
 use crate::batch::{Outcome, Refusal};
 use crate::error::{Error, Kind};
 
@@ -76,15 +75,6 @@ pub extern "C" fn kvds_status_name(status: kvds_status) -> *const c_char {
         _ => c"KVDS_?",
     };
     name.as_ptr()
-}
-
-/// The text of the last failure on the calling thread, in English: the function, the store, what is wrong, the path and the
-/// cause, as far as there are such. Meaningful after a negative status or a NULL that stands for a failure. Valid until the
-/// next failing call on the same thread; a call that succeeds, or says a plain "no", leaves it alone. Never NULL; empty
-/// before the first failure. Threads: any, each has its own.
-#[unsafe(no_mangle)]
-pub extern "C" fn kvds_last_error() -> *const c_char {
-    boundary::last_error()
 }
 
 /// The status of a failure.

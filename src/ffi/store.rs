@@ -3,24 +3,16 @@
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
-use super::arg;
 use super::boundary;
+use super::handle::{self, kvds_store};
 use super::status::{KVDS_OK, kvds_status};
 use super::types::{KVDS_MEMORY, kvds_backend, number};
-use crate::counted::Ref;
-use crate::store::Store;
-
-/// A store. A counted reference: `kvds_store_retain` and `kvds_store_release` count, and when the last reference goes, the
-/// store is closed and its death is observed. All calls on it are safe at the same time.
-pub struct kvds_store {
-    _opaque: [u8; 0],
-}
 
 /// One more reference to `store`, which is returned; NULL for NULL. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_retain(store: *mut kvds_store) -> *mut kvds_store {
     // SAFETY: the caller keeps the rules for pointers.
-    unsafe { arg::retain("kvds_store_retain", store) }
+    unsafe { handle::retain("kvds_store_retain", store) }
 }
 
 /// Gives up a reference. Returns how many are left; 0 for NULL.
@@ -31,21 +23,21 @@ pub unsafe extern "C" fn kvds_store_retain(store: *mut kvds_store) -> *mut kvds_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_release(store: *mut kvds_store) -> i64 {
     // SAFETY: the caller keeps the rules for pointers.
-    unsafe { arg::release("kvds_store_release", store) }
+    unsafe { handle::release("kvds_store_release", store) }
 }
 
 /// How many references there are; 0 for NULL. Of use for tests and logs: other threads may change it at any time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_ref_count(store: *const kvds_store) -> i64 {
     // SAFETY: the caller keeps the rules for pointers.
-    unsafe { arg::handle(store) }.map_or(0, |store| store.references())
+    unsafe { handle::get(store) }.map_or(0, |store| store.references())
 }
 
 /// The number of the store: unique in its distributor, counting from 0 in order of creation. 0 for NULL. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_tag(store: *const kvds_store) -> u64 {
     // SAFETY: the caller keeps the rules for pointers.
-    unsafe { arg::handle(store) }.map_or(0, |store| store.identity().tag)
+    unsafe { handle::get(store) }.map_or(0, |store| store.identity().tag)
 }
 
 /// The id that the store was asked for by. Owned by the store, valid as long as the caller's reference. NULL for NULL.
@@ -53,21 +45,21 @@ pub unsafe extern "C" fn kvds_store_tag(store: *const kvds_store) -> u64 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_id(store: *const kvds_store) -> *const c_char {
     // SAFETY: the caller keeps the rules for pointers.
-    unsafe { arg::handle(store) }.map_or(ptr::null(), |store| store.identity().id.as_ptr())
+    unsafe { handle::get(store) }.map_or(ptr::null(), |store| store.identity().id.as_ptr())
 }
 
 /// The backend that the store was asked for with. 0 for NULL. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_backend(store: *const kvds_store) -> kvds_backend {
     // SAFETY: the caller keeps the rules for pointers.
-    unsafe { arg::handle(store) }.map_or(KVDS_MEMORY, |store| number(store.identity().backend))
+    unsafe { handle::get(store) }.map_or(KVDS_MEMORY, |store| number(store.identity().backend))
 }
 
 /// 1 if the store can be used, 0 if it was closed; 0 for NULL. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_is_open(store: *const kvds_store) -> c_int {
     // SAFETY: the caller keeps the rules for pointers.
-    unsafe { arg::handle(store) }.is_ok_and(|store| store.is_open()).into()
+    unsafe { handle::get(store) }.is_ok_and(|store| store.is_open()).into()
 }
 
 /// Closes the store for every holder, without waiting for the last reference to go. Running calls finish first; later calls
@@ -81,15 +73,7 @@ pub unsafe extern "C" fn kvds_is_open(store: *const kvds_store) -> c_int {
 pub unsafe extern "C" fn kvds_close(store: *const kvds_store) -> kvds_status {
     boundary::status("kvds_close", || {
         // SAFETY: the caller keeps the rules for pointers.
-        unsafe { arg::kept(store)? }.close()?;
+        unsafe { handle::kept(store)? }.close()?;
         Ok(KVDS_OK)
     })
-}
-
-impl kvds_store {
-    /// Hands a store of the Rust side over to C: the pointer is a reference that `kvds_store_release` gives back. This is
-    /// how tests and benchmarks put engines of their own behind the C interface.
-    pub fn from_rust(store: Ref<Store>) -> *mut kvds_store {
-        arg::into_handle(store)
-    }
 }

@@ -4,8 +4,8 @@ use std::ffi::c_void;
 
 use super::arg;
 use super::boundary;
+use super::handle::{self, kvds_store};
 use super::status::{self, kvds_status};
-use super::store::kvds_store;
 use super::types::{kvds_bytes, kvds_pair};
 use crate::batch::{Operation, WriteBatch};
 use crate::error::Result;
@@ -27,7 +27,7 @@ pub unsafe extern "C" fn kvds_set(
     boundary::status("kvds_set", || {
         // SAFETY: the caller keeps the rules for pointers.
         let (store, key, value) =
-            unsafe { (arg::handle(store)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?) };
+            unsafe { (handle::get(store)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?) };
         store.set(key, value).map(status::after)
     })
 }
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn kvds_set(
 pub unsafe extern "C" fn kvds_del(store: *const kvds_store, key: *const c_void, key_len: usize) -> kvds_status {
     boundary::status("kvds_del", || {
         // SAFETY: the caller keeps the rules for pointers.
-        let (store, key) = unsafe { (arg::handle(store)?, arg::key("key", key, key_len)?) };
+        let (store, key) = unsafe { (handle::get(store)?, arg::key("key", key, key_len)?) };
         store.delete(key).map(status::after)
     })
 }
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn kvds_set_batch(
     boundary::status("kvds_set_batch", || {
         // SAFETY: the caller keeps the rules for pointers.
         unsafe {
-            let (store, pairs) = (arg::handle(store)?, arg::array("pairs", pairs, count)?);
+            let (store, pairs) = (handle::get(store)?, arg::array("pairs", pairs, count)?);
             let set = |(index, pair): (usize, &kvds_pair)| -> Result<Operation<'_>> {
                 let named = |error: crate::Error| error.within(|| format!("pairs[{index}]"));
                 Ok(Operation::Set {
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn kvds_delete_batch(
     boundary::status("kvds_delete_batch", || {
         // SAFETY: the caller keeps the rules for pointers.
         unsafe {
-            let (store, keys) = (arg::handle(store)?, arg::array("keys", keys, count)?);
+            let (store, keys) = (handle::get(store)?, arg::array("keys", keys, count)?);
             let delete = |(index, key): (usize, &kvds_bytes)| -> Result<Operation<'_>> {
                 let key = arg::key("key", key.data, key.len);
                 Ok(Operation::Delete { key: key.map_err(|error| error.within(|| format!("keys[{index}]")))? })
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn kvds_set_nx(
     boundary::status("kvds_set_nx", || {
         // SAFETY: the caller keeps the rules for pointers.
         let (store, key, value) =
-            unsafe { (arg::handle(store)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?) };
+            unsafe { (handle::get(store)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?) };
         store.set_nx(key, value).map(status::after)
     })
 }
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn kvds_compare_and_swap(
         // SAFETY: the caller keeps the rules for pointers.
         let (store, key, expected, value) = unsafe {
             (
-                arg::handle(store)?,
+                handle::get(store)?,
                 arg::key("key", key, key_len)?,
                 arg::value("expected", expected, expected_len)?,
                 arg::value("value", value, value_len)?,

@@ -1,0 +1,110 @@
+//! Handles: what hosts hold is a pointer into an [`Arc`], and what it points to begins with its kind.
+
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::boundary;
+use crate::counted::{Counted, Ref, Target};
+use crate::distributor::Distributor;
+use crate::error::{Error, Result};
+use crate::store::Store;
+
+/// Hands out stores by name. A counted reference: `kvds_distributor_retain` and `kvds_distributor_release` count. All calls
+/// on it are safe at the same time.
+pub struct kvds_distributor {
+    _opaque: [u8; 0],
+}
+
+/// A store. A counted reference: `kvds_store_retain` and `kvds_store_release` count, and when the last reference goes, the
+/// store is closed and its death is observed. All calls on it are safe at the same time.
+pub struct kvds_store {
+    _opaque: [u8; 0],
+}
+
+/// A type that hosts know as a pointer to an opaque struct.
+pub trait Opaque {
+    /// What the pointer really points to.
+    type Target: Target;
+    /// What hosts call it.
+    const NAME: &'static str;
+}
+
+impl Opaque for kvds_store {
+    type Target = Store;
+    const NAME: &'static str = "kvds_store";
+}
+
+impl Opaque for kvds_distributor {
+    type Target = Distributor;
+    const NAME: &'static str = "kvds_distributor";
+}
+
+/// The pointer that a host gets for a reference, which is its own from then on.
+pub fn into<H: Opaque>(reference: Ref<H::Target>) -> *mut H {
+    Arc::into_raw(reference.forget()).cast_mut().cast()
+}
+
+fn target<H: Opaque>(handle: *const H) -> Result<*const Counted<H::Target>> {
+    if handle.is_null() {
+        return Err(Error::invalid(format!("the {} is NULL", H::NAME)));
+    }
+    let counted: *const Counted<H::Target> = handle.cast();
+    if !counted.is_aligned() {
+        return Err(Error::invalid(format!("the pointer is not a {}", H::NAME)));
+    }
+    // SAFETY: whatever handle of ours it is, it begins with its kind.
+    let kind = unsafe { &*counted.cast::<AtomicU32>() }.load(Ordering::Relaxed);
+    if kind != <H::Target as Target>::KIND {
+        return Err(Error::invalid(format!("the pointer is not a live {}", H::NAME)));
+    }
+    Ok(counted)
+}
+
+/// What a handle refers to.
+pub unsafe fn get<'a, H: Opaque>(handle: *const H) -> Result<&'a Counted<H::Target>> {
+    // SAFETY: the host holds a reference for the time of the call.
+    target(handle).map(|counted| unsafe { &*counted })
+}
+
+/// What a handle refers to, kept in memory: for calls that run callbacks, which may release the host's reference.
+pub unsafe fn kept<H: Opaque>(handle: *const H) -> Result<Arc<Counted<H::Target>>> {
+    let counted = target(handle)?;
+    // SAFETY: the host holds a reference, which is one of the Arc's.
+    unsafe {
+        Arc::increment_strong_count(counted);
+        Ok(Arc::from_raw(counted))
+    }
+}
+
+/// One more reference for the host, which is the same pointer.
+pub unsafe fn retain<H: Opaque>(function: &'static str, handle: *mut H) -> *mut H {
+    boundary::value(function, ptr::null_mut(), || {
+        if handle.is_null() {
+            return Ok(handle);
+        }
+        // SAFETY: the host holds a reference.
+        let counted = unsafe { kept(handle)? };
+        let one_more = Ref::revive(&counted).ok_or_else(|| Error::invalid(format!("the {} was released", H::NAME)))?;
+        Ok(into(one_more))
+    })
+}
+
+/// Takes a reference back from the host. Returns how many are left.
+pub unsafe fn release<H: Opaque>(function: &'static str, handle: *mut H) -> i64 {
+    boundary::value(function, 0, || {
+        if handle.is_null() {
+            return Ok(0);
+        }
+        // SAFETY: the host gives up a reference, which is one of the Arc's.
+        target(handle).map(|counted| Ref::adopt(unsafe { Arc::from_raw(counted) }).release())
+    })
+}
+
+impl kvds_store {
+    /// Hands a store of the Rust side over to C: the pointer is a reference that `kvds_store_release` gives back. This is
+    /// how tests and benchmarks put engines of their own behind the C interface.
+    pub fn from_rust(store: Ref<Store>) -> *mut kvds_store {
+        into(store)
+    }
+}
