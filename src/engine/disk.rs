@@ -69,11 +69,12 @@ impl Disk {
             Err(cause) => return Err(Error::io("cannot make the store's directory", cause).at(path)),
         };
         let claim = Claim::new(path)?;
-        let db = DB::open(&options(), path).map_err(|cause| {
+        let own_path = spelt_for_this_process(path);
+        let db = DB::open(&options(), &own_path).map_err(|cause| {
             let error = failed("cannot open the store", cause).at(path);
             // Leave nothing half made behind. RocksDB's own clean-up takes the lock first, so that it removes nothing that
             // another process has made its own in the meantime.
-            if made && error.kind() != Kind::Locked && DB::destroy(&options(), path).is_err() {
+            if made && error.kind() != Kind::Locked && DB::destroy(&options(), &own_path).is_err() {
                 let _ = fs::remove_dir(path);
             }
             error
@@ -96,7 +97,8 @@ impl Disk {
         }
         // Held while the files go, so that nobody opens them meanwhile.
         let _claim = Claim::new(path)?;
-        DB::destroy(&options(), path).map_err(|cause| failed("cannot remove the store", cause).at(path))?;
+        DB::destroy(&options(), spelt_for_this_process(path))
+            .map_err(|cause| failed("cannot remove the store", cause).at(path))?;
         Ok(true)
     }
 
@@ -336,8 +338,8 @@ impl Cursor for Position {
 /// paths as text, so that two names of one directory would pass it.
 struct Claim(Directory);
 
-/// A directory, whatever it is called: device and inode.
-type Directory = (u64, u64);
+/// A directory, whatever it is called, in this process and not in the one it was forked from: generation, device, inode.
+type Directory = (u32, u64, u64);
 
 static CLAIMED: Mutex<BTreeSet<Directory>> = Mutex::new(BTreeSet::new());
 
@@ -345,7 +347,10 @@ impl Claim {
     fn new(path: &Path) -> Result<Claim> {
         let about =
             fs::metadata(path).map_err(|cause| Error::io("cannot look at the store's directory", cause).at(path))?;
-        let directory = (about.dev(), about.ino());
+        if !about.is_dir() {
+            return Err(Error::io("cannot use the store's directory", io::ErrorKind::NotADirectory.into()).at(path));
+        }
+        let directory = (fork::generation(), about.dev(), about.ino());
         if CLAIMED.lock().insert(directory) {
             return Ok(Claim(directory));
         }
@@ -391,6 +396,16 @@ fn wake_threads_after_fork() -> Result<()> {
         threads.set_high_priority_background_threads(count);
     }
     Ok(())
+}
+
+/// The path as RocksDB gets it. A forked child inherits RocksDB's list of the paths that are locked in its process, and nobody
+/// there will ever unlock them; under another spelling the child asks the lock file itself, which knows the truth.
+fn spelt_for_this_process(path: &Path) -> PathBuf {
+    let mut spelling = path.to_path_buf();
+    for _ in 0..fork::generation() {
+        spelling.push(".");
+    }
+    spelling
 }
 
 /// What one of RocksDB's errors means for the caller. RocksDB's C interface gives errors as text; its beginning is the code.

@@ -1,0 +1,92 @@
+# kvds: what can be done here. `make help` lists it.
+#
+# Cargo does the building; this file sees to what cargo can't: that the tools are there (scripts/setup), that the C and C++
+# compilers are always called the same way, so that RocksDB is not compiled twice, and that a build of minutes tells how far
+# it is (scripts/build).
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+CARGO ?= cargo
+TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
+RELEASE = $(TARGET_DIR)/release
+
+# The compilers: those of the user, from the command line or the environment, as they are. Else gcc (or cc), through ccache
+# where there is one. Looked up when a recipe runs, as setup may have installed them just before.
+found = $(shell command -v $(1) 2>/dev/null)
+chosen = $(filter-out default undefined,$(origin $(1)))
+cached = $(if $(call found,ccache),ccache )$(if $(call found,$(1)),$(1),$(2))
+USER_CC := $(if $(call chosen,CC),$(CC))
+USER_CXX := $(if $(call chosen,CXX),$(CXX))
+BUILD_CC = $(or $(USER_CC),$(call cached,gcc,cc))
+BUILD_CXX = $(or $(USER_CXX),$(call cached,g++,c++))
+RUN = CC="$(BUILD_CC)" CXX="$(BUILD_CXX)" scripts/build $(CARGO)
+
+# The texts whose words `make demo` counts.
+TEXT ?= LICENSE-APACHE README.md
+WORDCOUNT = $(TARGET_DIR)/demo/wordcount
+
+##@ Use it
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
+		$(firstword $(MAKEFILE_LIST))
+	@echo
+
+.PHONY: demo
+demo: build ## Count the words of TEXT="FILE..." with the C example (examples/c/wordcount.c)
+	@mkdir -p $(dir $(WORDCOUNT))
+	$(BUILD_CC) -std=c11 -O2 -Wall -Wextra -Wpedantic -Werror -Iinclude examples/c/wordcount.c \
+		-L$(RELEASE) -lkvds -pthread -Wl,-rpath,$(abspath $(RELEASE)) -o $(WORDCOUNT)
+	@echo
+	$(WORDCOUNT) $(TEXT)
+
+.PHONY: build
+build: setup ## Build the release library: libkvds.so and libkvds.a in target/release
+	$(RUN) build --release
+	@scripts/uninstalled $(RELEASE)
+
+##@ Change it
+
+.PHONY: test
+test: setup-test ## Run all tests: with the disk engine, without it, and on the release library
+	$(RUN) test
+	$(RUN) test --no-default-features
+	$(RUN) test --release --test exports
+	@echo
+	@echo "make test: all tests passed, with the disk engine and without."
+
+.PHONY: check
+check: setup-check ## Check format, lints, the generated header and the layers
+	$(RUN) fmt --check
+	$(RUN) clippy --all-targets -- -D warnings
+	$(RUN) clippy --all-targets --no-default-features -- -D warnings
+	$(RUN) test --test header --test layers
+	@echo
+	@echo "make check: nothing to complain about."
+
+.PHONY: ctest
+ctest: setup-test ## Run the C tests alone
+	$(RUN) test --test c
+
+.PHONY: memcheck
+memcheck: setup-memcheck ## Run the C tests under valgrind
+	KVDS_VALGRIND=1 $(RUN) test --test c
+
+.PHONY: header
+header: setup-test ## Write include/kvds.h anew from the source
+	KVDS_WRITE_HEADER=1 $(RUN) test --test header
+
+.PHONY: setup
+setup: ## Check that the needed tools are there, and install what is missing (apt-get)
+	@scripts/setup build
+
+.PHONY: setup-test setup-check setup-memcheck
+setup-test setup-check setup-memcheck:
+	@scripts/setup $(@:setup-%=%)
+
+.PHONY: clean
+clean: ## Remove everything that was built, RocksDB too (a later build takes minutes again)
+	$(CARGO) clean

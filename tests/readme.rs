@@ -1,0 +1,152 @@
+//! What the README shows works: its program, the commands that link it, the demo, its links, and the targets it names.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::{env, fs};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn read(name: &str) -> String {
+    fs::read_to_string(format!("{ROOT}/{name}")).unwrap_or_else(|cause| panic!("{name} cannot be read: {cause}"))
+}
+
+/// The code blocks of a Markdown text that are marked as `language`.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fences = text.split("```").collect::<Vec<_>>();
+    assert!(fences.len() % 2 == 1, "every code block ends");
+    let inside = fences.into_iter().skip(1).step_by(2);
+    inside
+        .filter_map(|block| block.split_once('\n').filter(|(mark, _)| *mark == language))
+        .map(|(_, code)| code)
+        .collect()
+}
+
+/// Makes a directory look like the repository after `make build`, with the library of this build as the release.
+fn imitate_repository(directory: &Path) {
+    let release = directory.join("target/release");
+    fs::create_dir_all(&release).expect("a directory can be made");
+    let this = env::current_exe().expect("a test knows its executable");
+    for library in ["libkvds.so", "libkvds.a"] {
+        std::os::unix::fs::symlink(this.with_file_name(library), release.join(library)).expect("a link can be made");
+    }
+    std::os::unix::fs::symlink(format!("{ROOT}/include"), directory.join("include")).expect("a link can be made");
+    let named = Command::new(format!("{ROOT}/scripts/uninstalled")).arg(&release).output();
+    succeeded("scripts/uninstalled", &named.expect("scripts/uninstalled can be run"));
+}
+
+fn succeeded(what: &str, output: &Output) {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{what}: {}\n{out}{err}", output.status);
+}
+
+/// Runs a line of the README as a shell does, with `cc` being the compiler of this build.
+fn run(directory: &Path, line: &str) -> Output {
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    let strict = "-std=c11 -Wall -Wextra -Wpedantic -Werror";
+    let script = format!("set -e\ncc() {{ {compiler} {strict} \"$@\"; }}\n{line}");
+    let output = Command::new("sh").args(["-c", &script]).current_dir(directory).output();
+    output.expect("sh can be run")
+}
+
+fn has_pkg_config() -> bool {
+    Command::new("pkg-config").arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn the_program_is_linked_as_shown_and_prints_what_is_shown() {
+    let readme = read("README.md");
+    let [program] = blocks(&readme, "c")[..] else { panic!("the README has one program") };
+    let [printed] = blocks(&readme, "text")[..] else { panic!("the README shows one output") };
+    let commands = blocks(&readme, "sh").concat();
+    let links: Vec<_> = commands.lines().filter(|line| line.starts_with("cc ")).collect();
+    assert_eq!(links.len(), 3, "the README shows how to link: plain, with pkg-config, and statically");
+
+    for link in links {
+        if link.contains("pkg-config") && !has_pkg_config() {
+            eprintln!("left out, as there is no pkg-config: {link}");
+            continue;
+        }
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory can be made");
+        let directory = directory.path();
+        imitate_repository(directory);
+        fs::write(directory.join("app.c"), program).expect("the program can be written");
+        succeeded(link, &run(directory, link));
+
+        let output = run(directory, "./app");
+        if cfg!(feature = "disk") {
+            succeeded(link, &output);
+            assert_eq!(String::from_utf8_lossy(&output.stdout), printed, "{link}");
+            assert!(directory.join("data/born").is_dir(), "the store is where the README says");
+        } else {
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success() && told.contains("disk"), "the program says why it cannot work: {told}");
+        }
+    }
+}
+
+/// The example that `make demo` runs, on a text whose words are known.
+#[test]
+fn the_word_count_counts() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory can be made");
+    let directory = directory.path();
+    imitate_repository(directory);
+    let link = "-Iinclude -Ltarget/release -lkvds -pthread -Wl,-rpath,\"$PWD/target/release\"";
+    succeeded("wordcount", &run(directory, &format!("cc \"{ROOT}/examples/c/wordcount.c\" {link} -o wordcount")));
+
+    let absent = run(directory, "./wordcount absent.txt");
+    assert!(!absent.status.success() && String::from_utf8_lossy(&absent.stderr).contains("absent.txt"));
+
+    fs::write(directory.join("one.txt"), "Regen, REGEN; regen und Rebe".repeat(1000)).expect("a text can be written");
+    fs::write(directory.join("two.txt"), "blü-blü").expect("a text can be written");
+    fs::create_dir(directory.join("temporary")).expect("a directory can be made");
+    let output = run(directory, "TMPDIR=temporary ./wordcount -p reg one.txt two.txt");
+    let left = fs::read_dir(directory.join("temporary")).expect("the directory can be read").count();
+    assert_eq!(left, 0, "it cleans up after itself, also when it fails");
+    if cfg!(not(feature = "disk")) {
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && told.contains("KVDS_UNSUPPORTED"), "{told}");
+        return;
+    }
+    succeeded("wordcount", &output);
+    let told = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    // Where one of the thousand texts ends and the next begins stands "reberegen".
+    for expected in [
+        "read 4003 words in 2 files",
+        "1. 2001 regen 2. 1000 und 3. 999 reberegen 4. 2 blü 5. 1 rebe",
+        "prefix 2001 words, 1 distinct, begin with \"reg\"",
+        "store 0, \"wordcount\" in memory, has died",
+        "store 1, \"wordcount\" on disk, has died",
+    ] {
+        assert!(told.contains(expected), "{expected:?} is missing in: {told}");
+    }
+
+    succeeded("wordcount -d", &run(directory, "./wordcount -d kept one.txt && ./wordcount -d kept two.txt"));
+    assert!(directory.join("kept/wordcount").is_dir(), "it keeps the store where it was told to");
+}
+
+#[test]
+fn what_the_texts_point_to_is_there() {
+    let makefile = read("Makefile");
+    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        let text = read(name);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let found = link.starts_with("https://") || Path::new(ROOT).join(link).exists();
+            assert!(found, "{name} points to {link}, which is not there");
+        }
+        // "make demo" at the start of a line or of a piece of code.
+        for rest in text.split(['`', '\n']).filter_map(|piece| piece.strip_prefix("make ")) {
+            let target = rest.split_whitespace().next().unwrap_or_default();
+            // There is none yet, and the README says so.
+            let found = target == "install" || makefile.contains(&format!("\n{target}: "));
+            assert!(found, "{name} names `make {target}`, which is not in the Makefile");
+        }
+    }
+}
+
+#[test]
+fn the_needed_rust_is_the_one_of_the_manifest() {
+    let readme = read("README.md");
+    let manifest = read("Cargo.toml");
+    let needed = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).expect("the manifest says it");
+    assert!(readme.contains(&format!("Rust {} or later", needed.trim_matches('"'))));
+}
