@@ -51,10 +51,11 @@ build: setup ## Build the release library: libkvds.so and libkvds.a in target/re
 ##@ Change it
 
 .PHONY: test
-test: setup-test ## Run all tests: with the disk engine, without it, and on the release library
+test: setup-test ## Run all tests: with the disk engine, without it, and the C tests on the release library too
 	$(RUN) test
 	$(RUN) test --no-default-features
-	$(RUN) test --release --test exports
+	$(RUN) build --release
+	KVDS_LIBRARY=$(abspath $(RELEASE))/libkvds.so $(RUN) test --test exports --test c
 	@echo
 	@echo "make test: all tests passed, with the disk engine and without."
 

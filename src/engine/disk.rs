@@ -88,12 +88,12 @@ impl Disk {
         }))
     }
 
-    /// Removes the files of the store in `path`. Returns whether there was a store.
+    /// Removes the files of the store in `path`. Returns whether there was a store. Files that are not RocksDB's are left.
     pub fn destroy(path: &Path) -> Result<bool> {
-        match fs::metadata(path) {
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(cause) => return Err(Error::io("cannot look at the store's directory", cause).at(path)),
-            Ok(_) => {}
+        let cannot = |cause| Error::io("cannot look for the store", cause).at(path);
+        // The lock file is the first that RocksDB makes and the last that it removes.
+        if !path.join("LOCK").try_exists().map_err(cannot)? && !path.join("CURRENT").try_exists().map_err(cannot)? {
+            return Ok(false);
         }
         // Held while the files go, so that nobody opens them meanwhile.
         let _claim = Claim::new(path)?;

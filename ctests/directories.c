@@ -1,0 +1,226 @@
+/* Ids, base paths and the directories that become of them. */
+
+#include "check.h"
+
+static void ids_name_directories(void **state)
+{
+    static const struct {
+        const char *id, *directory;
+    } names[] = {
+        { "plain-Name_1.0", "plain-Name_1.0" },
+        { "a/b", "a%2Fb" },
+        { "../up", "..%2Fup" },
+        { ".", "%2E" },
+        { "..", "%2E%2E" },
+        { "...", "..." },
+        { "two words", "two%20words" },
+        { "%2E", "%252E" },
+        { "\xC3\xA9", "%C3%A9" },
+        { "\xF0\x9F\x97\x9D", "%F0%9F%97%9D" },
+        { "line\n", "line%0A" },
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        kvds_store *store = open_store(f->distributor, names[i].id, f->backend);
+        assert_string_equal(kvds_store_id(store), names[i].id);
+        assert_ok(kvds_set(store, BYTES("id"), names[i].id, strlen(names[i].id)));
+        kvds_store_release(store);
+    }
+    if (f->backend == KVDS_DISK) {
+        for (size_t i = 0; i < COUNT_OF(names); i++) {
+            assert_true(is_there(PATH(f->base, names[i].directory)));
+            kvds_store *store = open_store(f->distributor, names[i].id, f->backend);
+            assert_true(has(store, BYTES("id"), names[i].id, strlen(names[i].id)));
+            kvds_store_release(store);
+        }
+    }
+    /* One for each, one for the fixture's store, and nothing beside. A memory store makes none. */
+    assert_int_equal(entries_in(f->base), f->backend == KVDS_DISK ? COUNT_OF(names) + 1 : 0);
+}
+
+static void ids_have_255_bytes_at_most(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        char byte;
+        size_t len;
+        kvds_status status;
+    } ids[] = {
+        { 'a', 255, KVDS_OK },
+        { 'a', 256, KVDS_INVALID_ARGUMENT },
+        { '/', 85, KVDS_OK },
+        { '/', 86, KVDS_INVALID_ARGUMENT },
+        { 'a', 0, KVDS_INVALID_ARGUMENT },
+    };
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        char id[257] = "";
+        memset(id, ids[i].byte, ids[i].len);
+        kvds_store *store = f->store;
+        assert_answer(ids[i].status, kvds_distributor_get_or_create(f->distributor, id, f->backend, &store));
+        assert_int_equal(store != NULL, ids[i].status == KVDS_OK);
+        kvds_store_release(store);
+        if (ids[i].status != KVDS_OK) {
+            assert_invalid(kvds_distributor_get(f->distributor, id, f->backend, &store));
+            assert_invalid(kvds_distributor_evict(f->distributor, id, f->backend));
+        }
+    }
+}
+
+static void missing_base_directories_are_made(void **state)
+{
+    struct fixture *f = *state;
+    kvds_distributor *deep = kvds_distributor_new(PATH(f->base, "not/there/yet"));
+    assert_non_null(deep);
+    kvds_store_release(open_store(deep, "store", KVDS_MEMORY));
+    assert_false(is_there(PATH(f->base, "not")));
+    kvds_store_release(open_store(deep, "store", KVDS_DISK));
+    assert_true(is_there(PATH(f->base, "not/there/yet/store")));
+    kvds_distributor_release(deep);
+}
+
+static void a_relative_base_path_counts_from_where_it_was_given(void **state)
+{
+    struct fixture *f = *state;
+    char before[PATH_MAX];
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(f->base), 0);
+    kvds_distributor *relative = kvds_distributor_new("relative");
+    assert_int_equal(chdir(before), 0);
+
+    kvds_store_release(open_store(relative, "there", KVDS_DISK));
+    assert_true(is_there(PATH(f->base, "relative/there")));
+    kvds_distributor_release(relative);
+}
+
+static void without_a_base_path_there_are_memory_stores_only(void **state)
+{
+    struct fixture *f = *state;
+    const char *none[] = { NULL, "" };
+    for (size_t i = 0; i < COUNT_OF(none); i++) {
+        kvds_distributor *distributor = kvds_distributor_new(none[i]);
+        assert_non_null(distributor);
+        kvds_store *store = f->store;
+        assert_invalid(kvds_distributor_get_or_create(distributor, "store", KVDS_DISK, &store));
+        assert_null(store);
+        assert_error_says("base path");
+        assert_invalid(kvds_distributor_get(distributor, "store", KVDS_DISK, &store));
+        assert_invalid(kvds_distributor_evict(distributor, "store", KVDS_DISK));
+        assert_invalid(kvds_distributor_destroy_store(distributor, "store"));
+        kvds_store_release(open_store(distributor, "store", KVDS_MEMORY));
+        kvds_distributor_release(distributor);
+    }
+}
+
+static void one_distributor_has_a_directory(void **state)
+{
+    struct fixture *f = *state;
+    const char *name = strrchr(f->base, '/') + 1;
+    const char *same[] = { f->base, PATH(f->base, "./"), PATH(PATH(f->base, ".."), name), PATH(f->base, "link") };
+    assert_int_equal(symlink(f->base, PATH(f->base, "link")), 0);
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    for (size_t i = 0; i < COUNT_OF(same); i++) {
+        kvds_distributor *other = kvds_distributor_new(same[i]);
+        kvds_store *store = f->store;
+        assert_answer(KVDS_LOCKED, kvds_distributor_get_or_create(other, "store", KVDS_DISK, &store));
+        assert_null(store);
+        assert_error_says(name);
+        assert_error_says("/store");
+        assert_answer(KVDS_LOCKED, kvds_distributor_destroy_store(other, "store"));
+        assert_int_equal(kvds_distributor_store_count(other), 0);
+
+        /* A directory that nobody has is free under all its names. */
+        release_store(f);
+        store = open_store(other, "store", KVDS_DISK);
+        assert_true(has(store, BYTES("key"), BYTES("value")));
+        kvds_store_release(store);
+        kvds_distributor_release(other);
+        f->store = open_again(f);
+    }
+}
+
+static void a_failed_creation_leaves_nothing_behind(void **state)
+{
+    struct fixture *f = *state;
+    char file[PATH_MAX];
+    path_of(file, f->base, "file");
+    write_file(file, "a regular file");
+    size_t before = entries_in(f->base);
+
+    const char *bases[] = { file, PATH(file, "below"), f->base };
+    for (size_t i = 0; i < COUNT_OF(bases); i++) {
+        kvds_distributor *distributor = kvds_distributor_new(bases[i]);
+        kvds_store *store = f->store;
+        /* The second time is as the first: the registry has nothing left of it. */
+        for (int times = 0; times < 2; times++) {
+            assert_answer(KVDS_IO, kvds_distributor_get_or_create(distributor, "file", KVDS_DISK, &store));
+            assert_null(store);
+            assert_error_says(file);
+        }
+        assert_int_equal(kvds_distributor_store_count(distributor), 0);
+        assert_answer(KVDS_NOT_FOUND, kvds_distributor_get(distributor, "file", KVDS_DISK, &store));
+        kvds_distributor_release(distributor);
+    }
+    assert_int_equal(entries_in(f->base), before);
+
+    char text[32] = "";
+    FILE *unchanged = fopen(file, "r");
+    assert_non_null(fgets(text, sizeof text, unchanged));
+    fclose(unchanged);
+    assert_string_equal(text, "a regular file");
+
+    /* With the file out of the way, all is well. */
+    assert_int_equal(remove(file), 0);
+    kvds_store_release(open_store(f->distributor, "file", KVDS_DISK));
+}
+
+/* A directory under the base path need not be a store: it is not there to be destroyed, and stays as it is. */
+static void only_stores_are_destroyed(void **state)
+{
+    struct fixture *f = *state;
+    char foreign[PATH_MAX];
+    path_of(foreign, f->base, "foreign");
+    assert_int_equal(mkdir(foreign, 0777), 0);
+    assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
+    write_file(PATH(foreign, "notes"), "not ours");
+    assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
+
+    /* A store made beside the notes goes, and the notes stay. */
+    kvds_store_release(open_store(f->distributor, "foreign", KVDS_DISK));
+    assert_ok(kvds_distributor_destroy_store(f->distributor, "foreign"));
+    assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
+    assert_true(is_there(PATH(foreign, "notes")));
+    assert_int_equal(entries_in(foreign), 1);
+}
+
+#ifdef KVDS_TEST_NO_DISK
+static void a_build_without_disk_stores_says_so(void **state)
+{
+    struct fixture *f = *state;
+    kvds_store *store = f->store;
+    assert_answer(KVDS_UNSUPPORTED, kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store));
+    assert_null(store);
+    assert_error_says("disk");
+    assert_answer(KVDS_UNSUPPORTED, kvds_distributor_get(f->distributor, "store", KVDS_DISK, &store));
+    assert_answer(KVDS_UNSUPPORTED, kvds_distributor_evict(f->distributor, "store", KVDS_DISK));
+    assert_answer(KVDS_UNSUPPORTED, kvds_distributor_destroy_store(f->distributor, "store"));
+    assert_int_equal(entries_in(f->base), 0);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(ids_name_directories),
+        ON_BOTH(ids_have_255_bytes_at_most),
+        ON_DISK(missing_base_directories_are_made),
+        ON_DISK(a_relative_base_path_counts_from_where_it_was_given),
+        ON_DISK(without_a_base_path_there_are_memory_stores_only),
+        ON_DISK(one_distributor_has_a_directory),
+        ON_DISK(a_failed_creation_leaves_nothing_behind),
+        ON_DISK(only_stores_are_destroyed),
+#ifdef KVDS_TEST_NO_DISK
+        ON_MEMORY(a_build_without_disk_stores_says_so),
+#endif
+    };
+    return RUN("directories", tests);
+}

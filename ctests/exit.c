@@ -1,0 +1,153 @@
+/*
+ * Leaving the process with stores open, while other threads write: nothing acknowledged is lost and nothing crashes.
+ *
+ * Without arguments the program is the parent, which starts itself as a child for every way to leave, notes what the
+ * child was told is written, and looks for it afterwards.
+ */
+
+#include "check.h"
+
+enum { WRITERS = 4, WRITES_AT_LEAST = 200, STATUS = 42 };
+
+enum way { RETURN_FROM_MAIN, RETURN_WITH_VALUES_HELD, EXIT_IN_A_THREAD, GO_ON_IN_AN_EXIT_HANDLER, WAYS };
+
+/* What goes through the pipe: small enough to go in one piece. */
+struct acknowledged {
+    size_t writer, number;
+};
+
+struct writer {
+    kvds_store *store;
+    size_t number;
+    int pipe;
+    sem_t *enough;
+};
+
+static void *write_forever(void *argument)
+{
+    const struct writer *me = argument;
+    for (size_t i = 0;; i++) {
+        const struct text key = text_of("%zu/%zu", me->number, i);
+        const struct acknowledged done = { me->number, i };
+        must_ok(kvds_set(me->store, key.data, key.len, key.data, key.len));
+        must(write(me->pipe, &done, sizeof done) == sizeof done);
+        if (i == WRITES_AT_LEAST)
+            post(me->enough);
+    }
+    return NULL;
+}
+
+static void *leave_from_here(void *argument)
+{
+    (void)argument;
+    exit(STATUS);
+}
+
+/*
+ * An exit handler that is older than the library's first use runs after all that the library could have registered for the
+ * exit itself. Once, RocksDB's threads were gone by then, and this waited for ever for a flush.
+ */
+static kvds_distributor *exit_distributor;
+static kvds_backend exit_backend;
+
+static void go_on(void)
+{
+    static const char big[1 << 20];
+    kvds_store *store = open_store(exit_distributor, "late", exit_backend);
+    for (int i = 0; i < 160; i++)
+        must_ok(kvds_set(store, BYTES("big"), big, sizeof big));
+    must(kvds_store_release(store) == 0);
+    kvds_distributor_release(exit_distributor);
+}
+
+/* The child. What its threads use must outlive `main`, hence static. */
+static int write_and_leave(enum way way, kvds_backend backend, int pipe, const char *base)
+{
+    static const char big[1 << 20];
+    static struct writer writers[WRITERS];
+    static kvds_value values[2];
+    static sem_t enough;
+    if (way == GO_ON_IN_AN_EXIT_HANDLER)
+        must(atexit(go_on) == 0);
+    exit_backend = backend;
+    exit_distributor = kvds_distributor_new(base);
+    kvds_store *store = open_store(exit_distributor, "store", backend);
+    make_semaphore(&enough);
+    for (size_t i = 0; i < WRITERS; i++) {
+        writers[i] = (struct writer){ store, i, pipe, &enough };
+        start(write_forever, &writers[i]);
+    }
+    for (size_t i = 0; i < WRITERS; i++)
+        await(&enough);
+
+    if (way == RETURN_WITH_VALUES_HELD) {
+        must_ok(kvds_set(store, BYTES("big"), big, sizeof big));
+        must_ok(kvds_get(store, BYTES("big"), &values[0]));
+        must_ok(kvds_get(store, BYTES("0/0"), &values[1]));
+    }
+    if (way == EXIT_IN_A_THREAD) {
+        start(leave_from_here, NULL);
+        for (;;)
+            pause();
+    }
+    return STATUS;
+}
+
+/* Starts the child as a process of its own, not as a forked copy of this one. */
+static pid_t start_child(enum way way, kvds_backend backend, char *base, int pipe)
+{
+    struct text numbers[] = { text_of("%d", way), text_of("%d", backend), text_of("%d", pipe) };
+    pid_t child = fork();
+    must(child >= 0);
+    if (child == 0)
+        become_this_program((char *[]){ "exit", numbers[0].data, numbers[1].data, numbers[2].data, base, NULL });
+    return child;
+}
+
+static void leave_and_look(enum way way, kvds_backend backend)
+{
+    char base[PATH_MAX];
+    int ends[2];
+    size_t written[WRITERS] = { 0 };
+    make_directory(base);
+    must(pipe(ends) == 0);
+    pid_t child = start_child(way, backend, base, ends[1]);
+    close(ends[1]);
+
+    struct acknowledged done;
+    while (read(ends[0], &done, sizeof done) == sizeof done) {
+        must(done.number == written[done.writer]);
+        written[done.writer]++;
+    }
+    close(ends[0]);
+    must(exit_status_of(child) == STATUS);
+
+    kvds_distributor *distributor = kvds_distributor_new(base);
+    kvds_store *store = open_store(distributor, "store", backend);
+    for (size_t writer = 0; writer < WRITERS; writer++) {
+        must(written[writer] > WRITES_AT_LEAST);
+        for (size_t i = 0; backend == KVDS_DISK && i < written[writer]; i++) {
+            const struct text key = text_of("%zu/%zu", writer, i);
+            must(has(store, key.data, key.len, key.data, key.len));
+        }
+    }
+    kvds_store_release(store);
+    kvds_distributor_release(distributor);
+    remove_directory(base);
+}
+
+int main(int count, char **arguments)
+{
+    if (count == 5)
+        return write_and_leave((enum way)atoi(arguments[1]), atoi(arguments[2]), atoi(arguments[3]), arguments[4]);
+
+    for (kvds_backend backend = KVDS_MEMORY; backend <= (HAS_DISK ? KVDS_DISK : KVDS_MEMORY); backend++) {
+        for (enum way way = 0; way < WAYS; way++) {
+            printf("backend %d, way %d\n", (int)backend, (int)way);
+            fflush(stdout);
+            for (size_t rounds = scaled(10); rounds > 0; rounds--)
+                leave_and_look(way, backend);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,176 @@
+/* What a forked child may do with what it inherited, and that the parent never notices. */
+
+#include "check.h"
+
+/* The fixture, and what a child finds beside it. */
+struct inheritance {
+    struct fixture *f;
+    kvds_value big, small;
+    int parent_is_done;
+};
+
+/* Runs a part of a test in a forked child, which leaves without any handlers of exit. */
+static pid_t start_child(void (*run)(struct inheritance *), struct inheritance *inheritance)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    must(child >= 0);
+    if (child == 0) {
+        run(inheritance);
+        _exit(0);
+    }
+    return child;
+}
+
+static void run_child(void (*run)(struct inheritance *), struct inheritance *inheritance)
+{
+    assert_int_equal(exit_status_of(start_child(run, inheritance)), 0);
+}
+
+static const char big[1 << 20] = "big";
+
+static void use_inherited_disk_store(struct inheritance *inherited)
+{
+    struct fixture *f = inherited->f;
+    kvds_store *store = f->store;
+    must_answer_everywhere(KVDS_FORKED, f->store);
+    must_answer(KVDS_FORKED, kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store));
+    must(store == NULL);
+    must_answer(KVDS_FORKED, kvds_distributor_get_or_create(f->distributor, "other", KVDS_DISK, &store));
+    must_answer(KVDS_FORKED, kvds_distributor_get(f->distributor, "store", KVDS_DISK, &store));
+    must_answer(KVDS_FORKED, kvds_distributor_evict(f->distributor, "store", KVDS_DISK));
+    must_answer(KVDS_FORKED, kvds_distributor_destroy_store(f->distributor, "store"));
+    must(strstr(kvds_last_error(), "fork") != NULL);
+
+    /* References are given back as ever, in an order that makes the value the last to go. */
+    must(release_store(f) == 0);
+    must_ok(kvds_distributor_shutdown(f->distributor));
+    must(release_distributor(f) == 0);
+    must(inherited->big.len == sizeof big && memcmp(inherited->big.data, big, sizeof big) == 0);
+    must(inherited->small.len == 5 && memcmp(inherited->small.data, "value", 5) == 0);
+    kvds_value_release(&inherited->big);
+    kvds_value_release(&inherited->small);
+    must(inherited->big.data == NULL);
+}
+
+static void an_inherited_disk_store_is_the_parents(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    assert_ok(kvds_set(f->store, BYTES("big"), big, sizeof big));
+    assert_ok(kvds_set(f->store, BYTES("small"), BYTES("value")));
+    assert_ok(kvds_get(f->store, BYTES("big"), &inheritance.big));
+    assert_ok(kvds_get(f->store, BYTES("small"), &inheritance.small));
+    for (int children = 0; children < 3; children++)
+        run_child(use_inherited_disk_store, &inheritance);
+
+    assert_ok(kvds_set(f->store, BYTES("after"), BYTES("value")));
+    assert_memory_equal(inheritance.big.data, big, sizeof big);
+    kvds_value_release(&inheritance.big);
+    kvds_value_release(&inheritance.small);
+    assert_int_equal(release_store(f), 0);
+    f->store = open_again(f);
+    assert_true(has(f->store, BYTES("big"), big, sizeof big));
+    assert_true(has(f->store, BYTES("small"), BYTES("value")));
+    assert_true(has(f->store, BYTES("after"), BYTES("value")));
+}
+
+static void use_inherited_memory_store(struct inheritance *inherited)
+{
+    struct fixture *f = inherited->f;
+    must(has(f->store, BYTES("key"), BYTES("value")));
+    must_ok(kvds_set(f->store, BYTES("key"), BYTES("child's")));
+    must_ok(kvds_set_nx(f->store, BYTES("new"), BYTES("child's")));
+    must(has(f->store, BYTES("key"), BYTES("child's")));
+    kvds_store *other = open_store(f->distributor, "other", KVDS_MEMORY);
+    must_ok(kvds_set(other, BYTES("key"), BYTES("value")));
+    must(kvds_store_release(other) == 0);
+    must(release_store(f) == 0);
+    must(release_distributor(f) == 0);
+}
+
+static void a_memory_store_goes_on_as_a_copy(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    run_child(use_inherited_memory_store, &inheritance);
+    assert_true(has(f->store, BYTES("key"), BYTES("value")));
+    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("new")));
+    assert_int_equal(kvds_store_ref_count(f->store), 1);
+}
+
+/* Opens a disk store of its own, fills it, and finds everything when it opens it again. */
+static void open_own_store(struct inheritance *inherited)
+{
+    const size_t count = scaled(5000);
+    kvds_distributor *own = kvds_distributor_new(inherited->f->base);
+    for (int times = 0; times < 2; times++) {
+        kvds_store *store = open_store(own, "child's", KVDS_DISK);
+        for (size_t i = 0; i < count; i++) {
+            const struct text key = text_of("key-%zu", i);
+            if (times == 0)
+                must_ok(kvds_set(store, key.data, key.len, big, 1000));
+            must(has(store, key.data, key.len, big, 1000));
+        }
+        must(kvds_store_release(store) == 0);
+    }
+    kvds_store *store;
+    must_answer(KVDS_LOCKED, kvds_distributor_get_or_create(own, "store", KVDS_DISK, &store));
+    must_answer(KVDS_LOCKED, kvds_distributor_destroy_store(own, "store"));
+    must(kvds_distributor_release(own) == 0);
+}
+
+static void a_child_opens_stores_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    run_child(open_own_store, &inheritance);
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    kvds_store *childs = open_store(f->distributor, "child's", KVDS_DISK);
+    assert_true(has(childs, BYTES("key-0"), big, 1000));
+    kvds_store_release(childs);
+}
+
+static void take_over(struct inheritance *inherited)
+{
+    char byte;
+    must(read(inherited->parent_is_done, &byte, 1) == 1);
+    kvds_distributor *own = kvds_distributor_new(inherited->f->base);
+    kvds_store *store = open_store(own, "store", KVDS_DISK);
+    must(has(store, BYTES("key"), BYTES("parent's")));
+    must_ok(kvds_set(store, BYTES("key"), BYTES("child's")));
+    must(kvds_store_release(store) == 0);
+    must(kvds_distributor_release(own) == 0);
+}
+
+static void a_child_opens_anew_what_its_parent_released(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    inheritance.parent_is_done = ends[0];
+    pid_t child = start_child(take_over, &inheritance);
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("parent's")));
+    assert_int_equal(release_store(f), 0);
+    assert_int_equal(write(ends[1], "!", 1), 1);
+    int status = exit_status_of(child);
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(status, 0);
+
+    f->store = open_again(f);
+    assert_true(has(f->store, BYTES("key"), BYTES("child's")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_DISK(an_inherited_disk_store_is_the_parents),
+        ON_MEMORY(a_memory_store_goes_on_as_a_copy),
+        ON_DISK(a_child_opens_stores_of_its_own),
+        ON_DISK(a_child_opens_anew_what_its_parent_released),
+    };
+    return RUN("fork", tests);
+}
