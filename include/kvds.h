@@ -81,6 +81,29 @@
 #define KVDS_MAX_VALUE_LEN 1073741824
 
 /**
+ * The view may be read.
+ */
+#define KVDS_VIEW_READ 1
+
+/**
+ * The view may be written: sets, dels, batches and conditional writes, which tell whether a key is there.
+ */
+#define KVDS_VIEW_WRITE 2
+
+/**
+ * Operations, and expectations of what is there before them, for `kvds_write` to apply in one step. It keeps copies of its
+ * keys and values. To be used by one thread at a time. Not tied to a store, and not used up by a write.
+ */
+typedef struct kvds_batch kvds_batch;
+
+/**
+ * A movable position in a range of keys, over one moment: it sees no write made after it was made. To be used by one
+ * thread at a time, any thread. It needs its store no more: that may be written, closed and released meanwhile; the files
+ * of a disk store stay open as long as the cursor lives.
+ */
+typedef struct kvds_cursor kvds_cursor;
+
+/**
  * Hands out stores by name. A counted reference: `kvds_distributor_retain` and `kvds_distributor_release` count. All calls
  * on it are safe at the same time.
  */
@@ -150,6 +173,20 @@ typedef void (*kvds_death)(void *user_data, uint64_t tag, const char *id, kvds_b
 typedef void (*kvds_user_data_free)(void *user_data);
 
 /**
+ * Bytes that the caller owns, such as a key.
+ */
+typedef struct kvds_bytes {
+    /**
+     * The first byte. May be NULL when `len` is 0.
+     */
+    const void *data;
+    /**
+     * How many bytes.
+     */
+    size_t len;
+} kvds_bytes;
+
+/**
  * Is shown pairs. The pointers are valid during the call only. Answers 0 to stop and anything else to go on. It may call
  * any function of this library, on the store that is being iterated too. It must not throw, longjmp or unwind out.
  */
@@ -182,18 +219,35 @@ typedef struct kvds_pair {
 } kvds_pair;
 
 /**
- * Bytes that the caller owns, such as a key.
+ * Which keys a cursor goes over: those that begin with `prefix`, are not less than `start` and are less than `end`. All
+ * zeros is every key.
  */
-typedef struct kvds_bytes {
+typedef struct kvds_range {
     /**
-     * The first byte. May be NULL when `len` is 0.
+     * What the keys begin with. May be NULL when `prefix_len` is 0.
      */
-    const void *data;
+    const void *prefix;
     /**
-     * How many bytes.
+     * The prefix's length in bytes; 0 for any key.
      */
-    size_t len;
-} kvds_bytes;
+    size_t prefix_len;
+    /**
+     * The first key. May be NULL when `start_len` is 0.
+     */
+    const void *start;
+    /**
+     * The first key's length in bytes; 0 for no lower bound.
+     */
+    size_t start_len;
+    /**
+     * The first key that does not belong to the range any more. May be NULL when `end_len` is 0.
+     */
+    const void *end;
+    /**
+     * That key's length in bytes; 0 for no upper bound.
+     */
+    size_t end_len;
+} kvds_range;
 
 /**
  * Done.
@@ -539,7 +593,7 @@ const char *kvds_store_id(const struct kvds_store *store);
 kvds_backend kvds_store_backend(const struct kvds_store *store);
 
 /**
- * 1 if the store can be used, 0 if it was closed; 0 for NULL. Threads: any.
+ * 1 if the store can be used, 0 if it was closed, or if it is a view of a store that was closed; 0 for NULL. Threads: any.
  */
 int kvds_is_open(const struct kvds_store *store);
 
@@ -585,6 +639,20 @@ kvds_status kvds_get_into(const struct kvds_store *store,
  * Whether `key` is there: `KVDS_OK` or `KVDS_NOT_FOUND`. Fails as `kvds_get` does. Threads: any.
  */
 kvds_status kvds_exists(const struct kvds_store *store, const void *key, size_t key_len);
+
+/**
+ * The values of `count` keys, all as of one moment.
+ *
+ * `values[i]` and `statuses[i]` (both of `count` elements) become the value of `keys[i]` and `KVDS_OK`, or an empty value and
+ * `KVDS_NOT_FOUND`. Each value is given back with `kvds_value_release`. All three may be NULL when `count` is 0. Answers
+ * `KVDS_OK` if all keys were looked up, whether or not they were there; if it fails, as `kvds_get` does, all values are empty
+ * and all statuses are that failure's. Threads: any.
+ */
+kvds_status kvds_multi_get(const struct kvds_store *store,
+                           const struct kvds_bytes *keys,
+                           size_t count,
+                           struct kvds_value *values,
+                           kvds_status *statuses);
 
 /**
  * Shows every pair whose key begins with `prefix` (all for the empty one) to `callback`, in `memcmp` order of the keys,
@@ -670,6 +738,219 @@ kvds_status kvds_compare_and_swap(const struct kvds_store *store,
                                   size_t expected_len,
                                   const void *value,
                                   size_t value_len);
+
+/**
+ * Removes `key` if it has the value `expected`, in one atomic step: how a lock that was taken with `kvds_set_nx` is released
+ * by its owner alone.
+ *
+ * Inputs are copied. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the key is not there, `KVDS_MISMATCH` if it has another value:
+ * then nothing is changed. Fails as `kvds_set` does. Threads: any.
+ */
+kvds_status kvds_compare_and_delete(const struct kvds_store *store,
+                                    const void *key,
+                                    size_t key_len,
+                                    const void *expected,
+                                    size_t expected_len);
+
+/**
+ * Adds `delta` to the number that `key` has as its value, in one atomic step. The value is decimal text ("-12"); an absent
+ * key counts as 0, and is set.
+ *
+ * `*result` becomes the sum, or 0; NULL if it is not wanted. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` also if the value is
+ * not such a number or the sum does not fit 64 bits: then nothing is changed. Fails as `kvds_set` does, and needs a view
+ * that can be read and written. Threads: any.
+ */
+kvds_status kvds_add(const struct kvds_store *store,
+                     const void *key,
+                     size_t key_len,
+                     int64_t delta,
+                     int64_t *result);
+
+/**
+ * Removes every key that begins with `prefix` (all for the empty one), in one atomic step: no reader sees a part.
+ *
+ * On disk this is one entry in the log, however many keys go. Answers `KVDS_OK`, also if there are no such keys;
+ * `KVDS_INVALID_ARGUMENT` also for a prefix longer than `KVDS_MAX_KEY_LEN`. Fails as `kvds_set` does. Threads: any.
+ */
+kvds_status kvds_delete_prefix(const struct kvds_store *store,
+                               const void *prefix,
+                               size_t prefix_len);
+
+/**
+ * An empty batch; to be freed with `kvds_batch_free`. NULL only if the library has a bug. Threads: any.
+ */
+struct kvds_batch *kvds_batch_new(void);
+
+/**
+ * Frees a batch. NULL does nothing. Threads: any, when no other uses it.
+ */
+void kvds_batch_free(struct kvds_batch *batch);
+
+/**
+ * Empties a batch, and keeps its memory for the next use. NULL does nothing. Threads: one at a time on one batch.
+ */
+void kvds_batch_clear(struct kvds_batch *batch);
+
+/**
+ * How many operations a batch has; expectations don't count. 0 for NULL. Threads: one at a time on one batch.
+ */
+size_t kvds_batch_count(const struct kvds_batch *batch);
+
+/**
+ * Adds the operation to set `key` to `value`. If a key has several operations, the last one wins.
+ *
+ * Inputs are copied. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL, a key longer than `KVDS_MAX_KEY_LEN` or a value
+ * longer than `KVDS_MAX_VALUE_LEN`; `KVDS_NO_MEMORY`; nothing is added then. Threads: one at a time on one batch.
+ */
+kvds_status kvds_batch_set(struct kvds_batch *batch,
+                           const void *key,
+                           size_t key_len,
+                           const void *value,
+                           size_t value_len);
+
+/**
+ * Adds the operation to remove `key`, which may be absent. Answers as `kvds_batch_set` does. Threads: one at a time on one
+ * batch.
+ */
+kvds_status kvds_batch_del(struct kvds_batch *batch,
+                           const void *key,
+                           size_t key_len);
+
+/**
+ * Adds the expectation that `key` has the value `value` before the batch. Answers as `kvds_batch_set` does. Threads: one at
+ * a time on one batch.
+ */
+kvds_status kvds_batch_expect(struct kvds_batch *batch,
+                              const void *key,
+                              size_t key_len,
+                              const void *value,
+                              size_t value_len);
+
+/**
+ * Adds the expectation that `key` is not there before the batch. Answers as `kvds_batch_set` does. Threads: one at a time
+ * on one batch.
+ */
+kvds_status kvds_batch_expect_absent(struct kvds_batch *batch,
+                                     const void *key,
+                                     size_t key_len);
+
+/**
+ * Applies `batch` to `store` in one atomic step if every expectation holds.
+ *
+ * The batch stays as it is. Answers `KVDS_OK`, or `KVDS_MISMATCH` if an expectation does not hold: then nothing is changed.
+ * Fails as `kvds_set` does. Threads: any on the store, one at a time on the batch.
+ */
+kvds_status kvds_write(const struct kvds_store *store,
+                       const struct kvds_batch *batch);
+
+/**
+ * A cursor over the keys of `store` (or view) that are in `range`, as of now. NULL for the range is every key. It stands on
+ * no entry yet: move it first.
+ *
+ * The range is copied. `*out` becomes a cursor that the caller frees with `kvds_cursor_free`, or NULL. Answers `KVDS_OK`, also
+ * when there are no such keys; fails as `kvds_get` does. Threads: any.
+ */
+kvds_status kvds_cursor_new(const struct kvds_store *store,
+                            const struct kvds_range *range,
+                            struct kvds_cursor **out);
+
+/**
+ * Frees a cursor. NULL does nothing. Threads: any, when no other uses it.
+ */
+void kvds_cursor_free(struct kvds_cursor *cursor);
+
+/**
+ * Moves to the first entry of the range.
+ *
+ * What holds for every move: `KVDS_OK` if the cursor stands on an entry then, `KVDS_NOT_FOUND` if there is none;
+ * `KVDS_INVALID_ARGUMENT` for NULL; on disk also `KVDS_IO`, `KVDS_CORRUPTION` and `KVDS_FORKED`. What `kvds_cursor_key` and
+ * `kvds_cursor_value` gave before is valid no more. Threads: one at a time on one cursor.
+ */
+kvds_status kvds_cursor_first(struct kvds_cursor *cursor);
+
+/**
+ * Moves to the last entry of the range. Answers as `kvds_cursor_first` does.
+ */
+kvds_status kvds_cursor_last(struct kvds_cursor *cursor);
+
+/**
+ * Moves to the first entry whose key is `key` or greater, within the range. Answers as `kvds_cursor_first` does, and
+ * `KVDS_INVALID_ARGUMENT` also for a key longer than `KVDS_MAX_KEY_LEN`; the cursor then stays where it is.
+ */
+kvds_status kvds_cursor_seek(struct kvds_cursor *cursor,
+                             const void *key,
+                             size_t key_len);
+
+/**
+ * Moves one entry on. From no entry it stays on none. Answers as `kvds_cursor_first` does.
+ */
+kvds_status kvds_cursor_next(struct kvds_cursor *cursor);
+
+/**
+ * Moves one entry back. From no entry it stays on none. Answers as `kvds_cursor_first` does.
+ */
+kvds_status kvds_cursor_prev(struct kvds_cursor *cursor);
+
+/**
+ * 1 if the cursor stands on an entry, 0 if not; 0 for NULL. Threads: one at a time on one cursor.
+ */
+int kvds_cursor_valid(const struct kvds_cursor *cursor);
+
+/**
+ * The key that the cursor stands on.
+ *
+ * `*key` becomes the cursor's own bytes, valid until its next move or its end, or is emptied. Answers `KVDS_OK`, or
+ * `KVDS_NOT_FOUND` if it stands on no entry; `KVDS_INVALID_ARGUMENT` for a NULL. Threads: one at a time on one cursor.
+ */
+kvds_status kvds_cursor_key(const struct kvds_cursor *cursor,
+                            struct kvds_bytes *key);
+
+/**
+ * The value of the key that the cursor stands on. Answers as `kvds_cursor_key` does, and the bytes are as long valid.
+ */
+kvds_status kvds_cursor_value(const struct kvds_cursor *cursor,
+                              struct kvds_bytes *value);
+
+/**
+ * A view of `store` that allows only what `rights` names, of what `store` allows: `KVDS_VIEW_READ`, `KVDS_VIEW_WRITE`, or
+ * both (or-ed). What it does not allow answers `KVDS_DENIED`.
+ *
+ * What holds for every view: it is a store like any other, so that every function works on it. It has a reference count
+ * of its own, and holds one reference to the store that it is a view of, which so stays alive; its tag, id and backend are
+ * that store's. Closing it closes the view alone; closing the store answers `KVDS_CLOSED` on its views too. Its end is not
+ * observed. A view of a view is a view of the same store and does not need the view it was made from.
+ *
+ * `*out` becomes a reference that the caller owns, or NULL. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL or other
+ * rights; `KVDS_CLOSED`; `KVDS_FORKED`. Threads: any.
+ */
+kvds_status kvds_store_view(const struct kvds_store *store,
+                            int rights,
+                            struct kvds_store **out);
+
+/**
+ * A view of the part of `store` whose keys begin with `prefix`. Through it every key is without the prefix, in what is
+ * passed and in what is shown; no other key can be reached. Writes go to the store. See `kvds_store_view` for what holds
+ * for every view.
+ *
+ * The prefix is copied. It and a key together may have `KVDS_MAX_KEY_LEN` bytes. `*out` becomes a reference that the
+ * caller owns, or NULL. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL or a prefix longer than `KVDS_MAX_KEY_LEN`;
+ * `KVDS_CLOSED`; `KVDS_FORKED`. Threads: any.
+ */
+kvds_status kvds_store_scope(const struct kvds_store *store,
+                             const void *prefix,
+                             size_t prefix_len,
+                             struct kvds_store **out);
+
+/**
+ * A view of `store` as it is now, for as long as the view lives, whatever is written to the store. It cannot be written:
+ * `KVDS_DENIED`. It costs no copy of the data; what is overwritten or removed while it lives is kept for it. See
+ * `kvds_store_view` for what holds for every view.
+ *
+ * `*out` becomes a reference that the caller owns, or NULL. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL;
+ * `KVDS_DENIED` of a view that can't be read; `KVDS_CLOSED`; on disk also `KVDS_IO` and `KVDS_FORKED`. Threads: any.
+ */
+kvds_status kvds_store_snapshot(const struct kvds_store *store,
+                                struct kvds_store **out);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -3,7 +3,9 @@
 //! Every write of the API is one [`WriteBatch`], applied by an engine in one atomic step. The batch only borrows, so that a
 //! single set costs no allocation; whoever collects operations over time owns them elsewhere and lends them here.
 
-/// One change of one key.
+use crate::error::{Error, Kind, Result};
+
+/// One change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation<'a> {
     /// Give the key this value, whether or not it had one.
@@ -18,13 +20,21 @@ pub enum Operation<'a> {
         /// The key.
         key: &'a [u8],
     },
+    /// Remove all keys from `start` on, and before `end` if there is one.
+    DeleteRange {
+        /// The first key that goes.
+        start: &'a [u8],
+        /// The first key after it that stays.
+        end: Option<&'a [u8]>,
+    },
 }
 
 impl<'a> Operation<'a> {
-    /// The key it changes.
-    pub fn key(&self) -> &'a [u8] {
+    /// The key it changes, if it is a single one.
+    pub fn key(&self) -> Option<&'a [u8]> {
         match self {
-            Operation::Set { key, .. } | Operation::Delete { key } => key,
+            Operation::Set { key, .. } | Operation::Delete { key } => Some(key),
+            Operation::DeleteRange { .. } => None,
         }
     }
 }
@@ -101,4 +111,98 @@ pub struct WriteBatch<'a> {
     pub expectations: &'a [Expectation<'a>],
     /// What to do then.
     pub operations: &'a [Operation<'a>],
+}
+
+/// A batch that is collected over time and owns its bytes. It can be applied any number of times.
+#[derive(Clone, Debug, Default)]
+pub struct BatchBuffer {
+    bytes: Vec<u8>,
+    expectations: Vec<(Wanted, Span)>,
+    operations: Vec<(Span, Option<Span>)>,
+}
+
+/// Where in the bytes something lies.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: usize,
+    len: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Wanted {
+    Absent,
+    Equals(Span),
+}
+
+impl BatchBuffer {
+    /// Adds the operation to set `key` to `value`.
+    pub fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let (key, value) = (self.keep(key)?, self.keep(value)?);
+        self.operations.push((key, Some(value)));
+        Ok(())
+    }
+
+    /// Adds the operation to remove `key`.
+    pub fn delete(&mut self, key: &[u8]) -> Result<()> {
+        let key = self.keep(key)?;
+        self.operations.push((key, None));
+        Ok(())
+    }
+
+    /// Adds the expectation that `key` has the value `value`.
+    pub fn expect(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        let (key, value) = (self.keep(key)?, self.keep(value)?);
+        self.expectations.push((Wanted::Equals(value), key));
+        Ok(())
+    }
+
+    /// Adds the expectation that `key` is not there.
+    pub fn expect_absent(&mut self, key: &[u8]) -> Result<()> {
+        let key = self.keep(key)?;
+        self.expectations.push((Wanted::Absent, key));
+        Ok(())
+    }
+
+    /// Forgets everything, and keeps the memory for the next use.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.expectations.clear();
+        self.operations.clear();
+    }
+
+    /// How many operations it has; expectations don't count.
+    pub fn count(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// Lends the batch to `apply`.
+    pub fn lend<R>(&self, apply: impl FnOnce(&WriteBatch<'_>) -> R) -> R {
+        let at = |span: &Span| &self.bytes[span.start..][..span.len];
+        let expectations: Vec<_> = self
+            .expectations
+            .iter()
+            .map(|(wanted, key)| match wanted {
+                Wanted::Absent => Expectation::Absent { key: at(key) },
+                Wanted::Equals(value) => Expectation::Equals { key: at(key), value: at(value) },
+            })
+            .collect();
+        let operations: Vec<_> = self
+            .operations
+            .iter()
+            .map(|(key, value)| match value {
+                Some(value) => Operation::Set { key: at(key), value: at(value) },
+                None => Operation::Delete { key: at(key) },
+            })
+            .collect();
+        apply(&WriteBatch { expectations: &expectations, operations: &operations })
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<Span> {
+        let start = self.bytes.len();
+        self.bytes
+            .try_reserve(bytes.len())
+            .map_err(|cause| Error::new(Kind::NoMemory, "no memory for the batch").because(cause))?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(Span { start, len: bytes.len() })
+    }
 }

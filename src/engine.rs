@@ -44,6 +44,9 @@ pub trait Reader: Send + Sync {
     /// A cursor over the keys of `range`, as of the moment of this call. It stands on no entry yet.
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>>;
 
+    /// The values under `keys`, all as of one moment.
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>>;
+
     /// Shows every pair of `range` to `visit`, in order, as of the moment of this call, until it answers false.
     /// Returns whether the end was reached.
     fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
@@ -114,9 +117,19 @@ impl Range {
         Range { start: prefix.to_vec(), end }
     }
 
-    /// Whether no key can be in it.
-    pub fn is_empty(&self) -> bool {
-        self.end.as_ref().is_some_and(|end| *end <= self.start)
+    /// The keys that are in both.
+    pub fn and(self, other: Range) -> Range {
+        let end = match (self.end, other.end) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        Range { start: self.start.max(other.start), end }
+    }
+
+    /// The same range of keys behind `prefix`.
+    pub fn behind(&self, prefix: &[u8]) -> Range {
+        let end = self.end.as_ref().map(|end| [prefix, end].concat());
+        Range { start: [prefix, &self.start].concat(), end: end.or_else(|| Range::prefix(prefix).end) }
     }
 }
 

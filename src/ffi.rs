@@ -32,3 +32,9 @@ pub mod store;
 pub mod read;
 
 pub mod write;
+
+pub mod batch;
+
+pub mod cursor;
+
+pub mod view;

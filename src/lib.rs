@@ -23,6 +23,7 @@ pub mod lifetime;
 pub mod name;
 pub mod options;
 pub mod store;
+pub mod view;
 
 pub use batch::{Expectation, Operation, Outcome, Refusal, WriteBatch};
 pub use counted::{Counted, Ref};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::callback;
 use crate::counted::{Ref, Target};
-use crate::engine::{Engine, Range, Reader, Value};
+use crate::engine::{Cursor, Engine, Range, Reader, Value};
 use crate::error::{Error, Kind, Result};
 use crate::gate::Gate;
 use crate::lifetime::{Death, Identity, Observers};
@@ -17,13 +17,25 @@ use crate::lifetime::{Death, Identity, Observers};
 pub struct Store {
     identity: Identity,
     engine: Gate<Arc<dyn Engine>>,
-    observers: Arc<Observers>,
+    /// None for a view.
+    observers: Option<Arc<Observers>>,
 }
 
 impl Store {
     /// The first reference to a new store on `engine`. `observers` are told when the last one is gone.
     pub fn on(engine: Arc<dyn Engine>, identity: Identity, observers: Arc<Observers>) -> Ref<Store> {
-        Ref::new(Store { identity, engine: Gate::new(engine), observers })
+        Ref::new(Store { identity, engine: Gate::new(engine), observers: Some(observers) })
+    }
+
+    /// The first reference to a store on something that another store has below it: a view, which has that store's identity
+    /// and whose end is nobody's business.
+    pub fn view(engine: Arc<dyn Engine>, identity: Identity) -> Ref<Store> {
+        Ref::new(Store { identity, engine: Gate::new(engine), observers: None })
+    }
+
+    /// Whether this is a view.
+    pub fn is_view(&self) -> bool {
+        self.observers.is_none()
     }
 
     /// What it was asked for by.
@@ -31,9 +43,14 @@ impl Store {
         &self.identity
     }
 
-    /// Whether it can be used.
+    /// Whether it was not closed.
     pub fn is_open(&self) -> bool {
         self.engine.is_open()
+    }
+
+    /// Whether neither it nor, for a view, what it is a view of was closed.
+    pub fn is_usable(&self) -> bool {
+        self.with(|engine| engine.check()).map_or_else(|error| error.kind() != Kind::Closed, |()| true)
     }
 
     /// Closes the store for every holder. Running calls finish first, unless this is called from inside a callback: then
@@ -69,6 +86,16 @@ impl Store {
         self.read(|now| now.scan(Range::prefix(prefix), &mut |key, value| callback::run(|| visit(key, value))))
     }
 
+    /// The values under `keys`, all as of one moment.
+    pub fn multi_get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        self.read(|now| now.get_many(keys))
+    }
+
+    /// A cursor over `range`, as of this moment. It needs nothing of the store any more.
+    pub fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
+        self.read(|now| now.cursor(range))
+    }
+
     /// Sets `key` to `value`.
     pub fn set(&self, key: &[u8], value: &[u8]) -> Result<Outcome> {
         self.write(&WriteBatch { expectations: &[], operations: &[Operation::Set { key, value }] })
@@ -98,14 +125,70 @@ impl Store {
         })
     }
 
-    fn with<R>(&self, call: impl FnOnce(&dyn Engine) -> Result<R>) -> Result<R> {
+    /// Removes `key`; refused if it does not have the value `expected`.
+    pub fn compare_and_delete(&self, key: &[u8], expected: &[u8]) -> Result<Outcome> {
+        self.write(&WriteBatch {
+            expectations: &[Expectation::Equals { key, value: expected }],
+            operations: &[Operation::Delete { key }],
+        })
+    }
+
+    /// Removes every key that begins with `prefix`.
+    pub fn delete_prefix(&self, prefix: &[u8]) -> Result<Outcome> {
+        let Range { start, end } = Range::prefix(prefix);
+        let operations = [Operation::DeleteRange { start: &start, end: end.as_deref() }];
+        self.write(&WriteBatch { expectations: &[], operations: &operations })
+    }
+
+    /// Adds `delta` to the number under `key`, decimal text, and returns the sum; an absent key counts as 0.
+    pub fn add(&self, key: &[u8], delta: i64) -> Result<i64> {
+        loop {
+            let found = self.get(key)?;
+            let number = found.as_deref().map_or(Ok(0), |value| number(value).map_err(|error| self.here(error)))?;
+            let Some(sum) = number.checked_add(delta) else {
+                let text = format!("{number} and {delta} make more than 64 bits can hold");
+                return Err(self.here(Error::invalid(text)));
+            };
+            let text = sum.to_string();
+            let expectation = match &found {
+                Some(value) => Expectation::Equals { key, value },
+                None => Expectation::Absent { key },
+            };
+            let operations = [Operation::Set { key, value: text.as_bytes() }];
+            if self.write(&WriteBatch { expectations: &[expectation], operations: &operations })? == Outcome::Applied {
+                return Ok(sum);
+            }
+            // Somebody else was faster: once more, from what is there now.
+        }
+    }
+
+    /// Does something with the engine, if the store is open, and says of a failure where it happened.
+    pub fn with<R>(&self, call: impl FnOnce(&dyn Engine) -> Result<R>) -> Result<R> {
+        self.with_shared(|engine| call(&**engine))
+    }
+
+    /// The same, with a share of the engine to keep.
+    pub fn with_shared<R>(&self, call: impl FnOnce(&Arc<dyn Engine>) -> Result<R>) -> Result<R> {
         let engine = self.engine.enter().ok_or_else(|| self.closed())?;
-        call(&**engine).map_err(|error| error.within(|| self.identity.to_string()))
+        call(&engine).map_err(|error| self.here(error))
     }
 
     fn closed(&self) -> Error {
-        Error::new(Kind::Closed, "the store is closed").within(|| self.identity.to_string())
+        self.here(Error::new(Kind::Closed, "the store is closed"))
     }
+
+    fn here(&self, error: Error) -> Error {
+        error.within(|| self.identity.to_string())
+    }
+}
+
+/// A value as a counter keeps it.
+fn number(value: &[u8]) -> Result<i64> {
+    let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| {
+        let value = String::from_utf8_lossy(&value[..value.len().min(32)]);
+        Error::invalid(format!("the value is not a decimal number of 64 bits: \"{value}\""))
+    })
 }
 
 impl Target for Store {
@@ -115,6 +198,8 @@ impl Target for Store {
         // A callback may let go of the last reference while its own iteration runs: that ends over what it began on.
         self.engine.close(false);
         let Identity { tag, id, backend } = &self.identity;
-        self.observers.tell(Death { tag: *tag, id, backend: *backend });
+        if let Some(observers) = &self.observers {
+            observers.tell(Death { tag: *tag, id, backend: *backend });
+        }
     }
 }

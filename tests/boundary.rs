@@ -13,7 +13,7 @@ use kvds::ffi::store::{kvds_close, kvds_is_open, kvds_store_release};
 use kvds::ffi::types::{kvds_value, kvds_value_release};
 use kvds::ffi::write::{kvds_del, kvds_set};
 use kvds::lifetime::Identity;
-use kvds::{Backend, Error, Kind, Outcome, Result, Store, WriteBatch};
+use kvds::{Backend, Error, Kind, Operation, Outcome, Result, Store, WriteBatch};
 
 /// An engine of one value that does under a key what the key says.
 struct Moody;
@@ -46,6 +46,10 @@ impl Reader for Moody {
         self.act(key).map(|()| true)
     }
 
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
         self.act(&range.start)?;
         Err(Error::new(Kind::Unsupported, "no cursors"))
@@ -54,7 +58,7 @@ impl Reader for Moody {
 
 impl Engine for Moody {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
-        batch.operations.iter().try_for_each(|operation| self.act(operation.key()))?;
+        batch.operations.iter().filter_map(Operation::key).try_for_each(|key| self.act(key))?;
         Ok(Outcome::Applied)
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Make, delete, get, no_lease, set, write};
 use kvds::engine::{Cursor, MAX_KEY_LEN, Range, Reader};
-use kvds::{Expectation, Outcome, Refusal, WriteBatch};
+use kvds::{Expectation, Operation, Outcome, Refusal, WriteBatch};
 
 for_every_engine! {
     a_fresh_engine_is_empty
@@ -18,6 +18,8 @@ for_every_engine! {
     the_last_operation_on_a_key_wins
     expectations_decide_and_a_refused_batch_changes_nothing
     expectations_are_judged_on_the_state_before_the_batch
+    a_range_is_deleted_and_nothing_else
+    many_keys_are_read_at_once
     a_snapshot_never_changes
     snapshots_may_go_in_any_order
     a_cursor_moves_both_ways_and_turns
@@ -140,6 +142,56 @@ fn expectations_are_judged_on_the_state_before_the_batch(make: Make) {
     let answer =
         bench.engine.apply(&WriteBatch { expectations: &[Expectation::Present { key: b"a" }], operations: &[] });
     assert_eq!(answer.expect("the check works"), Outcome::Applied);
+}
+
+fn a_range_is_deleted_and_nothing_else(make: Make) {
+    let names = [&b""[..], b"a", b"b", b"ba", b"c", b"\xFF", b"\xFF\xFF"];
+    let range = |start, end| Operation::DeleteRange { start, end };
+    let cases = [
+        (range(b"b", Some(b"c")), &[&b""[..], b"a", b"c", b"\xFF", b"\xFF\xFF"][..]),
+        (range(b"", Some(b"b")), &[b"b", b"ba", b"c", b"\xFF", b"\xFF\xFF"]),
+        (range(b"\xFF", None), &[b"", b"a", b"b", b"ba", b"c"]),
+        (range(b"", None), &[]),
+        (range(b"c", Some(b"a")), &names),
+        (range(b"a", Some(b"a")), &names),
+    ];
+    for (operation, left) in cases {
+        let bench = make(no_lease());
+        for name in names {
+            write(&*bench.engine, &[set(name, "")]);
+        }
+        let snapshot = bench.engine.snapshot().expect("a snapshot can be taken");
+        // In the middle of a batch: what comes before it goes, what comes after it stays.
+        write(&*bench.engine, &[set("bb", "before"), operation, set("bc", "after")]);
+        let mut expected: Vec<_> = left.iter().map(|name| name.to_vec()).collect();
+        expected.push(b"bc".to_vec());
+        if let Operation::DeleteRange { start, end } = operation
+            && !(start <= b"bb" && end.is_none_or(|end| &b"bb"[..] < end))
+        {
+            expected.push(b"bb".to_vec());
+        }
+        expected.sort();
+        assert_eq!(keys(&*bench.engine, all()), expected, "{operation:?}");
+        assert_eq!(keys(&*snapshot, all()), names, "{operation:?}");
+        for name in names {
+            assert_eq!(get(&*bench.engine, name).is_some(), left.contains(&name), "{operation:?}");
+        }
+    }
+}
+
+fn many_keys_are_read_at_once(make: Make) {
+    let bench = make(no_lease());
+    write(&*bench.engine, &[set("a", "1"), set("b", ""), set("", "empty")]);
+    let snapshot = bench.engine.snapshot().expect("a snapshot can be taken");
+    write(&*bench.engine, &[set("a", "2"), delete("b")]);
+    let read = |reader: &dyn Reader| -> Vec<_> {
+        let values = reader.get_many(&[b"b", b"a", b"x", b"", b"a"]).expect("the read works");
+        values.into_iter().map(|value| value.map(|value| String::from_utf8_lossy(&value).into_owned())).collect()
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(read(&*bench.engine), [None, some("2"), None, some("empty"), some("2")]);
+    assert_eq!(read(&*snapshot), [some(""), some("1"), None, some("empty"), some("1")]);
+    assert!(bench.engine.get_many(&[]).expect("the read works").is_empty());
 }
 
 fn a_snapshot_never_changes(make: Make) {

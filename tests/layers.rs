@@ -5,12 +5,14 @@ use std::path::Path;
 
 /// From the ground up. Modules on one line don't know each other.
 const LAYERS: &[&[&str]] = &[
-    &["error", "fork", "callback", "batch"],
+    &["error", "fork", "callback"],
+    &["batch"],
     &["engine"],
     &["engine::stripes"],
     &["engine::memory", "engine::disk", "engine::no_disk"],
     &["counted", "gate", "lifetime", "name", "options"],
     &["store"],
+    &["view"],
     &["distributor"],
     &["ffi"],
 ];

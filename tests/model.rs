@@ -39,6 +39,7 @@ enum Expect {
 enum Change {
     Set(Vec<u8>, Vec<u8>),
     Delete(Vec<u8>),
+    DeleteRange(Vec<u8>, Option<Vec<u8>>),
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +69,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let change = prop_oneof![
         3 => (key(), value()).prop_map(|(key, value)| Change::Set(key, value)),
         1 => key().prop_map(Change::Delete),
+        1 => (key(), proptest::option::of(key())).prop_map(|(start, end)| Change::DeleteRange(start, end)),
     ];
     let go = prop_oneof![
         1 => Just(Move::First),
@@ -147,6 +149,9 @@ fn write(map: &mut Map, expects: &[Expect], changes: &[Change]) -> Outcome {
         match change {
             Change::Set(key, value) => drop(map.insert(key.clone(), value.clone())),
             Change::Delete(key) => drop(map.remove(key)),
+            Change::DeleteRange(start, end) => {
+                map.retain(|key, _| key < start || end.as_ref().is_some_and(|end| key >= end));
+            }
         }
     }
     Outcome::Applied
@@ -180,6 +185,7 @@ fn run(make: Make, steps: &[Step]) {
                     .map(|change| match change {
                         Change::Set(key, value) => Operation::Set { key, value },
                         Change::Delete(key) => Operation::Delete { key },
+                        Change::DeleteRange(start, end) => Operation::DeleteRange { start, end: end.as_deref() },
                     })
                     .collect();
                 let batch = WriteBatch { expectations: &expectations, operations: &operations };

@@ -21,7 +21,7 @@ use rocksdb::{
 };
 
 use super::stripes::Stripes;
-use super::{Cursor, Engine, Lease, Range, Reader, Value};
+use super::{Cursor, Engine, Lease, MAX_KEY_LEN, Range, Reader, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
 use crate::fork::{self, Birth};
@@ -139,6 +139,28 @@ impl Disk {
         }))
     }
 
+    fn get_many_with(
+        &self,
+        keys: &[&[u8]],
+        mut how: ReadOptions,
+        moment: Option<&Snapshot<'_>>,
+    ) -> Result<Vec<Option<Value>>> {
+        let db = self.db()?;
+        let now;
+        how.set_snapshot(match moment {
+            Some(moment) => moment,
+            None => {
+                now = db.snapshot();
+                &now
+            }
+        });
+        let found = db.multi_get_opt(keys, &how).into_iter();
+        found
+            .map(|found| found.map(|found| found.map(|value| Value::Owned(value.into()))))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|cause| self.failed("cannot read", cause))
+    }
+
     fn contains_with(&self, key: &[u8], how: &ReadOptions) -> Result<bool> {
         let found = self.db()?.get_pinned_opt(key, how).map_err(|cause| self.failed("cannot read", cause))?;
         Ok(found.is_some())
@@ -171,6 +193,10 @@ impl Reader for Disk {
         self.contains_with(key, &ReadOptions::default())
     }
 
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        self.get_many_with(keys, ReadOptions::default(), None)
+    }
+
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
         self.cursor_at(range, None)
     }
@@ -196,6 +222,12 @@ impl Engine for Disk {
                     match operation {
                         Operation::Set { key, value } => writes.put(key, value),
                         Operation::Delete { key } => writes.delete(key),
+                        // RocksDB wants an end: the first key that is too long to be one.
+                        Operation::DeleteRange { start, end: None } => {
+                            writes.delete_range(*start, &[0xFF; MAX_KEY_LEN + 1][..])
+                        }
+                        Operation::DeleteRange { start, end: Some(end) } if start >= end => {}
+                        Operation::DeleteRange { start, end: Some(end) } => writes.delete_range(start, end),
                     }
                 }
                 db.write(writes)
@@ -284,6 +316,10 @@ impl Reader for Moment {
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
         self.0.disk.contains_with(key, &self.how())
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        self.0.disk.get_many_with(keys, ReadOptions::default(), Some(&self.0))
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {

@@ -97,6 +97,18 @@ impl Tree {
         self.prune(key);
     }
 
+    /// Deletes every key from `start` on, and before `end`.
+    fn clear(&mut self, start: &[u8], end: Option<&[u8]>) {
+        let bounds = (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
+        if crosses(bounds) {
+            return;
+        }
+        let keys: Vec<_> = self.entries.range::<[u8], _>(bounds).map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            self.put(&key, None);
+        }
+    }
+
     /// Forgets a key that is deleted at every moment anyone can see.
     fn prune(&mut self, key: &[u8]) {
         if self.entries.get(key).is_some_and(|entry| entry.newest.value.is_none() && entry.older.is_empty()) {
@@ -149,6 +161,11 @@ impl Reader for Memory {
         Ok(self.tree.read().newest(key).is_some())
     }
 
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        let tree = self.tree.read();
+        Ok(keys.iter().map(|key| tree.newest(key).cloned().map(Value::Shared)).collect())
+    }
+
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
         Ok(Box::new(Position::new(Arc::new(self.watch()), range)))
     }
@@ -168,7 +185,10 @@ impl Engine for Memory {
         }
         tree.now += 1;
         for (operation, value) in batch.operations.iter().zip(values) {
-            tree.put(operation.key(), value);
+            match operation {
+                Operation::Set { key, .. } | Operation::Delete { key } => tree.put(key, value),
+                Operation::DeleteRange { start, end } => tree.clear(start, *end),
+            }
         }
         Ok(Outcome::Applied)
     }
@@ -214,6 +234,10 @@ impl Reader for Snapshot {
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
         Ok(self.find(key).is_some())
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        Ok(keys.iter().map(|key| self.find(key).map(Value::Shared)).collect())
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {

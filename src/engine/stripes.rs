@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::batch::WriteBatch;
+use crate::batch::{Operation, WriteBatch};
 
 const STRIPES: usize = 256;
 
@@ -35,8 +35,10 @@ impl Stripes {
     /// Locks what `batch` checks and writes.
     pub fn lock(&self, batch: &WriteBatch<'_>) -> Held<'_> {
         match (batch.expectations, batch.operations) {
-            ([], [operation]) => self.share(stripe(operation.key())),
-            ([expectation], [operation]) if expectation.key() == operation.key() => self.take(stripe(operation.key())),
+            ([], [Operation::Set { key, .. } | Operation::Delete { key }]) => self.share(stripe(key)),
+            ([expectation], [operation]) if operation.key() == Some(expectation.key()) => {
+                self.take(stripe(expectation.key()))
+            }
             (expectations, operations) => {
                 #[derive(Clone, Copy, PartialEq, Eq)]
                 enum Want {
@@ -46,7 +48,10 @@ impl Stripes {
                 }
                 let mut wants = [Want::Nothing; STRIPES];
                 for operation in operations {
-                    wants[stripe(operation.key())] = Want::Share;
+                    match operation.key() {
+                        Some(key) => wants[stripe(key)] = Want::Share,
+                        None => wants = [Want::Share; STRIPES],
+                    }
                 }
                 for expectation in expectations {
                     wants[stripe(expectation.key())] = Want::Take;

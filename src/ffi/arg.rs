@@ -4,9 +4,10 @@
 //! length that comes with it. Everything that can be checked beyond that is checked.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-use super::types::{KVDS_DISK, KVDS_MEMORY, kvds_backend};
+use super::types::{KVDS_DISK, KVDS_MEMORY, kvds_backend, kvds_bytes};
 use crate::engine::{MAX_KEY_LEN, MAX_VALUE_LEN};
 use crate::error::{Error, Result};
 use crate::lifetime::Backend;
@@ -28,6 +29,34 @@ pub unsafe fn out<T>(name: &str, place: *mut T, empty: T) -> Result<Out<T>> {
     // SAFETY: the host passed a place that can be written.
     unsafe { place.write(empty) }
     Ok(Out(place))
+}
+
+/// The `count` places for answers that the host calls `name`, emptied.
+pub unsafe fn outs<'a, T>(name: &str, places: *mut T, count: usize, empty: impl Fn() -> T) -> Result<&'a mut [T]> {
+    // SAFETY: passed on; a shared look at the places does no harm, as nothing is read.
+    unsafe { array(name, places.cast_const().cast::<MaybeUninit<T>>(), count)? };
+    if count == 0 {
+        return Ok(&mut []);
+    }
+    // SAFETY: the host passed so many places that can be written, and each is written before it is taken for a `T`.
+    unsafe {
+        for index in 0..count {
+            places.add(index).write(empty());
+        }
+        Ok(std::slice::from_raw_parts_mut(places, count))
+    }
+}
+
+/// The keys of an array of them.
+pub unsafe fn keys<'a>(keys: *const kvds_bytes, count: usize) -> Result<Vec<&'a [u8]>> {
+    // SAFETY: passed on.
+    let keys = unsafe { array("keys", keys, count)? };
+    let each = keys.iter().enumerate().map(|(index, bytes)| {
+        // SAFETY: passed on.
+        let key = unsafe { key("key", bytes.data, bytes.len) };
+        key.map_err(|error| error.within(|| format!("keys[{index}]")))
+    });
+    each.collect()
 }
 
 /// The key (or prefix) that the host calls `name`.

@@ -77,6 +77,13 @@ pub unsafe fn kept<H: Opaque>(handle: *const H) -> Result<Arc<Counted<H::Target>
     }
 }
 
+/// One more reference to what a handle refers to.
+pub unsafe fn counted<H: Opaque>(handle: *const H) -> Result<Ref<H::Target>> {
+    // SAFETY: the host holds a reference.
+    let kept = unsafe { kept(handle)? };
+    Ref::revive(&kept).ok_or_else(|| Error::invalid(format!("the {} was released", H::NAME)))
+}
+
 /// One more reference for the host, which is the same pointer.
 pub unsafe fn retain<H: Opaque>(function: &'static str, handle: *mut H) -> *mut H {
     boundary::value(function, ptr::null_mut(), || {
@@ -84,9 +91,7 @@ pub unsafe fn retain<H: Opaque>(function: &'static str, handle: *mut H) -> *mut 
             return Ok(handle);
         }
         // SAFETY: the host holds a reference.
-        let counted = unsafe { kept(handle)? };
-        let one_more = Ref::revive(&counted).ok_or_else(|| Error::invalid(format!("the {} was released", H::NAME)))?;
-        Ok(into(one_more))
+        unsafe { counted(handle) }.map(into)
     })
 }
 

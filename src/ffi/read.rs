@@ -5,8 +5,8 @@ use std::ffi::c_void;
 use super::arg;
 use super::boundary;
 use super::handle::{self, kvds_store};
-use super::status::{self, KVDS_NOT_FOUND, KVDS_OK, KVDS_TRUNCATED, kvds_status};
-use super::types::{kvds_value, kvds_visit};
+use super::status::{self, KVDS_INTERNAL, KVDS_NOT_FOUND, KVDS_OK, KVDS_TRUNCATED, kvds_status};
+use super::types::{kvds_bytes, kvds_value, kvds_visit};
 
 /// The value of `key`.
 ///
@@ -71,6 +71,41 @@ pub unsafe extern "C" fn kvds_exists(store: *const kvds_store, key: *const c_voi
         // SAFETY: the caller keeps the rules for pointers.
         let (store, key) = unsafe { (handle::get(store)?, arg::key("key", key, key_len)?) };
         Ok(status::found(store.exists(key)?))
+    })
+}
+
+/// The values of `count` keys, all as of one moment.
+///
+/// `values[i]` and `statuses[i]` (both of `count` elements) become the value of `keys[i]` and `KVDS_OK`, or an empty value and
+/// `KVDS_NOT_FOUND`. Each value is given back with `kvds_value_release`. All three may be NULL when `count` is 0. Answers
+/// `KVDS_OK` if all keys were looked up, whether or not they were there; if it fails, as `kvds_get` does, all values are empty
+/// and all statuses are that failure's. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_multi_get(
+    store: *const kvds_store,
+    keys: *const kvds_bytes,
+    count: usize,
+    values: *mut kvds_value,
+    statuses: *mut kvds_status,
+) -> kvds_status {
+    boundary::status("kvds_multi_get", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        unsafe {
+            let values = arg::outs("values", values, count, || kvds_value::EMPTY)?;
+            let statuses = arg::outs("statuses", statuses, count, || KVDS_INTERNAL)?;
+            let look_up = || {
+                let store = handle::get(store)?;
+                store.multi_get(&arg::keys(keys, count)?)
+            };
+            let found = look_up().inspect_err(|error| statuses.fill(status::of(error)))?;
+            for (index, found) in found.into_iter().enumerate() {
+                statuses[index] = status::found(found.is_some());
+                if let Some(value) = found {
+                    values[index] = value.into();
+                }
+            }
+        }
+        Ok(KVDS_OK)
     })
 }
 

@@ -55,11 +55,11 @@ pub unsafe extern "C" fn kvds_store_backend(store: *const kvds_store) -> kvds_ba
     unsafe { handle::get(store) }.map_or(KVDS_MEMORY, |store| number(store.identity().backend))
 }
 
-/// 1 if the store can be used, 0 if it was closed; 0 for NULL. Threads: any.
+/// 1 if the store can be used, 0 if it was closed, or if it is a view of a store that was closed; 0 for NULL. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_is_open(store: *const kvds_store) -> c_int {
     // SAFETY: the caller keeps the rules for pointers.
-    unsafe { handle::get(store) }.is_ok_and(|store| store.is_open()).into()
+    unsafe { handle::get(store) }.is_ok_and(|store| store.is_usable()).into()
 }
 
 /// Closes the store for every holder, without waiting for the last reference to go. Running calls finish first; later calls

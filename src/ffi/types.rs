@@ -44,6 +44,24 @@ pub struct kvds_pair {
     pub value_len: usize,
 }
 
+/// Which keys a cursor goes over: those that begin with `prefix`, are not less than `start` and are less than `end`. All
+/// zeros is every key.
+#[repr(C)]
+pub struct kvds_range {
+    /// What the keys begin with. May be NULL when `prefix_len` is 0.
+    pub prefix: *const c_void,
+    /// The prefix's length in bytes; 0 for any key.
+    pub prefix_len: usize,
+    /// The first key. May be NULL when `start_len` is 0.
+    pub start: *const c_void,
+    /// The first key's length in bytes; 0 for no lower bound.
+    pub start_len: usize,
+    /// The first key that does not belong to the range any more. May be NULL when `end_len` is 0.
+    pub end: *const c_void,
+    /// That key's length in bytes; 0 for no upper bound.
+    pub end_len: usize,
+}
+
 /// A value that a call gave. Read-only, valid until `kvds_value_release`, whatever happens to the key or to the store
 /// meanwhile. Any thread may read and release it, one at a time. Do not copy the struct and release both.
 #[repr(C)]

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::arg;
 use super::boundary;
 use super::handle::{self, kvds_store};
-use super::status::{self, kvds_status};
+use super::status::{self, KVDS_OK, kvds_status};
 use super::types::{kvds_bytes, kvds_pair};
 use crate::batch::{Operation, WriteBatch};
 use crate::error::Result;
@@ -84,12 +84,8 @@ pub unsafe extern "C" fn kvds_delete_batch(
     boundary::status("kvds_delete_batch", || {
         // SAFETY: the caller keeps the rules for pointers.
         unsafe {
-            let (store, keys) = (handle::get(store)?, arg::array("keys", keys, count)?);
-            let delete = |(index, key): (usize, &kvds_bytes)| -> Result<Operation<'_>> {
-                let key = arg::key("key", key.data, key.len);
-                Ok(Operation::Delete { key: key.map_err(|error| error.within(|| format!("keys[{index}]")))? })
-            };
-            let operations = keys.iter().enumerate().map(delete).collect::<Result<Vec<_>>>()?;
+            let (store, keys) = (handle::get(store)?, arg::keys(keys, count)?);
+            let operations: Vec<_> = keys.into_iter().map(|key| Operation::Delete { key }).collect();
             store.write(&WriteBatch { expectations: &[], operations: &operations }).map(status::after)
         }
     })
@@ -141,5 +137,72 @@ pub unsafe extern "C" fn kvds_compare_and_swap(
             )
         };
         store.compare_and_swap(key, expected, value).map(status::after)
+    })
+}
+
+/// Removes `key` if it has the value `expected`, in one atomic step: how a lock that was taken with `kvds_set_nx` is released
+/// by its owner alone.
+///
+/// Inputs are copied. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the key is not there, `KVDS_MISMATCH` if it has another value:
+/// then nothing is changed. Fails as `kvds_set` does. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_compare_and_delete(
+    store: *const kvds_store,
+    key: *const c_void,
+    key_len: usize,
+    expected: *const c_void,
+    expected_len: usize,
+) -> kvds_status {
+    boundary::status("kvds_compare_and_delete", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        let (store, key, expected) = unsafe {
+            (handle::get(store)?, arg::key("key", key, key_len)?, arg::value("expected", expected, expected_len)?)
+        };
+        store.compare_and_delete(key, expected).map(status::after)
+    })
+}
+
+/// Adds `delta` to the number that `key` has as its value, in one atomic step. The value is decimal text ("-12"); an absent
+/// key counts as 0, and is set.
+///
+/// `*result` becomes the sum, or 0; NULL if it is not wanted. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` also if the value is
+/// not such a number or the sum does not fit 64 bits: then nothing is changed. Fails as `kvds_set` does, and needs a view
+/// that can be read and written. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_add(
+    store: *const kvds_store,
+    key: *const c_void,
+    key_len: usize,
+    delta: i64,
+    result: *mut i64,
+) -> kvds_status {
+    boundary::status("kvds_add", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        unsafe {
+            let result = if result.is_null() { None } else { Some(arg::out("result", result, 0)?) };
+            let (store, key) = (handle::get(store)?, arg::key("key", key, key_len)?);
+            let sum = store.add(key, delta)?;
+            if let Some(result) = result {
+                result.set(sum);
+            }
+        }
+        Ok(KVDS_OK)
+    })
+}
+
+/// Removes every key that begins with `prefix` (all for the empty one), in one atomic step: no reader sees a part.
+///
+/// On disk this is one entry in the log, however many keys go. Answers `KVDS_OK`, also if there are no such keys;
+/// `KVDS_INVALID_ARGUMENT` also for a prefix longer than `KVDS_MAX_KEY_LEN`. Fails as `kvds_set` does. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_delete_prefix(
+    store: *const kvds_store,
+    prefix: *const c_void,
+    prefix_len: usize,
+) -> kvds_status {
+    boundary::status("kvds_delete_prefix", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        let (store, prefix) = unsafe { (handle::get(store)?, arg::key("prefix", prefix, prefix_len)?) };
+        store.delete_prefix(prefix).map(status::after)
     })
 }
