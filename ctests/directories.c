@@ -173,19 +173,30 @@ static void a_failed_creation_leaves_nothing_behind(void **state)
     kvds_store_release(open_store(f->distributor, "file", KVDS_DISK));
 }
 
-/* A directory under the base path need not be a store: it is not there to be destroyed, and stays as it is. */
-static void only_stores_are_destroyed(void **state)
+/*
+ * A directory under the base path need not be a store: then nothing is made in it, and nothing in it is destroyed. RocksDB
+ * would take files with names like its own for its own, and remove them.
+ */
+static void only_stores_are_opened_and_destroyed(void **state)
 {
     struct fixture *f = *state;
     char foreign[PATH_MAX];
+    kvds_store *store;
     path_of(foreign, f->base, "foreign");
     assert_int_equal(mkdir(foreign, 0777), 0);
     assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
-    write_file(PATH(foreign, "notes"), "not ours");
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
+    write_file(PATH(foreign, "20240101.log"), "not ours");
+    for (int times = 0; times < 2; times++) {
+        assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
+        assert_invalid(kvds_distributor_get_or_create(f->distributor, "foreign", KVDS_DISK, &store));
+        assert_error_says(foreign);
+        assert_int_equal(entries_in(foreign), 1);
+    }
 
-    /* A store made beside the notes goes, and the notes stay. */
+    /* An empty directory will do, and what somebody puts beside a store stays when the store goes. */
+    assert_int_equal(remove(PATH(foreign, "20240101.log")), 0);
     kvds_store_release(open_store(f->distributor, "foreign", KVDS_DISK));
+    write_file(PATH(foreign, "notes"), "not ours");
     assert_ok(kvds_distributor_destroy_store(f->distributor, "foreign"));
     assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
     assert_true(is_there(PATH(foreign, "notes")));
@@ -217,7 +228,7 @@ int main(void)
         ON_DISK(without_a_base_path_there_are_memory_stores_only),
         ON_DISK(one_distributor_has_a_directory),
         ON_DISK(a_failed_creation_leaves_nothing_behind),
-        ON_DISK(only_stores_are_destroyed),
+        ON_DISK(only_stores_are_opened_and_destroyed),
 #ifdef KVDS_TEST_NO_DISK
         ON_MEMORY(a_build_without_disk_stores_says_so),
 #endif

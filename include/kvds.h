@@ -25,7 +25,8 @@
  * is UTF-8 and ends with a NUL.
  *
  * Pointers. Inputs are copied or used up before the call returns; nothing borrowed from the caller is kept. Outputs are
- * emptied (NULL or 0) before anything can fail, so freeing an output after a failed call is harmless. NULL for a handle or
+ * emptied (NULL or 0) before anything can fail, so freeing an output after a failed call is harmless; what was in them is
+ * not released. NULL for a handle or
  * an output that is required is KVDS_INVALID_ARGUMENT, or NULL, 0 or nothing done where no status is returned. Releasing
  * NULL does nothing. A pointer that is not NULL must point to what its type says, for the whole length that comes with it.
  * A handle must not be used after its last release; where that can be told, the answer is KVDS_INVALID_ARGUMENT.
@@ -34,19 +35,25 @@
  * 0 for no.
  *
  * Threads. All calls on stores and distributors are safe at the same time, from any thread; a const handle says so again.
- * Only an options object belongs to one thread at a time. Every write is atomic and linearizable with every other call on
- * the store.
+ * Options, batches and cursors belong to one thread at a time. Every write is atomic and linearizable with every other call
+ * on the store. Only a destructor of pthread_key_create is too late for calls on disk stores, as RocksDB's own may have run
+ * before it. The library's own threads block all signals.
  *
  * Callbacks run with no lock of the library held and may call any function of it. Calls that wait for others (kvds_close,
  * kvds_distributor_shutdown, kvds_distributor_unobserve) don't wait when they are made inside a callback, as they could be
- * waiting for themselves. A callback must return: no C++ exception and no longjmp may leave it.
+ * waiting for themselves. A callback must return: no C++ exception, longjmp or pthread_exit may leave it.
  *
  * fork(). In the child, calls on disk stores that came through the fork answer KVDS_FORKED and releasing them touches no
- * file; open them anew with a distributor of the child. Memory stores go on as a copy of their own, if no other thread was
- * inside a call on them when the process forked. exec() needs no care.
+ * file; open them anew with a distributor of the child. Memory stores go on as a copy of their own. As with malloc's locks
+ * in many systems, this holds if no other thread was inside a call of the library when the process forked. exec() needs no
+ * care.
  *
- * The end. A program may leave with stores open: nothing acknowledged is lost. The library may be loaded with dlopen; it
- * stays loaded after dlclose.
+ * Memory. A value that there is no memory for is KVDS_NO_MEMORY. When memory runs out for the small things, or inside
+ * RocksDB, the process ends, as in most programs.
+ *
+ * The end. A program may leave with stores open, also while threads use them: nothing acknowledged is lost. With the static
+ * library, RocksDB's destructors run at exit, so stores should be released before. The library may be loaded with dlopen;
+ * it stays loaded after dlclose.
  */
 
 #ifndef KVDS_H
@@ -145,6 +152,16 @@ typedef struct kvds_value {
      */
     void *owner;
 } kvds_value;
+
+/**
+ * What a write that was acknowledged survives; see `kvds_options_set_durability`.
+ */
+typedef int32_t kvds_durability;
+
+/**
+ * How tables are compressed; see `kvds_options_set_compression`.
+ */
+typedef int32_t kvds_compression;
 
 /**
  * Where a store keeps its data: `KVDS_MEMORY` or `KVDS_DISK`. The number 2 is kept for a remote engine.
@@ -250,6 +267,50 @@ typedef struct kvds_range {
 } kvds_range;
 
 /**
+ * Figures of a store; for a view, of the store that it is a view of.
+ */
+typedef struct kvds_stats {
+    /**
+     * How many keys there are; on disk an estimate.
+     */
+    uint64_t keys;
+    /**
+     * How many bytes its keys and values have; on disk an estimate.
+     */
+    uint64_t bytes;
+    /**
+     * How many keys were looked up since the store was opened.
+     */
+    uint64_t reads;
+    /**
+     * How many operations were written since the store was opened.
+     */
+    uint64_t writes;
+    /**
+     * How many of the keys that were looked up were there.
+     */
+    uint64_t hits;
+    /**
+     * How many bytes its files have; 0 in memory.
+     */
+    uint64_t disk_bytes;
+    /**
+     * How many bytes of memory it holds: in memory by the rules of `memory_limit_bytes`, on disk without the block cache.
+     */
+    uint64_t memory_bytes;
+} kvds_stats;
+
+/**
+ * How important a line of the log is: one of the four that follow.
+ */
+typedef int32_t kvds_log_level;
+
+/**
+ * Is told what goes on. `text` is one message, UTF-8, valid during the call only. It may call any function of this library.
+ */
+typedef void (*kvds_log)(void *user_data, kvds_log_level level, const char *text);
+
+/**
  * Done.
  */
 #define KVDS_OK 0
@@ -305,7 +366,8 @@ typedef struct kvds_range {
 #define KVDS_IO -5
 
 /**
- * The disk is full or a quota is reached. Nothing acknowledged was lost; try again after making room.
+ * The disk is full or a quota is reached. Nothing acknowledged was lost. Try again after making room; if it goes on, there is
+ * not enough of it, or the store has to be released by all and opened again.
  */
 #define KVDS_NO_SPACE -6
 
@@ -354,6 +416,56 @@ typedef struct kvds_range {
  */
 #define KVDS_DISK 1
 
+/**
+ * Something failed.
+ */
+#define KVDS_LOG_ERROR 0
+
+/**
+ * Something is not as it should be.
+ */
+#define KVDS_LOG_WARN 1
+
+/**
+ * Something happened.
+ */
+#define KVDS_LOG_INFO 2
+
+/**
+ * Details.
+ */
+#define KVDS_LOG_DEBUG 3
+
+/**
+ * The death of the process at once; a power cut after at most a second, as the log is synced in the background.
+ */
+#define KVDS_DURABILITY_PROCESS 0
+
+/**
+ * A power cut at once. Concurrent writers share a sync.
+ */
+#define KVDS_DURABILITY_SYNC 1
+
+/**
+ * A clean close or `kvds_sync` only.
+ */
+#define KVDS_DURABILITY_NONE 2
+
+/**
+ * Not at all.
+ */
+#define KVDS_COMPRESSION_NONE 0
+
+/**
+ * LZ4: fast.
+ */
+#define KVDS_COMPRESSION_LZ4 1
+
+/**
+ * Zstandard: small.
+ */
+#define KVDS_COMPRESSION_ZSTD 2
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -396,8 +508,9 @@ struct kvds_options *kvds_options_new(void);
 void kvds_options_free(struct kvds_options *options);
 
 /**
- * Sets the option called `name` from text, for other languages and configuration files. A switch takes "1", "true", "on"
- * or "yes", and "0", "false", "off" or "no". The names are those of the setters behind `kvds_options_set_`.
+ * Sets the option called `name` from text, for other languages and configuration files. The names are those of the setters
+ * behind `kvds_options_set_`. A switch takes "1", "true", "on" or "yes", and "0", "false", "off" or "no"; bytes may have K,
+ * M, G or T behind the number, for KiB and so on; a choice takes its name or its number.
  *
  * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for a NULL, an unknown name or a value that the option does not take; the
  * text then says what there is, and nothing is changed. Inputs are copied. Threads: one at a time on one object.
@@ -405,6 +518,81 @@ void kvds_options_free(struct kvds_options *options);
 kvds_status kvds_options_set(struct kvds_options *options,
                              const char *name,
                              const char *value);
+
+/**
+ * What a write that answered `KVDS_OK` to a disk store survives: one of `KVDS_DURABILITY_PROCESS` (the default),
+ * `KVDS_DURABILITY_SYNC` and `KVDS_DURABILITY_NONE`. By name: "process", "sync" or "none".
+ *
+ * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
+ * on one object.
+ */
+kvds_status kvds_options_set_durability(struct kvds_options *options,
+                                        kvds_durability durability);
+
+/**
+ * How much memory all disk stores of the distributor together use for blocks that were read, with their indexes and
+ * filters. In bytes, from 1 MiB to 1 TiB; the default is 64 MiB (67108864).
+ *
+ * All memory of a distributor's disk stores, while they are written to, stays within the block cache, one and a half times
+ * the write buffers, and 64 MiB.
+ *
+ * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
+ * on one object.
+ */
+kvds_status kvds_options_set_block_cache_bytes(struct kvds_options *options,
+                                               uint64_t bytes);
+
+/**
+ * How much memory all disk stores of the distributor together use for writes that are in the log, but not in a table file
+ * yet. In bytes, from 1 MiB to 1 TiB; the default is 128 MiB (134217728).
+ *
+ * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
+ * on one object.
+ */
+kvds_status kvds_options_set_write_buffer_bytes(struct kvds_options *options,
+                                                uint64_t bytes);
+
+/**
+ * How much all memory stores of the distributor together may hold: keys, values, about 96 bytes for each pair, and what is
+ * kept for snapshots. A write beyond it answers `KVDS_NO_MEMORY` and changes nothing; nothing is thrown out, and removing
+ * is always possible. In bytes; 0, the default, is no limit.
+ *
+ * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
+ * on one object.
+ */
+kvds_status kvds_options_set_memory_limit_bytes(struct kvds_options *options,
+                                                uint64_t bytes);
+
+/**
+ * How the tables of disk stores are compressed: one of `KVDS_COMPRESSION_NONE`, `KVDS_COMPRESSION_LZ4` (the default) and
+ * `KVDS_COMPRESSION_ZSTD`. What was written with another setting stays readable. By name: "none", "lz4" or "zstd".
+ *
+ * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
+ * on one object.
+ */
+kvds_status kvds_options_set_compression(struct kvds_options *options,
+                                         kvds_compression compression);
+
+/**
+ * Whether disk stores are opened for reading only: 0 (the default) or 1. A store can so be read while another process writes
+ * it. It shows the moment of its opening, or of the last `kvds_refresh`; writing answers `KVDS_DENIED`. A store that is not
+ * there is not made: `KVDS_NOT_FOUND`, also for memory stores, as an empty one could only stay empty.
+ *
+ * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
+ * on one object.
+ */
+kvds_status kvds_options_set_read_only(struct kvds_options *options,
+                                       int read_only);
+
+/**
+ * Whether `kvds_distributor_get_or_create` makes a store that is not there: 0 or 1 (the default). With 0 it answers
+ * `KVDS_NOT_FOUND`; a memory store is there only while it is live, so none is ever made.
+ *
+ * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
+ * on one object.
+ */
+kvds_status kvds_options_set_create_if_missing(struct kvds_options *options,
+                                               int create);
 
 /**
  * Whether the distributor holds one reference to each store it made, until `kvds_distributor_evict`, shutdown or its own
@@ -415,6 +603,16 @@ kvds_status kvds_options_set(struct kvds_options *options,
  */
 kvds_status kvds_options_set_keep_stores(struct kvds_options *options,
                                          int keep);
+
+/**
+ * How many files each disk store keeps open at most, from 16 to 1048576, or -1 for all; the default is 500. A store whose
+ * files are more opens and closes them as it reads.
+ *
+ * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
+ * on one object.
+ */
+kvds_status kvds_options_set_max_open_files(struct kvds_options *options,
+                                            int64_t files);
 
 /**
  * A distributor with default options, with one reference, which the caller owns.
@@ -459,11 +657,13 @@ int64_t kvds_distributor_ref_count(const struct kvds_distributor *distributor);
  *
  * An id is UTF-8, not empty. Memory and disk stores have separate names. A disk store lives in the directory
  * `base_path/NAME`, where NAME is the id with every byte outside `A-Z a-z 0-9 . _ -` percent-encoded (`.` and `..` too);
- * it may have 255 bytes at most. The directory is made if it is not there; a creation that fails leaves nothing behind.
+ * it may have 255 bytes at most. The directory is made if it is not there; a creation that fails leaves none behind. A
+ * directory that holds something else than a store is left alone.
  *
  * `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk store
- * of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL, a bad
- * id or backend, or a disk store without a base path; `KVDS_CLOSED` after shutdown; `KVDS_LOCKED` if another process or
+ * of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the store is not there
+ * and the options say not to make it (`create_if_missing`, `read_only`); `KVDS_INVALID_ARGUMENT` for a NULL, a bad
+ * id or backend, a disk store without a base path, or a directory that holds something else; `KVDS_CLOSED` after shutdown; `KVDS_LOCKED` if another process or
  * distributor has the store open; `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION` from opening the files;
  * `KVDS_UNSUPPORTED` for a disk store in a build without them; `KVDS_FORKED` for a disk store if the distributor came
  * through fork(). Threads: any.
@@ -593,7 +793,8 @@ const char *kvds_store_id(const struct kvds_store *store);
 kvds_backend kvds_store_backend(const struct kvds_store *store);
 
 /**
- * 1 if the store can be used, 0 if it was closed, or if it is a view of a store that was closed; 0 for NULL. Threads: any.
+ * 1 if the store can be used; 0 if it was closed, if it is a view of a store that was closed, if it is on disk and came
+ * through fork(), or for NULL. Threads: any.
  */
 int kvds_is_open(const struct kvds_store *store);
 
@@ -951,6 +1152,78 @@ kvds_status kvds_store_scope(const struct kvds_store *store,
  */
 kvds_status kvds_store_snapshot(const struct kvds_store *store,
                                 struct kvds_store **out);
+
+/**
+ * Makes every write to `store` that was acknowledged survive a power cut, whatever the option `durability` says. On memory
+ * there is nothing to do.
+ *
+ * Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for NULL; `KVDS_CLOSED`; on disk also `KVDS_IO`, `KVDS_NO_SPACE` and
+ * `KVDS_FORKED`. Threads: any.
+ */
+kvds_status kvds_sync(const struct kvds_store *store);
+
+/**
+ * Gives back the disk space of what was overwritten and removed, at once instead of over time. Can take long; reading and
+ * writing go on meanwhile. On memory there is nothing to do. Answers as `kvds_sync` does. Threads: any.
+ */
+kvds_status kvds_compact(const struct kvds_store *store);
+
+/**
+ * Has a store that was opened with the option `read_only` show what has been written since by another process. Snapshots
+ * and cursors stay as they are. On any other store there is nothing to do. Answers as `kvds_sync` does, and
+ * `KVDS_CORRUPTION`. Threads: any.
+ */
+kvds_status kvds_refresh(const struct kvds_store *store);
+
+/**
+ * Makes a copy of what `store` (or view) shows at this moment, as a disk store in the directory `path`, which must not be
+ * there yet; the directories above it are made. Another distributor can open it: `path` is its base path and the store's
+ * name. A disk store is copied by links where the file system can, so that it takes little time and space; anything else is
+ * read and written.
+ *
+ * Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL or a path that is taken; `KVDS_DENIED` of a view that can't be read;
+ * `KVDS_CLOSED`; `KVDS_IO`; `KVDS_NO_SPACE`; `KVDS_UNSUPPORTED` in a build without disk stores; `KVDS_FORKED`. Threads: any;
+ * writing goes on meanwhile.
+ */
+kvds_status kvds_checkpoint(const struct kvds_store *store,
+                            const char *path);
+
+/**
+ * Figures of `store`.
+ *
+ * `size` is `sizeof(kvds_stats)` as the caller knows it: a later library may know more figures and leaves out what the
+ * caller has no room for, an earlier one leaves the rest 0. `*stats` is set, or all 0. Answers `KVDS_OK`;
+ * `KVDS_INVALID_ARGUMENT` for a NULL or a size below 8; `KVDS_CLOSED`; `KVDS_FORKED`. Threads: any.
+ */
+kvds_status kvds_store_stats(const struct kvds_store *store,
+                             struct kvds_stats *stats,
+                             size_t size);
+
+/**
+ * What is known of `store` under `name`, as text: the figures of `kvds_stats` behind "kvds." ("kvds.keys"), and on disk what
+ * RocksDB knows ("rocksdb.stats", "rocksdb.num-files-at-level0").
+ *
+ * `*out` becomes the text, without a NUL at its end, which the caller gives back with `kvds_value_release`, or is emptied.
+ * Answers `KVDS_OK`, or `KVDS_NOT_FOUND` for a name that is not known; `KVDS_INVALID_ARGUMENT` for a NULL; `KVDS_CLOSED`;
+ * `KVDS_FORKED`. Threads: any.
+ */
+kvds_status kvds_store_property(const struct kvds_store *store,
+                                const char *name,
+                                struct kvds_value *out);
+
+/**
+ * Has `callback` called with what goes on inside the library, RocksDB's messages included, from lines of `level` to more
+ * important ones. There is one callback in the process; this replaces the one before, and NULL ends it. No log files are
+ * written.
+ *
+ * The calls come one at a time, from a thread of the library's own, and hold nothing up: a callback that is slow misses
+ * lines, and is told how many. When this returns, the callback before is not running and will not run again, unless this
+ * was called from inside a callback. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a level that is none; `KVDS_IO` if no
+ * thread can be started. Threads: any.
+ */
+kvds_status kvds_set_log_callback(kvds_log_level level,
+                                  kvds_log callback,
+                                  void *user_data);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -12,14 +12,14 @@
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::callback;
 use crate::counted::{Counted, Ref, Target};
-use crate::engine::disk::Disk;
-use crate::engine::memory::Memory;
+use crate::engine::disk::{Disk, Shared};
+use crate::engine::memory::{Budget, Memory};
 use crate::engine::{Engine, Lease};
 use crate::error::{Error, Kind, Result};
 use crate::fork::Birth;
@@ -38,6 +38,10 @@ struct Registry {
     /// Signalled whenever a slot changes or goes.
     changed: Condvar,
     observers: Arc<Observers>,
+    /// What all memory stores share.
+    memory: Arc<Budget>,
+    /// What all disk stores share, once there is one.
+    disk: OnceLock<Shared>,
     birth: Birth,
 }
 
@@ -86,12 +90,15 @@ impl Distributor {
             state: Mutex::default(),
             changed: Condvar::new(),
             observers: Arc::default(),
+            memory: Arc::new(Budget::new(options.memory_limit_bytes)),
+            disk: OnceLock::new(),
             birth: Birth::here(),
         }))))
     }
 
-    /// A reference to the live store called `id`, which is made if there is none.
-    pub fn get_or_create(&self, id: &CStr, backend: Backend) -> Result<Ref<Store>> {
+    /// A reference to the live store called `id`, which is made if there is none. None if that would take making what the
+    /// options say is not to be made.
+    pub fn get_or_create(&self, id: &CStr, backend: Backend) -> Result<Option<Ref<Store>>> {
         self.0.get_or_create(id, backend).map_err(|error| error.within(|| asked(id, backend)))
     }
 
@@ -222,21 +229,22 @@ impl Registry {
         Ok(state)
     }
 
-    fn get_or_create(self: &Arc<Registry>, id: &CStr, backend: Backend) -> Result<Ref<Store>> {
+    fn get_or_create(self: &Arc<Registry>, id: &CStr, backend: Backend) -> Result<Option<Ref<Store>>> {
         let key = self.key(id, backend)?;
         let mut state = self.open_state()?;
         loop {
             state = self.settled(state, &key)?;
             let Some(slot) = state.slots.get(&key) else { break };
             if let Some(store) = slot.live() {
-                return Ok(store);
+                return Ok(Some(store));
             }
-            if backend == Backend::Memory {
+            // What is not a writer of files can be there twice.
+            if backend == Backend::Memory || self.options.read_only {
                 break;
             }
             let Slot::Made(made) = slot else { continue };
             match made.engine.upgrade() {
-                Some(engine) => return Ok(self.fill(state, key, engine, id)),
+                Some(engine) => return Ok(Some(self.fill(state, key, engine, id))),
                 None => {
                     self.changed.wait(&mut state);
                     drop(state);
@@ -245,27 +253,32 @@ impl Registry {
             }
         }
         let making = self.make(state, key);
-        let engine = self.engine(&making)?;
+        let Some(engine) = self.engine(&making)? else { return Ok(None) };
         // Refused if a shutdown came meanwhile; the engine is then dropped without the lock, as its lease takes it.
         let state = self.open_state()?;
-        Ok(self.fill(state, making.finish(), engine, id))
+        let (key, before) = making.finish();
+        let store = self.fill(state, key, engine, id);
+        drop(before);
+        Ok(Some(store))
     }
 
     /// Marks the slot as being made, for as long as what is returned lives.
     fn make(self: &Arc<Registry>, mut state: MutexGuard<'_, State>, key: SlotKey) -> Making {
         let before = state.slots.insert(key.clone(), Slot::Making);
-        drop(state);
-        // It may hold the last reference to a closed store, whose end takes the lock.
-        drop(before);
-        Making { registry: self.clone(), key: Some(key) }
+        Making { registry: self.clone(), key: Some(key), before }
     }
 
-    fn engine(self: &Arc<Registry>, making: &Making) -> Result<Arc<dyn Engine>> {
+    /// A new engine for the slot; None if there is nothing to open, and the options say that nothing is to be made.
+    fn engine(self: &Arc<Registry>, making: &Making) -> Result<Option<Arc<dyn Engine>>> {
         let key = making.key();
         let lease: Lease = Box::new(Tenancy { registry: Arc::downgrade(self), key: key.clone() });
         match key.0 {
-            Backend::Memory => Ok(Arc::new(Memory::new(lease))),
-            Backend::Disk => Ok(Disk::open(&self.path(&key.1), lease)?),
+            Backend::Memory if self.options.read_only || !self.options.create_if_missing => Ok(None),
+            Backend::Memory => Ok(Some(Arc::new(Memory::new(self.memory.clone(), lease)))),
+            Backend::Disk => {
+                let shared = self.disk.get_or_init(|| Shared::new(&self.options));
+                Disk::open_any(&self.path(&key.1), &self.options, shared, lease)
+            }
         }
     }
 
@@ -316,6 +329,9 @@ impl Registry {
 struct Making {
     registry: Arc<Registry>,
     key: Option<SlotKey>,
+    /// What was in the slot. It may hold the last reference to a store that was closed, whose observers may ask for this
+    /// slot: so it is dropped when the slot is filled or empty again, and the lock free.
+    before: Option<Slot>,
 }
 
 impl Making {
@@ -325,9 +341,9 @@ impl Making {
     }
 
     /// The slot is about to be filled.
-    fn finish(mut self) -> SlotKey {
+    fn finish(mut self) -> (SlotKey, Option<Slot>) {
         let Some(key) = self.key.take() else { unreachable!("only `finish` takes it, and ends this") };
-        key
+        (key, self.before.take())
     }
 }
 

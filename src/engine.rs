@@ -20,9 +20,11 @@ pub mod disk;
 pub mod memory;
 #[cfg(feature = "disk")]
 mod stripes;
+mod tally;
 
 use std::any::Any;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::batch::{Outcome, WriteBatch};
@@ -70,10 +72,65 @@ pub trait Engine: Reader {
     /// The engine's content as of now, unchanging. Costs no copy of the data.
     fn snapshot(&self) -> Result<Arc<dyn Reader>>;
 
-    /// Whether the engine can be used from this process at all.
-    fn check(&self) -> Result<()> {
-        Ok(())
+    /// The engine that this one only shows differently, if it is such a one. It answers all that follows.
+    fn below(&self) -> Option<&dyn Engine> {
+        None
     }
+
+    /// Whether the engine can be used: that it was not closed, and that this is its process.
+    fn check(&self) -> Result<()> {
+        self.below().map_or(Ok(()), |below| below.check())
+    }
+
+    /// Makes all that was acknowledged survive a power cut, if the engine survives anything.
+    fn sync(&self) -> Result<()> {
+        self.below().map_or(Ok(()), |below| below.sync())
+    }
+
+    /// Gives back the space of what was overwritten and removed, if that takes work.
+    fn compact(&self) -> Result<()> {
+        self.below().map_or(Ok(()), |below| below.compact())
+    }
+
+    /// Catches up with what another process has written, if the engine reads what another one writes.
+    fn refresh(&self) -> Result<()> {
+        self.below().map_or(Ok(()), |below| below.refresh())
+    }
+
+    /// Makes a copy of the whole as of now in the directory `path`, in a way of its own that is better than reading and
+    /// writing it all. Returns whether it has such a way.
+    fn checkpoint(&self, _path: &Path) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Figures.
+    fn stats(&self) -> Result<Stats> {
+        self.below().map_or_else(|| Ok(Stats::default()), |below| below.stats())
+    }
+
+    /// What the engine says of itself under a name of its own; None if it does not know the name.
+    fn property(&self, name: &str) -> Result<Option<String>> {
+        self.below().map_or(Ok(None), |below| below.property(name))
+    }
+}
+
+/// Figures of an engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// How many keys there are; an estimate where counting would take reading all.
+    pub keys: u64,
+    /// How many bytes its keys and values have; an estimate likewise.
+    pub bytes: u64,
+    /// How many bytes it takes on disk.
+    pub disk_bytes: u64,
+    /// How many bytes of memory it holds.
+    pub memory_bytes: u64,
+    /// How many keys were looked up.
+    pub reads: u64,
+    /// How many of them were there.
+    pub hits: u64,
+    /// How many operations were applied.
+    pub writes: u64,
 }
 
 /// A movable position in a range of keys. On no entry before its first move and after running off either end.

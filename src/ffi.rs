@@ -38,3 +38,5 @@ pub mod batch;
 pub mod cursor;
 
 pub mod view;
+
+pub mod care;

@@ -5,7 +5,7 @@
 //! out takes the value away.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
@@ -42,6 +42,7 @@ impl<T> Gate<T> {
         if self.closed.swap(true, Ordering::SeqCst) {
             return false;
         }
+        fence(Ordering::SeqCst);
         if wait {
             let value = self.value.write().take();
             drop(value);
@@ -79,7 +80,8 @@ impl<T> Deref for Inside<'_, T> {
 impl<T> Drop for Inside<'_, T> {
     fn drop(&mut self) {
         drop(self.value.take());
-        // SeqCst here and in `close`: either this load sees the closing, or the closing's `try_write` sees the lock free.
+        // The fences here and in `close`: either this load sees the closing, or the closing's `try_write` sees the lock free.
+        fence(Ordering::SeqCst);
         if self.gate.closed.load(Ordering::SeqCst) {
             self.gate.clear();
         }

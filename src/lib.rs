@@ -4,8 +4,7 @@
 //! by RocksDB on disk. What hosts use is the C interface of [`ffi`], described by the generated `include/kvds.h`; the Rust
 //! items are public for the tests, fuzzers and benchmarks of this repository, and their shape may change in any release.
 //!
-//! The modules form layers, and imports point one way only: `error`, `fork` and `callback` below, then `batch`, `engine`
-//! and its engines, `counted`, `gate` and `lifetime`, `store`, `options`, `name`, `distributor`, and `ffi` on top.
+//! The modules form layers, and imports point one way only: `docs/design.md` has the picture, `tests/layers.rs` holds it.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs, clippy::unwrap_used, clippy::undocumented_unsafe_blocks)]
@@ -20,8 +19,10 @@ pub mod ffi;
 pub mod fork;
 pub mod gate;
 pub mod lifetime;
+pub mod log;
 pub mod name;
 pub mod options;
+pub mod signals;
 pub mod store;
 pub mod view;
 

@@ -91,30 +91,36 @@ impl Observers {
     /// calls that are still running on other threads or further down this one are not waited for.
     /// Returns whether there was such an observer.
     pub fn remove(&self, number: u64) -> bool {
-        let Some(observer) = self.list.lock().remove(&number) else { return false };
+        // It stays in the list until its calls are done, so that a second caller waits for them too.
+        let Some(observer) = self.list.lock().get(&number).cloned() else { return false };
         let mut state = observer.state.lock();
         let on_death = state.on_death.take();
         while state.calls > 0 && !callback::running() {
             observer.idle.wait(&mut state);
         }
+        if state.calls == 0 {
+            self.list.lock().remove(&number);
+        }
         drop(state);
-        drop(on_death);
-        true
+        on_death.is_some()
     }
 
     /// Tells everyone. An observer that is removed meanwhile and has not been told yet is not told.
     pub fn tell(&self, death: Death<'_>) {
-        let observers: Vec<_> = self.list.lock().values().cloned().collect();
-        for observer in observers {
-            observer.tell(death);
+        let observers: Vec<_> = self.list.lock().iter().map(|(number, observer)| (*number, observer.clone())).collect();
+        for (number, observer) in observers {
+            if observer.tell(death) {
+                self.list.lock().remove(&number);
+            }
         }
     }
 }
 
 impl Observer {
-    fn tell(&self, death: Death<'_>) {
+    /// Returns whether this was the last call of an observer that was taken away meanwhile.
+    fn tell(&self, death: Death<'_>) -> bool {
         let mut state = self.state.lock();
-        let Some(on_death) = state.on_death.clone() else { return };
+        let Some(on_death) = state.on_death.clone() else { return false };
         state.calls += 1;
         drop(state);
 
@@ -130,5 +136,7 @@ impl Observer {
         // The share goes before the call counts as done, so that the one who waits for it drops the last share.
         drop(on_death);
         drop(done);
+        let state = self.state.lock();
+        state.on_death.is_none() && state.calls == 0
     }
 }

@@ -3,12 +3,14 @@
 //! Reading and writing have one way in each, [`Store::read`] and [`Store::write`]; every other operation is a word for a
 //! use of one of them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::callback;
 use crate::counted::{Ref, Target};
-use crate::engine::{Cursor, Engine, Range, Reader, Value};
+use crate::engine::disk::Disk;
+use crate::engine::{Cursor, Engine, Range, Reader, Stats, Value};
 use crate::error::{Error, Kind, Result};
 use crate::gate::Gate;
 use crate::lifetime::{Death, Identity, Observers};
@@ -48,9 +50,10 @@ impl Store {
         self.engine.is_open()
     }
 
-    /// Whether neither it nor, for a view, what it is a view of was closed.
+    /// Whether calls on it can succeed: that neither it nor, for a view, what it is a view of was closed, and that this is
+    /// its process.
     pub fn is_usable(&self) -> bool {
-        self.with(|engine| engine.check()).map_or_else(|error| error.kind() != Kind::Closed, |()| true)
+        self.with(|engine| engine.check()).is_ok()
     }
 
     /// Closes the store for every holder. Running calls finish first, unless this is called from inside a callback: then
@@ -160,6 +163,53 @@ impl Store {
             }
             // Somebody else was faster: once more, from what is there now.
         }
+    }
+
+    /// Makes all that was acknowledged survive a power cut.
+    pub fn sync(&self) -> Result<()> {
+        self.with(|engine| engine.sync())
+    }
+
+    /// Gives back the space of what was overwritten and removed.
+    pub fn compact(&self) -> Result<()> {
+        self.with(|engine| engine.compact())
+    }
+
+    /// Catches up with what another process has written.
+    pub fn refresh(&self) -> Result<()> {
+        self.with(|engine| engine.refresh())
+    }
+
+    /// Makes a copy of what the store shows now in the directory `path`: a disk store, whatever this one is.
+    pub fn checkpoint(&self, path: &Path) -> Result<()> {
+        self.with(|engine| {
+            if path.exists() {
+                return Err(Error::invalid("the place for the copy is taken").at(path));
+            }
+            if engine.checkpoint(path)? { Ok(()) } else { Disk::copy(engine, path) }
+        })
+    }
+
+    /// Figures.
+    pub fn stats(&self) -> Result<Stats> {
+        self.with(|engine| engine.stats())
+    }
+
+    /// What is known under `name`: a figure of [`Stats`] behind "kvds.", or something of the engine's own.
+    pub fn property(&self, name: &str) -> Result<Option<String>> {
+        let Some(figure) = name.strip_prefix("kvds.") else { return self.with(|engine| engine.property(name)) };
+        let stats = self.stats()?;
+        let number = match figure {
+            "keys" => stats.keys,
+            "bytes" => stats.bytes,
+            "disk_bytes" => stats.disk_bytes,
+            "memory_bytes" => stats.memory_bytes,
+            "reads" => stats.reads,
+            "hits" => stats.hits,
+            "writes" => stats.writes,
+            _ => return Ok(None),
+        };
+        Ok(Some(number.to_string()))
     }
 
     /// Does something with the engine, if the store is open, and says of a failure where it happened.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::counted::Ref;
-use crate::engine::{Cursor, Engine, MAX_KEY_LEN, Range, Reader, Value};
+use crate::engine::{Cursor, Engine, MAX_KEY_LEN, Range, Reader, Stats, Value};
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 
@@ -40,6 +40,11 @@ impl Reader for Through {
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
         self.0.read(|now| now.cursor(range))
     }
+
+    // Not by a cursor, so that the store knows of the iteration, and closing it waits.
+    fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        self.0.read(|now| now.scan(range, visit))
+    }
 }
 
 impl Engine for Through {
@@ -53,6 +58,26 @@ impl Engine for Through {
 
     fn check(&self) -> Result<()> {
         self.0.with(|engine| engine.check())
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.0.with(|engine| engine.sync())
+    }
+
+    fn compact(&self) -> Result<()> {
+        self.0.with(|engine| engine.compact())
+    }
+
+    fn refresh(&self) -> Result<()> {
+        self.0.with(|engine| engine.refresh())
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        self.0.with(|engine| engine.stats())
+    }
+
+    fn property(&self, name: &str) -> Result<Option<String>> {
+        self.0.with(|engine| engine.property(name))
     }
 }
 
@@ -102,6 +127,10 @@ impl Reader for Restricted {
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
         self.readable()?.cursor(range)
     }
+
+    fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        self.readable()?.scan(range, visit)
+    }
 }
 
 impl Engine for Restricted {
@@ -113,8 +142,8 @@ impl Engine for Restricted {
         self.readable()?.snapshot()
     }
 
-    fn check(&self) -> Result<()> {
-        self.engine.check()
+    fn below(&self) -> Option<&dyn Engine> {
+        Some(&*self.engine)
     }
 }
 
@@ -160,6 +189,10 @@ impl<T: Deref<Target: Reader> + Send + Sync> Reader for Scoped<T> {
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
         let cursor = self.whole.cursor(range.behind(&self.prefix))?;
         Ok(Box::new(Scoped { whole: cursor, prefix: self.prefix.clone() }))
+    }
+
+    fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        self.whole.scan(range.behind(&self.prefix), &mut |key, value| visit(&key[self.prefix.len()..], value))
     }
 }
 
@@ -211,8 +244,8 @@ impl Engine for Scoped<Arc<dyn Engine>> {
         Ok(Arc::new(Scoped { whole: self.whole.snapshot()?, prefix: self.prefix.clone() }))
     }
 
-    fn check(&self) -> Result<()> {
-        self.whole.check()
+    fn below(&self) -> Option<&dyn Engine> {
+        Some(&*self.whole)
     }
 }
 
@@ -289,7 +322,7 @@ impl Engine for Moment {
         Ok(self.reader()?.clone())
     }
 
-    fn check(&self) -> Result<()> {
-        self.engine.check()
+    fn below(&self) -> Option<&dyn Engine> {
+        Some(&*self.engine)
     }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use kvds::ffi::care::*;
+use kvds::ffi::options::*;
 use kvds::ffi::status::*;
 use kvds::ffi::types::*;
 use kvds::ffi::version::*;
@@ -152,7 +154,7 @@ macro_rules! constants {
 }
 
 const SIZES: &[Entry] = sizes! {
-    kvds_status kvds_backend kvds_bytes kvds_pair kvds_range kvds_value kvds_visit kvds_store_visit kvds_death kvds_user_data_free
+    kvds_status kvds_backend kvds_bytes kvds_pair kvds_range kvds_value kvds_stats kvds_visit kvds_store_visit kvds_death kvds_user_data_free
 };
 
 const OFFSETS: &[Entry] = offsets! {
@@ -160,12 +162,16 @@ const OFFSETS: &[Entry] = offsets! {
     kvds_pair { key key_len value value_len }
     kvds_range { prefix prefix_len start start_len end end_len }
     kvds_value { data len owner }
+    kvds_stats { keys bytes reads writes hits disk_bytes memory_bytes }
 };
 
 const CONSTANTS: &[Entry] = constants! {
     KVDS_VERSION_MAJOR KVDS_VERSION_MINOR KVDS_VERSION_PATCH
     KVDS_MAX_KEY_LEN KVDS_MAX_VALUE_LEN
     KVDS_MEMORY KVDS_DISK KVDS_VIEW_READ KVDS_VIEW_WRITE
+    KVDS_DURABILITY_PROCESS KVDS_DURABILITY_SYNC KVDS_DURABILITY_NONE
+    KVDS_COMPRESSION_NONE KVDS_COMPRESSION_LZ4 KVDS_COMPRESSION_ZSTD
+    KVDS_LOG_ERROR KVDS_LOG_WARN KVDS_LOG_INFO KVDS_LOG_DEBUG
     KVDS_OK KVDS_NOT_FOUND KVDS_EXISTS KVDS_MISMATCH KVDS_STOPPED KVDS_TRUNCATED
     KVDS_INVALID_ARGUMENT KVDS_CLOSED KVDS_DENIED KVDS_LOCKED KVDS_IO KVDS_NO_SPACE KVDS_CORRUPTION KVDS_NO_MEMORY
     KVDS_UNSUPPORTED KVDS_BUSY KVDS_UNKNOWN_OUTCOME KVDS_FORKED KVDS_INTERNAL

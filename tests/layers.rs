@@ -5,12 +5,12 @@ use std::path::Path;
 
 /// From the ground up. Modules on one line don't know each other.
 const LAYERS: &[&[&str]] = &[
-    &["error", "fork", "callback"],
-    &["batch"],
+    &["error", "fork", "signals", "callback"],
+    &["log", "batch", "options"],
     &["engine"],
-    &["engine::stripes"],
+    &["engine::stripes", "engine::tally"],
     &["engine::memory", "engine::disk", "engine::no_disk"],
-    &["counted", "gate", "lifetime", "name", "options"],
+    &["counted", "gate", "lifetime", "name"],
     &["store"],
     &["view"],
     &["distributor"],

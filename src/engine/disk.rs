@@ -1,51 +1,95 @@
 //! The engine on disk: RocksDB, one database per store.
 //!
 //! RocksDB gives atomic batches, snapshots and iterators over one moment. What is added here: conditions that hold against
-//! plain writes ([`Stripes`]), one owner per directory also within the process ([`Claim`]), children (values, cursors,
-//! snapshots) that keep the database open, and nothing done to files after a fork.
+//! plain writes ([`Stripes`]), one owner per directory also within the process ([`claim`]), children (values, cursors,
+//! snapshots) that keep the database open, syncing in the background ([`syncer`]), reading beside a writer in another
+//! process ([`replica`]), and nothing done to files after a fork.
 
-use std::collections::BTreeSet;
+mod claim;
+mod errors;
+mod replica;
+mod settings;
+mod syncer;
+
 use std::fs;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::Mutex;
-use rocksdb::{
-    BlockBasedOptions, DB, DBCompressionType, DBPinnableSlice, DBRawIterator, Env, ErrorKind, LogLevel, Options,
-    ReadOptions, Snapshot,
-};
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::{DB, DBPinnableSlice, DBRawIterator, ReadOptions, Snapshot, WriteOptions};
 
+use self::claim::Claim;
+use self::errors::failed;
+use self::replica::Replica;
+pub use self::settings::Shared;
+use self::settings::{spelt_for_this_process, wake_threads_after_fork};
+use self::syncer::Served;
 use super::stripes::Stripes;
-use super::{Cursor, Engine, Lease, MAX_KEY_LEN, Range, Reader, Value};
+use super::tally::Tally;
+use super::{Cursor, Engine, Lease, MAX_KEY_LEN, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
-use crate::fork::{self, Birth};
+use crate::fork::Birth;
+use crate::log::{self, Level};
+use crate::options::{Durability, Options};
+use crate::signals;
 
 /// From this many bytes on, a value is handed out where RocksDB has it instead of copied. A pinned value keeps its block in
 /// memory and the database open, which is not worth it for a small part of a block: docs/decisions/0003-pinned-values.md.
 const PIN_FROM: usize = 4 << 10;
+
+/// How many bytes a copy writes at once.
+const COPY_BATCH: usize = 1 << 20;
 
 /// An ordered store in a directory.
 pub struct Disk {
     // Neither dropped nor touched after a fork, hence the ManuallyDrop.
     held: ManuallyDrop<Opened>,
     path: PathBuf,
+    role: Role,
     stripes: Stripes,
+    tally: Tally,
     birth: Birth,
     this: Weak<Disk>,
 }
 
-/// In the order in which it must go: first the database is closed, then the directory is free for others in this process,
-/// then those who wait for that are told.
+/// In the order in which it must go: first nobody syncs the database any more, then it is closed, then the directory is free
+/// for others in this process, then those who wait for that are told.
 struct Opened {
+    served: OnceLock<Served>,
     db: DB,
-    _claim: Claim,
+    _beside: Beside,
     _lease: Lease,
+}
+
+/// What comes with a database that is open.
+enum Beside {
+    /// Of a writer: the right to the directory.
+    Claim(#[allow(dead_code, reason = "held")] Claim),
+    /// Of a reader: a directory that RocksDB wants to have for itself.
+    Scratch(PathBuf),
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if let Beside::Scratch(path) = self {
+            // It holds nothing of worth, and lies where the system clears up by itself.
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+/// What the database was opened for.
+enum Role {
+    Writer {
+        how: WriteOptions,
+        durability: Durability,
+    },
+    /// To read what another process writes, as of one moment.
+    Reader,
 }
 
 impl Disk {
@@ -54,11 +98,22 @@ impl Disk {
         Ok(())
     }
 
-    /// Opens the store in the directory `path`; makes it, and the directories above it, if it is not there. `lease` is
-    /// dropped when the store and all it handed out is closed.
-    pub fn open(path: &Path, lease: Lease) -> Result<Arc<Disk>> {
+    /// Opens the store in the directory `path` as `options` say: for writing, or for reading what another process writes.
+    pub fn open_any(path: &Path, options: &Options, shared: &Shared, lease: Lease) -> Result<Option<Arc<dyn Engine>>> {
+        if options.read_only {
+            return Ok(Replica::open(path, options, shared, lease)?.map(|replica| replica as Arc<dyn Engine>));
+        }
+        Ok(Disk::open(path, options, shared, lease)?.map(|disk| disk as Arc<dyn Engine>))
+    }
+
+    /// Opens the store in the directory `path`. If it is not there, it is made, and the directories above it, or None is
+    /// returned, as `options` say. `lease` is dropped when the store and all it handed out is closed.
+    pub fn open(path: &Path, options: &Options, shared: &Shared, lease: Lease) -> Result<Option<Arc<Disk>>> {
         if path.to_str().is_none() {
             return Err(Error::invalid("the path is not UTF-8").at(path));
+        }
+        if !options.create_if_missing && !Disk::exists(path)? {
+            return Ok(None);
         }
         wake_threads_after_fork()?;
         let base = path.parent().unwrap_or(path);
@@ -69,37 +124,116 @@ impl Disk {
             Err(cause) => return Err(Error::io("cannot make the store's directory", cause).at(path)),
         };
         let claim = Claim::new(path)?;
+        if !made && !Disk::exists(path)? && holds_something(path)? {
+            return Err(Error::invalid("the directory holds something else than a store").at(path));
+        }
         let own_path = spelt_for_this_process(path);
-        let db = DB::open(&options(), &own_path).map_err(|cause| {
-            let error = failed("cannot open the store", cause).at(path);
+        let settings = settings::database(options, shared);
+        let db = signals::blocked(|| DB::open(&settings, &own_path)).map_err(|cause| {
+            let error = failed("cannot open the store", path, cause);
             // Leave nothing half made behind. RocksDB's own clean-up takes the lock first, so that it removes nothing that
-            // another process has made its own in the meantime.
-            if made && error.kind() != Kind::Locked && DB::destroy(&options(), &own_path).is_err() {
-                let _ = fs::remove_dir(path);
+            // another process has made its own in the meantime. It can fail for the same reason as the opening; then what
+            // is not a whole store, which has this file, goes without it.
+            if made
+                && error.kind() != Kind::Locked
+                && DB::destroy(&settings, &own_path).is_err()
+                && path.join("CURRENT").try_exists().is_ok_and(|exists| !exists)
+            {
+                let _ = fs::remove_dir_all(path);
             }
             error
         })?;
-        Ok(Arc::new_cyclic(|this| Disk {
-            held: ManuallyDrop::new(Opened { db, _claim: claim, _lease: lease }),
+        log::line(Level::Info, || format!("opened {}", path.display()));
+        let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
+        let disk = Disk::around(path, db, role, Beside::Claim(claim), lease);
+        if options.durability == Durability::Process {
+            disk.serve()?;
+        }
+        Ok(Some(disk))
+    }
+
+    fn around(path: &Path, db: DB, role: Role, beside: Beside, lease: Lease) -> Arc<Disk> {
+        Arc::new_cyclic(|this: &Weak<Disk>| Disk {
+            held: ManuallyDrop::new(Opened { served: OnceLock::new(), db, _beside: beside, _lease: lease }),
             path: path.to_path_buf(),
+            role,
             stripes: Stripes::new(),
+            tally: Tally::default(),
             birth: Birth::here(),
             this: this.clone(),
-        }))
+        })
+    }
+
+    /// Has the log synced in the background from now on.
+    fn serve(&self) -> Result<()> {
+        /// A database that is not dropped before the one who syncs it is.
+        struct Borrowed(*const DB);
+        // SAFETY: RocksDB's databases can be used from any thread.
+        #[allow(unsafe_code)]
+        unsafe impl Send for Borrowed {}
+
+        let db = Borrowed(&raw const self.held.db);
+        let path = self.path.clone();
+        let served = Served::new(move || {
+            let db = &db;
+            // SAFETY: the engine lives in an `Arc`, so the database does not move; and it is dropped after `served`, whose
+            // end waits until this does not run and will not run again.
+            #[allow(unsafe_code)]
+            let db = unsafe { &*db.0 };
+            db.flush_wal(true).map_err(|cause| failed("cannot sync", &path, cause))
+        })?;
+        self.held.served.get_or_init(|| served);
+        Ok(())
+    }
+
+    /// Whether there is a store in `path`. The lock file is the first that RocksDB makes and the last that it removes.
+    fn exists(path: &Path) -> Result<bool> {
+        let is_there = |name| path.join(name).try_exists();
+        is_there("LOCK")
+            .and_then(|lock| Ok(lock || is_there("CURRENT")?))
+            .map_err(|cause| Error::io("cannot look for the store", cause).at(path))
     }
 
     /// Removes the files of the store in `path`. Returns whether there was a store. Files that are not RocksDB's are left.
     pub fn destroy(path: &Path) -> Result<bool> {
-        let cannot = |cause| Error::io("cannot look for the store", cause).at(path);
-        // The lock file is the first that RocksDB makes and the last that it removes.
-        if !path.join("LOCK").try_exists().map_err(cannot)? && !path.join("CURRENT").try_exists().map_err(cannot)? {
+        if !Disk::exists(path)? {
             return Ok(false);
         }
         // Held while the files go, so that nobody opens them meanwhile.
         let _claim = Claim::new(path)?;
-        DB::destroy(&options(), spelt_for_this_process(path))
-            .map_err(|cause| failed("cannot remove the store", cause).at(path))?;
+        DB::destroy(&rocksdb::Options::default(), spelt_for_this_process(path))
+            .map_err(|cause| failed("cannot remove the store", path, cause))?;
+        log::line(Level::Info, || format!("removed {}", path.display()));
         Ok(true)
+    }
+
+    /// Makes a copy of `reader` in the directory `path`, which must not be there yet.
+    pub fn copy(reader: &dyn Reader, path: &Path) -> Result<()> {
+        let options = Options { durability: Durability::None, ..Options::default() };
+        let Some(copy) = Disk::open(path, &options, &Shared::new(&options), Box::new(()))? else {
+            unreachable!("the default is to make what is missing")
+        };
+        let mut batch = rocksdb::WriteBatch::default();
+        let write = |batch: &mut rocksdb::WriteBatch| {
+            let full = std::mem::take(batch);
+            copy.held
+                .db
+                .write_opt(full, &settings::write(Durability::None))
+                .map_err(|cause| copy.failed("cannot write", cause))
+        };
+        let mut result = Ok(());
+        let complete = reader.scan(Range::prefix(b""), &mut |key, value| {
+            batch.put(key, value);
+            if batch.size_in_bytes() >= COPY_BATCH {
+                result = write(&mut batch);
+            }
+            result.is_ok()
+        });
+        let done = complete.and(result).and_then(|()| write(&mut batch)).and_then(|()| copy.sync());
+        done.inspect_err(|_| {
+            drop(copy);
+            let _ = Disk::destroy(path);
+        })
     }
 
     fn db(&self) -> Result<&DB> {
@@ -108,7 +242,7 @@ impl Disk {
     }
 
     fn failed(&self, what: &'static str, cause: rocksdb::Error) -> Error {
-        failed(what, cause).at(&self.path)
+        failed(what, &self.path, cause)
     }
 
     /// The database, without the borrow that RocksDB's wrapper ties its children to.
@@ -133,37 +267,35 @@ impl Disk {
         #[allow(unsafe_code)]
         let db = unsafe { self.unbound()? };
         let found = db.get_pinned_opt(key, how).map_err(|cause| self.failed("cannot read", cause))?;
-        Ok(found.map(|found| match found.len() {
+        Ok(self.tally.read(found).map(|found| match found.len() {
             ..PIN_FROM => Value::Owned((*found).into()),
             _ => Value::Pinned(Box::new(self.child(found))),
         }))
     }
 
-    fn get_many_with(
-        &self,
-        keys: &[&[u8]],
-        mut how: ReadOptions,
-        moment: Option<&Snapshot<'_>>,
-    ) -> Result<Vec<Option<Value>>> {
+    fn get_many_with(&self, keys: &[&[u8]], moment: Option<&Snapshot<'_>>) -> Result<Vec<Option<Value>>> {
         let db = self.db()?;
+        let mut how = ReadOptions::default();
         let now;
-        how.set_snapshot(match moment {
-            Some(moment) => moment,
-            None => {
+        match (moment, &self.role) {
+            (Some(moment), _) => how.set_snapshot(moment),
+            // It never changes.
+            (None, Role::Reader) => {}
+            (None, Role::Writer { .. }) => {
                 now = db.snapshot();
-                &now
+                how.set_snapshot(&now);
             }
-        });
+        }
         let found = db.multi_get_opt(keys, &how).into_iter();
         found
-            .map(|found| found.map(|found| found.map(|value| Value::Owned(value.into()))))
+            .map(|found| found.map(|found| self.tally.read(found).map(|value| Value::Owned(value.into()))))
             .collect::<std::result::Result<_, _>>()
             .map_err(|cause| self.failed("cannot read", cause))
     }
 
     fn contains_with(&self, key: &[u8], how: &ReadOptions) -> Result<bool> {
         let found = self.db()?.get_pinned_opt(key, how).map_err(|cause| self.failed("cannot read", cause))?;
-        Ok(found.is_some())
+        Ok(self.tally.read(found).is_some())
     }
 
     fn cursor_at(&self, range: Range, moment: Option<Arc<Child<Snapshot<'static>>>>) -> Result<Box<dyn Cursor>> {
@@ -194,7 +326,7 @@ impl Reader for Disk {
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.get_many_with(keys, ReadOptions::default(), None)
+        self.get_many_with(keys, None)
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
@@ -205,6 +337,9 @@ impl Reader for Disk {
 impl Engine for Disk {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
         let db = self.db()?;
+        let Role::Writer { how, .. } = &self.role else {
+            return Err(Error::new(Kind::Denied, "the store was opened for reading only").at(&self.path));
+        };
         let _held = self.stripes.lock(batch);
         for expectation in batch.expectations {
             let found = db.get_pinned(expectation.key()).map_err(|cause| self.failed("cannot read", cause))?;
@@ -214,26 +349,15 @@ impl Engine for Disk {
         }
         match batch.operations {
             [] => Ok(()),
-            [Operation::Set { key, value }] => db.put(key, value),
-            [Operation::Delete { key }] => db.delete(key),
-            operations => {
-                let mut writes = rocksdb::WriteBatch::default();
-                for operation in operations {
-                    match operation {
-                        Operation::Set { key, value } => writes.put(key, value),
-                        Operation::Delete { key } => writes.delete(key),
-                        // RocksDB wants an end: the first key that is too long to be one.
-                        Operation::DeleteRange { start, end: None } => {
-                            writes.delete_range(*start, &[0xFF; MAX_KEY_LEN + 1][..])
-                        }
-                        Operation::DeleteRange { start, end: Some(end) } if start >= end => {}
-                        Operation::DeleteRange { start, end: Some(end) } => writes.delete_range(start, end),
-                    }
-                }
-                db.write(writes)
-            }
+            [Operation::Set { key, value }] => db.put_opt(key, value, how),
+            [Operation::Delete { key }] => db.delete_opt(key, how),
+            operations => db.write_opt(collected(operations), how),
         }
         .map_err(|cause| self.failed("cannot write", cause))?;
+        if let Some(served) = self.held.served.get() {
+            served.written();
+        }
+        self.tally.wrote(batch.operations.len());
         Ok(Outcome::Applied)
     }
 
@@ -242,6 +366,50 @@ impl Engine for Disk {
         #[allow(unsafe_code)]
         let snapshot = unsafe { self.unbound()? }.snapshot();
         Ok(Arc::new(Moment(Arc::new(self.child(snapshot)))))
+    }
+
+    fn sync(&self) -> Result<()> {
+        let db = self.db()?;
+        match &self.role {
+            Role::Reader => Ok(()),
+            // Without a log, what was written is brought to a table file.
+            Role::Writer { durability: Durability::None, .. } => db.flush(),
+            Role::Writer { .. } => db.flush_wal(true),
+        }
+        .map_err(|cause| self.failed("cannot sync", cause))
+    }
+
+    fn compact(&self) -> Result<()> {
+        let db = self.db()?;
+        db.flush().map_err(|cause| self.failed("cannot flush", cause))?;
+        db.compact_range(None::<&[u8]>, None::<&[u8]>);
+        Ok(())
+    }
+
+    fn checkpoint(&self, path: &Path) -> Result<bool> {
+        let copy = |cause| failed("cannot make the copy", path, cause);
+        let base = path.parent().unwrap_or(path);
+        fs::create_dir_all(base)
+            .map_err(|cause| Error::io("cannot make the directory for the copy", cause).at(base))?;
+        Checkpoint::new(self.db()?).map_err(copy)?.create_checkpoint(path).map_err(copy)?;
+        Ok(true)
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        let db = self.db()?;
+        let number = |name: &str| db.property_int_value(name).ok().flatten().unwrap_or(0);
+        let logs_and_memory = number("rocksdb.cur-size-all-mem-tables");
+        Ok(Stats {
+            keys: number("rocksdb.estimate-num-keys"),
+            bytes: number("rocksdb.estimate-live-data-size") + number("rocksdb.cur-size-active-mem-table"),
+            disk_bytes: size_of_files(&self.path),
+            memory_bytes: logs_and_memory + number("rocksdb.estimate-table-readers-mem"),
+            ..self.tally.stats()
+        })
+    }
+
+    fn property(&self, name: &str) -> Result<Option<String>> {
+        self.db()?.property_value(name).map_err(|cause| self.failed("cannot tell", cause))
     }
 
     fn check(&self) -> Result<()> {
@@ -256,6 +424,7 @@ impl Engine for Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         if self.birth.is_here() {
+            log::line(Level::Info, || format!("closing {}", self.path.display()));
             // SAFETY: dropped once, here, and not used afterwards.
             #[allow(unsafe_code)]
             unsafe {
@@ -319,7 +488,7 @@ impl Reader for Moment {
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.0.disk.get_many_with(keys, ReadOptions::default(), Some(&self.0))
+        self.0.disk.get_many_with(keys, Some(&self.0))
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
@@ -370,110 +539,34 @@ impl Cursor for Position {
     }
 }
 
-/// The right to a directory within this process. RocksDB's own lock keeps other processes out; within a process it compares
-/// paths as text, so that two names of one directory would pass it.
-struct Claim(Directory);
-
-/// A directory, whatever it is called, in this process and not in the one it was forked from: generation, device, inode.
-type Directory = (u32, u64, u64);
-
-static CLAIMED: Mutex<BTreeSet<Directory>> = Mutex::new(BTreeSet::new());
-
-impl Claim {
-    fn new(path: &Path) -> Result<Claim> {
-        let about =
-            fs::metadata(path).map_err(|cause| Error::io("cannot look at the store's directory", cause).at(path))?;
-        if !about.is_dir() {
-            return Err(Error::io("cannot use the store's directory", io::ErrorKind::NotADirectory.into()).at(path));
+/// Operations as RocksDB takes them.
+fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
+    let mut writes = rocksdb::WriteBatch::default();
+    for operation in operations {
+        match *operation {
+            Operation::Set { key, value } => writes.put(key, value),
+            Operation::Delete { key } => writes.delete(key),
+            // RocksDB wants an end: the first key that is too long to be one.
+            Operation::DeleteRange { start, end: None } => writes.delete_range(start, &[0xFF; MAX_KEY_LEN + 1][..]),
+            Operation::DeleteRange { start, end: Some(end) } if start >= end => {}
+            Operation::DeleteRange { start, end: Some(end) } => writes.delete_range(start, end),
         }
-        let directory = (fork::generation(), about.dev(), about.ino());
-        if CLAIMED.lock().insert(directory) {
-            return Ok(Claim(directory));
-        }
-        Err(Error::new(
-            Kind::Locked,
-            "another distributor of this process has the store open, or something it handed out",
-        )
-        .at(path))
     }
+    writes
 }
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        CLAIMED.lock().remove(&self.0);
-    }
+fn holds_something(directory: &Path) -> Result<bool> {
+    let mut entries = fs::read_dir(directory)
+        .map_err(|cause| Error::io("cannot look into the store's directory", cause).at(directory))?;
+    Ok(entries.next().is_some())
 }
 
-fn options() -> Options {
-    let mut blocks = BlockBasedOptions::default();
-    blocks.set_bloom_filter(10.0, false);
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.set_block_based_table_factory(&blocks);
-    options.set_compression_type(DBCompressionType::Lz4);
-    // A short history of warnings, rather than a diary that grows.
-    options.set_log_level(LogLevel::Warn);
-    options.set_keep_log_file_num(2);
-    options.set_max_log_file_size(1 << 20);
-    options.set_stats_dump_period_sec(0);
-    options.set_stats_persist_period_sec(0);
-    options
-}
-
-/// RocksDB's background threads are shared by all databases of a process, and a fork leaves them behind while their pool
-/// still counts them. A larger pool starts new ones, without which a database opened in the child could never flush.
-fn wake_threads_after_fork() -> Result<()> {
-    static WOKEN: AtomicU32 = AtomicU32::new(0);
-    let generation = fork::generation();
-    if WOKEN.swap(generation, Relaxed) != generation {
-        let mut threads = Env::new().map_err(|cause| failed("cannot start RocksDB's threads", cause))?;
-        let count = 2 * (generation as i32 + 1);
-        threads.set_low_priority_background_threads(count);
-        threads.set_high_priority_background_threads(count);
-    }
-    Ok(())
-}
-
-/// The path as RocksDB gets it. A forked child inherits RocksDB's list of the paths that are locked in its process, and nobody
-/// there will ever unlock them; under another spelling the child asks the lock file itself, which knows the truth.
-fn spelt_for_this_process(path: &Path) -> PathBuf {
-    let mut spelling = path.to_path_buf();
-    for _ in 0..fork::generation() {
-        spelling.push(".");
-    }
-    spelling
-}
-
-/// What one of RocksDB's errors means for the caller. RocksDB's C interface gives errors as text; its beginning is the code.
-fn failed(what: &'static str, cause: rocksdb::Error) -> Error {
-    let text = cause.as_ref();
-    let says = |errno| text.contains(&system_text(errno));
-    let kind = match cause.kind() {
-        ErrorKind::Corruption => Kind::Corruption,
-        ErrorKind::NotSupported => Kind::Unsupported,
-        ErrorKind::InvalidArgument => Kind::InvalidArgument,
-        ErrorKind::IOError if text.contains("While lock file") || text.contains("lock hold by current process") => {
-            return Error::new(Kind::Locked, "another process has the store open").because(cause);
-        }
-        ErrorKind::IOError if text.starts_with("IO error: No space left on device") => Kind::NoSpace,
-        ErrorKind::IOError if says(libc::ENOSPC) || says(libc::EDQUOT) || says(libc::EFBIG) => Kind::NoSpace,
-        ErrorKind::IOError => Kind::Io,
-        ErrorKind::Busy | ErrorKind::TimedOut | ErrorKind::TryAgain | ErrorKind::Incomplete => Kind::Busy,
-        ErrorKind::Aborted if text.contains("Memory limit") => Kind::NoMemory,
-        ErrorKind::NotFound
-        | ErrorKind::MergeInProgress
-        | ErrorKind::ShutdownInProgress
-        | ErrorKind::Aborted
-        | ErrorKind::Expired
-        | ErrorKind::CompactionTooLarge
-        | ErrorKind::ColumnFamilyDropped
-        | ErrorKind::Unknown => Kind::Internal,
-    };
-    Error::new(kind, what).because(cause)
-}
-
-/// How the system words an error, in the language that RocksDB got it in.
-fn system_text(errno: i32) -> String {
-    let text = io::Error::from_raw_os_error(errno).to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
+/// What the files of a store take. Files that go meanwhile count as nothing.
+fn size_of_files(path: &Path) -> u64 {
+    let entries = fs::read_dir(path).into_iter().flatten();
+    entries
+        .filter_map(|entry| entry.ok()?.metadata().ok())
+        .filter(|about| about.is_file())
+        .map(|about| about.len())
+        .sum()
 }

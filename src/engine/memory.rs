@@ -11,10 +11,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::RwLock;
 
-use super::{Cursor, Engine, Lease, Range, Reader, Value};
+use super::tally::Tally;
+use super::{Cursor, Engine, Lease, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
 
@@ -27,17 +29,60 @@ type Bytes = Arc<Box<[u8]>>;
 
 /// An ordered store in memory.
 pub struct Memory {
-    tree: Arc<RwLock<Tree>>,
+    held: Arc<Held>,
 }
 
-#[derive(Default)]
+/// What the engine, its snapshots and its cursors hold together.
+struct Held {
+    tree: RwLock<Tree>,
+    tally: Tally,
+    /// Dropped last.
+    _lease: Lease,
+}
+
 struct Tree {
     entries: BTreeMap<Key, Entry>,
     /// The tick of the last write.
     now: u64,
     snapshots: BTreeMap<u64, Watch>,
-    /// Dropped last, with the last of the engine, its snapshots and its cursors.
-    _lease: Option<Lease>,
+    /// How many keys there are now, and how many bytes they and their values have.
+    keys: usize,
+    bytes: usize,
+    /// What all versions cost, by the rules of `Budget`.
+    cost: usize,
+    budget: Arc<Budget>,
+}
+
+/// How much all memory stores of a distributor may hold, old versions for snapshots included.
+pub struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+/// What an entry costs beside its key and its newest value, and a further version beside its value: roughly what the
+/// structures and the allocator take for it.
+const COST: usize = 96;
+
+impl Budget {
+    /// Room for so many bytes; 0 for no limit.
+    pub fn new(limit: u64) -> Budget {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Budget { limit: if limit == 0 { usize::MAX } else { limit }, used: AtomicUsize::new(0) }
+    }
+
+    /// Takes room, unless there is not enough.
+    fn take(&self, bytes: usize) -> bool {
+        let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
+        self.used.fetch_update(Relaxed, Relaxed, more).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Relaxed);
+    }
+}
+
+fn cost(value: Option<&Bytes>) -> usize {
+    COST + value.map_or(0, |value| value.len())
 }
 
 /// One key: what it holds now, and what it held at the moments that live snapshots look at, oldest first.
@@ -78,14 +123,28 @@ impl Tree {
     /// Gives `key` a new newest version, keeping the one before if a snapshot can see it.
     fn put(&mut self, key: &[u8], value: Option<Bytes>) {
         let born = self.now;
+        let new_cost = cost(value.as_ref());
+        let new_len = value.as_ref().map(|value| value.len());
         let watch = self.snapshots.last_entry();
         let Some(entry) = self.entries.get_mut(key) else {
-            if value.is_some() {
+            if let Some(len) = new_len {
                 self.entries.insert(key.into(), Entry { newest: Version { born, value }, older: Vec::new() });
+                self.keys += 1;
+                self.bytes += key.len() + len;
+                self.cost += key.len() + new_cost;
             }
             return;
         };
         let before = std::mem::replace(&mut entry.newest, Version { born, value });
+        if let Some(value) = &before.value {
+            self.keys -= 1;
+            self.bytes -= key.len() + value.len();
+        }
+        if let Some(len) = new_len {
+            self.keys += 1;
+            self.bytes += key.len() + len;
+        }
+        self.cost += new_cost;
         // A deletion is a version too, unless there is nothing older that it hides.
         if let Some(mut watch) = watch
             && before.born <= *watch.key()
@@ -93,8 +152,33 @@ impl Tree {
         {
             entry.older.push(before);
             watch.get_mut().kept.push(key.into());
+        } else {
+            self.cost -= cost(before.value.as_ref());
         }
         self.prune(key);
+    }
+
+    /// What `batch` will make the cost grow by, if nothing is to be kept for snapshots that is not kept yet.
+    fn growth(&self, batch: &WriteBatch<'_>) -> usize {
+        let newest_first = batch.operations.iter().rev();
+        let mut last: BTreeMap<&[u8], &[u8]> = BTreeMap::new();
+        for operation in newest_first {
+            if let Operation::Set { key, value } = operation {
+                last.entry(key).or_insert(value);
+            }
+        }
+        let (mut more, mut less) = (0, 0);
+        for (key, value) in last {
+            more += COST + value.len();
+            match self.entries.get(key) {
+                None => more += key.len(),
+                Some(entry) if self.snapshots.last_key_value().is_none_or(|(tick, _)| entry.newest.born > *tick) => {
+                    less += cost(entry.newest.value.as_ref());
+                }
+                Some(_) => {}
+            }
+        }
+        more.saturating_sub(less)
     }
 
     /// Deletes every key from `start` on, and before `end`.
@@ -113,57 +197,80 @@ impl Tree {
     fn prune(&mut self, key: &[u8]) {
         if self.entries.get(key).is_some_and(|entry| entry.newest.value.is_none() && entry.older.is_empty()) {
             self.entries.remove(key);
+            self.cost -= key.len() + cost(None);
         }
     }
 
-    /// Ends one snapshot at `tick`, and with the last of them the versions that only they could see.
-    fn unwatch(&mut self, tick: u64) {
-        let Some(watch) = self.snapshots.get_mut(&tick) else { return };
+    /// Ends one snapshot at `tick`. If it was the last one there, its list of kept versions is to be looked through.
+    fn unwatch(&mut self, tick: u64) -> Vec<Key> {
+        let Some(watch) = self.snapshots.get_mut(&tick) else { return Vec::new() };
         watch.holders -= 1;
         if watch.holders > 0 {
-            return;
+            return Vec::new();
         }
-        let kept = self.snapshots.remove(&tick).map(|watch| watch.kept).unwrap_or_default();
-        for key in kept {
+        self.snapshots.remove(&tick).map(|watch| watch.kept).unwrap_or_default()
+    }
+
+    /// Takes out the versions of `keys` that were kept for `tick` and that no older snapshot can see, which from now on
+    /// answers for the others.
+    fn forget(&mut self, tick: u64, keys: impl Iterator<Item = Key>) -> Vec<Version> {
+        let before = self.cost;
+        let mut forgotten = Vec::new();
+        for key in keys {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             let Some(index) = entry.older.iter().rposition(|version| version.born <= tick) else { continue };
             match self.snapshots.range_mut(..tick).next_back() {
                 Some((before, watch)) if entry.older[index].born <= *before => watch.kept.push(key),
                 _ => {
-                    entry.older.remove(index);
+                    let version = entry.older.remove(index);
+                    self.cost -= cost(version.value.as_ref());
+                    forgotten.push(version);
                     self.prune(&key);
                 }
             }
         }
+        self.budget.give_back(before - self.cost);
+        forgotten
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        self.budget.give_back(self.cost);
     }
 }
 
 impl Memory {
-    /// An empty store. `lease` is dropped when its last cursor and snapshot are gone too.
-    pub fn new(lease: Lease) -> Memory {
-        Memory { tree: Arc::new(RwLock::new(Tree { _lease: Some(lease), ..Tree::default() })) }
+    /// An empty store, whose content comes out of `budget`. `lease` is dropped when its last cursor and snapshot are gone
+    /// too.
+    pub fn new(budget: Arc<Budget>, lease: Lease) -> Memory {
+        let (entries, snapshots) = (BTreeMap::new(), BTreeMap::new());
+        let tree = Tree { entries, now: 0, snapshots, keys: 0, bytes: 0, cost: 0, budget };
+        Memory { held: Arc::new(Held { tree: RwLock::new(tree), tally: Tally::default(), _lease: lease }) }
     }
 
     fn watch(&self) -> Snapshot {
-        let mut tree = self.tree.write();
+        let mut tree = self.held.tree.write();
         let tick = tree.now;
         tree.snapshots.entry(tick).or_default().holders += 1;
-        Snapshot { tree: self.tree.clone(), tick }
+        Snapshot { held: self.held.clone(), tick }
     }
 }
 
 impl Reader for Memory {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        Ok(self.tree.read().newest(key).cloned().map(Value::Shared))
+        let found = self.held.tree.read().newest(key).cloned();
+        Ok(self.held.tally.read(found).map(Value::Shared))
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.tree.read().newest(key).is_some())
+        let found = self.held.tree.read().newest(key).map(|_| ());
+        Ok(self.held.tally.read(found).is_some())
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        let tree = self.tree.read();
-        Ok(keys.iter().map(|key| tree.newest(key).cloned().map(Value::Shared)).collect())
+        let tree = self.held.tree.read();
+        Ok(keys.iter().map(|key| self.held.tally.read(tree.newest(key).cloned()).map(Value::Shared)).collect())
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
@@ -176,13 +283,29 @@ impl Engine for Memory {
         // The values are copied before the lock is taken, so that writers wait for each other's inserts and not for their
         // copies.
         let values = batch.operations.iter().map(copied).collect::<Result<Vec<_>>>()?;
-        let mut tree = self.tree.write();
+        let mut tree = self.held.tree.write();
         for expectation in batch.expectations {
             let found = tree.newest(expectation.key()).map(|value| &***value);
             if let Some(refusal) = expectation.refusal(found) {
                 return Ok(Outcome::Refused(refusal));
             }
         }
+        // Room for all that is new is taken first and what is not needed given back. Only close to the limit it is worth
+        // finding out what the batch will free.
+        let budget = tree.budget.clone();
+        let most: usize =
+            batch.operations.iter().zip(&values).map(|(operation, value)| most_cost(operation, value)).sum();
+        let taken = if budget.take(most) {
+            most
+        } else {
+            let growth = tree.growth(batch);
+            if !budget.take(growth) {
+                let text = format!("the memory stores hold what they may, memory_limit_bytes ({})", budget.limit);
+                return Err(Error::new(Kind::NoMemory, text));
+            }
+            growth
+        };
+        let before = tree.cost;
         tree.now += 1;
         for (operation, value) in batch.operations.iter().zip(values) {
             match operation {
@@ -190,7 +313,19 @@ impl Engine for Memory {
                 Operation::DeleteRange { start, end } => tree.clear(start, *end),
             }
         }
+        match (before + taken).checked_sub(tree.cost) {
+            Some(unused) => budget.give_back(unused),
+            // Marks of deletion for snapshots: a little more than planned, and deleting must always be possible.
+            None => drop(budget.used.fetch_add(tree.cost - before - taken, Relaxed)),
+        }
+        self.held.tally.wrote(batch.operations.len());
         Ok(Outcome::Applied)
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        let tree = self.held.tree.read();
+        let (keys, bytes, memory_bytes) = (tree.keys as u64, tree.bytes as u64, tree.cost as u64);
+        Ok(Stats { keys, bytes, memory_bytes, ..self.held.tally.stats() })
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
@@ -209,21 +344,36 @@ fn copied(operation: &Operation<'_>) -> Result<Option<Bytes>> {
     Ok(Some(Arc::new(copy.into_boxed_slice())))
 }
 
+/// What an operation can cost at most.
+fn most_cost(operation: &Operation<'_>, value: &Option<Bytes>) -> usize {
+    match operation {
+        Operation::Set { key, .. } => key.len() + cost(value.as_ref()),
+        Operation::Delete { .. } | Operation::DeleteRange { .. } => 0,
+    }
+}
+
 /// The store as it was at one tick.
 struct Snapshot {
-    tree: Arc<RwLock<Tree>>,
+    held: Arc<Held>,
     tick: u64,
 }
 
 impl Snapshot {
     fn find(&self, key: &[u8]) -> Option<Bytes> {
-        self.tree.read().entries.get(key).and_then(|entry| entry.at(self.tick)).cloned()
+        let found = self.held.tree.read().entries.get(key).and_then(|entry| entry.at(self.tick)).cloned();
+        self.held.tally.read(found)
     }
 }
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        self.tree.write().unwatch(self.tick);
+        let mut kept = self.held.tree.write().unwatch(self.tick);
+        // In steps, and dropped without the lock, so that no writer waits for all of it.
+        while !kept.is_empty() {
+            let step = kept.drain(kept.len().saturating_sub(RUN.1)..);
+            let forgotten = self.held.tree.write().forget(self.tick, step);
+            drop(forgotten);
+        }
     }
 }
 
@@ -241,9 +391,8 @@ impl Reader for Snapshot {
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        let mut tree = self.tree.write();
-        tree.snapshots.entry(self.tick).or_default().holders += 1;
-        let snapshot = Snapshot { tree: self.tree.clone(), tick: self.tick };
+        self.held.tree.write().snapshots.entry(self.tick).or_default().holders += 1;
+        let snapshot = Snapshot { held: self.held.clone(), tick: self.tick };
         Ok(Box::new(Position::new(Arc::new(snapshot), range)))
     }
 }
@@ -294,7 +443,7 @@ impl Position {
             if crosses(bounds) {
                 return;
             }
-            let tree = self.snapshot.tree.read();
+            let tree = self.snapshot.held.tree.read();
             let mut entries = tree.entries.range::<[u8], _>(bounds);
             let mut looked = 0;
             let last = loop {
@@ -382,7 +531,7 @@ mod tests {
     /// store without snapshots would hold.
     #[test]
     fn old_versions_go_with_their_last_snapshot() {
-        let memory = Memory::new(Box::new(()));
+        let memory = Memory::new(Arc::new(Budget::new(0)), Box::new(()));
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut random: u32 = 1;
         let mut next = |below: usize| {
@@ -394,17 +543,20 @@ mod tests {
             match next(8) {
                 0 => snapshots.push(memory.watch()),
                 1 if !snapshots.is_empty() => drop(snapshots.swap_remove(next(snapshots.len()))),
-                2 => memory.tree.write().put_at_once(&key, None),
-                _ => memory.tree.write().put_at_once(&key, Some(Arc::new(key.as_slice().into()))),
+                2 => memory.held.tree.write().put_at_once(&key, None),
+                _ => memory.held.tree.write().put_at_once(&key, Some(Arc::new(key.as_slice().into()))),
             }
-            let tree = memory.tree.read();
+            let tree = memory.held.tree.read();
             let moments = tree.snapshots.len();
             assert!(tree.entries.values().all(|entry| entry.older.len() <= moments), "a version for a moment at most");
         }
         drop(snapshots);
-        let tree = memory.tree.read();
+        let tree = memory.held.tree.read();
         assert!(tree.snapshots.is_empty());
         assert!(tree.entries.values().all(|entry| entry.older.is_empty() && entry.newest.value.is_some()));
+        let costs = tree.entries.iter().map(|(key, entry)| key.len() + cost(entry.newest.value.as_ref()));
+        assert_eq!(tree.cost, costs.sum::<usize>());
+        assert_eq!((tree.keys, tree.bytes), (tree.entries.len(), tree.entries.len() * 2));
     }
 
     impl Tree {

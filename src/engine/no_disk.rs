@@ -3,25 +3,45 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Engine, Lease};
+use super::{Engine, Lease, Reader};
 use crate::error::{Error, Kind, Result};
+use crate::options::Options;
 
 /// The disk engine that is not there.
 pub struct Disk;
 
+/// What its stores would share.
+pub struct Shared;
+
+impl Shared {
+    /// Nothing.
+    pub fn new(_: &Options) -> Shared {
+        Shared
+    }
+}
+
 impl Disk {
     /// Says that it is not there.
     pub fn available() -> Result<()> {
-        Err(Error::new(Kind::Unsupported, "this build of kvds has no disk stores (cargo feature \"disk\")"))
+        Err(missing())
     }
 
     /// Fails.
-    pub fn open(_: &Path, _: Lease) -> Result<Arc<dyn Engine>> {
-        Self::available().and(Err(Error::new(Kind::Internal, "opened an engine that is not there")))
+    pub fn open_any(_: &Path, _: &Options, _: &Shared, _: Lease) -> Result<Option<Arc<dyn Engine>>> {
+        Err(missing())
     }
 
     /// Fails.
     pub fn destroy(_: &Path) -> Result<bool> {
-        Self::available().and(Ok(false))
+        Err(missing())
     }
+
+    /// Fails.
+    pub fn copy(_: &dyn Reader, _: &Path) -> Result<()> {
+        Err(missing())
+    }
+}
+
+fn missing() -> Error {
+    Error::new(Kind::Unsupported, "this build of kvds has no disk stores (cargo feature \"disk\")")
 }

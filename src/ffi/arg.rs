@@ -5,6 +5,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
+use std::path::PathBuf;
 use std::ptr::NonNull;
 
 use super::types::{KVDS_DISK, KVDS_MEMORY, kvds_backend, kvds_bytes};
@@ -129,11 +130,12 @@ pub fn backend(number: kvds_backend) -> Result<Backend> {
     }
 }
 
-/// A number that stands for yes or no.
-pub fn truth(name: &str, number: i32) -> Result<bool> {
-    match number {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(Error::invalid(format!("{name} is {number}; it takes 0 or 1"))),
+/// A path, made absolute.
+pub unsafe fn path(name: &str, data: *const c_char) -> Result<PathBuf> {
+    // SAFETY: passed on.
+    let text = unsafe { utf8(name, data)? };
+    if text.is_empty() {
+        return Err(Error::invalid(format!("{name} is empty")));
     }
+    std::path::absolute(text).map_err(|cause| Error::io(format!("cannot resolve {name}"), cause))
 }

@@ -88,11 +88,13 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 ///
 /// An id is UTF-8, not empty. Memory and disk stores have separate names. A disk store lives in the directory
 /// `base_path/NAME`, where NAME is the id with every byte outside `A-Z a-z 0-9 . _ -` percent-encoded (`.` and `..` too);
-/// it may have 255 bytes at most. The directory is made if it is not there; a creation that fails leaves nothing behind.
+/// it may have 255 bytes at most. The directory is made if it is not there; a creation that fails leaves none behind. A
+/// directory that holds something else than a store is left alone.
 ///
 /// `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk store
-/// of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL, a bad
-/// id or backend, or a disk store without a base path; `KVDS_CLOSED` after shutdown; `KVDS_LOCKED` if another process or
+/// of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the store is not there
+/// and the options say not to make it (`create_if_missing`, `read_only`); `KVDS_INVALID_ARGUMENT` for a NULL, a bad
+/// id or backend, a disk store without a base path, or a directory that holds something else; `KVDS_CLOSED` after shutdown; `KVDS_LOCKED` if another process or
 /// distributor has the store open; `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION` from opening the files;
 /// `KVDS_UNSUPPORTED` for a disk store in a build without them; `KVDS_FORKED` for a disk store if the distributor came
 /// through fork(). Threads: any.
@@ -107,8 +109,10 @@ pub unsafe extern "C" fn kvds_distributor_get_or_create(
         // SAFETY: the caller keeps the rules for pointers.
         unsafe {
             let out = arg::out("out", out, ptr::null_mut())?;
-            let (distributor, id) = (handle::get(distributor)?, arg::text("id", id)?);
-            out.set(handle::into(distributor.get_or_create(id, arg::backend(backend)?)?));
+            let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
+            let store = distributor.get_or_create(id, arg::backend(backend)?)?;
+            let Some(store) = store else { return Ok(KVDS_NOT_FOUND) };
+            out.set(handle::into(store));
         }
         Ok(KVDS_OK)
     })
@@ -129,7 +133,7 @@ pub unsafe extern "C" fn kvds_distributor_get(
         // SAFETY: the caller keeps the rules for pointers.
         unsafe {
             let out = arg::out("out", out, ptr::null_mut())?;
-            let (distributor, id) = (handle::get(distributor)?, arg::text("id", id)?);
+            let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
             let Some(store) = distributor.get(id, arg::backend(backend)?)? else { return Ok(KVDS_NOT_FOUND) };
             out.set(handle::into(store));
         }
@@ -168,7 +172,7 @@ pub unsafe extern "C" fn kvds_distributor_destroy_store(
 ) -> kvds_status {
     boundary::status("kvds_distributor_destroy_store", || {
         // SAFETY: the caller keeps the rules for pointers.
-        let (distributor, id) = unsafe { (handle::get(distributor)?, arg::text("id", id)?) };
+        let (distributor, id) = unsafe { (handle::kept(distributor)?, arg::text("id", id)?) };
         Ok(status::found(distributor.destroy_store(id)?))
     })
 }

@@ -31,7 +31,8 @@ pub const KVDS_DENIED: kvds_status = -3;
 pub const KVDS_LOCKED: kvds_status = -4;
 /// The file system failed.
 pub const KVDS_IO: kvds_status = -5;
-/// The disk is full or a quota is reached. Nothing acknowledged was lost; try again after making room.
+/// The disk is full or a quota is reached. Nothing acknowledged was lost. Try again after making room; if it goes on, there is
+/// not enough of it, or the store has to be released by all and opened again.
 pub const KVDS_NO_SPACE: kvds_status = -6;
 /// Stored bytes do not check out.
 pub const KVDS_CORRUPTION: kvds_status = -7;

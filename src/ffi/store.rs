@@ -55,7 +55,8 @@ pub unsafe extern "C" fn kvds_store_backend(store: *const kvds_store) -> kvds_ba
     unsafe { handle::get(store) }.map_or(KVDS_MEMORY, |store| number(store.identity().backend))
 }
 
-/// 1 if the store can be used, 0 if it was closed, or if it is a view of a store that was closed; 0 for NULL. Threads: any.
+/// 1 if the store can be used; 0 if it was closed, if it is a view of a store that was closed, if it is on disk and came
+/// through fork(), or for NULL. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_is_open(store: *const kvds_store) -> c_int {
     // SAFETY: the caller keeps the rules for pointers.

@@ -137,6 +137,21 @@ pub type kvds_death =
 /// Frees what a callback was given as `user_data`. May call any function of this library.
 pub type kvds_user_data_free = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
+/// How important a line of the log is: one of the four that follow.
+pub type kvds_log_level = i32;
+
+/// Something failed.
+pub const KVDS_LOG_ERROR: kvds_log_level = 0;
+/// Something is not as it should be.
+pub const KVDS_LOG_WARN: kvds_log_level = 1;
+/// Something happened.
+pub const KVDS_LOG_INFO: kvds_log_level = 2;
+/// Details.
+pub const KVDS_LOG_DEBUG: kvds_log_level = 3;
+
+/// Is told what goes on. `text` is one message, UTF-8, valid during the call only. It may call any function of this library.
+pub type kvds_log = Option<unsafe extern "C" fn(user_data: *mut c_void, level: kvds_log_level, text: *const c_char)>;
+
 /// The number of a backend.
 pub(super) fn number(backend: Backend) -> kvds_backend {
     match backend {

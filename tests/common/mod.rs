@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use kvds::engine::memory::Memory;
+use kvds::engine::memory::{Budget, Memory};
 use kvds::engine::{Engine, Lease, Reader, Value};
 use kvds::{Operation, Outcome, Result, WriteBatch};
+#[cfg(feature = "disk")]
+use kvds::{
+    Options,
+    engine::disk::{Disk, Shared},
+};
 use tempfile::TempDir;
 
 /// An engine under test, and the directory it may use.
@@ -28,14 +33,15 @@ fn directory() -> Arc<TempDir> {
 }
 
 pub fn memory(lease: Lease) -> Bench {
-    Bench { engine: Arc::new(Memory::new(lease)), _directory: directory() }
+    Bench { engine: Arc::new(Memory::new(Arc::new(Budget::new(0)), lease)), _directory: directory() }
 }
 
 #[cfg(feature = "disk")]
 pub fn disk(lease: Lease) -> Bench {
     let directory = directory();
-    let engine = kvds::engine::disk::Disk::open(&directory.path().join("store"), lease).expect("a store can be opened");
-    Bench { engine, _directory: directory }
+    let options = Options::default();
+    let engine = Disk::open_any(&directory.path().join("store"), &options, &Shared::new(&options), lease);
+    Bench { engine: engine.expect("a store can be opened").expect("it is made"), _directory: directory }
 }
 
 /// Makes a module per engine of a list of functions that take a [`Make`].

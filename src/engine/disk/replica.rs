@@ -1,0 +1,116 @@
+//! Reading a store that another process writes.
+//!
+//! RocksDB calls it a secondary instance: it reads the writer's files without a lock and can catch up with it. It has no
+//! snapshots, so here an instance never catches up once it is open: it is a moment of the store by itself, and refreshing
+//! opens a new one beside it. What was made from the old one (snapshots, cursors, values) keeps that.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use parking_lot::RwLock;
+use rocksdb::DB;
+
+use super::errors::failed;
+use super::settings::{self, Shared};
+use super::{Beside, Disk, Role};
+use crate::batch::{Outcome, WriteBatch};
+use crate::engine::{Cursor, Engine, Lease, Range, Reader, Stats, Value};
+use crate::error::Result;
+use crate::options::Options;
+use crate::signals;
+
+/// A store that is only read, as of the last refresh.
+pub struct Replica {
+    now: RwLock<Arc<Disk>>,
+    path: PathBuf,
+    settings: rocksdb::Options,
+    lease: Arc<Lease>,
+}
+
+impl Replica {
+    /// Opens the store in `path` for reading; None if there is none. `lease` is dropped when it and all it handed out is
+    /// closed.
+    pub fn open(path: &Path, options: &Options, shared: &Shared, lease: Lease) -> Result<Option<Arc<Replica>>> {
+        if !Disk::exists(path)? {
+            return Ok(None);
+        }
+        let mut settings = settings::database(options, shared);
+        settings.create_if_missing(false);
+        // The writer may remove a file at any time; one that is open can still be read.
+        settings.set_max_open_files(-1);
+        let lease = Arc::new(lease);
+        let now = instance(path, &settings, &lease)?;
+        Ok(Some(Arc::new(Replica { now: RwLock::new(now), path: path.to_path_buf(), settings, lease })))
+    }
+
+    fn now(&self) -> Arc<Disk> {
+        self.now.read().clone()
+    }
+}
+
+/// The store as it is at this moment.
+fn instance(path: &Path, settings: &rocksdb::Options, lease: &Arc<Lease>) -> Result<Arc<Disk>> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Relaxed);
+    let scratch = std::env::temp_dir().join(format!("kvds-reader-{}-{number}", std::process::id()));
+    let beside = Beside::Scratch(scratch.clone());
+    let db = signals::blocked(|| DB::open_as_secondary(settings, path, &scratch));
+    let db = db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
+    Ok(Disk::around(path, db, Role::Reader, beside, Box::new(lease.clone())))
+}
+
+impl Reader for Replica {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        self.now().get(key)
+    }
+
+    fn contains(&self, key: &[u8]) -> Result<bool> {
+        self.now().contains(key)
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        self.now().get_many(keys)
+    }
+
+    fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
+        self.now().cursor(range)
+    }
+}
+
+impl Engine for Replica {
+    fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
+        self.now().apply(batch)
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn Reader>> {
+        let now = self.now();
+        now.check()?;
+        Ok(now)
+    }
+
+    fn check(&self) -> Result<()> {
+        self.now().check()
+    }
+
+    fn refresh(&self) -> Result<()> {
+        self.check()?;
+        let now = instance(&self.path, &self.settings, &self.lease)?;
+        let before = std::mem::replace(&mut *self.now.write(), now);
+        // Closed without the lock, as it can take a while.
+        drop(before);
+        Ok(())
+    }
+
+    fn compact(&self) -> Result<()> {
+        self.now().apply(&WriteBatch { expectations: &[], operations: &[] }).map(|_| ())
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        self.now().stats()
+    }
+
+    fn property(&self, name: &str) -> Result<Option<String>> {
+        self.now().property(name)
+    }
+}

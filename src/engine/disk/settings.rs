@@ -1,0 +1,101 @@
+//! How RocksDB is set up.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Env, InfoLogger, LogLevel, WriteBufferManager,
+    WriteOptions,
+};
+
+use super::errors::failed;
+use crate::error::Result;
+use crate::fork;
+use crate::log::{self, Level};
+use crate::options::{Compression, Durability, Options};
+
+/// The memory that all disk stores of a distributor share.
+pub struct Shared {
+    cache: Cache,
+    buffers: WriteBufferManager,
+}
+
+impl Shared {
+    /// Memory of the sizes that `options` say.
+    pub fn new(options: &Options) -> Shared {
+        Shared {
+            // 0: RocksDB finds out the size of the entries by itself.
+            cache: Cache::new_hyper_clock_cache(options.block_cache_bytes as usize, 0),
+            buffers: WriteBufferManager::new_write_buffer_manager(options.write_buffer_bytes as usize, false),
+        }
+    }
+}
+
+/// RocksDB's options for a store.
+pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_bloom_filter(10.0, false);
+    blocks.set_block_cache(&shared.cache);
+    // Indexes and filters are in the cache too, so that its size bounds them.
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+
+    let mut database = rocksdb::Options::default();
+    database.create_if_missing(true);
+    database.set_block_based_table_factory(&blocks);
+    database.set_write_buffer_manager(&shared.buffers);
+    database.set_write_buffer_size((options.write_buffer_bytes / 2).min(64 << 20) as usize);
+    database.set_compression_type(match options.compression {
+        Compression::None => DBCompressionType::None,
+        Compression::Lz4 => DBCompressionType::Lz4,
+        Compression::Zstd => DBCompressionType::Zstd,
+    });
+    database.set_max_open_files(options.max_open_files as i32);
+    // What RocksDB has to tell goes to the host; without a log file there is none that grows.
+    database.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Info, |level, text| {
+        let level = match level {
+            LogLevel::Fatal | LogLevel::Error => Level::Error,
+            LogLevel::Warn => Level::Warn,
+            LogLevel::Info => Level::Info,
+            LogLevel::Debug | LogLevel::Header => Level::Debug,
+        };
+        log::line(level, || format!("rocksdb: {}", text.trim_end()));
+    }));
+    // Only the end of a log may be torn, by a death or a power cut; damage elsewhere must not pass for the end.
+    database.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    database.set_stats_dump_period_sec(0);
+    database.set_stats_persist_period_sec(0);
+    database
+}
+
+/// RocksDB's options for a write.
+pub fn write(durability: Durability) -> WriteOptions {
+    let mut write = WriteOptions::default();
+    write.set_sync(durability == Durability::Sync);
+    write.disable_wal(durability == Durability::None);
+    write
+}
+
+/// The path as RocksDB gets it. A forked child inherits RocksDB's list of the paths that are locked in its process, and nobody
+/// there will ever unlock them; under another spelling the child asks the lock file itself, which knows the truth.
+pub fn spelt_for_this_process(path: &Path) -> PathBuf {
+    let mut spelling = path.to_path_buf();
+    for _ in 0..fork::generation() {
+        spelling.push(".");
+    }
+    spelling
+}
+
+/// RocksDB's background threads are shared by all databases of a process, and a fork leaves them behind while their pool
+/// still counts them. A larger pool starts new ones, without which a database opened in the child could never flush.
+pub fn wake_threads_after_fork() -> Result<()> {
+    static WOKEN: AtomicU32 = AtomicU32::new(0);
+    let generation = fork::generation();
+    if WOKEN.swap(generation, Relaxed) != generation {
+        let mut threads = Env::new().map_err(|cause| failed("cannot start RocksDB's threads", Path::new(""), cause))?;
+        let count = 2 * (generation as i32 + 1);
+        threads.set_low_priority_background_threads(count);
+        threads.set_high_priority_background_threads(count);
+    }
+    Ok(())
+}
