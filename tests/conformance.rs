@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Make, delete, get, no_lease, set, write};
-use kvds::engine::{Cursor, MAX_KEY_LEN, Range, Reader};
+use kvds::engine::{Cursor, Range, Reader};
 use kvds::{Expectation, Operation, Outcome, Refusal, WriteBatch};
 
 for_every_engine! {
@@ -59,7 +59,7 @@ fn a_fresh_engine_is_empty(make: Make) {
 
 fn any_bytes_are_keys_and_values(make: Make) {
     let bench = make(no_lease());
-    let long = vec![0xAB; MAX_KEY_LEN];
+    let long = vec![0xAB; bench.longest];
     let big = vec![0xCD; 3 << 20];
     let cases: [(&[u8], &[u8]); 6] =
         [(b"", b"empty key"), (b"empty value", b""), (b"\0", b"\0"), (b"a\0b", b"\0\0"), (&long, b"x"), (b"big", &big)];

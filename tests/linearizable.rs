@@ -13,7 +13,8 @@ use std::sync::{Barrier, Mutex};
 
 use common::{Make, no_lease};
 use kvds::lifetime::Identity;
-use kvds::{Backend, Operation, Outcome, Ref, Refusal, Store, WriteBatch};
+use kvds::view::{self, Moment};
+use kvds::{Backend, Expectation, Operation, Outcome, Ref, Refusal, Store, WriteBatch};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -26,7 +27,7 @@ for_every_engine! { histories_are_linearizable }
 const KEYS: usize = 3;
 const THREADS: usize = 4;
 const CALLS: usize = 12;
-const ROUNDS: usize = 1500;
+const ROUNDS: usize = 1000;
 
 /// What each key holds; a value is one byte.
 type Content = [Option<u8>; KEYS];
@@ -42,6 +43,12 @@ enum Call {
     CompareAndSwap(usize, u8, u8),
     SetAll(u8),
     DeleteAll,
+    DeletePrefix,
+    MultiGet,
+    Snapshot,
+    CompareAndDelete(usize, u8),
+    /// A conditional batch: if the first key has the one value, it and the second get the other.
+    Move(usize, usize, u8, u8),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +77,7 @@ impl Specification for Sequential {
         let right = match *call {
             Call::Get(key) => Answer::Value(content[key]),
             Call::Exists(key) => Answer::There(content[key].is_some()),
-            Call::Iterate => Answer::Content(*content),
+            Call::Iterate | Call::MultiGet | Call::Snapshot => Answer::Content(*content),
             Call::Set(key, value) => {
                 after[key] = Some(value);
                 Answer::Write(Outcome::Applied)
@@ -98,7 +105,24 @@ impl Specification for Sequential {
                 after = [Some(value); KEYS];
                 Answer::Write(Outcome::Applied)
             }
-            Call::DeleteAll => {
+            Call::CompareAndDelete(key, expected) => Answer::Write(match content[key] {
+                None => Outcome::Refused(Refusal::NotFound),
+                Some(found) if found != expected => Outcome::Refused(Refusal::Mismatch),
+                Some(_) => {
+                    after[key] = None;
+                    Outcome::Applied
+                }
+            }),
+            Call::Move(from, to, expected, value) => Answer::Write(match content[from] {
+                None => Outcome::Refused(Refusal::NotFound),
+                Some(found) if found != expected => Outcome::Refused(Refusal::Mismatch),
+                Some(_) => {
+                    after[from] = Some(value);
+                    after[to] = Some(value);
+                    Outcome::Applied
+                }
+            }),
+            Call::DeleteAll | Call::DeletePrefix => {
                 after = [None; KEYS];
                 Answer::Write(Outcome::Applied)
             }
@@ -111,7 +135,17 @@ fn name(key: usize) -> [u8; 1] {
     [b'a' + key as u8]
 }
 
-fn perform(store: &Store, call: Call) -> Answer {
+fn content(store: &Store) -> Content {
+    let mut content = [None; KEYS];
+    let complete = store.iterate(b"", |key, value| {
+        content[usize::from(key[0] - b'a')] = Some(value[0]);
+        true
+    });
+    assert!(complete.expect("the iteration works"));
+    content
+}
+
+fn perform(store: &Ref<Store>, call: Call) -> Answer {
     let names: [_; KEYS] = std::array::from_fn(name);
     let batch = |operations: [Operation<'_>; KEYS]| {
         Answer::Write(store.write(&WriteBatch { expectations: &[], operations: &operations }).expect("the write works"))
@@ -120,15 +154,27 @@ fn perform(store: &Store, call: Call) -> Answer {
     match call {
         Call::Get(key) => Answer::Value(store.get(&name(key)).expect("the read works").map(|value| value[0])),
         Call::Exists(key) => Answer::There(store.exists(&name(key)).expect("the read works")),
-        Call::Iterate => {
-            let mut content = [None; KEYS];
-            let complete = store.iterate(b"", |key, value| {
-                content[usize::from(key[0] - b'a')] = Some(value[0]);
-                true
-            });
-            assert!(complete.expect("the iteration works"));
-            Answer::Content(content)
+        Call::Iterate => Answer::Content(content(store)),
+        Call::Snapshot => {
+            let moment =
+                view::open(store, |engine| Ok(Arc::new(Moment::new(engine)?))).expect("a snapshot can be taken");
+            std::thread::yield_now();
+            Answer::Content(content(&moment))
         }
+        Call::MultiGet => {
+            let values = store.multi_get(&names.each_ref().map(|name| &name[..])).expect("the read works");
+            let mut values = values.into_iter().map(|value| value.map(|value| value[0]));
+            Answer::Content(std::array::from_fn(|_| values.next().expect("as many values as keys")))
+        }
+        Call::CompareAndDelete(key, expected) => write(store.compare_and_delete(&name(key), &[expected])),
+        Call::Move(from, to, expected, value) => {
+            let (from, to, value) = (name(from), name(to), [value]);
+            write(store.write(&WriteBatch {
+                expectations: &[Expectation::Equals { key: &from, value: &[expected] }],
+                operations: &[Operation::Set { key: &from, value: &value }, Operation::Set { key: &to, value: &value }],
+            }))
+        }
+        Call::DeletePrefix => write(store.delete_prefix(b"")),
         Call::Set(key, value) => write(store.set(&name(key), &[value])),
         Call::Delete(key) => write(store.delete(&name(key))),
         Call::SetNx(key, value) => write(store.set_nx(&name(key), &[value])),
@@ -145,13 +191,16 @@ fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
         4 => key.clone().prop_map(Call::Get),
         1 => key.clone().prop_map(Call::Exists),
-        1 => Just(Call::Iterate),
+        1 => prop_oneof![Just(Call::Iterate), Just(Call::MultiGet), Just(Call::Snapshot)],
+        1 => (key.clone(), value.clone()).prop_map(|(key, expected)| Call::CompareAndDelete(key, expected)),
+        1 => (key.clone(), key.clone(), value.clone(), value.clone())
+            .prop_map(|(from, to, expected, value)| Call::Move(from, to, expected, value)),
         3 => (key.clone(), value.clone()).prop_map(|(key, value)| Call::Set(key, value)),
         2 => key.clone().prop_map(Call::Delete),
         2 => (key.clone(), value.clone()).prop_map(|(key, value)| Call::SetNx(key, value)),
         4 => (key, value.clone(), value.clone()).prop_map(|(key, expected, value)| Call::CompareAndSwap(key, expected, value)),
         1 => value.prop_map(Call::SetAll),
-        1 => Just(Call::DeleteAll),
+        1 => prop_oneof![Just(Call::DeleteAll), Just(Call::DeletePrefix)],
     ]
 }
 

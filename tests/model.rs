@@ -247,6 +247,7 @@ proptest! {
     #[test]
     fn memory(steps in steps()) {
         run(common::memory, &steps);
+        run(common::memory_scope, &steps);
     }
 }
 
@@ -257,5 +258,6 @@ proptest! {
     #[test]
     fn disk(steps in steps()) {
         run(common::disk, &steps);
+        run(common::disk_scope, &steps);
     }
 }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use kvds::engine::memory::{Budget, Memory};
-use kvds::engine::{Engine, Lease, Reader, Value};
-use kvds::{Operation, Outcome, Result, WriteBatch};
+use kvds::engine::{Engine, Lease, MAX_KEY_LEN, Reader, Value};
+use kvds::lifetime::Identity;
+use kvds::view::{self, Scoped};
+use kvds::{Backend, Operation, Outcome, Result, Store, WriteBatch};
 #[cfg(feature = "disk")]
 use kvds::{
     Options,
@@ -16,24 +18,24 @@ use tempfile::TempDir;
 #[derive(Clone)]
 pub struct Bench {
     pub engine: Arc<dyn Engine>,
+    /// The longest key it takes.
+    pub longest: usize,
+    _neighbours: Option<Arc<Neighbours>>,
     _directory: Arc<TempDir>,
 }
 
 pub type Make = fn(Lease) -> Bench;
 
-/// Every engine, by name.
-pub const ENGINES: &[(&str, Make)] = &[
-    ("memory", memory),
-    #[cfg(feature = "disk")]
-    ("disk", disk),
-];
+fn bench(engine: Arc<dyn Engine>, directory: Arc<TempDir>) -> Bench {
+    Bench { engine, longest: MAX_KEY_LEN, _neighbours: None, _directory: directory }
+}
 
 fn directory() -> Arc<TempDir> {
     Arc::new(TempDir::new().expect("a temporary directory can be made"))
 }
 
 pub fn memory(lease: Lease) -> Bench {
-    Bench { engine: Arc::new(Memory::new(Arc::new(Budget::new(0)), lease)), _directory: directory() }
+    bench(Arc::new(Memory::new(Arc::new(Budget::new(0)), lease)), directory())
 }
 
 #[cfg(feature = "disk")]
@@ -41,19 +43,72 @@ pub fn disk(lease: Lease) -> Bench {
     let directory = directory();
     let options = Options::default();
     let engine = Disk::open_any(&directory.path().join("store"), &options, &Shared::new(&options), lease);
-    Bench { engine: engine.expect("a store can be opened").expect("it is made"), _directory: directory }
+    bench(engine.expect("a store can be opened").expect("it is made"), directory)
 }
 
-/// Makes a module per engine of a list of functions that take a [`Make`].
+/// A scope of a scope of a memory store.
+pub fn memory_scope(lease: Lease) -> Bench {
+    scope(memory(lease))
+}
+
+/// A scope of a scope of a disk store.
+#[cfg(feature = "disk")]
+pub fn disk_scope(lease: Lease) -> Bench {
+    scope(disk(lease))
+}
+
+/// What lies around a scope, to be found untouched in the end.
+struct Neighbours(Arc<dyn Engine>);
+
+/// Before, at both edges and after the prefix, whose last byte has no successor.
+const PREFIX: [&[u8]; 2] = [b"scope", b"\xFF"];
+const NEIGHBOURS: [&[u8]; 5] = [b"", b"scope", b"scope\xFE\xFF", b"scopf", b"\xFF\xFF"];
+
+impl Drop for Neighbours {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            for key in NEIGHBOURS {
+                assert_eq!(get(&*self.0, key).as_deref(), Some(&b"neighbour"[..]), "a scope keeps to itself");
+            }
+        }
+    }
+}
+
+fn scope(of: Bench) -> Bench {
+    for key in NEIGHBOURS {
+        write(&*of.engine, &[set(key, "neighbour")]);
+    }
+    let identity = Identity { tag: 0, id: c"whole".to_owned(), backend: Backend::Memory };
+    let mut store = Store::on(of.engine.clone(), identity, Arc::default());
+    for prefix in PREFIX {
+        store = view::open(&store, |engine| Ok(Arc::new(Scoped::new(engine, prefix)))).expect("a view can be made");
+    }
+    let engine = store.with_shared(|engine| Ok(engine.clone())).expect("the view is open");
+    Bench {
+        engine,
+        longest: MAX_KEY_LEN - PREFIX.concat().len(),
+        _neighbours: Some(Arc::new(Neighbours(of.engine))),
+        _directory: of._directory,
+    }
+}
+
+/// Makes a module per engine, and per scope of one, of a list of functions that take a [`Make`].
 #[macro_export]
 macro_rules! for_every_engine {
     ($($test:ident)*) => {
         mod memory {
             $(#[test] fn $test() { super::$test(super::common::memory) })*
         }
+        mod memory_scope {
+            $(#[test] fn $test() { super::$test(super::common::memory_scope) })*
+        }
         #[cfg(feature = "disk")]
         mod disk {
             $(#[test] fn $test() { super::$test(super::common::disk) })*
+        }
+        #[cfg(feature = "disk")]
+        mod disk_scope {
+            $(#[test] fn $test() { super::$test(super::common::disk_scope) })*
         }
     };
 }
