@@ -34,6 +34,7 @@ static void use_inherited_disk_store(struct inheritance *inherited)
     struct fixture *f = inherited->f;
     kvds_store *store = f->store;
     must_answer_everywhere(KVDS_FORKED, f->store);
+    must(kvds_is_open(f->store) == 0);
     must_answer(KVDS_FORKED, kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store));
     must(store == NULL);
     must_answer(KVDS_FORKED, kvds_distributor_get_or_create(f->distributor, "other", KVDS_DISK, &store));

@@ -310,9 +310,109 @@ static void kept_stores_die_with_the_distributor(void **state)
     assert_int_equal(observer.freed, 1);
 }
 
+/*
+ * A store that is closed by a callback of its own iteration stays in its place until that ends, and so does the reference
+ * that the distributor keeps to it. Asking for it again then gives that reference up: the death was told while the new store
+ * was half made, and an observer that asked for the store, as observers may, waited for itself. One that released the
+ * distributor took it away from under the call.
+ */
+static kvds_distributor *keeper;
+static bool keeper_is_released;
+
+static void ask_for_the_dead_one(void *user_data, uint64_t tag, const char *id, kvds_backend backend)
+{
+    int *deaths = user_data;
+    if (++*deaths > 1)
+        return;
+    kvds_store *store = NULL;
+    must(tag == 0);
+    must_ok(kvds_distributor_get_or_create(keeper, id, backend, &store));
+    must(kvds_store_tag(store) == 1);
+    kvds_store_release(store);
+    if (keeper_is_released)
+        kvds_distributor_release(keeper);
+}
+
+static int close_and_ask_again(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+    struct observer *observer = user_data;
+    kvds_store *store = observer->f->store;
+    (void)key, (void)key_len, (void)value, (void)value_len;
+    must_ok(kvds_close(store));
+    must(kvds_store_release(store) == 1);
+    must_ok(kvds_distributor_get_or_create(keeper, "store", observer->f->backend, &observer->f->store));
+    return 1;
+}
+
+static void a_kept_store_may_be_asked_for_by_the_observer_of_its_death(void **state)
+{
+    struct fixture *f = *state;
+    release_store(f);
+    kvds_options *options = kvds_options_new();
+    assert_ok(kvds_options_set_keep_stores(options, 1));
+    for (int released = 0; released < 2; released++) {
+        int deaths = 0;
+        uint64_t number;
+        struct observer observer = { .f = f };
+        keeper_is_released = released;
+        assert_ok(kvds_distributor_open(f->base, options, &keeper));
+        assert_ok(kvds_distributor_observe(keeper, ask_for_the_dead_one, &deaths, NULL, &number));
+        f->store = open_store(keeper, "store", f->backend);
+        assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+        assert_ok(kvds_iterate(f->store, NULL, 0, close_and_ask_again, &observer));
+        /* A disk store goes on with the files that the iteration had open, a memory store begins anew. */
+        assert_int_equal(deaths, 1);
+        if (!released) {
+            assert_int_equal(kvds_store_tag(f->store), 1);
+            assert_int_equal(kvds_distributor_release(keeper), 0);
+        }
+        assert_int_equal(release_store(f), 0);
+        assert_int_equal(deaths, 2);
+    }
+    kvds_options_free(options);
+}
+
+static void leave_and_wait(struct observer *observer)
+{
+    must_ok(kvds_distributor_unobserve(observer->f->distributor, observer->number));
+    post(&observer->reached);
+    await(&observer->go_on);
+    atomic_store(&observer->ended, true);
+}
+
+static void *unobserve_again(void *argument)
+{
+    struct observer *observer = argument;
+    must_answer(KVDS_NOT_FOUND, kvds_distributor_unobserve(observer->f->distributor, observer->number));
+    must(atomic_load(&observer->ended));
+    must(atomic_load(&observer->freed) == 1);
+    return NULL;
+}
+
+/* An observer that takes itself away is gone for good only when its call has ended: a second caller is to wait for that. */
+static void a_second_unobserve_waits_as_well(void **state)
+{
+    struct fixture *f = *state;
+    struct observer observer = { .f = f, .act = leave_and_wait };
+    make_semaphore(&observer.reached);
+    make_semaphore(&observer.go_on);
+    observe(&observer);
+    pthread_t releaser = start(release_in_thread, f);
+    await(&observer.reached);
+    pthread_t second = start(unobserve_again, &observer);
+    /* Time for a wrong one to come back too early; a right one waits however long this takes. */
+    usleep(20000);
+    post(&observer.go_on);
+    join(releaser);
+    join(second);
+    assert_int_equal(observer.freed, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        ON_BOTH(a_kept_store_may_be_asked_for_by_the_observer_of_its_death),
+        ON_BOTH(a_second_unobserve_waits_as_well),
         ON_BOTH(each_store_dies_once_on_the_thread_that_released_it_last),
         ON_BOTH(a_closed_store_dies_with_its_last_reference),
         ON_BOTH(shutdown_is_no_death_while_references_are_held),

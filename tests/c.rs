@@ -37,7 +37,8 @@ macro_rules! programs {
 }
 
 programs! {
-    callbacks directories dlopen exit fork layout lifecycle locked misuse observers operations threads
+    batches callbacks contention cursors directories dlopen exit fork layout lifecycle locked misuse observers operations
+    threads view_lifecycle views
 }
 
 /// The names of the C programs.

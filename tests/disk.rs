@@ -1,0 +1,111 @@
+//! What only a store on disk can suffer.
+#![cfg(feature = "disk")]
+
+use std::ffi::CStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use kvds::{Backend, Distributor, Kind, Options, Outcome, Ref, Store};
+use tempfile::tempdir;
+
+const ID: &CStr = c"store";
+
+fn distributor(base: &Path) -> Ref<Distributor> {
+    Distributor::open(Some(base), &Options::default()).expect("a distributor can be made")
+}
+
+fn store(base: &Path) -> kvds::Result<Ref<Store>> {
+    distributor(base).get_or_create(ID, Backend::Disk).map(|store| store.expect("it is made"))
+}
+
+fn fill(store: &Store, keys: std::ops::Range<u32>) {
+    for key in keys {
+        assert_eq!(store.set(&key.to_be_bytes(), &key.to_le_bytes()).expect("the write works"), Outcome::Applied);
+    }
+}
+
+fn found(store: &Store, keys: std::ops::Range<u32>) -> usize {
+    keys.filter(|key| store.get(&key.to_be_bytes()).expect("the read works").as_deref() == Some(&key.to_le_bytes()))
+        .count()
+}
+
+fn log_of(base: &Path) -> PathBuf {
+    let entries = fs::read_dir(base.join("store")).expect("the store can be listed");
+    let paths = entries.map(|entry| entry.expect("the store can be listed").path());
+    paths.max_by_key(|path| (path.extension() == Some("log".as_ref()), path.clone())).expect("the store has a log")
+}
+
+/// The files of a store that was killed: as they are while it is open.
+fn killed(keys: u32) -> (tempfile::TempDir, PathBuf) {
+    let (alive, dead) = (tempdir().expect("a directory can be made"), tempdir().expect("a directory can be made"));
+    let store = store(alive.path()).expect("it opens");
+    fill(&store, 0..keys);
+    fs::create_dir(dead.path().join("store")).expect("a directory can be made");
+    for entry in fs::read_dir(alive.path().join("store")).expect("the store can be listed") {
+        let path = entry.expect("the store can be listed").path();
+        fs::copy(&path, dead.path().join("store").join(path.file_name().expect("a name")))
+            .expect("a file can be copied");
+    }
+    let log = log_of(dead.path());
+    (dead, log)
+}
+
+/// A flipped byte in the middle of the log once passed for its end: what was acknowledged after it was gone without a word.
+#[test]
+fn a_damaged_log_is_corruption() {
+    let (base, log) = killed(1000);
+    let mut bytes = fs::read(&log).expect("the log can be read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xFF;
+    fs::write(&log, bytes).expect("the log can be written");
+    for _ in 0..2 {
+        let error = store(base.path()).err().expect("the damage is seen");
+        assert_eq!(error.kind(), Kind::Corruption, "{error}");
+        assert!(error.to_string().contains(base.path().to_str().expect("UTF-8")), "{error}");
+    }
+}
+
+/// A write that the death of the process or the machine tore is not damage: it was never acknowledged.
+#[test]
+fn a_torn_end_of_the_log_is_none() {
+    for torn in [1, 10, 30] {
+        let (base, log) = killed(1000);
+        let bytes = fs::read(&log).expect("the log can be read");
+        fs::write(&log, &bytes[..bytes.len() - torn]).expect("the log can be written");
+        let store = store(base.path()).expect("it opens");
+        let found = found(&store, 0..1000);
+        assert!((990..1000).contains(&found), "{found} of 1000 with {torn} bytes torn off");
+    }
+}
+
+/// A second process that met the lock once changed the owner's files before it found out.
+#[test]
+fn nothing_is_written_beside_the_store() {
+    let base = tempdir().expect("a directory can be made");
+    let store = store(base.path()).expect("it opens");
+    fill(&store, 0..10);
+    let names = || {
+        let entries = fs::read_dir(base.path().join("store")).expect("the store can be listed");
+        let mut names: Vec<_> = entries.map(|entry| entry.expect("the store can be listed").file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = names();
+    assert!(!before.iter().any(|name| name.to_string_lossy().starts_with("LOG")), "there is no log file: {before:?}");
+    let error = self::store(base.path()).err().expect("it is locked");
+    assert_eq!(error.kind(), Kind::Locked);
+    assert_eq!(names(), before);
+}
+
+/// The path is part of an error's text, and must not be taken for what RocksDB says.
+#[test]
+fn the_name_of_a_directory_is_no_diagnosis() {
+    let base = tempdir().expect("a directory can be made");
+    let path = base.path().join("While lock file, No space left on device, File too large");
+    let opened = store(&path).expect("it opens");
+    fill(&opened, 0..10);
+    drop(opened);
+    fs::write(path.join("store/CURRENT"), "nonsense").expect("the file can be written");
+    let error = store(&path).err().expect("the damage is seen");
+    assert_eq!(error.kind(), Kind::Corruption, "{error}");
+}
