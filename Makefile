@@ -61,8 +61,8 @@ test: setup-test ## Run all tests: with the disk engine, without it, and the C t
 
 .PHONY: check
 check: setup-check ## Check format, lints, the generated header and the layers
-	$(RUN) fmt --check
-	$(RUN) clippy --all-targets -- -D warnings
+	$(RUN) fmt --all --check
+	$(RUN) clippy --workspace --all-targets -- -D warnings
 	$(RUN) clippy --all-targets --no-default-features -- -D warnings
 	$(RUN) test --test header --test layers
 	@echo
@@ -75,6 +75,10 @@ ctest: setup-test ## Run the C tests alone
 .PHONY: memcheck
 memcheck: setup-memcheck ## Run the C tests under valgrind
 	KVDS_VALGRIND=1 $(RUN) test --test c
+
+.PHONY: bench
+bench: setup ## Measure what the documentation says and what decisions rest on
+	$(RUN) run --release --package kvds-bench
 
 .PHONY: header
 header: setup-test ## Write include/kvds.h anew from the source

@@ -37,7 +37,7 @@ macro_rules! programs {
 }
 
 programs! {
-    batches callbacks contention cursors directories dlopen exit fork layout lifecycle locked misuse observers operations
+    batches callbacks contention cursors directories dlopen durability exit fork layout lifecycle locked misuse observers operations
     threads view_lifecycle views
 }
 

@@ -70,3 +70,15 @@ fn its_version_is_the_packages() {
     let running = unsafe { std::ffi::CStr::from_ptr(kvds_version()) };
     assert_eq!(running.to_str(), Ok(env!("CARGO_PKG_VERSION")));
 }
+
+/// An option is reached by name and by a setter, and the setter's text says its default.
+#[test]
+fn every_option_has_a_setter() {
+    let header = std::fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
+    for name in kvds::Options::names() {
+        let setter = format!("kvds_options_set_{name}(");
+        let (before, _) = header.split_once(&setter).unwrap_or_else(|| panic!("there is no {setter}"));
+        let text = before.rsplit("/**").next().expect("there is a text before it");
+        assert!(text.contains("default"), "the text of {setter} does not say the default");
+    }
+}

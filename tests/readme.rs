@@ -1,4 +1,5 @@
-//! What the README shows works: its program, the commands that link it, the demo, its links, and the targets it names.
+//! What the README shows works: its program, the commands that link it, the demo and the other examples, its links, and the
+//! targets it names.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -122,6 +123,27 @@ fn the_word_count_counts() {
 
     succeeded("wordcount -d", &run(directory, "./wordcount -d kept one.txt && ./wordcount -d kept two.txt"));
     assert!(directory.join("kept/wordcount").is_dir(), "it keeps the store where it was told to");
+}
+
+/// The other examples need no arguments and no disk. Each ends well only if what it shows is so.
+#[test]
+fn the_other_examples_prove_what_they_show() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory can be made");
+    let directory = directory.path();
+    imitate_repository(directory);
+    let link = "-Iinclude -Ltarget/release -lkvds -pthread -Wl,-rpath,\"$PWD/target/release\"";
+    let entries = fs::read_dir(format!("{ROOT}/examples/c")).expect("the directory can be read");
+    let sources = entries.map(|entry| entry.expect("the directory can be read").path());
+    let programs = sources.filter(|path| path.extension().is_some_and(|extension| extension == "c"));
+    for source in programs.filter(|path| !path.ends_with("wordcount.c")) {
+        let source = source.display();
+        let output = run(directory, &format!("cc \"{source}\" {link} -o example && ./example"));
+        succeeded(&source.to_string(), &output);
+        assert!(
+            output.stderr.is_empty() && !output.stdout.is_empty(),
+            "{source} tells what it did, and complains of nothing"
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,131 @@
+/*
+ * Who syncs, and when. The library's calls of fdatasync and fsync come to the ones that this program defines, which count
+ * them, so that it can be seen what each level of durability does.
+ */
+
+#include "check.h"
+
+#include <sys/syscall.h>
+
+enum { WRITERS = 8, WRITES = 40 };
+
+static atomic_size_t syncs;
+
+/* Slow, as on a disk that has to turn, so that other writers have time to come and share the next one. */
+static int count_and_sync(long call, int file)
+{
+    atomic_fetch_add(&syncs, 1);
+    usleep(1000);
+    return (int)syscall(call, file);
+}
+
+int fdatasync(int file)
+{
+    return count_and_sync(SYS_fdatasync, file);
+}
+
+int fsync(int file)
+{
+    return count_and_sync(SYS_fsync, file);
+}
+
+static kvds_distributor *with_durability(struct fixture *f, kvds_durability durability)
+{
+    kvds_options *options = kvds_options_new();
+    kvds_distributor *distributor = NULL;
+    assert_ok(kvds_options_set_durability(options, durability));
+    assert_ok(kvds_distributor_open(f->base, options, &distributor));
+    kvds_options_free(options);
+    return distributor;
+}
+
+static void close_all(kvds_store *store, kvds_distributor *distributor)
+{
+    assert_int_equal(kvds_store_release(store), 0);
+    assert_int_equal(kvds_distributor_release(distributor), 0);
+}
+
+static void *write_many(void *argument)
+{
+    static atomic_size_t next;
+    for (size_t i = 0; i < scaled(WRITES) + 1; i++) {
+        const struct text key = text_of("%zu", atomic_fetch_add(&next, 1));
+        must_ok(kvds_set(argument, key.data, key.len, "value", 5));
+    }
+    return NULL;
+}
+
+static void sync_syncs_every_write_before_it_answers(void **state)
+{
+    kvds_distributor *distributor = with_durability(*state, KVDS_DURABILITY_SYNC);
+    kvds_store *store = open_store(distributor, "durable", KVDS_DISK);
+    /* The first one also makes the directory remember the log. */
+    assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+    for (int i = 0; i < 10; i++) {
+        size_t before = syncs;
+        assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+        assert_int_equal(syncs, before + 1);
+    }
+    assert_ok(kvds_del(store, BYTES("key")));
+    size_t before = syncs;
+    assert_answer(KVDS_NOT_FOUND, kvds_del(store, BYTES("key")));
+    assert_int_equal(syncs, before);
+    close_all(store, distributor);
+}
+
+static void writers_share_a_sync(void **state)
+{
+    kvds_distributor *distributor = with_durability(*state, KVDS_DURABILITY_SYNC);
+    kvds_store *store = open_store(distributor, "shared", KVDS_DISK);
+    pthread_t writers[WRITERS];
+    size_t before = syncs;
+    for (size_t i = 0; i < WRITERS; i++)
+        writers[i] = start(write_many, store);
+    for (size_t i = 0; i < WRITERS; i++)
+        join(writers[i]);
+    size_t writes = WRITERS * (scaled(WRITES) + 1);
+    print_message("%zu writes, %zu syncs\n", writes, syncs - before);
+    assert_true(syncs - before < writes);
+    close_all(store, distributor);
+}
+
+static void process_syncs_in_the_background(void **state)
+{
+    kvds_distributor *distributor = with_durability(*state, KVDS_DURABILITY_PROCESS);
+    kvds_store *store = open_store(distributor, "background", KVDS_DISK);
+    for (int i = 0; i < 2; i++) {
+        size_t before = syncs;
+        assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+        /* It comes within a second, however long that is on this machine. */
+        while (syncs == before)
+            usleep(10000);
+    }
+    size_t before = syncs;
+    assert_ok(kvds_sync(store));
+    assert_true(syncs > before);
+    close_all(store, distributor);
+}
+
+static void none_syncs_when_it_is_told_to(void **state)
+{
+    kvds_distributor *distributor = with_durability(*state, KVDS_DURABILITY_NONE);
+    kvds_store *store = open_store(distributor, "careless", KVDS_DISK);
+    size_t before = syncs;
+    for (int i = 0; i < 100; i++)
+        assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+    assert_int_equal(syncs, before);
+    assert_ok(kvds_sync(store));
+    assert_true(syncs > before);
+    close_all(store, distributor);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_DISK(sync_syncs_every_write_before_it_answers),
+        ON_DISK(writers_share_a_sync),
+        ON_DISK(process_syncs_in_the_background),
+        ON_DISK(none_syncs_when_it_is_told_to),
+    };
+    return RUN("durability", tests);
+}
