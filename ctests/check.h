@@ -172,6 +172,17 @@ static inline kvds_store *open_store_or_give_up(const kvds_distributor *distribu
     return store;
 }
 
+/* A distributor with one option at a value that is given as text. The caller owns it. */
+static inline kvds_distributor *distributor_with(const char *base, const char *option, const char *value)
+{
+    kvds_distributor *distributor;
+    kvds_options *options = kvds_options_new();
+    must_ok(kvds_options_set(options, option, value));
+    must_ok(kvds_distributor_open(base, options, &distributor));
+    kvds_options_free(options);
+    return distributor;
+}
+
 /* Starts a thread. */
 static inline pthread_t start(void *(*run)(void *), void *argument)
 {

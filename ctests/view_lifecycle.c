@@ -186,6 +186,9 @@ static void closing_the_store_closes_its_views(void **state)
             for (size_t k = 0; k < COUNT_OF(views); k++) {
                 kvds_store *none = f->store;
                 assert_int_equal(kvds_is_open(views[k]), 0);
+                must_allow(0, KVDS_CLOSED, views[k]);
+                assert_answer(KVDS_CLOSED, kvds_store_scope(views[k], BYTES("a"), &none));
+                assert_null(none);
                 assert_answer(KVDS_CLOSED, kvds_exists(views[k], BYTES("a")));
                 assert_answer(KVDS_CLOSED, kvds_iterate(views[k], NULL, 0, pass_over, NULL));
                 assert_answer(KVDS_CLOSED, kvds_store_snapshot(views[k], &none));

@@ -1117,8 +1117,8 @@ kvds_status kvds_cursor_value(const struct kvds_cursor *cursor,
  * both (or-ed). What it does not allow answers `KVDS_DENIED`.
  *
  * What holds for every view: it is a store like any other, so that every function works on it. It has a reference count
- * of its own, and holds one reference to the store that it is a view of, which so stays alive; its tag, id and backend are
- * that store's. Closing it closes the view alone; closing the store answers `KVDS_CLOSED` on its views too. Its end is not
+ * of its own, and holds one reference to the store that it is a view of, which so stays alive (views made from a view share
+ * its one); its tag, id and backend are that store's. Closing it closes the view alone; closing the store answers `KVDS_CLOSED` on its views too. Its end is not
  * observed. A view of a view is a view of the same store and does not need the view it was made from.
  *
  * `*out` becomes a reference that the caller owns, or NULL. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL or other

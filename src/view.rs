@@ -16,8 +16,10 @@ use crate::store::Store;
 /// The first reference to a view of `store`: what `make` makes of what lies below. A view of a view is a view of the same
 /// store, so closing or releasing one does not touch the others.
 pub fn open(store: &Ref<Store>, make: impl FnOnce(Arc<dyn Engine>) -> Result<Arc<dyn Engine>>) -> Result<Ref<Store>> {
-    let engine = store
-        .with_shared(|engine| make(if store.is_view() { engine.clone() } else { Arc::new(Through(store.clone())) }))?;
+    let engine = store.with_shared(|engine| {
+        engine.check()?;
+        make(if store.is_view() { engine.clone() } else { Arc::new(Through(store.clone())) })
+    })?;
     Ok(Store::view(engine, store.identity().clone()))
 }
 
@@ -103,11 +105,20 @@ impl Restricted {
     }
 
     fn readable(&self) -> Result<&dyn Engine> {
-        if self.rights.read { Ok(&*self.engine) } else { Err(Error::new(Kind::Denied, "this view can't be read")) }
+        self.allowed(self.rights.read, "this view can't be read")
     }
 
     fn writable(&self) -> Result<&dyn Engine> {
-        if self.rights.write { Ok(&*self.engine) } else { Err(Error::new(Kind::Denied, "this view can't be written")) }
+        self.allowed(self.rights.write, "this view can't be written")
+    }
+
+    fn allowed(&self, allowed: bool, otherwise: &'static str) -> Result<&dyn Engine> {
+        if allowed {
+            return Ok(&*self.engine);
+        }
+        // That the store is closed weighs more than that this view would not allow it.
+        self.engine.check()?;
+        Err(Error::new(Kind::Denied, otherwise))
     }
 }
 
@@ -315,6 +326,7 @@ impl Reader for Moment {
 
 impl Engine for Moment {
     fn apply(&self, _: &WriteBatch<'_>) -> Result<Outcome> {
+        self.engine.check()?;
         Err(Error::new(Kind::Denied, "a snapshot can't be written"))
     }
 

@@ -37,8 +37,8 @@ macro_rules! programs {
 }
 
 programs! {
-    batches callbacks contention cursors directories dlopen durability exit fork layout lifecycle locked misuse observers operations
-    threads view_lifecycle views
+    batches callbacks care contention cursors directories dlopen durability exit fork layout lifecycle limit locked
+    log misuse observers operations options reader threads view_lifecycle views
 }
 
 /// The names of the C programs.

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::arg;
 use super::boundary;
 use super::handle::{self, kvds_store};
-use super::status::{self, KVDS_INTERNAL, KVDS_NOT_FOUND, KVDS_OK, KVDS_TRUNCATED, kvds_status};
+use super::status::{self, KVDS_INVALID_ARGUMENT, KVDS_NOT_FOUND, KVDS_OK, KVDS_TRUNCATED, kvds_status};
 use super::types::{kvds_bytes, kvds_value, kvds_visit};
 
 /// The value of `key`.
@@ -91,8 +91,9 @@ pub unsafe extern "C" fn kvds_multi_get(
     boundary::status("kvds_multi_get", || {
         // SAFETY: the caller keeps the rules for pointers.
         unsafe {
-            let values = arg::outs("values", values, count, || kvds_value::EMPTY)?;
-            let statuses = arg::outs("statuses", statuses, count, || KVDS_INTERNAL)?;
+            let values = arg::outs("values", values, count, || kvds_value::EMPTY);
+            let statuses = arg::outs("statuses", statuses, count, || KVDS_INVALID_ARGUMENT)?;
+            let values = values?;
             let look_up = || {
                 let store = handle::get(store)?;
                 store.multi_get(&arg::keys(keys, count)?)

@@ -1,0 +1,362 @@
+/* Taking care of a store: syncing, compacting, copies of it, and what is known of it. */
+
+#include "check.h"
+
+/* Everything that a store can be used through, itself included. */
+enum { STORE, SCOPE, SNAPSHOT, READ_VIEW, SCOPE_OF_SNAPSHOT, FACES };
+
+static const char *const face_names[FACES] = { "store", "scope", "snapshot", "read view", "scope of snapshot" };
+
+static void show_faces(kvds_store *store, kvds_store *faces[FACES])
+{
+    faces[STORE] = kvds_store_retain(store);
+    must_ok(kvds_store_scope(store, BYTES("k"), &faces[SCOPE]));
+    must_ok(kvds_store_snapshot(store, &faces[SNAPSHOT]));
+    must_ok(kvds_store_view(store, KVDS_VIEW_READ, &faces[READ_VIEW]));
+    must_ok(kvds_store_scope(faces[SNAPSHOT], BYTES("k"), &faces[SCOPE_OF_SNAPSHOT]));
+}
+
+static void hide_faces(kvds_store *faces[FACES])
+{
+    for (size_t i = 0; i < FACES; i++)
+        kvds_store_release(faces[i]);
+}
+
+static kvds_stats stats_of(const kvds_store *store)
+{
+    kvds_stats stats;
+    must_ok(kvds_store_stats(store, &stats, sizeof stats));
+    return stats;
+}
+
+static void syncing_and_compacting_change_nothing(void **state)
+{
+    static kvds_status (*const cares[])(const kvds_store *) = { kvds_sync, kvds_compact, kvds_refresh };
+    struct fixture *f = *state;
+    kvds_store *faces[FACES], *writable;
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    show_faces(f->store, faces);
+    assert_ok(kvds_store_view(f->store, KVDS_VIEW_WRITE, &writable));
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("other")));
+    for (size_t i = 0; i < COUNT_OF(cares); i++) {
+        for (size_t j = 0; j < FACES; j++)
+            assert_ok(cares[i](faces[j]));
+        assert_ok(cares[i](writable));
+        assert_true(has(f->store, BYTES("key"), BYTES("other")));
+        assert_true(has(faces[SNAPSHOT], BYTES("key"), BYTES("value")));
+        assert_invalid(cares[i](NULL));
+    }
+    assert_ok(kvds_close(f->store));
+    for (size_t i = 0; i < COUNT_OF(cares); i++) {
+        for (size_t j = 0; j < FACES; j++)
+            assert_answer(KVDS_CLOSED, cares[i](faces[j]));
+        assert_answer(KVDS_CLOSED, cares[i](writable));
+    }
+    kvds_store_release(writable);
+    hide_faces(faces);
+}
+
+static void compacting_gives_disk_space_back(void **state)
+{
+    struct fixture *f = *state;
+    static char noise[1 << 20];
+    uint32_t random = 1;
+    for (size_t i = 0; i < sizeof noise; i++)
+        noise[i] = (char)((random = random * 1664525 + 1013904223) >> 24);
+    for (size_t i = 0; i < 4; i++)
+        assert_ok(kvds_set(f->store, &i, sizeof i, noise, sizeof noise));
+    assert_ok(kvds_compact(f->store));
+    assert_true(stats_of(f->store).disk_bytes > 4 * sizeof noise);
+    assert_ok(kvds_delete_prefix(f->store, NULL, 0));
+    assert_ok(kvds_compact(f->store));
+    /* Opened again, the store has no files left of what it was before. */
+    release_store(f);
+    f->store = open_again(f);
+    assert_true(stats_of(f->store).disk_bytes < sizeof noise);
+}
+
+/* Keys from empty to many, and more bytes than a copy is likely to take in one piece. */
+static void write_things(kvds_store *store)
+{
+    static char big[1 << 20];
+    must_ok(kvds_set(store, NULL, 0, BYTES("under the empty key")));
+    must_ok(kvds_set(store, BYTES("k"), NULL, 0));
+    must_ok(kvds_set(store, BYTES("k\0zero"), BYTES("\0")));
+    for (size_t i = 0; i < 3; i++) {
+        const struct text key = text_of("kbig%zu", i);
+        memset(big, (int)('a' + i), sizeof big);
+        must_ok(kvds_set(store, key.data, key.len, big, sizeof big));
+    }
+    for (size_t i = 0; i < scaled(2000); i++) {
+        const struct text key = text_of("%c%zu", i % 2 ? 'k' : 'l', i);
+        must_ok(kvds_set(store, key.data, key.len, key.data, key.len));
+    }
+}
+
+static bool same_bytes(kvds_bytes one, kvds_bytes other)
+{
+    return one.len == other.len && (one.len == 0 || memcmp(one.data, other.data, one.len) == 0);
+}
+
+/* Walks over both stores at once, and returns how many pairs both have. */
+static size_t assert_same_pairs(const kvds_store *one, const kvds_store *other)
+{
+    kvds_cursor *cursor, *other_cursor;
+    kvds_bytes bytes, other_bytes;
+    assert_ok(kvds_cursor_new(one, NULL, &cursor));
+    assert_ok(kvds_cursor_new(other, NULL, &other_cursor));
+    size_t count = 0;
+    kvds_status status = kvds_cursor_first(cursor);
+    assert_answer(status, kvds_cursor_first(other_cursor));
+    while (status == KVDS_OK) {
+        assert_ok(kvds_cursor_key(cursor, &bytes));
+        assert_ok(kvds_cursor_key(other_cursor, &other_bytes));
+        assert_true(same_bytes(bytes, other_bytes));
+        assert_ok(kvds_cursor_value(cursor, &bytes));
+        assert_ok(kvds_cursor_value(other_cursor, &other_bytes));
+        assert_true(same_bytes(bytes, other_bytes));
+        count++;
+        status = kvds_cursor_next(cursor);
+        assert_answer(status, kvds_cursor_next(other_cursor));
+    }
+    assert_answer(KVDS_NOT_FOUND, status);
+    kvds_cursor_free(cursor);
+    kvds_cursor_free(other_cursor);
+    return count;
+}
+
+static void a_checkpoint_is_a_copy_of_the_moment(void **state)
+{
+    struct fixture *f = *state;
+    if (!HAS_DISK) {
+        assert_answer(KVDS_UNSUPPORTED, kvds_checkpoint(f->store, PATH(f->base, "copy")));
+        assert_int_equal(entries_in(f->base), 0);
+        return;
+    }
+    kvds_store *faces[FACES], *moments[FACES];
+    write_things(f->store);
+    show_faces(f->store, faces);
+    assert_ok(kvds_set(f->store, BYTES("k after the snapshot"), BYTES("value")));
+    char copies[PATH_MAX], path[PATH_MAX];
+    path_of(copies, f->base, "parents/that are/missing");
+    for (size_t i = 0; i < FACES; i++) {
+        assert_ok(kvds_store_snapshot(faces[i], &moments[i]));
+        const struct text name = text_of("copy-%zu", i);
+        assert_ok(kvds_checkpoint(faces[i], path_of(path, copies, name.data)));
+        assert_ok(kvds_set(f->store, BYTES("k after the copy"), face_names[i], strlen(face_names[i])));
+        assert_ok(kvds_del(f->store, BYTES("k after the copy")));
+        assert_ok(kvds_set(f->store, BYTES("kbig1"), face_names[i], strlen(face_names[i])));
+    }
+    kvds_distributor *distributor = kvds_distributor_new(copies);
+    for (size_t i = 0; i < FACES; i++) {
+        const struct text name = text_of("copy-%zu", i);
+        kvds_store *copy = open_store(distributor, name.data, KVDS_DISK);
+        assert_true(assert_same_pairs(copy, moments[i]) > 5);
+        assert_ok(kvds_set(copy, BYTES("k in the copy"), BYTES("value")));
+        assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("k in the copy")));
+        kvds_store_release(copy);
+        kvds_store_release(moments[i]);
+    }
+    kvds_distributor_release(distributor);
+    hide_faces(faces);
+}
+
+static void a_checkpoint_overwrites_nothing(void **state)
+{
+    struct fixture *f = *state;
+    char directory[PATH_MAX], file[PATH_MAX];
+    path_of(directory, f->base, "directory");
+    path_of(file, f->base, "file");
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    assert_int_equal(mkdir(directory, 0777), 0);
+    write_file(file, "text");
+    const char *const taken[] = { directory, file, f->base };
+    for (size_t i = 0; i < COUNT_OF(taken); i++) {
+        assert_invalid(kvds_checkpoint(f->store, taken[i]));
+        assert_error_says(taken[i]);
+    }
+    assert_int_equal(entries_in(directory), 0);
+    assert_answer(HAS_DISK ? KVDS_IO : KVDS_UNSUPPORTED, kvds_checkpoint(f->store, PATH(file, "copy")));
+    assert_invalid(kvds_checkpoint(f->store, NULL));
+    assert_invalid(kvds_checkpoint(f->store, ""));
+    assert_invalid(kvds_checkpoint(f->store, "\xFF"));
+    assert_invalid(kvds_checkpoint(NULL, PATH(f->base, "copy")));
+
+    kvds_store *writable;
+    assert_ok(kvds_store_view(f->store, KVDS_VIEW_WRITE, &writable));
+    assert_answer(HAS_DISK ? KVDS_DENIED : KVDS_UNSUPPORTED, kvds_checkpoint(writable, PATH(f->base, "copy")));
+    kvds_store_release(writable);
+    assert_ok(kvds_close(f->store));
+    assert_answer(KVDS_CLOSED, kvds_checkpoint(f->store, PATH(f->base, "copy")));
+    assert_false(is_there(PATH(f->base, "copy")));
+}
+
+#define assert_counts(store, reads, hits, writes) check_counts(store, reads, hits, writes, __FILE__, __LINE__)
+
+static void check_counts(const kvds_store *store, uint64_t reads, uint64_t hits, uint64_t writes, const char *file,
+                         int line)
+{
+    const kvds_stats stats = stats_of(store);
+    if (stats.reads != reads || stats.hits != hits || stats.writes != writes) {
+        print_error("reads %ju, hits %ju, writes %ju\n", (uintmax_t)stats.reads, (uintmax_t)stats.hits,
+                    (uintmax_t)stats.writes);
+        _fail(file, line);
+    }
+}
+
+static void stats_count_what_is_done(void **state)
+{
+    struct fixture *f = *state;
+    char buffer[8];
+    size_t len;
+    kvds_value value, values[3];
+    kvds_status statuses[3];
+    const kvds_bytes keys[] = { { "a", 1 }, { "b", 1 }, { "missing", 7 } };
+    const kvds_pair pairs[] = { { "b", 1, "bb", 2 }, { "c", 1, "ccc", 3 }, { "d", 1, "d", 1 } };
+    kvds_batch *batch = kvds_batch_new();
+    kvds_store *faces[FACES];
+
+    assert_counts(f->store, 0, 0, 0);
+    assert_answer(KVDS_NOT_FOUND, kvds_get(f->store, BYTES("a"), &value));
+    assert_counts(f->store, 1, 0, 0);
+    assert_ok(kvds_set(f->store, BYTES("a"), BYTES("value")));
+    assert_ok(kvds_get(f->store, BYTES("a"), &value));
+    kvds_value_release(&value);
+    assert_counts(f->store, 2, 1, 1);
+    assert_ok(kvds_get_into(f->store, BYTES("a"), buffer, sizeof buffer, &len));
+    assert_answer(KVDS_TRUNCATED, kvds_get_into(f->store, BYTES("a"), NULL, 0, &len));
+    assert_answer(KVDS_NOT_FOUND, kvds_get_into(f->store, BYTES("b"), NULL, 0, &len));
+    assert_counts(f->store, 5, 3, 1);
+    assert_ok(kvds_exists(f->store, BYTES("a")));
+    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("b")));
+    assert_counts(f->store, 7, 4, 1);
+    assert_ok(kvds_set_batch(f->store, pairs, COUNT_OF(pairs)));
+    assert_counts(f->store, 7, 4, 4);
+    assert_ok(kvds_multi_get(f->store, keys, COUNT_OF(keys), values, statuses));
+    for (size_t i = 0; i < COUNT_OF(values); i++)
+        kvds_value_release(&values[i]);
+    assert_counts(f->store, 10, 6, 4);
+
+    /* What is refused is not written; the look that a condition takes is no read. */
+    assert_answer(KVDS_EXISTS, kvds_set_nx(f->store, BYTES("a"), BYTES("other")));
+    assert_answer(KVDS_NOT_FOUND, kvds_del(f->store, BYTES("missing")));
+    assert_answer(KVDS_MISMATCH, kvds_compare_and_swap(f->store, BYTES("a"), BYTES("b"), BYTES("c")));
+    assert_invalid(kvds_set(f->store, NULL, 1, BYTES("value")));
+    assert_ok(kvds_batch_set(batch, BYTES("e"), BYTES("e")));
+    assert_ok(kvds_batch_del(batch, BYTES("d")));
+    assert_ok(kvds_write(f->store, batch));
+    assert_ok(kvds_batch_expect(batch, BYTES("a"), BYTES("other")));
+    assert_answer(KVDS_MISMATCH, kvds_write(f->store, batch));
+    kvds_batch_free(batch);
+    assert_counts(f->store, 10, 6, 6);
+    assert_ok(kvds_set_nx(f->store, BYTES("f"), BYTES("f")));
+    assert_ok(kvds_del(f->store, BYTES("f")));
+    assert_ok(kvds_delete_batch(f->store, keys + 1, 2));
+    assert_counts(f->store, 10, 6, 10);
+
+    /* Now there are "a", "c" and "e". Views have the store's figures, and what is read through them counts there. */
+    show_faces(f->store, faces);
+    assert_ok(kvds_exists(faces[SNAPSHOT], BYTES("a")));
+    assert_answer(KVDS_NOT_FOUND, kvds_exists(faces[SCOPE], BYTES("a")));
+    for (size_t i = 0; i < FACES; i++) {
+        assert_counts(faces[i], 12, 7, 10);
+        const kvds_stats stats = stats_of(faces[i]);
+        assert_true(stats.memory_bytes > 0);
+        assert_true((stats.disk_bytes > 0) == (f->backend == KVDS_DISK));
+        if (f->backend == KVDS_MEMORY) {
+            assert_int_equal(stats.keys, 3);
+            assert_int_equal(stats.bytes, strlen("a" "value" "c" "ccc" "e" "e"));
+        }
+    }
+    hide_faces(faces);
+}
+
+static void stats_fit_what_the_caller_knows(void **state)
+{
+    struct fixture *f = *state;
+    enum { ROOM = sizeof(kvds_stats) + 32, UNTOUCHED = 0xAA };
+    static const size_t sizes[] = { 8, 16, sizeof(kvds_stats), sizeof(kvds_stats) + 8, sizeof(kvds_stats) + 16 };
+    static const size_t too_small[] = { 0, 1, 7 };
+    _Alignas(kvds_stats) unsigned char room[ROOM], zeros[ROOM] = { 0 }, untouched[ROOM];
+    memset(untouched, UNTOUCHED, sizeof untouched);
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    const kvds_stats whole = stats_of(f->store);
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+        const size_t known = sizes[i] < sizeof whole ? sizes[i] : sizeof whole;
+        memset(room, UNTOUCHED, sizeof room);
+        assert_ok(kvds_store_stats(f->store, (kvds_stats *)room, sizes[i]));
+        assert_memory_equal(room, &whole, known);
+        assert_memory_equal(room + known, zeros, sizes[i] - known);
+        assert_memory_equal(room + sizes[i], untouched, ROOM - sizes[i]);
+        assert_invalid(kvds_store_stats(NULL, (kvds_stats *)room, sizes[i]));
+        assert_memory_equal(room, zeros, sizes[i]);
+    }
+    memset(room, UNTOUCHED, sizeof room);
+    for (size_t i = 0; i < COUNT_OF(too_small); i++)
+        assert_invalid(kvds_store_stats(f->store, (kvds_stats *)room, too_small[i]));
+    assert_memory_equal(room, untouched, ROOM);
+    assert_invalid(kvds_store_stats(f->store, NULL, sizeof whole));
+    assert_ok(kvds_close(f->store));
+    assert_answer(KVDS_CLOSED, kvds_store_stats(f->store, (kvds_stats *)room, sizeof whole));
+    assert_memory_equal(room, zeros, sizeof whole);
+}
+
+static void check_property(const kvds_store *store, const char *name, uint64_t number)
+{
+    kvds_value value;
+    const struct text expected = text_of("%ju", (uintmax_t)number);
+    assert_ok(kvds_store_property(store, name, &value));
+    assert_int_equal(value.len, expected.len);
+    assert_memory_equal(value.data, expected.data, expected.len);
+    kvds_value_release(&value);
+}
+
+static void properties_are_figures_by_name(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const unknown[] = { "", "kvds.", "kvds.colour", "keys", "rocksdb.colour" };
+    kvds_value value = { &value, 99, &value };
+    kvds_store *faces[FACES];
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    assert_ok(kvds_exists(f->store, BYTES("key")));
+    show_faces(f->store, faces);
+    for (size_t i = 0; i < FACES; i++) {
+        const kvds_stats stats = stats_of(faces[i]);
+        check_property(faces[i], "kvds.keys", stats.keys);
+        check_property(faces[i], "kvds.bytes", stats.bytes);
+        check_property(faces[i], "kvds.reads", 1);
+        check_property(faces[i], "kvds.writes", 1);
+        check_property(faces[i], "kvds.hits", 1);
+        check_property(faces[i], "kvds.disk_bytes", stats.disk_bytes);
+        check_property(faces[i], "kvds.memory_bytes", stats.memory_bytes);
+        for (size_t j = 0; j < COUNT_OF(unknown); j++) {
+            assert_answer(KVDS_NOT_FOUND, kvds_store_property(faces[i], unknown[j], &value));
+            assert_null(value.data);
+        }
+        assert_answer(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
+                      kvds_store_property(faces[i], "rocksdb.stats", &value));
+        assert_true((value.len > 0) == (f->backend == KVDS_DISK));
+        kvds_value_release(&value);
+    }
+    hide_faces(faces);
+    assert_invalid(kvds_store_property(NULL, "kvds.keys", &value));
+    assert_invalid(kvds_store_property(f->store, NULL, &value));
+    assert_invalid(kvds_store_property(f->store, "\xFF", &value));
+    assert_invalid(kvds_store_property(f->store, "kvds.keys", NULL));
+    assert_ok(kvds_close(f->store));
+    assert_answer(KVDS_CLOSED, kvds_store_property(f->store, "kvds.keys", &value));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(syncing_and_compacting_change_nothing),
+        ON_DISK(compacting_gives_disk_space_back),
+        ON_BOTH(a_checkpoint_is_a_copy_of_the_moment),
+        ON_BOTH(a_checkpoint_overwrites_nothing),
+        ON_BOTH(stats_count_what_is_done),
+        ON_BOTH(stats_fit_what_the_caller_knows),
+        ON_BOTH(properties_are_figures_by_name),
+    };
+    return RUN("care", tests);
+}

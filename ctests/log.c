@@ -1,0 +1,230 @@
+/* The callback for the log: who is called with what, and that nobody is called any more once that was said. */
+
+#include "check.h"
+
+/* Where lines go. It is freed when the callback was replaced, so that a call that comes later is found out. */
+struct log {
+    kvds_log_level level;
+    /* A text to look for, and the semaphore that is posted for each line that has it. */
+    const char *wanted;
+    sem_t found;
+    atomic_bool over;
+};
+
+static struct log *make_log(kvds_log_level level, const char *wanted)
+{
+    struct log *log = calloc(1, sizeof *log);
+    must(log != NULL);
+    log->level = level;
+    log->wanted = wanted;
+    make_semaphore(&log->found);
+    return log;
+}
+
+/* After the callback was replaced. */
+static void free_log(struct log *log)
+{
+    atomic_store(&log->over, true);
+    must(sem_destroy(&log->found) == 0);
+    free(log);
+}
+
+static void note(void *user_data, kvds_log_level level, const char *text)
+{
+    struct log *log = user_data;
+    must(!atomic_load(&log->over));
+    must(level >= KVDS_LOG_ERROR && level <= log->level);
+    must(text != NULL && *text != '\0');
+    if (strcasestr(text, log->wanted))
+        post(&log->found);
+}
+
+/* Gives the log something to tell. */
+static void open_and_close(struct fixture *f)
+{
+    release_store(f);
+    f->store = open_again(f);
+    must_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+}
+
+static void end_log(void)
+{
+    must_ok(kvds_set_log_callback(KVDS_LOG_INFO, NULL, NULL));
+}
+
+static void lines_arrive(void **state)
+{
+    struct fixture *f = *state;
+    static const kvds_log_level levels[] = { KVDS_LOG_INFO, KVDS_LOG_DEBUG };
+    const char *const wanted[] = { "rocksdb", f->base };
+    for (size_t i = 0; i < COUNT_OF(levels); i++) {
+        for (size_t j = 0; j < COUNT_OF(wanted); j++) {
+            struct log *log = make_log(levels[i], wanted[j]);
+            assert_ok(kvds_set_log_callback(levels[i], note, log));
+            open_and_close(f);
+            await(&log->found);
+            end_log();
+            free_log(log);
+        }
+    }
+    /* The lines go nowhere else. */
+    assert_ok(kvds_compact(f->store));
+    release_store(f);
+    f->store = open_again(f);
+    DIR *entries = opendir(PATH(f->base, "store"));
+    assert_non_null(entries);
+    for (struct dirent *entry; (entry = readdir(entries));)
+        assert_true(strncmp(entry->d_name, "LOG", 3) != 0);
+    closedir(entries);
+}
+
+static void only_what_is_important_enough_arrives(void **state)
+{
+    struct fixture *f = *state;
+    for (kvds_log_level level = KVDS_LOG_ERROR; level <= KVDS_LOG_DEBUG; level++) {
+        struct log *log = make_log(level, "");
+        assert_ok(kvds_set_log_callback(level, note, log));
+        open_and_close(f);
+        end_log();
+        free_log(log);
+    }
+}
+
+static void a_replaced_callback_is_not_called(void **state)
+{
+    struct fixture *f = *state;
+    struct log *log = make_log(KVDS_LOG_INFO, "rocksdb");
+    assert_ok(kvds_set_log_callback(KVDS_LOG_INFO, note, log));
+    for (size_t i = 0; i < scaled(40); i++) {
+        struct log *before = log;
+        open_and_close(f);
+        log = make_log(KVDS_LOG_INFO, "rocksdb");
+        assert_ok(kvds_set_log_callback(KVDS_LOG_INFO, note, log));
+        free_log(before);
+    }
+    open_and_close(f);
+    await(&log->found);
+    end_log();
+    free_log(log);
+    open_and_close(f);
+    end_log();
+}
+
+static void a_level_is_one_of_four(void **state)
+{
+    struct fixture *f = *state;
+    static const kvds_log_level none[] = { -1, 4, INT32_MAX, INT32_MIN };
+    struct log *log = make_log(KVDS_LOG_INFO, "rocksdb");
+    assert_ok(kvds_set_log_callback(KVDS_LOG_INFO, note, log));
+    for (size_t i = 0; i < COUNT_OF(none); i++) {
+        assert_invalid(kvds_set_log_callback(none[i], note, NULL));
+        assert_error_says(text_of("%d", none[i]).data);
+        assert_invalid(kvds_set_log_callback(none[i], NULL, NULL));
+    }
+    /* A call that fails leaves the callback as it was. */
+    if (f->backend == KVDS_DISK) {
+        open_and_close(f);
+        await(&log->found);
+    }
+    end_log();
+    free_log(log);
+}
+
+/* A callback that stays until it is let go. */
+struct stay {
+    atomic_bool entered_once, left;
+    sem_t entered, go;
+};
+
+static void stay(void *user_data, kvds_log_level level, const char *text)
+{
+    struct stay *stay = user_data;
+    (void)level, (void)text;
+    if (atomic_exchange(&stay->entered_once, true))
+        return;
+    post(&stay->entered);
+    await(&stay->go);
+    atomic_store(&stay->left, true);
+}
+
+static void *end_log_and_look(void *argument)
+{
+    struct stay *stay = argument;
+    end_log();
+    must(atomic_load(&stay->left));
+    return NULL;
+}
+
+static void the_end_waits_for_the_callback(void **state)
+{
+    struct fixture *f = *state;
+    struct stay staying = { .entered_once = false };
+    make_semaphore(&staying.entered);
+    make_semaphore(&staying.go);
+    assert_ok(kvds_set_log_callback(KVDS_LOG_INFO, stay, &staying));
+    open_and_close(f);
+    await(&staying.entered);
+    pthread_t ending = start(end_log_and_look, &staying);
+    /* A callback that stays holds nothing up, however much there is to tell. */
+    for (size_t i = 0; i < scaled(20); i++)
+        open_and_close(f);
+    assert_true(has(f->store, BYTES("key"), BYTES("value")));
+    post(&staying.go);
+    join(ending);
+    assert_int_equal(sem_destroy(&staying.entered), 0);
+    assert_int_equal(sem_destroy(&staying.go), 0);
+}
+
+/* A callback that calls the library back: the first time it does everything, and at last has another take its place. */
+struct caller {
+    struct fixture *f;
+    struct log *next;
+    bool called;
+    sem_t done;
+};
+
+static void call_back(void *user_data, kvds_log_level level, const char *text)
+{
+    struct caller *caller = user_data;
+    (void)level, (void)text;
+    must(!caller->called);
+    caller->called = true;
+    kvds_store *disk = open_store(caller->f->distributor, "from the log", KVDS_DISK);
+    kvds_store *memory = open_store(caller->f->distributor, "from the log", KVDS_MEMORY);
+    must_ok(kvds_set(disk, BYTES("key"), BYTES("value")));
+    must_ok(kvds_set(memory, BYTES("key"), BYTES("value")));
+    must(has(disk, BYTES("key"), BYTES("value")));
+    must_ok(kvds_close(disk));
+    must(kvds_store_release(disk) == 0);
+    must(kvds_store_release(memory) == 0);
+    must_ok(kvds_set_log_callback(KVDS_LOG_INFO, note, caller->next));
+    post(&caller->done);
+}
+
+static void the_callback_may_call_the_library(void **state)
+{
+    struct fixture *f = *state;
+    struct caller caller = { .f = f, .next = make_log(KVDS_LOG_INFO, "rocksdb") };
+    make_semaphore(&caller.done);
+    assert_ok(kvds_set_log_callback(KVDS_LOG_INFO, call_back, &caller));
+    open_and_close(f);
+    await(&caller.done);
+    open_and_close(f);
+    await(&caller.next->found);
+    end_log();
+    free_log(caller.next);
+    assert_int_equal(sem_destroy(&caller.done), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(a_level_is_one_of_four),
+        ON_DISK(lines_arrive),
+        ON_DISK(only_what_is_important_enough_arrives),
+        ON_DISK(a_replaced_callback_is_not_called),
+        ON_DISK(the_end_waits_for_the_callback),
+        ON_DISK(the_callback_may_call_the_library),
+    };
+    return RUN("log", tests);
+}

@@ -1,0 +1,315 @@
+/* Every option: what it takes, what it does not take, and what it does. */
+
+#include "check.h"
+
+#include <fcntl.h>
+
+/* The setters under one type, so that a table can have them. */
+#define SETTER(option, type)                                                                                           \
+    static kvds_status set_##option(kvds_options *options, int64_t number)                                             \
+    {                                                                                                                  \
+        return kvds_options_set_##option(options, (type)number);                                                       \
+    }
+
+SETTER(durability, kvds_durability)
+SETTER(block_cache_bytes, uint64_t)
+SETTER(write_buffer_bytes, uint64_t)
+SETTER(memory_limit_bytes, uint64_t)
+SETTER(compression, kvds_compression)
+SETTER(read_only, int)
+SETTER(create_if_missing, int)
+SETTER(keep_stores, int)
+SETTER(max_open_files, int64_t)
+
+/* The limits of bytes that have some, from both sides, and what is a number only at a glance. */
+#define FROM_1M_TO_1T                                                                                                  \
+    "from 1048576 to 1099511627776", { "1048576", "1024K", "1M", "5000000", "3G", "1T", "1099511627776" },             \
+    {                                                                                                                  \
+        "", "0", "-1", "1048575", "1023K", "1025G", "1099511627777", "1MB", "1.5M", "M", "8388608T", "twelve"          \
+    }
+#define SWITCH                                                                                                         \
+    "0 or 1", { "0", "1", "false", "true", "off", "on", "no", "yes" },                                                 \
+    {                                                                                                                  \
+        "", "2", "-1", "maybe", "True"                                                                                 \
+    }
+
+/* The lists end with NULL. */
+static const struct option {
+    const char *name;
+    kvds_status (*set)(kvds_options *, int64_t);
+    const char *allowed, *good[16], *bad[16];
+} all[] = {
+    { "durability", set_durability, "process (0), sync (1), none (2)",
+      { "process", "sync", "none", "0", "1", "2" }, { "", "3", "-1", "SYNC", "fast" } },
+    { "block_cache_bytes", set_block_cache_bytes, FROM_1M_TO_1T },
+    { "write_buffer_bytes", set_write_buffer_bytes, FROM_1M_TO_1T },
+    { "memory_limit_bytes", set_memory_limit_bytes, "from 0 to 9223372036854775807",
+      { "0", "1", "64K", "1T", "9223372036854775807" }, { "", "-1", "9223372036854775808", "8388608T", "1 K", "all" } },
+    { "compression", set_compression, "none (0), lz4 (1), zstd (2)",
+      { "none", "lz4", "zstd", "0", "1", "2" }, { "", "3", "-1", "gzip" } },
+    { "read_only", set_read_only, SWITCH },
+    { "create_if_missing", set_create_if_missing, SWITCH },
+    { "keep_stores", set_keep_stores, SWITCH },
+    { "max_open_files", set_max_open_files, "-1 or a number from 16 to 1048576",
+      { "-1", "16", "500", "1048576" }, { "", "-2", "0", "15", "1048577", "4294967312", "many" } },
+};
+
+static void check_message(const struct option *option)
+{
+    assert_error_says(option->name);
+    assert_error_says(option->allowed);
+}
+
+/* Sets an option by its name, and what is a number by its setter too: both must answer the same. */
+static void set_both_ways(kvds_options *options, const struct option *option, const char *text, kvds_status expected)
+{
+    assert_answer(expected, kvds_options_set(options, option->name, text));
+    if (expected != KVDS_OK)
+        check_message(option);
+    char *end;
+    errno = 0;
+    const int64_t number = strtoll(text, &end, 10);
+    if (end == text || *end || errno)
+        return;
+    assert_answer(expected, option->set(options, number));
+    if (expected != KVDS_OK)
+        check_message(option);
+}
+
+static void options_take_what_they_say(void **state)
+{
+    (void)state;
+    kvds_options *options = kvds_options_new();
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        for (const char *const *good = all[i].good; *good; good++)
+            set_both_ways(options, &all[i], *good, KVDS_OK);
+        for (const char *const *bad = all[i].bad; *bad; bad++)
+            set_both_ways(options, &all[i], *bad, KVDS_INVALID_ARGUMENT);
+        assert_invalid(all[i].set(NULL, 1));
+        assert_invalid(kvds_options_set(NULL, all[i].name, all[i].good[0]));
+        assert_invalid(kvds_options_set(options, all[i].name, NULL));
+        assert_invalid(kvds_options_set(options, all[i].name, "\xFF"));
+    }
+    assert_invalid(kvds_options_set(options, NULL, "1"));
+    static const char *const unknown[] = { "colour", "", "READ_ONLY", "read_only " };
+    for (size_t i = 0; i < COUNT_OF(unknown); i++) {
+        assert_invalid(kvds_options_set(options, unknown[i], "1"));
+        for (size_t j = 0; j < COUNT_OF(all); j++)
+            assert_error_says(all[j].name);
+    }
+    kvds_options_free(options);
+    kvds_options_free(NULL);
+}
+
+/* Whether a memory store is still there when the program has given up its reference. */
+static bool keeps(const kvds_distributor *distributor)
+{
+    kvds_store_release(open_store(distributor, "kept", KVDS_MEMORY));
+    return kvds_distributor_store_count(distributor) == 1;
+}
+
+static void options_are_copied(void **state)
+{
+    (void)state;
+    kvds_distributor *first, *second;
+    kvds_options *options = kvds_options_new();
+    assert_ok(kvds_options_set(options, "keep_stores", "yes"));
+    assert_invalid(kvds_options_set(options, "keep_stores", "maybe"));
+    assert_invalid(kvds_options_set_keep_stores(options, 2));
+    assert_ok(kvds_distributor_open(NULL, options, &first));
+    assert_ok(kvds_options_set(options, "keep_stores", "no"));
+    assert_ok(kvds_distributor_open(NULL, options, &second));
+    kvds_options_free(options);
+    assert_true(keeps(first));
+    assert_false(keeps(second));
+    kvds_distributor_release(first);
+    kvds_distributor_release(second);
+}
+
+static void what_is_missing_is_not_made(void **state)
+{
+    struct fixture *f = *state;
+    kvds_store *store = f->store;
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    release_store(f);
+    release_distributor(f);
+    const size_t entries = entries_in(f->base);
+
+    f->distributor = distributor_with(f->base, "create_if_missing", "0");
+    assert_answer(KVDS_NOT_FOUND, kvds_distributor_get_or_create(f->distributor, "other", f->backend, &store));
+    assert_null(store);
+    assert_int_equal(kvds_distributor_store_count(f->distributor), 0);
+    assert_int_equal(entries_in(f->base), entries);
+    if (f->backend == KVDS_DISK) {
+        f->store = open_again(f);
+        assert_true(has(f->store, BYTES("key"), BYTES("value")));
+        assert_ok(kvds_set(f->store, BYTES("more"), BYTES("value")));
+    } else {
+        assert_answer(KVDS_NOT_FOUND, kvds_distributor_get_or_create(f->distributor, "store", KVDS_MEMORY, &store));
+    }
+
+    kvds_distributor *nowhere = distributor_with(PATH(f->base, "nowhere"), "create_if_missing", "0");
+    assert_answer(KVDS_NOT_FOUND, kvds_distributor_get_or_create(nowhere, "store", f->backend, &store));
+    assert_false(is_there(PATH(f->base, "nowhere")));
+    kvds_distributor_release(nowhere);
+}
+
+static void write_pairs(kvds_store *store, size_t count, size_t value_len)
+{
+    char *value = calloc(1, value_len);
+    must(value != NULL);
+    for (size_t i = 0; i < count; i++) {
+        const struct text key = text_of("%zu", i);
+        memcpy(value, key.data, key.len);
+        must_ok(kvds_set(store, key.data, key.len, value, value_len));
+    }
+    free(value);
+}
+
+static bool has_pairs(const kvds_store *store, size_t count, size_t value_len)
+{
+    bool all_there = true;
+    char *value = calloc(1, value_len);
+    must(value != NULL);
+    for (size_t i = 0; i < count; i++) {
+        const struct text key = text_of("%zu", i);
+        memcpy(value, key.data, key.len);
+        all_there = all_there && has(store, key.data, key.len, value, value_len);
+    }
+    free(value);
+    return all_there;
+}
+
+/* What survives a process that leaves in the middle: all, or with no durability what was synced. */
+enum { SURVIVING = 100, SURVIVING_LEN = 100 };
+
+static int write_and_leave(const char *base, const char *durability)
+{
+    kvds_store *store = open_store(distributor_with(base, "durability", durability), "left", KVDS_DISK);
+    write_pairs(store, SURVIVING, SURVIVING_LEN);
+    if (strcmp(durability, "none") == 0)
+        must_ok(kvds_sync(store));
+    _exit(0);
+}
+
+/* Starts this program with two arguments beside `base`, and leaves the child's standard input and output in `ends`. */
+static pid_t start_other(const char *task, const char *base, const char *detail, int ends[2])
+{
+    int input[2], output[2];
+    must(pipe2(input, O_CLOEXEC) == 0 && pipe2(output, O_CLOEXEC) == 0);
+    pid_t child = fork();
+    must(child >= 0);
+    if (child == 0) {
+        dup2(input[0], STDIN_FILENO);
+        dup2(output[1], STDOUT_FILENO);
+        become_this_program((char *[]){ "options", (char *)task, (char *)base, (char *)detail, NULL });
+    }
+    close(input[0]);
+    close(output[1]);
+    ends[0] = input[1];
+    ends[1] = output[0];
+    return child;
+}
+
+static int end_other(pid_t other, const int ends[2])
+{
+    close(ends[0]);
+    close(ends[1]);
+    return exit_status_of(other);
+}
+
+static void what_was_acknowledged_survives(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const levels[] = { "process", "sync", "none" };
+    for (size_t i = 0; i < COUNT_OF(levels); i++) {
+        int ends[2];
+        kvds_distributor *distributor = distributor_with(f->base, "durability", levels[i]);
+        assert_int_equal(end_other(start_other("leave", f->base, levels[i], ends), ends), 0);
+        kvds_store *store = open_store(distributor, "left", KVDS_DISK);
+        assert_true(has_pairs(store, SURVIVING, SURVIVING_LEN));
+        assert_ok(kvds_set(store, BYTES("closed"), levels[i], strlen(levels[i])));
+        assert_int_equal(kvds_store_release(store), 0);
+
+        store = open_store(f->distributor, "left", KVDS_DISK);
+        assert_true(has(store, BYTES("closed"), levels[i], strlen(levels[i])));
+        assert_int_equal(kvds_store_release(store), 0);
+        assert_ok(kvds_distributor_destroy_store(f->distributor, "left"));
+        kvds_distributor_release(distributor);
+    }
+}
+
+static uint64_t bytes_on_disk(const kvds_store *store)
+{
+    kvds_stats stats;
+    must_ok(kvds_store_stats(store, &stats, sizeof stats));
+    return stats.disk_bytes;
+}
+
+static void compression_saves_room_and_can_be_changed(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const kinds[] = { "none", "lz4", "zstd" };
+    const size_t count = scaled(2000);
+    uint64_t sizes[COUNT_OF(kinds)];
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        kvds_distributor *distributor = distributor_with(f->base, "compression", kinds[i]);
+        kvds_store *store = open_store(distributor, kinds[i], KVDS_DISK);
+        write_pairs(store, count, 4000);
+        assert_ok(kvds_compact(store));
+        assert_true(has_pairs(store, count, 4000));
+        /* Opened again, the store has no files left of what it was before. */
+        kvds_store_release(store);
+        store = open_store(distributor, kinds[i], KVDS_DISK);
+        sizes[i] = bytes_on_disk(store);
+        kvds_store_release(store);
+        kvds_distributor_release(distributor);
+    }
+    assert_true(sizes[1] < sizes[0]);
+    assert_true(sizes[2] < sizes[0]);
+
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        kvds_distributor *distributor = distributor_with(f->base, "compression", kinds[(i + 1) % COUNT_OF(kinds)]);
+        kvds_store *store = open_store(distributor, kinds[i], KVDS_DISK);
+        assert_true(has_pairs(store, count, 4000));
+        assert_ok(kvds_set(store, BYTES("more"), BYTES("value")));
+        assert_ok(kvds_compact(store));
+        assert_true(has_pairs(store, count, 4000));
+        kvds_store_release(store);
+        kvds_distributor_release(distributor);
+    }
+}
+
+static void stores_work_within_the_least(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const least[][2] = {
+        { "block_cache_bytes", "1M" }, { "write_buffer_bytes", "1M" }, { "max_open_files", "16" }
+    };
+    const size_t count = scaled(2000);
+    for (size_t i = 0; i < COUNT_OF(least); i++) {
+        kvds_distributor *distributor = distributor_with(f->base, least[i][0], least[i][1]);
+        kvds_store *store = open_store(distributor, least[i][0], KVDS_DISK);
+        write_pairs(store, count, 4000);
+        assert_true(has_pairs(store, count, 4000));
+        assert_ok(kvds_compact(store));
+        assert_true(has_pairs(store, count, 4000));
+        kvds_store_release(store);
+        kvds_distributor_release(distributor);
+    }
+}
+
+int main(int count, char **arguments)
+{
+    if (count == 4)
+        return write_and_leave(arguments[2], arguments[3]);
+    const struct CMUnitTest tests[] = {
+        ON_MEMORY(options_take_what_they_say),
+        ON_MEMORY(options_are_copied),
+        ON_BOTH(what_is_missing_is_not_made),
+        ON_DISK(what_was_acknowledged_survives),
+        ON_DISK(compression_saves_room_and_can_be_changed),
+        ON_DISK(stores_work_within_the_least),
+    };
+    return RUN("options", tests);
+}
