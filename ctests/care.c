@@ -1,19 +1,18 @@
-/* Taking care of a store: syncing, compacting, copies of it, and what is known of it. */
+/* Taking care of a store: syncing and compacting it, and what is known of it. */
 
 #include "check.h"
+#include "views.h"
 
-/* Everything that a store can be used through, itself included. */
-enum { STORE, SCOPE, SNAPSHOT, READ_VIEW, SCOPE_OF_SNAPSHOT, FACES };
-
-static const char *const face_names[FACES] = { "store", "scope", "snapshot", "read view", "scope of snapshot" };
+/* Everything that a store can be read through, itself included. */
+enum { ITSELF, ITS_SCOPE, ITS_SNAPSHOT, ITS_READ_VIEW, SCOPE_OF_SNAPSHOT, FACES };
 
 static void show_faces(kvds_store *store, kvds_store *faces[FACES])
 {
-    faces[STORE] = kvds_store_retain(store);
-    must_ok(kvds_store_scope(store, BYTES("k"), &faces[SCOPE]));
-    must_ok(kvds_store_snapshot(store, &faces[SNAPSHOT]));
-    must_ok(kvds_store_view(store, KVDS_VIEW_READ, &faces[READ_VIEW]));
-    must_ok(kvds_store_scope(faces[SNAPSHOT], BYTES("k"), &faces[SCOPE_OF_SNAPSHOT]));
+    faces[ITSELF] = kvds_store_retain(store);
+    faces[ITS_SCOPE] = scope_of(store, BYTES("k"));
+    faces[ITS_SNAPSHOT] = snapshot_of(store);
+    faces[ITS_READ_VIEW] = view_of(store, READ);
+    faces[SCOPE_OF_SNAPSHOT] = scope_of(faces[ITS_SNAPSHOT], BYTES("k"));
 }
 
 static void hide_faces(kvds_store *faces[FACES])
@@ -33,17 +32,16 @@ static void syncing_and_compacting_change_nothing(void **state)
 {
     static kvds_status (*const cares[])(const kvds_store *) = { kvds_sync, kvds_compact, kvds_refresh };
     struct fixture *f = *state;
-    kvds_store *faces[FACES], *writable;
+    kvds_store *faces[FACES], *writable = view_of(f->store, WRITE);
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
     show_faces(f->store, faces);
-    assert_ok(kvds_store_view(f->store, KVDS_VIEW_WRITE, &writable));
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("other")));
     for (size_t i = 0; i < COUNT_OF(cares); i++) {
         for (size_t j = 0; j < FACES; j++)
             assert_ok(cares[i](faces[j]));
         assert_ok(cares[i](writable));
         assert_true(has(f->store, BYTES("key"), BYTES("other")));
-        assert_true(has(faces[SNAPSHOT], BYTES("key"), BYTES("value")));
+        assert_true(has(faces[ITS_SNAPSHOT], BYTES("key"), BYTES("value")));
         assert_invalid(cares[i](NULL));
     }
     assert_ok(kvds_close(f->store));
@@ -73,122 +71,6 @@ static void compacting_gives_disk_space_back(void **state)
     release_store(f);
     f->store = open_again(f);
     assert_true(stats_of(f->store).disk_bytes < sizeof noise);
-}
-
-/* Keys from empty to many, and more bytes than a copy is likely to take in one piece. */
-static void write_things(kvds_store *store)
-{
-    static char big[1 << 20];
-    must_ok(kvds_set(store, NULL, 0, BYTES("under the empty key")));
-    must_ok(kvds_set(store, BYTES("k"), NULL, 0));
-    must_ok(kvds_set(store, BYTES("k\0zero"), BYTES("\0")));
-    for (size_t i = 0; i < 3; i++) {
-        const struct text key = text_of("kbig%zu", i);
-        memset(big, (int)('a' + i), sizeof big);
-        must_ok(kvds_set(store, key.data, key.len, big, sizeof big));
-    }
-    for (size_t i = 0; i < scaled(2000); i++) {
-        const struct text key = text_of("%c%zu", i % 2 ? 'k' : 'l', i);
-        must_ok(kvds_set(store, key.data, key.len, key.data, key.len));
-    }
-}
-
-static bool same_bytes(kvds_bytes one, kvds_bytes other)
-{
-    return one.len == other.len && (one.len == 0 || memcmp(one.data, other.data, one.len) == 0);
-}
-
-/* Walks over both stores at once, and returns how many pairs both have. */
-static size_t assert_same_pairs(const kvds_store *one, const kvds_store *other)
-{
-    kvds_cursor *cursor, *other_cursor;
-    kvds_bytes bytes, other_bytes;
-    assert_ok(kvds_cursor_new(one, NULL, &cursor));
-    assert_ok(kvds_cursor_new(other, NULL, &other_cursor));
-    size_t count = 0;
-    kvds_status status = kvds_cursor_first(cursor);
-    assert_answer(status, kvds_cursor_first(other_cursor));
-    while (status == KVDS_OK) {
-        assert_ok(kvds_cursor_key(cursor, &bytes));
-        assert_ok(kvds_cursor_key(other_cursor, &other_bytes));
-        assert_true(same_bytes(bytes, other_bytes));
-        assert_ok(kvds_cursor_value(cursor, &bytes));
-        assert_ok(kvds_cursor_value(other_cursor, &other_bytes));
-        assert_true(same_bytes(bytes, other_bytes));
-        count++;
-        status = kvds_cursor_next(cursor);
-        assert_answer(status, kvds_cursor_next(other_cursor));
-    }
-    assert_answer(KVDS_NOT_FOUND, status);
-    kvds_cursor_free(cursor);
-    kvds_cursor_free(other_cursor);
-    return count;
-}
-
-static void a_checkpoint_is_a_copy_of_the_moment(void **state)
-{
-    struct fixture *f = *state;
-    if (!HAS_DISK) {
-        assert_answer(KVDS_UNSUPPORTED, kvds_checkpoint(f->store, PATH(f->base, "copy")));
-        assert_int_equal(entries_in(f->base), 0);
-        return;
-    }
-    kvds_store *faces[FACES], *moments[FACES];
-    write_things(f->store);
-    show_faces(f->store, faces);
-    assert_ok(kvds_set(f->store, BYTES("k after the snapshot"), BYTES("value")));
-    char copies[PATH_MAX], path[PATH_MAX];
-    path_of(copies, f->base, "parents/that are/missing");
-    for (size_t i = 0; i < FACES; i++) {
-        assert_ok(kvds_store_snapshot(faces[i], &moments[i]));
-        const struct text name = text_of("copy-%zu", i);
-        assert_ok(kvds_checkpoint(faces[i], path_of(path, copies, name.data)));
-        assert_ok(kvds_set(f->store, BYTES("k after the copy"), face_names[i], strlen(face_names[i])));
-        assert_ok(kvds_del(f->store, BYTES("k after the copy")));
-        assert_ok(kvds_set(f->store, BYTES("kbig1"), face_names[i], strlen(face_names[i])));
-    }
-    kvds_distributor *distributor = kvds_distributor_new(copies);
-    for (size_t i = 0; i < FACES; i++) {
-        const struct text name = text_of("copy-%zu", i);
-        kvds_store *copy = open_store(distributor, name.data, KVDS_DISK);
-        assert_true(assert_same_pairs(copy, moments[i]) > 5);
-        assert_ok(kvds_set(copy, BYTES("k in the copy"), BYTES("value")));
-        assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("k in the copy")));
-        kvds_store_release(copy);
-        kvds_store_release(moments[i]);
-    }
-    kvds_distributor_release(distributor);
-    hide_faces(faces);
-}
-
-static void a_checkpoint_overwrites_nothing(void **state)
-{
-    struct fixture *f = *state;
-    char directory[PATH_MAX], file[PATH_MAX];
-    path_of(directory, f->base, "directory");
-    path_of(file, f->base, "file");
-    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
-    assert_int_equal(mkdir(directory, 0777), 0);
-    write_file(file, "text");
-    const char *const taken[] = { directory, file, f->base };
-    for (size_t i = 0; i < COUNT_OF(taken); i++) {
-        assert_invalid(kvds_checkpoint(f->store, taken[i]));
-        assert_error_says(taken[i]);
-    }
-    assert_int_equal(entries_in(directory), 0);
-    assert_answer(HAS_DISK ? KVDS_IO : KVDS_UNSUPPORTED, kvds_checkpoint(f->store, PATH(file, "copy")));
-    assert_invalid(kvds_checkpoint(f->store, NULL));
-    assert_invalid(kvds_checkpoint(f->store, ""));
-    assert_invalid(kvds_checkpoint(f->store, "\xFF"));
-    assert_invalid(kvds_checkpoint(NULL, PATH(f->base, "copy")));
-
-    kvds_store *writable;
-    assert_ok(kvds_store_view(f->store, KVDS_VIEW_WRITE, &writable));
-    assert_answer(HAS_DISK ? KVDS_DENIED : KVDS_UNSUPPORTED, kvds_checkpoint(writable, PATH(f->base, "copy")));
-    kvds_store_release(writable);
-    assert_ok(kvds_close(f->store));
-    assert_answer(KVDS_CLOSED, kvds_checkpoint(f->store, PATH(f->base, "copy")));
-    assert_false(is_there(PATH(f->base, "copy")));
 }
 
 #define assert_counts(store, reads, hits, writes) check_counts(store, reads, hits, writes, __FILE__, __LINE__)
@@ -256,8 +138,8 @@ static void stats_count_what_is_done(void **state)
 
     /* Now there are "a", "c" and "e". Views have the store's figures, and what is read through them counts there. */
     show_faces(f->store, faces);
-    assert_ok(kvds_exists(faces[SNAPSHOT], BYTES("a")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(faces[SCOPE], BYTES("a")));
+    assert_ok(kvds_exists(faces[ITS_SNAPSHOT], BYTES("a")));
+    assert_answer(KVDS_NOT_FOUND, kvds_exists(faces[ITS_SCOPE], BYTES("a")));
     for (size_t i = 0; i < FACES; i++) {
         assert_counts(faces[i], 12, 7, 10);
         const kvds_stats stats = stats_of(faces[i]);
@@ -352,8 +234,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_BOTH(syncing_and_compacting_change_nothing),
         ON_DISK(compacting_gives_disk_space_back),
-        ON_BOTH(a_checkpoint_is_a_copy_of_the_moment),
-        ON_BOTH(a_checkpoint_overwrites_nothing),
         ON_BOTH(stats_count_what_is_done),
         ON_BOTH(stats_fit_what_the_caller_knows),
         ON_BOTH(properties_are_figures_by_name),

@@ -37,8 +37,8 @@ macro_rules! programs {
 }
 
 programs! {
-    batches callbacks care contention cursors directories dlopen durability exit fork layout lifecycle limit locked
-    log misuse observers operations options reader threads view_lifecycle views
+    batches callbacks care checkpoint contention cursors directories dlopen durability exit fork layout lifecycle
+    limit locked log misuse observers operations options reader threads view_lifecycle views
 }
 
 /// The names of the C programs.

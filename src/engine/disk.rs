@@ -51,7 +51,7 @@ pub struct Disk {
     path: PathBuf,
     role: Role,
     stripes: Stripes,
-    tally: Tally,
+    tally: Arc<Tally>,
     birth: Birth,
     this: Weak<Disk>,
 }
@@ -145,20 +145,20 @@ impl Disk {
         })?;
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
-        let disk = Disk::around(path, db, role, Beside::Claim(claim), lease);
+        let disk = Disk::around(path, db, role, Beside::Claim(claim), Arc::default(), lease);
         if options.durability == Durability::Process {
             disk.serve()?;
         }
         Ok(Some(disk))
     }
 
-    fn around(path: &Path, db: DB, role: Role, beside: Beside, lease: Lease) -> Arc<Disk> {
+    fn around(path: &Path, db: DB, role: Role, beside: Beside, tally: Arc<Tally>, lease: Lease) -> Arc<Disk> {
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
             held: ManuallyDrop::new(Opened { served: OnceLock::new(), db, _beside: beside, _lease: lease }),
             path: path.to_path_buf(),
             role,
             stripes: Stripes::new(),
-            tally: Tally::default(),
+            tally,
             birth: Birth::here(),
             this: this.clone(),
         })

@@ -70,10 +70,10 @@ impl Budget {
         Budget { limit: if limit == 0 { usize::MAX } else { limit }, used: AtomicUsize::new(0) }
     }
 
-    /// Takes room, unless there is not enough.
+    /// Takes room, unless there is not enough. Taking none is always possible, also when marks of deletion went beyond.
     fn take(&self, bytes: usize) -> bool {
         let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
-        self.used.fetch_update(Relaxed, Relaxed, more).is_ok()
+        bytes == 0 || self.used.fetch_update(Relaxed, Relaxed, more).is_ok()
     }
 
     fn give_back(&self, bytes: usize) {

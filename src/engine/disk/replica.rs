@@ -15,6 +15,7 @@ use super::errors::failed;
 use super::settings::{self, Shared};
 use super::{Beside, Disk, Role};
 use crate::batch::{Outcome, WriteBatch};
+use crate::engine::tally::Tally;
 use crate::engine::{Cursor, Engine, Lease, Range, Reader, Stats, Value};
 use crate::error::Result;
 use crate::options::Options;
@@ -25,6 +26,8 @@ pub struct Replica {
     now: RwLock<Arc<Disk>>,
     path: PathBuf,
     settings: rocksdb::Options,
+    /// What is counted goes on over all instances.
+    tally: Arc<Tally>,
     lease: Arc<Lease>,
 }
 
@@ -40,8 +43,9 @@ impl Replica {
         // The writer may remove a file at any time; one that is open can still be read.
         settings.set_max_open_files(-1);
         let lease = Arc::new(lease);
-        let now = instance(path, &settings, &lease)?;
-        Ok(Some(Arc::new(Replica { now: RwLock::new(now), path: path.to_path_buf(), settings, lease })))
+        let tally = Arc::default();
+        let now = instance(path, &settings, &tally, &lease)?;
+        Ok(Some(Arc::new(Replica { now: RwLock::new(now), path: path.to_path_buf(), settings, tally, lease })))
     }
 
     fn now(&self) -> Arc<Disk> {
@@ -50,14 +54,14 @@ impl Replica {
 }
 
 /// The store as it is at this moment.
-fn instance(path: &Path, settings: &rocksdb::Options, lease: &Arc<Lease>) -> Result<Arc<Disk>> {
+fn instance(path: &Path, settings: &rocksdb::Options, tally: &Arc<Tally>, lease: &Arc<Lease>) -> Result<Arc<Disk>> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Relaxed);
     let scratch = std::env::temp_dir().join(format!("kvds-reader-{}-{number}", std::process::id()));
     let beside = Beside::Scratch(scratch.clone());
     let db = signals::blocked(|| DB::open_as_secondary(settings, path, &scratch));
     let db = db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
-    Ok(Disk::around(path, db, Role::Reader, beside, Box::new(lease.clone())))
+    Ok(Disk::around(path, db, Role::Reader, beside, tally.clone(), Box::new(lease.clone())))
 }
 
 impl Reader for Replica {
@@ -95,7 +99,7 @@ impl Engine for Replica {
 
     fn refresh(&self) -> Result<()> {
         self.check()?;
-        let now = instance(&self.path, &self.settings, &self.lease)?;
+        let now = instance(&self.path, &self.settings, &self.tally, &self.lease)?;
         let before = std::mem::replace(&mut *self.now.write(), now);
         // Closed without the lock, as it can take a while.
         drop(before);

@@ -1,0 +1,217 @@
+/* Copies of stores: what is in them, and what is left alone when they are made. */
+
+#include "check.h"
+#include "views.h"
+
+/* Keys from empty to many, and more bytes than a copy is likely to take in one piece. */
+static void write_things(kvds_store *store)
+{
+    static char big[1 << 20];
+    must_ok(kvds_set(store, NULL, 0, BYTES("under the empty key")));
+    must_ok(kvds_set(store, BYTES("k"), NULL, 0));
+    must_ok(kvds_set(store, BYTES("k\0zero"), BYTES("\0")));
+    for (size_t i = 0; i < 3; i++) {
+        const struct text key = text_of("kbig%zu", i);
+        memset(big, (int)('a' + i), sizeof big);
+        must_ok(kvds_set(store, key.data, key.len, big, sizeof big));
+    }
+    for (size_t i = 0; i < scaled(2000); i++) {
+        const struct text key = text_of("%c%zu", i % 2 ? 'k' : 'l', i);
+        must_ok(kvds_set(store, key.data, key.len, key.data, key.len));
+    }
+}
+
+static bool same_bytes(kvds_bytes one, kvds_bytes other)
+{
+    return one.len == other.len && (one.len == 0 || memcmp(one.data, other.data, one.len) == 0);
+}
+
+/* Walks over both stores at once, and returns how many pairs both have. */
+static size_t assert_same_pairs(const kvds_store *one, const kvds_store *other)
+{
+    kvds_cursor *cursor, *other_cursor;
+    kvds_bytes bytes, other_bytes;
+    assert_ok(kvds_cursor_new(one, NULL, &cursor));
+    assert_ok(kvds_cursor_new(other, NULL, &other_cursor));
+    size_t count = 0;
+    kvds_status status = kvds_cursor_first(cursor);
+    assert_answer(status, kvds_cursor_first(other_cursor));
+    while (status == KVDS_OK) {
+        assert_ok(kvds_cursor_key(cursor, &bytes));
+        assert_ok(kvds_cursor_key(other_cursor, &other_bytes));
+        assert_true(same_bytes(bytes, other_bytes));
+        assert_ok(kvds_cursor_value(cursor, &bytes));
+        assert_ok(kvds_cursor_value(other_cursor, &other_bytes));
+        assert_true(same_bytes(bytes, other_bytes));
+        count++;
+        status = kvds_cursor_next(cursor);
+        assert_answer(status, kvds_cursor_next(other_cursor));
+    }
+    assert_answer(KVDS_NOT_FOUND, status);
+    kvds_cursor_free(cursor);
+    kvds_cursor_free(other_cursor);
+    return count;
+}
+
+/* Copies everything that a store can be read through, itself included; each copy must be of its moment. */
+static void a_copy_is_of_one_moment(void **state)
+{
+    struct fixture *f = *state;
+    write_things(f->store);
+    kvds_store *snapshot = snapshot_of(f->store);
+    kvds_store *shown[] = { kvds_store_retain(f->store), scope_of(f->store, BYTES("k")), view_of(f->store, READ),
+                            snapshot, scope_of(snapshot, BYTES("k")) };
+    kvds_store *moments[COUNT_OF(shown)];
+    char copies[PATH_MAX], path[PATH_MAX];
+    path_of(copies, f->base, "directories/that are/missing");
+    for (size_t i = 0; i < COUNT_OF(shown); i++) {
+        const struct text name = text_of("copy-%zu", i);
+        assert_ok(kvds_set(f->store, BYTES("kbig1"), name.data, name.len));
+        moments[i] = snapshot_of(shown[i]);
+        assert_ok(kvds_checkpoint(shown[i], path_of(path, copies, name.data)));
+        assert_ok(kvds_set(f->store, BYTES("k after the copy"), name.data, name.len));
+        assert_ok(kvds_delete_prefix(f->store, BYTES("kbig2")));
+    }
+    kvds_distributor *distributor = kvds_distributor_new(copies);
+    for (size_t i = 0; i < COUNT_OF(shown); i++) {
+        const struct text name = text_of("copy-%zu", i);
+        kvds_store *copy = open_store(distributor, name.data, KVDS_DISK);
+        assert_true(assert_same_pairs(copy, moments[i]) > 5);
+        assert_ok(kvds_set(copy, BYTES("k in the copy"), BYTES("value")));
+        assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("k in the copy")));
+        kvds_store_release(copy);
+        kvds_store_release(moments[i]);
+        kvds_store_release(shown[i]);
+    }
+    kvds_distributor_release(distributor);
+}
+
+/* What was never in a log must be in the copy too. */
+static void a_copy_has_what_is_in_no_log(void **state)
+{
+    struct fixture *f = *state;
+    release_store(f);
+    release_distributor(f);
+    f->distributor = distributor_with(f->base, "durability", "none");
+    f->store = open_again(f);
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    assert_ok(kvds_checkpoint(f->store, PATH(f->base, "copy")));
+    kvds_store *copy = open_store(f->distributor, "copy", KVDS_DISK);
+    assert_true(has(copy, BYTES("key"), BYTES("value")));
+    kvds_store_release(copy);
+}
+
+static void a_copy_needs_a_place_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    char directory[PATH_MAX], file[PATH_MAX];
+    path_of(directory, f->base, "directory");
+    path_of(file, f->base, "file");
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    assert_int_equal(mkdir(directory, 0777), 0);
+    write_file(file, "text");
+    const char *const taken[] = { directory, file, f->base };
+    for (size_t i = 0; i < COUNT_OF(taken); i++) {
+        assert_invalid(kvds_checkpoint(f->store, taken[i]));
+        assert_error_says(taken[i]);
+    }
+    assert_int_equal(entries_in(directory), 0);
+    assert_answer(KVDS_IO, kvds_checkpoint(f->store, PATH(file, "copy")));
+    assert_invalid(kvds_checkpoint(f->store, NULL));
+    assert_invalid(kvds_checkpoint(f->store, ""));
+    assert_invalid(kvds_checkpoint(f->store, "\xFF"));
+    assert_invalid(kvds_checkpoint(NULL, PATH(f->base, "copy")));
+
+    kvds_store *writable = view_of(f->store, WRITE);
+    assert_answer(KVDS_DENIED, kvds_checkpoint(writable, PATH(f->base, "copy")));
+    kvds_store_release(writable);
+    assert_ok(kvds_close(f->store));
+    assert_answer(KVDS_CLOSED, kvds_checkpoint(f->store, PATH(f->base, "copy")));
+    assert_false(is_there(PATH(f->base, "copy")));
+}
+
+/* Whatever a copy needs while it is made, nothing beside it is taken for that. */
+static void a_copy_leaves_its_neighbours_alone(void **state)
+{
+    struct fixture *f = *state;
+    char neighbour[PATH_MAX];
+    path_of(neighbour, f->base, "copy.tmp");
+    assert_int_equal(mkdir(neighbour, 0777), 0);
+    write_file(PATH(neighbour, "file"), "text");
+    assert_ok(kvds_checkpoint(f->store, PATH(f->base, "copy")));
+    assert_true(is_there(PATH(neighbour, "file")));
+    assert_int_equal(entries_in(neighbour), 1);
+}
+
+/* A thread that makes a copy at the same time as another one. */
+struct copying {
+    const kvds_store *store;
+    const char *path;
+    pthread_barrier_t *together;
+    kvds_status status;
+};
+
+static void *copy_together(void *argument)
+{
+    struct copying *copying = argument;
+    pthread_barrier_wait(copying->together);
+    copying->status = kvds_checkpoint(copying->store, copying->path);
+    return NULL;
+}
+
+/* If two ask for the same place, one gets it, and a whole copy. */
+static void one_of_two_gets_the_place(void **state)
+{
+    struct fixture *f = *state;
+    kvds_store *stores[] = { f->store, open_store(f->distributor, "other", f->backend) };
+    kvds_distributor *distributor = kvds_distributor_new(PATH(f->base, "copies"));
+    pthread_barrier_t together;
+    assert_int_equal(pthread_barrier_init(&together, NULL, 2), 0);
+    for (size_t i = 0; i < COUNT_OF(stores); i++)
+        assert_ok(kvds_set(stores[i], &i, sizeof i, BYTES("value")));
+    for (size_t round = 0; round < scaled(40); round++) {
+        const struct text name = text_of("%zu", round);
+        char path[PATH_MAX];
+        path_of(path, PATH(f->base, "copies"), name.data);
+        struct copying copyings[COUNT_OF(stores)];
+        pthread_t threads[COUNT_OF(stores)];
+        for (size_t i = 0; i < COUNT_OF(stores); i++) {
+            copyings[i] = (struct copying){ stores[i], path, &together, KVDS_OK };
+            threads[i] = start(copy_together, &copyings[i]);
+        }
+        for (size_t i = 0; i < COUNT_OF(stores); i++)
+            join(threads[i]);
+        const size_t winner = copyings[0].status == KVDS_OK ? 0 : 1;
+        assert_ok(copyings[winner].status);
+        assert_invalid(copyings[1 - winner].status);
+        kvds_store *copy = open_store(distributor, name.data, KVDS_DISK);
+        assert_int_equal(assert_same_pairs(copy, stores[winner]), 1);
+        kvds_store_release(copy);
+    }
+    assert_int_equal(pthread_barrier_destroy(&together), 0);
+    kvds_distributor_release(distributor);
+    kvds_store_release(stores[1]);
+}
+
+static void a_build_without_disk_stores_makes_no_copies(void **state)
+{
+    struct fixture *f = *state;
+    assert_answer(KVDS_UNSUPPORTED, kvds_checkpoint(f->store, PATH(f->base, "copy")));
+    assert_int_equal(entries_in(f->base), 0);
+}
+
+int main(void)
+{
+    if (!HAS_DISK) {
+        const struct CMUnitTest tests[] = { ON_MEMORY(a_build_without_disk_stores_makes_no_copies) };
+        return RUN("checkpoint", tests);
+    }
+    const struct CMUnitTest tests[] = {
+        ON_BOTH(a_copy_is_of_one_moment),
+        ON_DISK(a_copy_has_what_is_in_no_log),
+        ON_BOTH(a_copy_needs_a_place_of_its_own),
+        ON_BOTH(a_copy_leaves_its_neighbours_alone),
+        ON_BOTH(one_of_two_gets_the_place),
+    };
+    return RUN("checkpoint", tests);
+}
