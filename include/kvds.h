@@ -555,7 +555,7 @@ kvds_status kvds_options_set_write_buffer_bytes(struct kvds_options *options,
 /**
  * How much all memory stores of the distributor together may hold: keys, values, about 96 bytes for each pair, and what is
  * kept for snapshots. A write beyond it answers `KVDS_NO_MEMORY` and changes nothing; nothing is thrown out, and removing
- * is always possible. In bytes; 0, the default, is no limit.
+ * is always possible. In bytes, to 2^63 - 1; 0, the default, is no limit.
  *
  * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
  * on one object.
@@ -576,7 +576,8 @@ kvds_status kvds_options_set_compression(struct kvds_options *options,
 /**
  * Whether disk stores are opened for reading only: 0 (the default) or 1. A store can so be read while another process writes
  * it. It shows the moment of its opening, or of the last `kvds_refresh`; writing answers `KVDS_DENIED`. A store that is not
- * there is not made: `KVDS_NOT_FOUND`, also for memory stores, as an empty one could only stay empty.
+ * there is not made: `KVDS_NOT_FOUND`, also for memory stores, as an empty one could only stay empty. An open store has a small
+ * directory of its own in `$TMPDIR` (or /tmp).
  *
  * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
  * on one object.
@@ -699,8 +700,8 @@ kvds_status kvds_distributor_evict(const struct kvds_distributor *distributor,
  * Removes the files of the disk store called `id`, for good.
  *
  * Answers `KVDS_OK`; `KVDS_NOT_FOUND` if there are no files; `KVDS_BUSY` while the store is live, or something it handed
- * out is; `KVDS_LOCKED` if another process or distributor has it open; `KVDS_CLOSED` after shutdown; `KVDS_IO` if the files
- * cannot be removed; `KVDS_INVALID_ARGUMENT`, `KVDS_UNSUPPORTED` and `KVDS_FORKED` as `kvds_distributor_get_or_create`
+ * out is; `KVDS_LOCKED` if another process or distributor has it open; `KVDS_CLOSED` after shutdown; `KVDS_DENIED`
+ * with the option `read_only`; `KVDS_IO` if the files cannot be removed; `KVDS_INVALID_ARGUMENT`, `KVDS_UNSUPPORTED` and `KVDS_FORKED` as `kvds_distributor_get_or_create`
  * does. Threads: any; who asks for the store meanwhile waits, and gets a new, empty one.
  */
 kvds_status kvds_distributor_destroy_store(const struct kvds_distributor *distributor,

@@ -304,6 +304,9 @@ impl Registry {
 
     fn destroy_store(self: &Arc<Registry>, id: &CStr) -> Result<bool> {
         let key = self.key(id, Backend::Disk)?;
+        if self.options.read_only {
+            return Err(Error::new(Kind::Denied, "the distributor is for reading only"));
+        }
         let mut state = self.open_state()?;
         loop {
             state = self.settled(state, &key)?;

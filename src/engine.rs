@@ -97,8 +97,8 @@ pub trait Engine: Reader {
         self.below().map_or(Ok(()), |below| below.refresh())
     }
 
-    /// Makes a copy of the whole as of now in the directory `path`, in a way of its own that is better than reading and
-    /// writing it all. Returns whether it has such a way.
+    /// Makes a copy of the whole as of now in the directory `path`, which is not there yet, in a way of its own that is better
+    /// than reading and writing it all. Returns whether it has such a way.
     fn checkpoint(&self, _path: &Path) -> Result<bool> {
         Ok(false)
     }

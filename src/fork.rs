@@ -4,8 +4,8 @@
 //! used there remembers the process it was [born](Birth) in. The question is asked on every call, so it must cost one load:
 //! a counter that `pthread_atfork` bumps in the child, rather than a system call.
 
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Once, OnceLock};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static WATCH: Once = Once::new();
@@ -39,5 +39,30 @@ impl Birth {
     /// Whether this is still the process of birth.
     pub fn is_here(self) -> bool {
         GENERATION.load(Relaxed) == self.0
+    }
+}
+
+/// State that every process has for itself: a forked child begins with a new one. What the child inherits may be locked by a
+/// thread that it did not inherit.
+pub struct PerProcess<T>([OnceLock<T>; NESTED]);
+
+/// How deep forks are told apart; the children of children beyond share the last state.
+const NESTED: usize = 32;
+
+impl<T: Default> PerProcess<T> {
+    /// None yet.
+    pub const fn new() -> PerProcess<T> {
+        PerProcess([const { OnceLock::new() }; NESTED])
+    }
+
+    /// The one of this process.
+    pub fn get(&self) -> &T {
+        self.0[(generation() as usize).min(NESTED - 1)].get_or_init(T::default)
+    }
+}
+
+impl<T: Default> Default for PerProcess<T> {
+    fn default() -> PerProcess<T> {
+        PerProcess::new()
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod batch;
 pub mod callback;
+pub mod checkpoint;
 pub mod counted;
 pub mod distributor;
 pub mod engine;

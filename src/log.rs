@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::callback;
 use crate::error::{Error, Result};
-use crate::fork;
+use crate::fork::PerProcess;
 use crate::signals;
 
 /// How important a line is. A callback gets the lines of its level and of those before it.
@@ -34,81 +34,90 @@ const ROOM: usize = 1024;
 type Callback = dyn Fn(Level, &str) + Send + Sync;
 
 #[derive(Default)]
+struct Log {
+    /// One more than the level of the lines that are wanted; 0 for none.
+    wanted: AtomicI32,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
 struct State {
     callback: Option<Arc<Callback>>,
     lines: VecDeque<(Level, String)>,
     dropped: usize,
-    running: bool,
-    /// The process, counted in forks, in which the thread runs.
-    thread: Option<u32>,
+    /// The number of the last call, and whether it still runs.
+    call: u64,
+    calling: bool,
+    /// Whether the thread runs.
+    runs: bool,
 }
 
-static WANTED: AtomicI32 = AtomicI32::new(-1);
-static STATE: Mutex<State> =
-    Mutex::new(State { callback: None, lines: VecDeque::new(), dropped: 0, running: false, thread: None });
-static CHANGED: Condvar = Condvar::new();
+static LOG: PerProcess<Log> = PerProcess::new();
 
 /// Has `callback` called for each line of `level` and more important ones, instead of the one before; with None there is no
 /// more calling. When this returns, the one before is not running and will not run again, unless this is called from inside
 /// a callback.
 pub fn to(level: Level, callback: Option<Arc<Callback>>) -> Result<()> {
-    let mut state = STATE.lock();
-    WANTED.store(callback.as_ref().map_or(-1, |_| level as i32), Relaxed);
-    let before = std::mem::replace(&mut state.callback, callback);
-    state.lines.clear();
-    if state.callback.is_some() && state.thread != Some(fork::generation()) {
+    let log = LOG.get();
+    let mut state = log.state.lock();
+    if callback.is_some() && !state.runs {
         signals::blocked(|| thread::Builder::new().name("kvds-log".to_owned()).spawn(deliver))
             .map_err(|cause| Error::io("cannot start the thread that calls back", cause))?;
-        state.thread = Some(fork::generation());
-        state.running = false;
+        state.runs = true;
     }
-    while state.running && before.is_some() && !callback::running() {
-        CHANGED.wait(&mut state);
+    log.wanted.store(callback.as_ref().map_or(0, |_| level as i32 + 1), Relaxed);
+    let before = std::mem::replace(&mut state.callback, callback);
+    state.lines.clear();
+    let call = state.call;
+    while state.calling && state.call == call && !callback::running() {
+        log.changed.wait(&mut state);
     }
     drop(state);
     drop(before);
     Ok(())
 }
 
-/// Whether lines of this level go anywhere.
-pub fn wanted(level: Level) -> bool {
-    level as i32 <= WANTED.load(Relaxed)
-}
-
 /// Sends a line, which is only made if it is wanted.
 pub fn line(level: Level, text: impl FnOnce() -> String) {
-    if !wanted(level) {
+    let log = LOG.get();
+    if level as i32 >= log.wanted.load(Relaxed) {
         return;
     }
     let text = text();
-    let mut state = STATE.lock();
+    let mut state = log.state.lock();
     if state.lines.len() < ROOM {
         state.lines.push_back((level, text));
     } else {
         state.dropped += 1;
     }
     drop(state);
-    CHANGED.notify_all();
+    log.changed.notify_all();
 }
 
 fn deliver() {
-    let mut state = STATE.lock();
+    let log = LOG.get();
+    let mut state = log.state.lock();
     loop {
         let dropped = std::mem::take(&mut state.dropped);
         if dropped > 0 {
             state.lines.push_back((Level::Warn, format!("{dropped} lines came too fast and were dropped")));
         }
-        match (state.lines.pop_front(), state.callback.clone()) {
-            (Some((level, text)), Some(callback)) => {
-                state.running = true;
-                drop(state);
-                callback::run(|| callback(level, &text));
-                drop(callback);
-                state = STATE.lock();
-                state.running = false;
-                CHANGED.notify_all();
-            }
-            _ => CHANGED.wait(&mut state),
-        }
+        let Some(callback) = state.callback.clone() else {
+            log.changed.wait(&mut state);
+            continue;
+        };
+        let Some((level, text)) = state.lines.pop_front() else {
+            log.changed.wait(&mut state);
+            continue;
+        };
+        state.call += 1;
+        state.calling = true;
+        drop(state);
+        callback::run(|| callback(level, &text));
+        drop(callback);
+        state = log.state.lock();
+        state.calling = false;
+        log.changed.notify_all();
     }
 }

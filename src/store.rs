@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::callback;
+use crate::checkpoint;
 use crate::counted::{Ref, Target};
-use crate::engine::disk::Disk;
 use crate::engine::{Cursor, Engine, Range, Reader, Stats, Value};
 use crate::error::{Error, Kind, Result};
 use crate::gate::Gate;
@@ -182,12 +182,7 @@ impl Store {
 
     /// Makes a copy of what the store shows now in the directory `path`: a disk store, whatever this one is.
     pub fn checkpoint(&self, path: &Path) -> Result<()> {
-        self.with(|engine| {
-            if path.exists() {
-                return Err(Error::invalid("the place for the copy is taken").at(path));
-            }
-            if engine.checkpoint(path)? { Ok(()) } else { Disk::copy(engine, path) }
-        })
+        self.with(|engine| checkpoint::make(engine, path))
     }
 
     /// Figures.

@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["engine"],
     &["engine::stripes", "engine::tally"],
     &["engine::memory", "engine::disk", "engine::no_disk"],
-    &["counted", "gate", "lifetime", "name"],
+    &["checkpoint", "counted", "gate", "lifetime", "name"],
     &["store"],
     &["view"],
     &["distributor"],

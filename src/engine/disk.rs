@@ -124,7 +124,7 @@ impl Disk {
             Err(cause) => return Err(Error::io("cannot make the store's directory", cause).at(path)),
         };
         let claim = Claim::new(path)?;
-        if !made && !Disk::exists(path)? && holds_something(path)? {
+        if !made && !Disk::has_traces(path)? && holds_something(path)? {
             return Err(Error::invalid("the directory holds something else than a store").at(path));
         }
         let own_path = spelt_for_this_process(path);
@@ -186,17 +186,20 @@ impl Disk {
         Ok(())
     }
 
-    /// Whether there is a store in `path`. The lock file is the first that RocksDB makes and the last that it removes.
+    /// Whether there is a store in `path`: the last file that RocksDB makes of a new one.
     fn exists(path: &Path) -> Result<bool> {
-        let is_there = |name| path.join(name).try_exists();
-        is_there("LOCK")
-            .and_then(|lock| Ok(lock || is_there("CURRENT")?))
-            .map_err(|cause| Error::io("cannot look for the store", cause).at(path))
+        is_there(path, "CURRENT")
+    }
+
+    /// Whether there is a store in `path`, or what is left of one that was half made or half removed: the lock file is the
+    /// first that RocksDB makes and the last that it removes.
+    fn has_traces(path: &Path) -> Result<bool> {
+        Ok(is_there(path, "LOCK")? || Disk::exists(path)?)
     }
 
     /// Removes the files of the store in `path`. Returns whether there was a store. Files that are not RocksDB's are left.
     pub fn destroy(path: &Path) -> Result<bool> {
-        if !Disk::exists(path)? {
+        if !Disk::has_traces(path)? {
             return Ok(false);
         }
         // Held while the files go, so that nobody opens them meanwhile.
@@ -388,9 +391,6 @@ impl Engine for Disk {
 
     fn checkpoint(&self, path: &Path) -> Result<bool> {
         let copy = |cause| failed("cannot make the copy", path, cause);
-        let base = path.parent().unwrap_or(path);
-        fs::create_dir_all(base)
-            .map_err(|cause| Error::io("cannot make the directory for the copy", cause).at(base))?;
         Checkpoint::new(self.db()?).map_err(copy)?.create_checkpoint(path).map_err(copy)?;
         Ok(true)
     }
@@ -553,6 +553,11 @@ fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
         }
     }
     writes
+}
+
+fn is_there(directory: &Path, name: &str) -> Result<bool> {
+    let there = directory.join(name).try_exists();
+    there.map_err(|cause| Error::io("cannot look for the store", cause).at(directory))
 }
 
 fn holds_something(directory: &Path) -> Result<bool> {

@@ -158,24 +158,33 @@ impl Tree {
         self.prune(key);
     }
 
-    /// What `batch` will make the cost grow by, if nothing is to be kept for snapshots that is not kept yet.
+    /// What `batch` will make the cost grow by. What a range removes is left out, so it can be less.
     fn growth(&self, batch: &WriteBatch<'_>) -> usize {
-        let newest_first = batch.operations.iter().rev();
-        let mut last: BTreeMap<&[u8], &[u8]> = BTreeMap::new();
-        for operation in newest_first {
-            if let Operation::Set { key, value } = operation {
-                last.entry(key).or_insert(value);
+        let mut last: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
+        for operation in batch.operations.iter().rev() {
+            match *operation {
+                Operation::Set { key, value } => drop(last.entry(key).or_insert(Some(value))),
+                Operation::Delete { key } => drop(last.entry(key).or_insert(None)),
+                Operation::DeleteRange { .. } => {}
             }
         }
         let (mut more, mut less) = (0, 0);
         for (key, value) in last {
-            more += COST + value.len();
-            match self.entries.get(key) {
-                None => more += key.len(),
-                Some(entry) if self.snapshots.last_key_value().is_none_or(|(tick, _)| entry.newest.born > *tick) => {
-                    less += cost(entry.newest.value.as_ref());
+            let entry = self.entries.get(key);
+            let seen =
+                |entry: &Entry| self.snapshots.last_key_value().is_some_and(|(tick, _)| entry.newest.born <= *tick);
+            match (entry, value) {
+                (None, None) => {}
+                (None, Some(value)) => more += key.len() + COST + value.len(),
+                (Some(entry), None) if !seen(entry) && entry.older.is_empty() => {
+                    less += key.len() + cost(entry.newest.value.as_ref());
                 }
-                Some(_) => {}
+                (Some(entry), value) => {
+                    more += COST + value.map_or(0, <[u8]>::len);
+                    if !seen(entry) {
+                        less += cost(entry.newest.value.as_ref());
+                    }
+                }
             }
         }
         more.saturating_sub(less)

@@ -162,8 +162,8 @@ pub unsafe extern "C" fn kvds_distributor_evict(
 /// Removes the files of the disk store called `id`, for good.
 ///
 /// Answers `KVDS_OK`; `KVDS_NOT_FOUND` if there are no files; `KVDS_BUSY` while the store is live, or something it handed
-/// out is; `KVDS_LOCKED` if another process or distributor has it open; `KVDS_CLOSED` after shutdown; `KVDS_IO` if the files
-/// cannot be removed; `KVDS_INVALID_ARGUMENT`, `KVDS_UNSUPPORTED` and `KVDS_FORKED` as `kvds_distributor_get_or_create`
+/// out is; `KVDS_LOCKED` if another process or distributor has it open; `KVDS_CLOSED` after shutdown; `KVDS_DENIED`
+/// with the option `read_only`; `KVDS_IO` if the files cannot be removed; `KVDS_INVALID_ARGUMENT`, `KVDS_UNSUPPORTED` and `KVDS_FORKED` as `kvds_distributor_get_or_create`
 /// does. Threads: any; who asks for the store meanwhile waits, and gets a new, empty one.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_destroy_store(

@@ -114,7 +114,7 @@ pub unsafe extern "C" fn kvds_options_set_write_buffer_bytes(options: *mut kvds_
 
 /// How much all memory stores of the distributor together may hold: keys, values, about 96 bytes for each pair, and what is
 /// kept for snapshots. A write beyond it answers `KVDS_NO_MEMORY` and changes nothing; nothing is thrown out, and removing
-/// is always possible. In bytes; 0, the default, is no limit.
+/// is always possible. In bytes, to 2^63 - 1; 0, the default, is no limit.
 ///
 /// Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
 /// on one object.
@@ -140,7 +140,8 @@ pub unsafe extern "C" fn kvds_options_set_compression(
 
 /// Whether disk stores are opened for reading only: 0 (the default) or 1. A store can so be read while another process writes
 /// it. It shows the moment of its opening, or of the last `kvds_refresh`; writing answers `KVDS_DENIED`. A store that is not
-/// there is not made: `KVDS_NOT_FOUND`, also for memory stores, as an empty one could only stay empty.
+/// there is not made: `KVDS_NOT_FOUND`, also for memory stores, as an empty one could only stay empty. An open store has a small
+/// directory of its own in `$TMPDIR` (or /tmp).
 ///
 /// Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
 /// on one object.

@@ -9,16 +9,16 @@ use std::path::Path;
 use parking_lot::Mutex;
 
 use crate::error::{Error, Kind, Result};
-use crate::fork;
+use crate::fork::PerProcess;
 
 /// The right to a directory. RocksDB's own lock keeps other processes out; within a process it compares paths as text, so
 /// that two names of one directory would pass it.
 pub struct Claim(Directory);
 
-/// A directory, whatever it is called, in this process and not in the one it was forked from: generation, device, inode.
-type Directory = (u32, u64, u64);
+/// A directory, whatever it is called: device and inode.
+type Directory = (u64, u64);
 
-static CLAIMED: Mutex<BTreeSet<Directory>> = Mutex::new(BTreeSet::new());
+static CLAIMED: PerProcess<Mutex<BTreeSet<Directory>>> = PerProcess::new();
 
 impl Claim {
     /// Claims the directory `path` for as long as this lives.
@@ -28,8 +28,8 @@ impl Claim {
         if !about.is_dir() {
             return Err(Error::io("cannot use the store's directory", io::ErrorKind::NotADirectory.into()).at(path));
         }
-        let directory = (fork::generation(), about.dev(), about.ino());
-        if CLAIMED.lock().insert(directory) {
+        let directory = (about.dev(), about.ino());
+        if CLAIMED.get().lock().insert(directory) {
             return Ok(Claim(directory));
         }
         Err(Error::new(
@@ -42,6 +42,6 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        CLAIMED.lock().remove(&self.0);
+        CLAIMED.get().lock().remove(&self.0);
     }
 }

@@ -4,6 +4,8 @@
 //! snapshots, so here an instance never catches up once it is open: it is a moment of the store by itself, and refreshing
 //! opens a new one beside it. What was made from the old one (snapshots, cursors, values) keeps that.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -17,7 +19,7 @@ use super::{Beside, Disk, Role};
 use crate::batch::{Outcome, WriteBatch};
 use crate::engine::tally::Tally;
 use crate::engine::{Cursor, Engine, Lease, Range, Reader, Stats, Value};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::signals;
 
@@ -55,13 +57,26 @@ impl Replica {
 
 /// The store as it is at this moment.
 fn instance(path: &Path, settings: &rocksdb::Options, tally: &Arc<Tally>, lease: &Arc<Lease>) -> Result<Arc<Disk>> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let number = NUMBER.fetch_add(1, Relaxed);
-    let scratch = std::env::temp_dir().join(format!("kvds-reader-{}-{number}", std::process::id()));
+    let scratch = scratch()?;
     let beside = Beside::Scratch(scratch.clone());
     let db = signals::blocked(|| DB::open_as_secondary(settings, path, &scratch));
     let db = db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
     Ok(Disk::around(path, db, Role::Reader, beside, tally.clone(), Box::new(lease.clone())))
+}
+
+/// A new directory for temporary files, which RocksDB wants to have for an instance.
+fn scratch() -> Result<PathBuf> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let parent = std::env::temp_dir();
+    loop {
+        let number = NUMBER.fetch_add(1, Relaxed);
+        let path = parent.join(format!("kvds-reader-{}-{number}", std::process::id()));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(cause) => return Err(Error::io("cannot make a temporary directory", cause).at(&path)),
+        }
+    }
 }
 
 impl Reader for Replica {
@@ -104,10 +119,6 @@ impl Engine for Replica {
         // Closed without the lock, as it can take a while.
         drop(before);
         Ok(())
-    }
-
-    fn compact(&self) -> Result<()> {
-        self.now().apply(&WriteBatch { expectations: &[], operations: &[] }).map(|_| ())
     }
 
     fn stats(&self) -> Result<Stats> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
-use crate::fork;
+use crate::fork::PerProcess;
 use crate::log::{self, Level};
 use crate::signals;
 
@@ -31,22 +31,21 @@ struct Place {
 #[derive(Default)]
 struct Service {
     places: Vec<Arc<Place>>,
-    /// The process, counted in forks, in which the thread runs.
-    thread: Option<u32>,
+    /// Whether the thread runs.
+    runs: bool,
 }
 
-static SERVICE: Mutex<Service> = Mutex::new(Service { places: Vec::new(), thread: None });
+static SERVICE: PerProcess<Mutex<Service>> = PerProcess::new();
 
 impl Served {
     /// Has `sync` called within a second after [`Served::written`].
     pub fn new(sync: impl Fn() -> Result<()> + Send + 'static) -> Result<Served> {
         let place = Arc::new(Place { written: AtomicBool::new(false), sync: Mutex::new(Some(Box::new(sync))) });
-        let mut service = SERVICE.lock();
-        if service.thread != Some(fork::generation()) {
+        let mut service = SERVICE.get().lock();
+        if !service.runs {
             signals::blocked(|| thread::Builder::new().name("kvds-sync".to_owned()).spawn(serve))
                 .map_err(|cause| Error::io("cannot start the thread that syncs", cause))?;
-            service.thread = Some(fork::generation());
-            service.places.clear();
+            service.runs = true;
         }
         service.places.push(place.clone());
         Ok(Served(place))
@@ -61,16 +60,16 @@ impl Served {
 impl Drop for Served {
     fn drop(&mut self) {
         self.0.sync.lock().take();
-        SERVICE.lock().places.retain(|place| !Arc::ptr_eq(place, &self.0));
+        SERVICE.get().lock().places.retain(|place| !Arc::ptr_eq(place, &self.0));
     }
 }
 
 fn serve() {
     loop {
         thread::sleep(EVERY);
-        let mut service = SERVICE.lock();
+        let mut service = SERVICE.get().lock();
         if service.places.is_empty() {
-            service.thread = None;
+            service.runs = false;
             return;
         }
         let places = service.places.clone();
