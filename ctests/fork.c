@@ -165,6 +165,35 @@ static void a_child_opens_anew_what_its_parent_released(void **state)
     assert_true(has(f->store, BYTES("key"), BYTES("child's")));
 }
 
+static void hear(void *user_data, kvds_log_level level, const char *text)
+{
+    (void)user_data, (void)level, (void)text;
+}
+
+static void end_the_log(struct inheritance *inherited)
+{
+    (void)inherited;
+    must_ok(kvds_set_log_callback(KVDS_LOG_INFO, NULL, NULL));
+    must_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL));
+    must_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, NULL, NULL));
+}
+
+/*
+ * The thread that calls back for the log is never inside a call of the program's, so a fork can come while it holds its
+ * lock. The child, which does not have that thread, once waited for it for ever.
+ */
+static void a_child_has_a_log_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    assert_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL));
+    for (size_t i = 0; i <= scaled(60); i++) {
+        kvds_store_release(open_store(f->distributor, "noise", KVDS_DISK));
+        run_child(end_the_log, &inheritance);
+    }
+    assert_ok(kvds_set_log_callback(KVDS_LOG_INFO, NULL, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +201,7 @@ int main(void)
         ON_MEMORY(a_memory_store_goes_on_as_a_copy),
         ON_DISK(a_child_opens_stores_of_its_own),
         ON_DISK(a_child_opens_anew_what_its_parent_released),
+        ON_DISK(a_child_has_a_log_of_its_own),
     };
     return RUN("fork", tests);
 }

@@ -187,3 +187,25 @@ fn every_constant_is_compared() {
         assert!(CONSTANTS.iter().any(|(listed, _)| *listed == name), "{name} is not in the list of this file");
     }
 }
+
+/// What no test calls may be broken.
+#[test]
+fn every_function_and_option_is_tested() {
+    let entries = fs::read_dir(format!("{ROOT}/ctests")).expect("ctests/ can be read");
+    let paths = entries.map(|entry| entry.expect("ctests/ can be read").path());
+    let tests: String = paths.filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let header = fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
+    let declared = header
+        .lines()
+        .filter(|line| !line.starts_with([' ', '#', '/']) && !line.starts_with("typedef"))
+        .filter_map(|line| line.split_once('(').and_then(|(before, _)| before.split([' ', '*']).next_back()));
+    for function in declared {
+        // A table of setters names them by their options.
+        let setter = function.strip_prefix("kvds_options_set_").map(|option| format!("SETTER({option},"));
+        let called = tests.contains(&format!("{function}(")) || setter.is_some_and(|setter| tests.contains(&setter));
+        assert!(called, "{function} has no test");
+    }
+    for option in kvds::Options::names() {
+        assert!(tests.contains(&format!("\"{option}\"")), "the option {option} has no test");
+    }
+}
