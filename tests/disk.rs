@@ -95,6 +95,9 @@ fn nothing_is_written_beside_the_store() {
     let error = self::store(base.path()).err().expect("it is locked");
     assert_eq!(error.kind(), Kind::Locked);
     assert_eq!(names(), before);
+    let error = distributor(base.path()).destroy_store(ID).err().expect("it is locked");
+    assert_eq!(error.kind(), Kind::Locked);
+    assert_eq!(names(), before);
 }
 
 /// The path is part of an error's text, and must not be taken for what RocksDB says.

@@ -204,7 +204,7 @@ impl Disk {
         }
         // Held while the files go, so that nobody opens them meanwhile.
         let _claim = Claim::new(path)?;
-        DB::destroy(&rocksdb::Options::default(), spelt_for_this_process(path))
+        DB::destroy(&settings::plain(), spelt_for_this_process(path))
             .map_err(|cause| failed("cannot remove the store", path, cause))?;
         log::line(Level::Info, || format!("removed {}", path.display()));
         Ok(true)

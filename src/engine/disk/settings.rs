@@ -40,7 +40,7 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
 
-    let mut database = rocksdb::Options::default();
+    let mut database = plain();
     database.create_if_missing(true);
     database.set_block_based_table_factory(&blocks);
     database.set_write_buffer_manager(&shared.buffers);
@@ -51,8 +51,18 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
         Compression::Zstd => DBCompressionType::Zstd,
     });
     database.set_max_open_files(options.max_open_files as i32);
+    // Only the end of a log may be torn, by a death or a power cut; damage elsewhere must not pass for the end.
+    database.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    database.set_stats_dump_period_sec(0);
+    database.set_stats_persist_period_sec(0);
+    database
+}
+
+/// RocksDB's options where nothing is known of a store.
+pub fn plain() -> rocksdb::Options {
+    let mut plain = rocksdb::Options::default();
     // What RocksDB has to tell goes to the host; without a log file there is none that grows.
-    database.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Info, |level, text| {
+    plain.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Info, |level, text| {
         let level = match level {
             LogLevel::Fatal | LogLevel::Error => Level::Error,
             LogLevel::Warn => Level::Warn,
@@ -61,11 +71,7 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
         };
         log::line(level, || format!("rocksdb: {}", text.trim_end()));
     }));
-    // Only the end of a log may be torn, by a death or a power cut; damage elsewhere must not pass for the end.
-    database.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    database.set_stats_dump_period_sec(0);
-    database.set_stats_persist_period_sec(0);
-    database
+    plain
 }
 
 /// RocksDB's options for a write.
