@@ -8,9 +8,9 @@
  *
  *     kvds_distributor *d = kvds_distributor_new("/var/lib/app");
  *     kvds_store *s;
- *     if (kvds_distributor_get_or_create(d, "users", KVDS_DISK, &s) != KVDS_OK)
+ *     if (kvds_distributor_get_or_create(d, "users", KVDS_DISK, &s) != KVDS_OK ||
+ *         kvds_set(s, "ada", 3, "1815", 4) != KVDS_OK)
  *         fprintf(stderr, "%s\n", kvds_last_error());
- *     kvds_set(s, "ada", 3, "1815", 4);
  *     kvds_store_release(s);
  *     kvds_distributor_release(d);
  *
@@ -26,10 +26,10 @@
  *
  * Pointers. Inputs are copied or used up before the call returns; nothing borrowed from the caller is kept. Outputs are
  * emptied (NULL or 0) before anything can fail, so freeing an output after a failed call is harmless; what was in them is
- * not released. NULL for a handle or
- * an output that is required is KVDS_INVALID_ARGUMENT, or NULL, 0 or nothing done where no status is returned. Releasing
- * NULL does nothing. A pointer that is not NULL must point to what its type says, for the whole length that comes with it.
- * A handle must not be used after its last release; where that can be told, the answer is KVDS_INVALID_ARGUMENT.
+ * not released. NULL for a handle or an output that is required is KVDS_INVALID_ARGUMENT, or NULL, 0 or nothing done where
+ * no status is returned. Releasing NULL does nothing. A pointer that is not NULL must point to what its type says, for the
+ * whole length that comes with it. A handle must not be used after its last release; where that can be told, the answer is
+ * KVDS_INVALID_ARGUMENT.
  *
  * Numbers. A number out of the range of its constants is KVDS_INVALID_ARGUMENT. Switches and answers of callbacks are int,
  * 0 for no.
@@ -40,8 +40,8 @@
  * before it. The library's own threads block all signals.
  *
  * Callbacks run with no lock of the library held and may call any function of it. Calls that wait for others (kvds_close,
- * kvds_distributor_shutdown, kvds_distributor_unobserve) don't wait when they are made inside a callback, as they could be
- * waiting for themselves. A callback must return: no C++ exception, longjmp or pthread_exit may leave it.
+ * kvds_distributor_shutdown, kvds_distributor_unobserve, kvds_set_log_callback) don't wait when they are made inside a
+ * callback, as they could be waiting for themselves. A callback must return: no C++ exception, longjmp or pthread_exit may leave it.
  *
  * fork(). In the child, calls on disk stores that came through the fork answer KVDS_FORKED and releasing them touches no
  * file; open them anew with a distributor of the child. Memory stores go on as a copy of their own. As with malloc's locks

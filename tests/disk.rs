@@ -95,7 +95,7 @@ fn nothing_is_written_beside_the_store() {
     let error = self::store(base.path()).err().expect("it is locked");
     assert_eq!(error.kind(), Kind::Locked);
     assert_eq!(names(), before);
-    let error = distributor(base.path()).destroy_store(ID).err().expect("it is locked");
+    let error = distributor(base.path()).destroy_store(ID).expect_err("it is locked");
     assert_eq!(error.kind(), Kind::Locked);
     assert_eq!(names(), before);
 }
