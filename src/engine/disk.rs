@@ -5,6 +5,7 @@
 //! snapshots) that keep the database open, syncing in the background ([`syncer`]), reading beside a writer in another
 //! process ([`replica`]), and nothing done to files after a fork.
 
+mod child;
 mod claim;
 mod errors;
 mod replica;
@@ -14,13 +15,13 @@ mod syncer;
 use std::fs;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::{DB, DBPinnableSlice, DBRawIterator, ReadOptions, Snapshot, WriteOptions};
+use rocksdb::{DB, ReadOptions, Snapshot, WriteOptions};
 
+use self::child::{Child, Moment, Position};
 use self::claim::Claim;
 use self::errors::failed;
 use self::replica::Replica;
@@ -262,7 +263,7 @@ impl Disk {
     /// Makes something of RocksDB's keep the engine.
     fn child<T>(&self, made: T) -> Child<T> {
         let Some(disk) = self.this.upgrade() else { unreachable!("whoever calls holds the engine") };
-        Child { made: ManuallyDrop::new(made), disk }
+        Child::new(made, disk)
     }
 
     fn get_with(&self, key: &[u8], how: &ReadOptions) -> Result<Option<Value>> {
@@ -315,7 +316,7 @@ impl Disk {
         // SAFETY: the iterator becomes a child.
         #[allow(unsafe_code)]
         let iterator = unsafe { self.unbound()? }.raw_iterator_opt(how);
-        Ok(Box::new(Position { iterator: self.child(iterator), _moment: moment }))
+        Ok(Box::new(Position::new(self.child(iterator), moment)))
     }
 }
 
@@ -368,7 +369,7 @@ impl Engine for Disk {
         // SAFETY: the snapshot becomes a child.
         #[allow(unsafe_code)]
         let snapshot = unsafe { self.unbound()? }.snapshot();
-        Ok(Arc::new(Moment(Arc::new(self.child(snapshot)))))
+        Ok(Arc::new(Moment::new(self.child(snapshot))))
     }
 
     fn sync(&self) -> Result<()> {
@@ -431,111 +432,6 @@ impl Drop for Disk {
                 ManuallyDrop::drop(&mut self.held);
             }
         }
-    }
-}
-
-/// Something of RocksDB's that must go before the database does, and the engine that it keeps for that. After a fork it is
-/// left alone: even letting go of an iterator can remove files.
-struct Child<T> {
-    made: ManuallyDrop<T>,
-    disk: Arc<Disk>,
-}
-
-impl<T> Deref for Child<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.made
-    }
-}
-
-impl<T> Drop for Child<T> {
-    fn drop(&mut self) {
-        if self.disk.birth.is_here() {
-            // SAFETY: dropped once, here, and not used afterwards; `disk` is dropped after it.
-            #[allow(unsafe_code)]
-            unsafe {
-                ManuallyDrop::drop(&mut self.made);
-            }
-        }
-    }
-}
-
-impl AsRef<[u8]> for Child<DBPinnableSlice<'static>> {
-    fn as_ref(&self) -> &[u8] {
-        &self.made
-    }
-}
-
-/// The store at one moment.
-struct Moment(Arc<Child<Snapshot<'static>>>);
-
-impl Moment {
-    fn how(&self) -> ReadOptions {
-        let mut how = ReadOptions::default();
-        how.set_snapshot(&**self.0);
-        how
-    }
-}
-
-impl Reader for Moment {
-    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.0.disk.get_with(key, &self.how())
-    }
-
-    fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.0.disk.contains_with(key, &self.how())
-    }
-
-    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.0.disk.get_many_with(keys, Some(&self.0))
-    }
-
-    fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        self.0.disk.cursor_at(range, Some(self.0.clone()))
-    }
-}
-
-struct Position {
-    iterator: Child<DBRawIterator<'static>>,
-    _moment: Option<Arc<Child<Snapshot<'static>>>>,
-}
-
-impl Position {
-    fn go(&mut self, go: impl FnOnce(&mut DBRawIterator<'static>)) -> Result<()> {
-        self.iterator.disk.check()?;
-        go(&mut self.iterator.made);
-        if self.iterator.made.valid() {
-            return Ok(());
-        }
-        // Off the end, or stopped by an error: only the status tells.
-        self.iterator.made.status().map_err(|cause| self.iterator.disk.failed("cannot read", cause))
-    }
-}
-
-impl Cursor for Position {
-    fn first(&mut self) -> Result<()> {
-        self.go(DBRawIterator::seek_to_first)
-    }
-
-    fn last(&mut self) -> Result<()> {
-        self.go(DBRawIterator::seek_to_last)
-    }
-
-    fn seek(&mut self, key: &[u8]) -> Result<()> {
-        self.go(|iterator| iterator.seek(key))
-    }
-
-    fn next(&mut self) -> Result<()> {
-        if self.iterator.made.valid() { self.go(DBRawIterator::next) } else { Ok(()) }
-    }
-
-    fn prev(&mut self) -> Result<()> {
-        if self.iterator.made.valid() { self.go(DBRawIterator::prev) } else { Ok(()) }
-    }
-
-    fn entry(&self) -> Option<(&[u8], &[u8])> {
-        self.iterator.made.item()
     }
 }
 

@@ -8,13 +8,17 @@
 //! Cursors read a run of entries under the read lock and stand on copies of their references, so that no lock is held
 //! between two calls.
 
-use std::collections::{BTreeMap, VecDeque};
+mod budget;
+mod position;
+
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use parking_lot::RwLock;
 
+pub use self::budget::Budget;
+use self::position::Position;
 use super::tally::Tally;
 use super::{Cursor, Engine, Lease, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
@@ -53,34 +57,11 @@ struct Tree {
     budget: Arc<Budget>,
 }
 
-/// How much all memory stores of a distributor may hold, old versions for snapshots included.
-pub struct Budget {
-    limit: usize,
-    used: AtomicUsize,
-}
-
 /// What an entry costs beside its key and its newest value, and a further version beside its value: roughly what the
 /// structures and the allocator take for it.
 const COST: usize = 96;
 
-impl Budget {
-    /// Room for so many bytes; 0 for no limit.
-    pub fn new(limit: u64) -> Budget {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Budget { limit: if limit == 0 { usize::MAX } else { limit }, used: AtomicUsize::new(0) }
-    }
-
-    /// Takes room, unless there is not enough. Taking none is always possible, also when marks of deletion went beyond.
-    fn take(&self, bytes: usize) -> bool {
-        let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
-        bytes == 0 || self.used.fetch_update(Relaxed, Relaxed, more).is_ok()
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Relaxed);
-    }
-}
-
+/// What a version costs.
 fn cost(value: Option<&Bytes>) -> usize {
     COST + value.map_or(0, |value| value.len())
 }
@@ -309,7 +290,7 @@ impl Engine for Memory {
         } else {
             let growth = tree.growth(batch);
             if !budget.take(growth) {
-                let text = format!("the memory stores hold what they may, memory_limit_bytes ({})", budget.limit);
+                let text = format!("the memory stores hold what they may, memory_limit_bytes ({})", budget.limit());
                 return Err(Error::new(Kind::NoMemory, text));
             }
             growth
@@ -325,7 +306,7 @@ impl Engine for Memory {
         match (before + taken).checked_sub(tree.cost) {
             Some(unused) => budget.give_back(unused),
             // Marks of deletion for snapshots: a little more than planned, and deleting must always be possible.
-            None => drop(budget.used.fetch_add(tree.cost - before - taken, Relaxed)),
+            None => budget.overdraw(tree.cost - before - taken),
         }
         self.held.tally.wrote(batch.operations.len());
         Ok(Outcome::Applied)
@@ -406,129 +387,12 @@ impl Reader for Snapshot {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Forward,
-    Backward,
-}
-
-/// A cursor. The current entry is the front of `run`; behind it lie the entries that follow it in the direction of `way`.
-struct Position {
-    snapshot: Arc<Snapshot>,
-    range: Range,
-    way: Way,
-    run: VecDeque<(Key, Bytes)>,
-    /// How many entries the next fill may look at.
-    ahead: usize,
-    /// Whether `run` holds all that is left in its direction.
-    complete: bool,
-}
-
-impl Position {
-    fn new(snapshot: Arc<Snapshot>, range: Range) -> Position {
-        Position { snapshot, range, way: Way::Forward, run: VecDeque::new(), ahead: RUN.0, complete: true }
-    }
-
-    /// Starts anew with the entries from `from` on.
-    fn go(&mut self, way: Way, from: Bound<&[u8]>) {
-        self.run.clear();
-        self.way = way;
-        self.ahead = RUN.0;
-        self.fill(from);
-    }
-
-    /// Adds entries behind the run, from `from` on, until one was found or there are no more.
-    fn fill(&mut self, from: Bound<&[u8]>) {
-        self.complete = true;
-        let start = Bound::Included(&self.range.start[..]);
-        let end = self.range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut resume: Option<Key> = None;
-        while self.run.is_empty() {
-            let from = resume.as_deref().map_or(from, Bound::Excluded);
-            let bounds = match self.way {
-                Way::Forward => (from, end),
-                Way::Backward => (start, from),
-            };
-            if crosses(bounds) {
-                return;
-            }
-            let tree = self.snapshot.held.tree.read();
-            let mut entries = tree.entries.range::<[u8], _>(bounds);
-            let mut looked = 0;
-            let last = loop {
-                let entry = match self.way {
-                    Way::Forward => entries.next(),
-                    Way::Backward => entries.next_back(),
-                };
-                let Some((key, entry)) = entry else { return };
-                if let Some(value) = entry.at(self.snapshot.tick) {
-                    self.run.push_back((key.clone(), value.clone()));
-                }
-                looked += 1;
-                if looked >= self.ahead {
-                    break key.clone();
-                }
-            };
-            drop(tree);
-            self.ahead = (self.ahead * 2).min(RUN.1);
-            resume = Some(last);
-        }
-        self.complete = false;
-    }
-
-    fn advance(&mut self, way: Way) {
-        let Some((key, _)) = self.run.front().cloned() else { return };
-        if way != self.way {
-            self.go(way, Bound::Excluded(&key));
-            return;
-        }
-        self.run.pop_front();
-        if self.run.is_empty() && !self.complete {
-            self.fill(Bound::Excluded(&key));
-        }
-    }
-}
-
 /// Whether nothing can lie between the bounds, which a `BTreeMap` answers with a panic for some of them.
 fn crosses(bounds: (Bound<&[u8]>, Bound<&[u8]>)) -> bool {
     match bounds {
         (Bound::Included(start), Bound::Included(end)) => start > end,
         (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start >= end,
         _ => false,
-    }
-}
-
-impl Cursor for Position {
-    fn first(&mut self) -> Result<()> {
-        let start = self.range.start.clone();
-        self.go(Way::Forward, Bound::Included(&start));
-        Ok(())
-    }
-
-    fn last(&mut self) -> Result<()> {
-        let end = self.range.end.clone();
-        self.go(Way::Backward, end.as_deref().map_or(Bound::Unbounded, Bound::Excluded));
-        Ok(())
-    }
-
-    fn seek(&mut self, key: &[u8]) -> Result<()> {
-        let start = key.max(&self.range.start).to_vec();
-        self.go(Way::Forward, Bound::Included(&start));
-        Ok(())
-    }
-
-    fn next(&mut self) -> Result<()> {
-        self.advance(Way::Forward);
-        Ok(())
-    }
-
-    fn prev(&mut self) -> Result<()> {
-        self.advance(Way::Backward);
-        Ok(())
-    }
-
-    fn entry(&self) -> Option<(&[u8], &[u8])> {
-        self.run.front().map(|(key, value)| (&**key, &***value))
     }
 }
 
