@@ -106,6 +106,22 @@ static void process_syncs_in_the_background(void **state)
     close_all(store, distributor);
 }
 
+/* What the thread that syncs has not come to yet is synced by closing: a clean close must not be worse than none. */
+static void closing_syncs_what_is_left(void **state)
+{
+    kvds_distributor *distributor = with_durability(*state, KVDS_DURABILITY_PROCESS);
+    kvds_store *store = open_store(distributor, "closed", KVDS_DISK);
+    assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+    /* Begun right behind a sync of the thread's, so that the next one is half a second away. */
+    for (size_t before = syncs; syncs == before;)
+        usleep(1000);
+    usleep(20000);
+    assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+    size_t before = syncs;
+    close_all(store, distributor);
+    assert_true(syncs > before);
+}
+
 static void none_syncs_when_it_is_told_to(void **state)
 {
     kvds_distributor *distributor = with_durability(*state, KVDS_DURABILITY_NONE);
@@ -125,6 +141,7 @@ int main(void)
         ON_DISK(sync_syncs_every_write_before_it_answers),
         ON_DISK(writers_share_a_sync),
         ON_DISK(process_syncs_in_the_background),
+        ON_DISK(closing_syncs_what_is_left),
         ON_DISK(none_syncs_when_it_is_told_to),
     };
     return RUN("durability", tests);

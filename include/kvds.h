@@ -437,7 +437,8 @@ typedef void (*kvds_log)(void *user_data, kvds_log_level level, const char *text
 #define KVDS_LOG_DEBUG 3
 
 /**
- * The death of the process at once; a power cut after at most a second, as the log is synced in the background.
+ * The death of the process at once; a power cut after at most a second, as the log is synced in the background and when the
+ * store is closed. What a process leaves behind unsynced when it dies, the system writes in its own time.
  */
 #define KVDS_DURABILITY_PROCESS 0
 
@@ -577,7 +578,7 @@ kvds_status kvds_options_set_compression(struct kvds_options *options,
  * Whether disk stores are opened for reading only: 0 (the default) or 1. A store can so be read while another process writes
  * it. It shows the moment of its opening, or of the last `kvds_refresh`; writing answers `KVDS_DENIED`. A store that is not
  * there is not made: `KVDS_NOT_FOUND`, also for memory stores, as an empty one could only stay empty. An open store has a small
- * directory of its own in `$TMPDIR` (or /tmp).
+ * directory of its own in `$TMPDIR` (or /tmp). Opening answers `KVDS_BUSY` if the other process writes too fast for it.
  *
  * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
  * on one object.
@@ -1172,7 +1173,7 @@ kvds_status kvds_compact(const struct kvds_store *store);
 /**
  * Has a store that was opened with the option `read_only` show what has been written since by another process. Snapshots
  * and cursors stay as they are. On any other store there is nothing to do. Answers as `kvds_sync` does, and
- * `KVDS_CORRUPTION`. Threads: any.
+ * `KVDS_CORRUPTION`, or `KVDS_BUSY` if the other process writes faster than the store can be opened: try again. Threads: any.
  */
 kvds_status kvds_refresh(const struct kvds_store *store);
 

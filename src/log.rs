@@ -43,7 +43,7 @@ struct Log {
 
 #[derive(Default)]
 struct State {
-    callback: Option<Arc<Callback>>,
+    callback: Option<(Level, Arc<Callback>)>,
     lines: VecDeque<(Level, String)>,
     dropped: usize,
     /// The number of the last call, and whether it still runs.
@@ -67,8 +67,9 @@ pub fn to(level: Level, callback: Option<Arc<Callback>>) -> Result<()> {
         state.runs = true;
     }
     log.wanted.store(callback.as_ref().map_or(0, |_| level as i32 + 1), Relaxed);
-    let before = std::mem::replace(&mut state.callback, callback);
+    let before = std::mem::replace(&mut state.callback, callback.map(|callback| (level, callback)));
     state.lines.clear();
+    state.dropped = 0;
     let call = state.call;
     while state.calling && state.call == call && !callback::running() {
         log.changed.wait(&mut state);
@@ -86,6 +87,10 @@ pub fn line(level: Level, text: impl FnOnce() -> String) {
     }
     let text = text();
     let mut state = log.state.lock();
+    // Asked again: the callback may be another one by now.
+    if state.callback.as_ref().is_none_or(|(wanted, _)| level > *wanted) {
+        return;
+    }
     if state.lines.len() < ROOM {
         state.lines.push_back((level, text));
     } else {
@@ -99,14 +104,15 @@ fn deliver() {
     let log = LOG.get();
     let mut state = log.state.lock();
     loop {
-        let dropped = std::mem::take(&mut state.dropped);
-        if dropped > 0 {
-            state.lines.push_back((Level::Warn, format!("{dropped} lines came too fast and were dropped")));
-        }
-        let Some(callback) = state.callback.clone() else {
+        let Some((wanted, callback)) = state.callback.clone() else {
             log.changed.wait(&mut state);
             continue;
         };
+        let dropped = std::mem::take(&mut state.dropped);
+        if dropped > 0 {
+            let level = wanted.min(Level::Warn);
+            state.lines.push_back((level, format!("{dropped} lines came too fast and were dropped")));
+        }
         let Some((level, text)) = state.lines.pop_front() else {
             log.changed.wait(&mut state);
             continue;

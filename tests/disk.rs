@@ -4,8 +4,9 @@
 use std::ffi::CStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use kvds::{Backend, Distributor, Kind, Options, Outcome, Ref, Store};
+use kvds::{Backend, Distributor, Kind, Operation, Options, Outcome, Ref, Store, WriteBatch};
 use tempfile::tempdir;
 
 const ID: &CStr = c"store";
@@ -111,4 +112,58 @@ fn the_name_of_a_directory_is_no_diagnosis() {
     fs::write(path.join("store/CURRENT"), "nonsense").expect("the file can be written");
     let error = store(&path).err().expect("the damage is seen");
     assert_eq!(error.kind(), Kind::Corruption, "{error}");
+}
+
+/// A reader beside a busy writer once missed what was in a log that became a table file while the reader was opened, and
+/// showed what was written after it.
+#[test]
+fn a_reader_beside_a_writer_sees_a_moment_that_was() {
+    let base = tempdir().expect("a directory can be made");
+    let small = |read_only| {
+        let options = Options { write_buffer_bytes: 1 << 20, read_only, ..Options::default() };
+        Distributor::open(Some(base.path()), &options).expect("a distributor can be made")
+    };
+    let store = small(false).get_or_create(ID, Backend::Disk).expect("it opens").expect("it is made");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let pad = [7; 4000];
+            for number in 0..20_000_u32 {
+                let (key, last) = ([&b"k"[..], &number.to_be_bytes()].concat(), number.to_be_bytes());
+                let operations =
+                    [Operation::Set { key: &key, value: &pad }, Operation::Set { key: b"a", value: &last }];
+                let batch = WriteBatch { expectations: &[], operations: &operations };
+                assert_eq!(store.write(&batch).expect("the write works"), Outcome::Applied);
+                if done.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        });
+        let mut looks = 0;
+        let reader = loop {
+            // It may be too busy to be looked at, but never wrong.
+            match small(true).get_or_create(ID, Backend::Disk) {
+                Ok(reader) => break reader.expect("it is there"),
+                Err(error) => assert_eq!(error.kind(), Kind::Busy, "{error}"),
+            }
+        };
+        for _ in 0..40 {
+            let (mut keys, mut last) = (0, None);
+            let complete = reader.iterate(b"", |key, value| {
+                match key {
+                    b"a" => last = value.try_into().ok().map(u32::from_be_bytes),
+                    _ => keys += 1,
+                }
+                true
+            });
+            assert!(complete.expect("the iteration works"));
+            assert_eq!(keys, last.map_or(0, |last| last + 1), "every batch up to the last one is there");
+            match reader.refresh() {
+                Ok(()) => looks += 1,
+                Err(error) => assert_eq!(error.kind(), Kind::Busy, "{error}"),
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        eprintln!("{looks} of 40 looks");
+    });
 }

@@ -435,6 +435,9 @@ impl Drop for Disk {
     }
 }
 
+/// RocksDB wants a range to have an end: the first key that is too long to be one.
+static BEHIND_ALL: [u8; MAX_KEY_LEN + 1] = [0xFF; MAX_KEY_LEN + 1];
+
 /// Operations as RocksDB takes them.
 fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
     let mut writes = rocksdb::WriteBatch::default();
@@ -442,10 +445,13 @@ fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
         match *operation {
             Operation::Set { key, value } => writes.put(key, value),
             Operation::Delete { key } => writes.delete(key),
-            // RocksDB wants an end: the first key that is too long to be one.
-            Operation::DeleteRange { start, end: None } => writes.delete_range(start, &[0xFF; MAX_KEY_LEN + 1][..]),
-            Operation::DeleteRange { start, end: Some(end) } if start >= end => {}
-            Operation::DeleteRange { start, end: Some(end) } => writes.delete_range(start, end),
+            Operation::DeleteRange { start, end } => {
+                let end = end.unwrap_or(&BEHIND_ALL);
+                // RocksDB takes a range that ends before it begins into its log, and then stops for good.
+                if start < end {
+                    writes.delete_range(start, end);
+                }
+            }
         }
     }
     writes

@@ -37,7 +37,7 @@ pub unsafe extern "C" fn kvds_compact(store: *const kvds_store) -> kvds_status {
 
 /// Has a store that was opened with the option `read_only` show what has been written since by another process. Snapshots
 /// and cursors stay as they are. On any other store there is nothing to do. Answers as `kvds_sync` does, and
-/// `KVDS_CORRUPTION`. Threads: any.
+/// `KVDS_CORRUPTION`, or `KVDS_BUSY` if the other process writes faster than the store can be opened: try again. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_refresh(store: *const kvds_store) -> kvds_status {
     boundary::status("kvds_refresh", || {

@@ -12,7 +12,8 @@ use crate::options::Options;
 /// What a write that was acknowledged survives; see `kvds_options_set_durability`.
 pub type kvds_durability = i32;
 
-/// The death of the process at once; a power cut after at most a second, as the log is synced in the background.
+/// The death of the process at once; a power cut after at most a second, as the log is synced in the background and when the
+/// store is closed. What a process leaves behind unsynced when it dies, the system writes in its own time.
 pub const KVDS_DURABILITY_PROCESS: kvds_durability = 0;
 /// A power cut at once. Concurrent writers share a sync.
 pub const KVDS_DURABILITY_SYNC: kvds_durability = 1;
@@ -141,7 +142,7 @@ pub unsafe extern "C" fn kvds_options_set_compression(
 /// Whether disk stores are opened for reading only: 0 (the default) or 1. A store can so be read while another process writes
 /// it. It shows the moment of its opening, or of the last `kvds_refresh`; writing answers `KVDS_DENIED`. A store that is not
 /// there is not made: `KVDS_NOT_FOUND`, also for memory stores, as an empty one could only stay empty. An open store has a small
-/// directory of its own in `$TMPDIR` (or /tmp).
+/// directory of its own in `$TMPDIR` (or /tmp). Opening answers `KVDS_BUSY` if the other process writes too fast for it.
 ///
 /// Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
 /// on one object.

@@ -180,7 +180,8 @@ pub unsafe extern "C" fn kvds_add(
         // SAFETY: the caller keeps the rules for pointers.
         unsafe {
             let result = if result.is_null() { None } else { Some(arg::out("result", result, 0)?) };
-            let (store, key) = (handle::get(store)?, arg::key("key", key, key_len)?);
+            // Kept, as this uses the store more than once, and a death may be told in between.
+            let (store, key) = (handle::kept(store)?, arg::key("key", key, key_len)?);
             let sum = store.add(key, delta)?;
             if let Some(result) = result {
                 result.set(sum);

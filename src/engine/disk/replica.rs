@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use rocksdb::DB;
@@ -19,7 +20,7 @@ use super::{Beside, Disk, Role};
 use crate::batch::{Outcome, WriteBatch};
 use crate::engine::tally::Tally;
 use crate::engine::{Cursor, Engine, Lease, Range, Reader, Stats, Value};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 use crate::signals;
 
@@ -56,12 +57,32 @@ impl Replica {
 }
 
 /// The store as it is at this moment.
+///
+/// RocksDB reads the list of table files and then the logs. If the writer brings a log to a table file in between and removes
+/// it, its content is in neither. So an instance only counts if the list stayed as it was while it was opened.
 fn instance(path: &Path, settings: &rocksdb::Options, tally: &Arc<Tally>, lease: &Arc<Lease>) -> Result<Arc<Disk>> {
-    let scratch = scratch()?;
-    let beside = Beside::Scratch(scratch.clone());
-    let db = signals::blocked(|| DB::open_as_secondary(settings, path, &scratch));
-    let db = db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
-    Ok(Disk::around(path, db, Role::Reader, beside, tally.clone(), Box::new(lease.clone())))
+    for attempt in 0..ATTEMPTS {
+        let before = table_list(path);
+        let scratch = scratch()?;
+        let beside = Beside::Scratch(scratch.clone());
+        let db = signals::blocked(|| DB::open_as_secondary(settings, path, &scratch));
+        if before.is_some() && table_list(path) == before {
+            let db = db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
+            return Ok(Disk::around(path, db, Role::Reader, beside, tally.clone(), Box::new(lease.clone())));
+        }
+        std::thread::sleep(Duration::from_millis(attempt));
+    }
+    Err(Error::new(Kind::Busy, "the store is written faster than it can be opened for reading").at(path))
+}
+
+/// How often an opening is tried; each waits a millisecond longer than the one before, two seconds in all.
+const ATTEMPTS: u64 = 64;
+
+/// The list of table files, as its name and length: RocksDB only appends to it, or begins another one.
+fn table_list(path: &Path) -> Option<(String, u64)> {
+    let name = fs::read_to_string(path.join("CURRENT")).ok()?;
+    let len = fs::metadata(path.join(name.trim_end())).ok()?.len();
+    Some((name, len))
 }
 
 /// A new directory for temporary files, which RocksDB wants to have for an instance.

@@ -59,7 +59,14 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        self.0.sync.lock().take();
+        // What was written since the last sync is synced now: nobody else will do it.
+        let sync = self.0.sync.lock().take();
+        if let Some(sync) = sync
+            && self.0.written.swap(false, Ordering::Acquire)
+            && let Err(error) = sync()
+        {
+            log::line(Level::Error, || format!("cannot sync before closing: {error}"));
+        }
         SERVICE.get().lock().places.retain(|place| !Arc::ptr_eq(place, &self.0));
     }
 }
