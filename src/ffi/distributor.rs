@@ -91,11 +91,12 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 /// it may have 255 bytes at most. The directory is made if it is not there; a creation that fails leaves none behind. A
 /// directory that holds something else than a store is left alone.
 ///
-/// `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk store
-/// of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the store is not there
-/// and the options say not to make it (`create_if_missing`, `read_only`); `KVDS_INVALID_ARGUMENT` for a NULL, a bad
-/// id or backend, a disk store without a base path, or a directory that holds something else; `KVDS_CLOSED` after shutdown; `KVDS_LOCKED` if another process or
-/// distributor has the store open; `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION` from opening the files;
+/// `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk
+/// store of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the store
+/// is not there and the options say not to make it (`create_if_missing`, `read_only`); `KVDS_INVALID_ARGUMENT` for a
+/// NULL, a bad id or backend, a disk store without a base path, or a directory that holds something else; `KVDS_CLOSED`
+/// after shutdown; `KVDS_LOCKED` if another process or distributor has the store open; `KVDS_IO`, `KVDS_NO_SPACE`,
+/// `KVDS_CORRUPTION` from opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
 /// `KVDS_UNSUPPORTED` for a disk store in a build without them; `KVDS_FORKED` for a disk store if the distributor came
 /// through fork(). Threads: any.
 #[unsafe(no_mangle)]
