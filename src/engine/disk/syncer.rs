@@ -82,10 +82,10 @@ fn serve() {
         let places = service.places.clone();
         drop(service);
         for place in places {
-            if !place.written.swap(false, Ordering::Acquire) {
-                continue;
-            }
-            if let Some(sync) = &*place.sync.lock()
+            // Under the lock: who closes the store meanwhile either finds it synced, or finds that it has to.
+            let sync = place.sync.lock();
+            if let Some(sync) = &*sync
+                && place.written.swap(false, Ordering::Acquire)
                 && let Err(error) = sync()
             {
                 log::line(Level::Error, || format!("cannot sync in the background: {error}"));
