@@ -1,0 +1,136 @@
+//! Programs in C and C++: compiled, linked with the shared library of this build, and run.
+//!
+//! With `KVDS_VALGRIND=1` they run under valgrind, with smaller loops. `KVDS_LIBRARY` names another library to test.
+#![allow(dead_code)] // Each test uses a part of this.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs, iter};
+
+pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The name of the shared library that programs are linked to: its SONAME, which the dynamic linker looks for.
+pub const LIBRARY: &str = "libkvds.so.0";
+
+/// How much of its loops a test program runs under valgrind, in percent.
+const VALGRIND_SCALE: &str = "5";
+
+/// How a program is compiled. Strictly, and with every warning an error, in any case.
+#[derive(Clone, Copy, Default)]
+pub struct Way<'a> {
+    /// C++17 instead of C11.
+    pub cpp: bool,
+    /// The compiler, if not the one that builds of this machine use (`CC` and `CXX` are heeded).
+    pub compiler: Option<&'a str>,
+    /// Where it looks for headers. A directory of its own, with what a test generates, comes on top of that.
+    pub includes: &'a [&'a str],
+    /// More arguments for the compiler, libraries among them.
+    pub arguments: &'a [&'a str],
+    /// Not linked with the library.
+    pub unlinked: bool,
+}
+
+/// Compiles a source file (a path within the repository) and runs the program, which must succeed. `prepare` may put
+/// generated headers into the directory that it is given.
+pub fn compile_and_run(source: &str, way: &Way, prepare: impl Fn(&Path)) {
+    // Everything is in one directory of the test's own, as builds and other runs of the tests may happen meanwhile.
+    let mut directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    prepare(directory.path());
+    let program = compile(source, way, directory.path());
+    let mut command = if in_valgrind() { under_valgrind(&program) } else { Command::new(&program) };
+    command.env("TMPDIR", directory.path()).env("KVDS_TEST_LIBRARY", directory.path().join(LIBRARY));
+    // What fails is left for a debugger.
+    directory.disable_cleanup(true);
+    succeed(command);
+    directory.disable_cleanup(false);
+}
+
+/// Whether programs run under valgrind.
+pub fn in_valgrind() -> bool {
+    env::var_os("KVDS_VALGRIND").is_some_and(|value| value == "1")
+}
+
+/// Makes the program and all it needs in `directory`.
+pub fn compile(source: &str, way: &Way, directory: &Path) -> PathBuf {
+    // Cargo puts what it just built beside the test that is for it. The copy one directory up may be an old one.
+    let beside = || env::current_exe().expect("a program has a path").with_file_name("libkvds.so");
+    let library = env::var_os("KVDS_LIBRARY").map_or_else(beside, PathBuf::from);
+    fs::hard_link(&library, directory.join(LIBRARY)).unwrap_or_else(|cause| panic!("{}: {cause}", library.display()));
+
+    let source = Path::new(ROOT).join(source);
+    let program = directory.join(source.file_stem().expect("a source file has a name"));
+    let mut command = compiler(way, directory);
+    command.arg(source).arg("-o").arg(&program);
+    if !way.unlinked {
+        command.arg(directory.join(LIBRARY)).arg(format!("-Wl,-rpath,{}", directory.display()));
+    }
+    command.args(way.arguments);
+    succeed(command);
+    program
+}
+
+fn compiler(way: &Way, directory: &Path) -> Command {
+    let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    let mut build = cc::Build::new();
+    build.cargo_metadata(false).host(&target).target(&target).out_dir(directory).opt_level(1).debug(true);
+    build.cpp(way.cpp).std(if way.cpp { "c++17" } else { "c11" });
+    build.warnings(true).extra_warnings(true).warnings_into_errors(true);
+    build.flag("-Wpedantic").flag("-pthread").include(directory);
+    for include in way.includes {
+        build.include(format!("{ROOT}/{include}"));
+    }
+    if let Some(compiler) = way.compiler {
+        build.compiler(compiler);
+    }
+    if cfg!(not(feature = "disk")) {
+        build.define("KVDS_TEST_NO_DISK", None);
+    }
+    build.get_compiler().to_command()
+}
+
+fn under_valgrind(program: &Path) -> Command {
+    let mut valgrind = Command::new("valgrind");
+    valgrind
+        .args(["-q", "--error-exitcode=99", "--fair-sched=yes", "--trace-children=no"])
+        // A forked child leaves what it inherited as it is, on purpose: to valgrind, a leak.
+        .arg(if program.ends_with("fork") { "--leak-check=no" } else { "--leak-check=full" })
+        .args(["--show-leak-kinds=definite,possible", "--errors-for-leak-kinds=definite,possible"])
+        .arg(format!("--suppressions={ROOT}/ctests/valgrind.supp"))
+        .arg(program)
+        .env("KVDS_TEST_SCALE", VALGRIND_SCALE);
+    valgrind
+}
+
+/// Runs a command and shows what it printed if it fails.
+pub fn succeed(mut command: Command) {
+    let output = command.output().unwrap_or_else(|cause| panic!("cannot run {command:?}: {cause}"));
+    let words: Vec<_> =
+        iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy).collect();
+    assert!(
+        output.status.success(),
+        "{}: {}\n{}{}",
+        words.join(" "),
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// The names of the files of a directory of the repository that end in `.extension`, without that, in order.
+pub fn sources(directory: &str, extension: &str) -> Vec<String> {
+    let entries = fs::read_dir(Path::new(ROOT).join(directory)).unwrap_or_else(|cause| panic!("{directory}: {cause}"));
+    let paths = entries.map(|entry| entry.expect("the directory can be read").path());
+    let programs = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
+    let mut names: Vec<_> = programs.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The names of the functions that `include/kvds.h` declares.
+pub fn declared_functions() -> Vec<String> {
+    let header = fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
+    let declarations = header.lines().filter(|line| !line.starts_with([' ', '#', '/']) && !line.starts_with("typedef"));
+    let names = declarations.filter_map(|line| line.split_once('(')?.0.split([' ', '*']).next_back());
+    names.map(str::to_owned).collect()
+}
