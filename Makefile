@@ -54,8 +54,9 @@ build: setup ## Build the release library: libkvds.so and libkvds.a in target/re
 
 .PHONY: docs
 docs: setup-docs man ## Build the API reference as HTML and man pages: target/docs
-	@rm -rf $(TARGET_DIR)/docs/html
+	@rm -rf $(TARGET_DIR)/docs/html $(TARGET_DIR)/docs/xml
 	@(cat docs/Doxyfile && echo 'OUTPUT_DIRECTORY = $(TARGET_DIR)/docs') | doxygen -
+	@scripts/reference enums $(TARGET_DIR)/docs/xml
 	mandoc -Tlint $$(grep -L '^\.so ' $(MAN)/*.3)
 	@echo "make docs: $(TARGET_DIR)/docs/html/index.html, and man $(MAN)/kvds.3"
 
