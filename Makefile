@@ -79,11 +79,12 @@ test: setup-test ## Run all tests: with the disk engine, without it, and the C t
 	@echo "make test: all tests passed, with the disk engine and without."
 
 .PHONY: check
-check: setup-check ## Check format, lints, the generated header and the layers
+check: setup-check ## Check format, lints, the generated header, the layers and the ABI
 	$(RUN) fmt --all --check
 	$(RUN) clippy --workspace --all-targets -- -D warnings
 	$(RUN) clippy --all-targets --no-default-features -- -D warnings
 	$(RUN) test --test header --test layers
+	@CC="$(BUILD_CC)" scripts/abi check
 	@echo
 	@echo "make check: nothing to complain about."
 
@@ -102,6 +103,15 @@ bench: setup ## Measure what the documentation says and what decisions rest on
 .PHONY: header
 header: setup-test ## Write include/kvds.h anew from the source
 	KVDS_WRITE_HEADER=1 $(RUN) test --test header the_committed_header_is_the_generated_one
+
+.PHONY: abi
+abi: setup-check ## Check that programs that are compiled already go on: include/kvds.h against abi/kvds.abi
+	@CC="$(BUILD_CC)" scripts/abi check
+	@echo "make abi: compatible."
+
+.PHONY: abi-update
+abi-update: setup-check ## Write abi/kvds.abi anew, to promise what was added (or, before a new SONAME, to break)
+	@CC="$(BUILD_CC)" scripts/abi update
 
 .PHONY: setup
 setup: ## Check that the needed tools are there, and install what is missing (apt-get)
