@@ -51,6 +51,7 @@ demo: build ## Count the words of TEXT="FILE..." with the C example (examples/c/
 build: setup ## Build the release library: libkvds.so and libkvds.a in target/release
 	$(RUN) build --release
 	@scripts/uninstalled $(RELEASE)
+	@stat -c %s $(RELEASE)/libkvds.so | awk '{ printf "$(RELEASE)/libkvds.so: %.1f MiB stripped\n", $$1 / 1048576 }'
 
 .PHONY: docs
 docs: setup-docs man ## Build the API reference as HTML and man pages: target/docs
