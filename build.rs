@@ -4,7 +4,7 @@
 /// linker cannot know that, as tables of names and of virtual functions lead to them. Without these, all that the part
 /// consists of is left out: see docs/decisions/0008-size.md. A name that RocksDB does not have any more does no harm.
 const LEFT_OUT: &[&str] = &[
-    // Kinds of table files and of file systems that are asked for by their names in a text of options, which we never read.
+    // Kinds of table files and of file systems that are made when a text of options names them; none of ours does.
     "_ZN7rocksdb17PlainTableFactoryC1ERKNS_17PlainTableOptionsE",
     "_ZN7rocksdb18CuckooTableFactoryC1ERKNS_18CuckooTableOptionsE",
     "_ZN7rocksdb14MockFileSystemC1ERKSt10shared_ptrINS_11SystemClockEEb",
