@@ -23,6 +23,10 @@ BUILD_CC = $(or $(USER_CC),$(call cached,gcc,cc))
 BUILD_CXX = $(or $(USER_CXX),$(call cached,g++,c++))
 RUN = CC="$(BUILD_CC)" CXX="$(BUILD_CXX)" scripts/build $(CARGO)
 
+# The API reference. Its man pages are installed from here.
+MAN = $(TARGET_DIR)/docs/man/man3
+REFERENCE = scripts/reference docs/groups.ini
+
 # The texts whose words `make demo` counts.
 TEXT ?= LICENSE-APACHE README.md
 WORDCOUNT = $(TARGET_DIR)/demo/wordcount
@@ -31,7 +35,7 @@ WORDCOUNT = $(TARGET_DIR)/demo/wordcount
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' \
 		$(firstword $(MAKEFILE_LIST))
 	@echo
 
@@ -47,6 +51,22 @@ demo: build ## Count the words of TEXT="FILE..." with the C example (examples/c/
 build: setup ## Build the release library: libkvds.so and libkvds.a in target/release
 	$(RUN) build --release
 	@scripts/uninstalled $(RELEASE)
+	@stat -c %s $(RELEASE)/libkvds.so | awk '{ printf "$(RELEASE)/libkvds.so: %.1f MiB stripped\n", $$1 / 1048576 }'
+
+.PHONY: docs
+docs: setup-docs man ## Build the API reference as HTML and man pages: target/docs
+	@rm -rf $(TARGET_DIR)/docs/html $(TARGET_DIR)/docs/xml
+	@(cat docs/Doxyfile && echo 'OUTPUT_DIRECTORY = $(TARGET_DIR)/docs') | doxygen -
+	@scripts/reference enums $(TARGET_DIR)/docs/xml
+	mandoc -Tlint $$(grep -L '^\.so ' $(MAN)/*.3)
+	@echo "make docs: $(TARGET_DIR)/docs/html/index.html, and man $(MAN)/kvds.3"
+
+.PHONY: man
+man: $(MAN)/kvds.3 ## Build the man pages of the API reference alone: target/docs/man
+
+$(MAN)/kvds.3: include/kvds.h $(REFERENCE)
+	@scripts/setup man
+	@scripts/reference man include/kvds.h $(MAN)
 
 ##@ Change it
 
@@ -60,11 +80,12 @@ test: setup-test ## Run all tests: with the disk engine, without it, and the C t
 	@echo "make test: all tests passed, with the disk engine and without."
 
 .PHONY: check
-check: setup-check ## Check format, lints, the generated header and the layers
+check: setup-check ## Check format, lints, the generated header, the layers and the ABI
 	$(RUN) fmt --all --check
 	$(RUN) clippy --workspace --all-targets -- -D warnings
 	$(RUN) clippy --all-targets --no-default-features -- -D warnings
 	$(RUN) test --test header --test layers
+	@CC="$(BUILD_CC)" scripts/abi check
 	@echo
 	@echo "make check: nothing to complain about."
 
@@ -84,12 +105,21 @@ bench: setup ## Measure what the documentation says and what decisions rest on
 header: setup-test ## Write include/kvds.h anew from the source
 	KVDS_WRITE_HEADER=1 $(RUN) test --test header the_committed_header_is_the_generated_one
 
+.PHONY: abi
+abi: setup-check ## Check that programs that are compiled already go on: include/kvds.h against abi/kvds.abi
+	@CC="$(BUILD_CC)" scripts/abi check
+	@echo "make abi: compatible."
+
+.PHONY: abi-update
+abi-update: setup-check ## Write abi/kvds.abi anew, to promise what was added (or, before a new SONAME, to break)
+	@CC="$(BUILD_CC)" scripts/abi update
+
 .PHONY: setup
 setup: ## Check that the needed tools are there, and install what is missing (apt-get)
 	@scripts/setup build
 
-.PHONY: setup-test setup-check setup-memcheck
-setup-test setup-check setup-memcheck:
+.PHONY: setup-test setup-check setup-memcheck setup-docs
+setup-test setup-check setup-memcheck setup-docs:
 	@scripts/setup $(@:setup-%=%)
 
 .PHONY: clean

@@ -39,7 +39,7 @@
  * on the store. Only a destructor of pthread_key_create is too late for calls on disk stores, as RocksDB's own may have run
  * before it. The library's own threads block all signals.
  *
- * Callbacks run with no lock of the library held and may call any function of it. Calls that wait for others (kvds_close,
+ * Callbacks. They run with no lock of the library held and may call any function of it. Calls that wait for others (kvds_close,
  * kvds_distributor_shutdown, kvds_distributor_unobserve, kvds_set_log_callback) don't wait when they are made inside a
  * callback, as they could be waiting for themselves. A callback must return: no C++ exception, longjmp or pthread_exit may leave it.
  *

@@ -10,6 +10,8 @@
 
 mod arg;
 mod exit;
+#[cfg(feature = "disk")]
+mod left_out;
 
 pub mod version;
 
