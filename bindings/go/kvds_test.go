@@ -107,16 +107,6 @@ func TestIterateReturnsWhatItsCallbackReturns(t *testing.T) {
 	if !errors.Is(err, mine) || shown != 1 {
 		t.Error(err, shown)
 	}
-	// A panic comes out as it was, and leaves the store as it was.
-	func() {
-		defer func() {
-			if recover() != mine {
-				t.Error("the panic is another one")
-			}
-		}()
-		store.Iterate(nil, func(key, value []byte) error { panic(mine) })
-		t.Error("there is no panic")
-	}()
 	// The callback may use the store, iterate it, and release it.
 	err = store.Iterate(nil, func(key, value []byte) error {
 		return store.Iterate(key, func(same, value []byte) error {
@@ -125,6 +115,36 @@ func TestIterateReturnsWhatItsCallbackReturns(t *testing.T) {
 		})
 	})
 	fails(t, err, kvds.Closed, "this store was released")
+}
+
+func TestAPanicComesOutAsItWasAfterTheLibraryHasReturned(t *testing.T) {
+	path := t.TempDir()
+	for i := 0; i < 2; i++ {
+		distributor, err := kvds.NewDistributor(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer distributor.Release()
+		// An iteration that had not ended would keep the files, and the second distributor would get Locked.
+		store, err := distributor.GetOrCreate("store", kvds.Disk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Set([]byte("key"), nil); err != nil {
+			t.Fatal(err)
+		}
+		mine := errors.New("mine")
+		func() {
+			defer func() {
+				if recover() != mine {
+					t.Error("the panic is another one")
+				}
+			}()
+			store.Iterate(nil, func(key, value []byte) error { panic(mine) })
+			t.Error("there is no panic")
+		}()
+		store.Release()
+	}
 }
 
 func TestEachGoroutineHasTheTextOfItsOwnFailure(t *testing.T) {
@@ -179,26 +199,22 @@ func TestWhatWasReleasedIsNotUsed(t *testing.T) {
 
 func TestAReleaseWaitsForTheCallsOfOthers(t *testing.T) {
 	distributor, store := open(t)
-	var group sync.WaitGroup
-	started := make(chan struct{}, 8)
-	for i := 0; i < 8; i++ {
-		group.Add(1)
+	if err := store.Set([]byte("key"), nil); err != nil {
+		t.Fatal(err)
+	}
+	err := store.Iterate(nil, func(key, value []byte) error {
+		released := make(chan struct{})
 		go func() {
-			defer group.Done()
-			var err error
-			for n := 0; err == nil; n++ {
-				if err = store.Set([]byte("key"), []byte("value")); n == 0 {
-					started <- struct{}{}
-				}
-			}
-			fails(t, err, kvds.Closed, "this store was released")
+			store.Release()
+			close(released)
 		}()
-	}
-	for i := 0; i < 8; i++ {
-		<-started
-	}
-	store.Release()
-	group.Wait()
+		<-released
+		if distributor.StoreCount() != 1 {
+			t.Error("the store is gone while it is iterated")
+		}
+		return store.Set(key, nil)
+	})
+	fails(t, err, kvds.Closed, "this store was released")
 	if distributor.StoreCount() != 0 {
 		t.Error("the store is still there")
 	}
