@@ -63,6 +63,10 @@ test('a disk store is there again, is locked to others, and is destroyed on dema
     store.set('key', 'value');
     assert.throws(() => other.getOrCreate('a', 'disk'), fails('KVDS_LOCKED'));
     assert.throws(() => distributor.destroyStore('a'), fails('KVDS_BUSY'));
+    // An iteration that had not ended would keep the files.
+    store.forEach('', () => false);
+    assert.throws(() => store.forEach('', () => { throw new Error('enough'); }), /enough/);
+    for (const _ of store) break;
     store.release();
     const again = other.getOrCreate('a', 'disk');
     assert.equal(again.getString('key'), 'value');

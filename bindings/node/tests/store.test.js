@@ -62,6 +62,20 @@ test('values of all lengths come back whole', (t) => {
     }
 });
 
+test('values that were read are given back', (t) => {
+    const s = store(t);
+    const megabyte = 1 << 20;
+    const before = process.memoryUsage().rss;
+    // What is not given back stays in memory when it is overwritten: 512 MB here.
+    for (let i = 0; i < 64; i++) {
+        s.set('key', Buffer.alloc(8 * megabyte, i));
+        s.getMany(['key']);
+        globalThis.gc();
+    }
+    const grown = (process.memoryUsage().rss - before) / megabyte;
+    assert.ok(grown < 256, `${grown} MB were kept`);
+});
+
 test('scans go both ways, within bounds, over one moment', (t) => {
     const s = store(t);
     s.setBatch(new Map([['a1', '1'], ['a2', '2'], ['a3', '3'], ['b1', '4']]));
