@@ -2,6 +2,7 @@
 
 # What is Ruby's own in kvds.rb: errors, blocks and what leaves them, threads, released objects, and the garbage collector.
 
+require 'tmpdir'
 require_relative 'kvds'
 
 def must(what, wanted)
@@ -63,6 +64,20 @@ error(LocalJumpError) { leave(store) }
 must(store.iterate { |key, value| store.iterate(key) { |_, same| must(same, value) } }, true)
 must(store.iterate { |key, _| store.delete(key) }, true)
 must(store.to_a, [])
+
+# The library has returned from an iteration that was left: otherwise it would keep the files from the second distributor.
+Dir.mktmpdir do |path|
+  2.times do
+    own = Kvds::Distributor.new(path)
+    own.get_or_create('store', :disk) do |disk|
+      disk['key'] = 'value'
+      error(mine) { disk.iterate { raise mine } }
+      error(LocalJumpError) { disk.iterate { break } }
+      disk.each { break }
+    end
+    own.release
+  end
+end
 
 # The loops of Ruby may be left in any way, and give their cursor up.
 store.set_batch([%w[a 1], %w[b 2], %w[a 3]])
