@@ -21,7 +21,9 @@ type Pair struct{ Key, Value []byte }
 type Rights int
 
 const (
-	Read  Rights = C.KVDS_VIEW_READ
+	// Read allows everything that changes nothing.
+	Read Rights = C.KVDS_VIEW_READ
+	// Write allows everything that changes something, conditional writes included, which tell whether a key is there.
 	Write Rights = C.KVDS_VIEW_WRITE
 )
 
