@@ -37,6 +37,7 @@ export class KvdsError extends Error {
     readonly name: 'KvdsError';
     /** The number of the status; `code` is its name. */
     readonly status: number;
+    /** The name of the status, such as "KVDS_LOCKED". */
     readonly code: Code;
 }
 
@@ -56,17 +57,21 @@ interface Handle extends Disposable {
 export interface Options {
     /** What an acknowledged write survives: the death of the process (the default), a power cut, or neither. */
     durability?: 'process' | 'sync' | 'none';
+    /** Memory for blocks that were read, for all disk stores together; 64M by default. */
     blockCacheBytes?: number | bigint | string;
+    /** Memory for writes that are in no table file yet, for all disk stores together; 128M by default. */
     writeBufferBytes?: number | bigint | string;
     /** What all memory stores together may hold; 0, the default, is no limit. */
     memoryLimitBytes?: number | bigint | string;
+    /** How the tables of disk stores are compressed; lz4 by default. */
     compression?: 'none' | 'lz4' | 'zstd';
     /** Opens disk stores for reading only, also while another process writes them. */
     readOnly?: boolean;
     /** Whether `getOrCreate` makes a store that is not there; true by default. */
     createIfMissing?: boolean;
-    /** Whether the distributor keeps a reference to each store it made. */
+    /** Whether the distributor keeps a reference to each store it made, until `evict` or its own end. */
     keepStores?: boolean;
+    /** How many files each disk store keeps open at most, or -1 for all; 500 by default. */
     maxOpenFiles?: number;
 }
 
@@ -122,7 +127,9 @@ export class Distributor implements Handle {
     observe(callback: (death: Death) => void): Observer;
 
     readonly released: boolean;
+    /** How many references there are. */
     readonly refCount: number;
+    /** Gives it up. Stores go on, and their deaths are still observed. */
     release(): number;
     [Symbol.dispose](): void;
 }
@@ -149,12 +156,19 @@ export interface Scan<T> extends IterableIterator<T>, Disposable {
 
 /** Figures of a store. Keys and bytes are estimates on disk. */
 export interface Stats {
+    /** How many keys there are. */
     keys: number;
+    /** How many bytes its keys and values have. */
     bytes: number;
+    /** How many keys were looked up since the store was opened. */
     reads: number;
+    /** How many operations were written since the store was opened. */
     writes: number;
+    /** How many of the keys that were looked up were there. */
     hits: number;
+    /** How many bytes its files have; 0 in memory. */
     diskBytes: number;
+    /** How many bytes of memory it holds. */
     memoryBytes: number;
 }
 
@@ -173,13 +187,16 @@ export class Store implements Handle, Iterable<[Buffer, Buffer]> {
 
     /** The name that the store was asked for by. */
     readonly id: string;
+    /** The backend that it was asked for with. */
     readonly backend: Backend;
     /** The number of the store, unique in its distributor. */
     readonly tag: bigint;
+    /** How many references there are. A view has its own. */
     readonly refCount: number;
     /** Whether it can be used: neither released nor closed. */
     readonly isOpen: boolean;
     readonly released: boolean;
+    /** Gives up this reference and returns how many are left. At 0 the store is closed. */
     release(): number;
     [Symbol.dispose](): void;
     /** One more reference, to be released on its own. */
@@ -196,6 +213,7 @@ export class Store implements Handle, Iterable<[Buffer, Buffer]> {
     /** The values of several keys, all as of one moment, in the order of the keys. */
     getMany(keys: Iterable<Bytes>): (Buffer | undefined)[];
     getManyAsync(keys: Iterable<Bytes>): Promise<(Buffer | undefined)[]>;
+    /** Whether the key is there. */
     has(key: Bytes): boolean;
     hasAsync(key: Bytes): Promise<boolean>;
 
@@ -213,6 +231,7 @@ export class Store implements Handle, Iterable<[Buffer, Buffer]> {
      */
     forEach(prefix: Bytes, callback: (key: Buffer, value: Buffer) => boolean | void): boolean;
 
+    /** Sets the key, whether or not it was there. */
     set(key: Bytes, value: Bytes): void;
     setAsync(key: Bytes, value: Bytes): Promise<void>;
     /** Removes the key; false if it was not there. */
@@ -264,6 +283,7 @@ export class Store implements Handle, Iterable<[Buffer, Buffer]> {
     /** Makes a copy as of now, a disk store in the directory `path`, which must not be there yet. */
     checkpoint(path: string): void;
     checkpointAsync(path: string): Promise<void>;
+    /** Figures of the store; for a view, of the store that it is a view of. */
     stats(): Stats;
     /** What is known under a name, such as "kvds.keys" or "rocksdb.stats"; undefined if the name is not known. */
     property(name: string): string | undefined;
@@ -272,16 +292,21 @@ export class Store implements Handle, Iterable<[Buffer, Buffer]> {
 /** A movable position over one moment of a store. It stays usable when the store is closed. Moves tell whether there is a key. */
 export class Cursor implements Handle {
     private constructor();
+    /** To the first key. */
     first(): boolean;
+    /** To the last key. */
     last(): boolean;
     /** To the first key that is `key` or greater. */
     seek(key: Bytes): boolean;
+    /** One key on. */
     next(): boolean;
+    /** One key back. */
     prev(): boolean;
     /** Whether it stands on a key. */
     readonly valid: boolean;
     /** The key it stands on, or undefined. */
     readonly key: Buffer | undefined;
+    /** The value of that key, or undefined. */
     readonly value: Buffer | undefined;
     readonly released: boolean;
     release(): number;
@@ -293,15 +318,19 @@ export class Cursor implements Handle {
  * by a write, and can be written to other stores with `store.write(batch)`.
  */
 export class Batch {
+    /** An empty batch for `store.write(batch)`. `store.batch()` makes one that knows its store. */
     constructor();
     /** How many operations; expectations don't count. */
     readonly size: number;
+    /** To set the key. If a key has several operations, the last one wins. */
     set(key: Bytes, value: Bytes): this;
+    /** To remove the key, which may be absent. */
     delete(key: Bytes): this;
     /** Expects that the key has this value before the batch. */
     expect(key: Bytes, value: Bytes): this;
     /** Expects that the key is not there before the batch. */
     expectAbsent(key: Bytes): this;
+    /** Empties it. */
     clear(): this;
     /** `write` of the store that made it with `batch()`. */
     write(): boolean;

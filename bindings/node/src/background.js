@@ -55,7 +55,7 @@ class BackgroundWorker {
 
 // The one with the least to do; a new one if all have something to do and there may be more.
 function leastBusy() {
-    const chosen = workers.toSorted((a, b) => a.load - b.load)[0];
+    const [chosen] = [...workers].sort((a, b) => a.load - b.load);
     if (chosen?.load === 0 || workers.length === WORKERS) return chosen;
     const added = new BackgroundWorker();
     workers.push(added);

@@ -5,7 +5,7 @@ import { INVALID_ARGUMENT, KvdsError } from './errors.js';
 
 // A string with half a surrogate pair has no UTF-8; encoding it would silently make another string of it.
 function wellFormed(text, what) {
-    if (!text.isWellFormed()) {
+    if (/\p{Surrogate}/u.test(text)) {
         throw new KvdsError(INVALID_ARGUMENT, `the ${what} is a string with a lone surrogate, which UTF-8 cannot hold`);
     }
     return text;

@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import test from 'node:test';
+import { fileURLToPath } from 'node:url';
 import * as kvds from 'kvds';
 import { directory } from './directory.js';
 
@@ -27,6 +30,21 @@ test('without $KVDS_LIBRARY, the error says where the library was looked for', (
     const { stderr, status } = run("import 'kvds'", { env: { PATH: process.env.PATH, LD_LIBRARY_PATH: '' } });
     // Where the system has the library, there is no error.
     if (status !== 0) assert.match(stderr, /looked for \$KVDS_LIBRARY \(not set\), \S+\/libkvds\.so\.0, .* and the system's libkvds\.so\.0/);
+});
+
+test('a library in the directory of the package is taken, by its worker threads too', (t) => {
+    const path = directory(t);
+    const root = fileURLToPath(new URL('..', here));
+    for (const name of ['index.js', 'src', 'package.json']) cpSync(`${root}/${name}`, `${path}/${name}`, { recursive: true });
+    mkdirSync(`${path}/node_modules`);
+    symlinkSync(dirname(createRequire(import.meta.url).resolve('koffi/package.json')), `${path}/node_modules/koffi`);
+    symlinkSync(process.env.KVDS_LIBRARY, `${path}/libkvds.so`);
+    const program = `
+        import { Distributor, version } from 'kvds';
+        const store = await new Distributor().getOrCreateAsync('a', 'memory');
+        console.log(version(), await store.hasAsync('key'));`;
+    const { stdout, stderr, status } = run(program, { cwd: path, env: { PATH: process.env.PATH } });
+    assert.deepEqual({ stdout, stderr, status }, { stdout: `${kvds.version()} false\n`, stderr: '', status: 0 });
 });
 
 test('the example of README.md prints what README.md says', (t) => {
