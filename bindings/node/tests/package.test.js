@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { cpSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import test from 'node:test';
@@ -36,8 +36,7 @@ test('a library in the directory of the package is taken, by its worker threads 
     const path = directory(t);
     const root = fileURLToPath(new URL('..', here));
     for (const name of ['index.js', 'src', 'package.json']) cpSync(`${root}/${name}`, `${path}/${name}`, { recursive: true });
-    mkdirSync(`${path}/node_modules`);
-    symlinkSync(dirname(createRequire(import.meta.url).resolve('koffi/package.json')), `${path}/node_modules/koffi`);
+    symlinkSync(dirname(dirname(createRequire(import.meta.url).resolve('koffi'))), `${path}/node_modules`);
     symlinkSync(process.env.KVDS_LIBRARY, `${path}/libkvds.so`);
     const program = `
         import { Distributor, version } from 'kvds';
