@@ -127,7 +127,7 @@ func (h *handle[T]) done() {
 	}
 }
 
-// release answers whether this was the call that released it, and if it took effect at once, how many references are left.
+// release answers how many references are left if it took effect at once, else 0.
 func (h *handle[T]) release() int64 {
 	h.mutex.Lock()
 	first := !h.released
