@@ -36,7 +36,8 @@ kvds_status kvds_options_set(kvds_options *options, const char *name, const char
 
 kvds_status kvds_distributor_open(const char *base_path, const kvds_options *options, kvds_distributor **out);
 int64_t kvds_distributor_release(kvds_distributor *distributor);
-kvds_status kvds_distributor_get_or_create(const kvds_distributor *distributor, const char *id, kvds_backend backend, kvds_store **out);
+kvds_status kvds_distributor_get_or_create(const kvds_distributor *distributor, const char *id, kvds_backend backend,
+                                           kvds_store **out);
 kvds_status kvds_distributor_get(const kvds_distributor *distributor, const char *id, kvds_backend backend, kvds_store **out);
 kvds_status kvds_distributor_shutdown(const kvds_distributor *distributor);
 size_t kvds_distributor_store_count(const kvds_distributor *distributor);
@@ -52,7 +53,8 @@ kvds_status kvds_close(const kvds_store *store);
 
 kvds_status kvds_get(const kvds_store *store, const void *key, size_t key_len, kvds_value *out);
 kvds_status kvds_exists(const kvds_store *store, const void *key, size_t key_len);
-kvds_status kvds_multi_get(const kvds_store *store, const kvds_bytes *keys, size_t count, kvds_value *values, kvds_status *statuses);
+kvds_status kvds_multi_get(const kvds_store *store, const kvds_bytes *keys, size_t count, kvds_value *values,
+                           kvds_status *statuses);
 kvds_status kvds_iterate(const kvds_store *store, const void *prefix, size_t prefix_len, kvds_visit callback, void *user_data);
 kvds_status kvds_set(const kvds_store *store, const void *key, size_t key_len, const void *value, size_t value_len);
 kvds_status kvds_del(const kvds_store *store, const void *key, size_t key_len);

@@ -141,7 +141,7 @@ module Kvds
     end
 
     # An array of structs of pointers and lengths. The strings must be kept as long as it is used.
-    def packed(spans) = spans.each_slice(2).map { |string, length| [Fiddle::Pointer[string].to_i, length] }.flatten.pack('JJ' * (spans.size / 2))
+    def packed(spans) = spans.map { |each| each.is_a?(String) ? Fiddle::Pointer[each].to_i : each }.pack('J*')
 
     # The pointer that a call gives through its last parameter; nil if there is none.
     def opened
@@ -449,7 +449,9 @@ module Kvds
     def initialize(path = nil, **options)
       made = Library.kvds_options_new
       options.each { |name, value| check(Library.kvds_options_set(made, text(name.to_s), text(value.to_s))) }
-      super(opened { |out| Library.kvds_distributor_open(path && text(path), made, out) }, Library.method(:kvds_distributor_release))
+      base = path && text(path)
+      distributor = opened { |out| Library.kvds_distributor_open(base, made, out) }
+      super(distributor, Library.method(:kvds_distributor_release))
     ensure
       Library.kvds_options_free(made) if made
     end

@@ -75,7 +75,8 @@ const DECLARATIONS = [
     'int32_t kvds_distributor_shutdown(kvds_distributor distributor)',
     'size_t kvds_distributor_store_count(kvds_distributor distributor)',
     'int32_t kvds_distributor_for_each(kvds_distributor distributor, kvds_store_visit *visit, uintptr_t user)',
-    'int32_t kvds_distributor_observe(kvds_distributor distributor, kvds_death *death, uintptr_t user, kvds_user_data_free *free, _Out_ uint64_t *observer)',
+    'int32_t kvds_distributor_observe(kvds_distributor distributor, kvds_death *death, uintptr_t user, ' +
+        'kvds_user_data_free *free, _Out_ uint64_t *observer)',
     'int32_t kvds_distributor_unobserve(kvds_distributor distributor, uint64_t observer)',
 
     'kvds_store kvds_store_retain(kvds_store store)',
@@ -95,7 +96,8 @@ const DECLARATIONS = [
     'int32_t kvds_set_batch(kvds_store store, const kvds_pair *pairs, size_t count)',
     'int32_t kvds_delete_batch(kvds_store store, const kvds_bytes *keys, size_t count)',
     'int32_t kvds_set_nx(kvds_store store, const void *key, size_t key_len, const void *value, size_t value_len)',
-    'int32_t kvds_compare_and_swap(kvds_store store, const void *key, size_t key_len, const void *expected, size_t expected_len, const void *value, size_t value_len)',
+    'int32_t kvds_compare_and_swap(kvds_store store, const void *key, size_t key_len, ' +
+        'const void *expected, size_t expected_len, const void *value, size_t value_len)',
     'int32_t kvds_compare_and_delete(kvds_store store, const void *key, size_t key_len, const void *expected, size_t expected_len)',
     'int32_t kvds_add(kvds_store store, const void *key, size_t key_len, int64_t delta, _Out_ int64_t *result)',
     'int32_t kvds_delete_prefix(kvds_store store, const void *prefix, size_t prefix_len)',

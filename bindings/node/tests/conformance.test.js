@@ -9,7 +9,7 @@ import { directory } from './directory.js';
 const { steps } = JSON.parse(readFileSync(new URL('../../conformance.json', import.meta.url)));
 
 // Bytes of the script: a string of characters that are bytes, or such a string and how often it is meant.
-const bytes = (given) => (typeof given === 'string' ? Buffer.from(given, 'latin1') : Buffer.from(given[0].repeat(given[1]), 'latin1'));
+const bytes = (given) => Buffer.from(typeof given === 'string' ? given : given[0].repeat(given[1]), 'latin1');
 const pairs = (given) => given.map((pair) => pair.map(bytes));
 
 const no = (status) => (answer) => (answer ? 'KVDS_OK' : status);

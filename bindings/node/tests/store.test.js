@@ -181,7 +181,9 @@ test('figures and properties', (t) => {
     const s = store(t);
     s.set('key', 'value');
     s.get('key');
-    assert.deepEqual({ ...s.stats(), memoryBytes: 0 }, { keys: 1, bytes: 8, reads: 1, writes: 1, hits: 1, diskBytes: 0, memoryBytes: 0 });
+    const { memoryBytes, ...figures } = s.stats();
+    assert.deepEqual(figures, { keys: 1, bytes: 8, reads: 1, writes: 1, hits: 1, diskBytes: 0 });
+    assert.ok(memoryBytes >= 8);
     assert.equal(s.property('kvds.keys'), '1');
     assert.equal(s.property('kvds.none'), undefined);
     assert.throws(() => s.property('a\0b'), fails('KVDS_INVALID_ARGUMENT', /NUL/));
@@ -213,13 +215,16 @@ test('what was released throws, and is released once', (t) => {
     assert.equal(again.released, true);
     assert.equal(again.isOpen, false);
     const calls = [
-        () => again.get('a'), () => again.set('a', ''), () => again.retain(), () => again.scan(), () => again.close(), () => again.id,
-        () => again.forEach('', () => {}), () => again.snapshot(), () => again.stats(), () => again.write(new Batch()),
+        () => again.get('a'), () => again.set('a', ''), () => again.retain(), () => again.scan(), () => again.close(),
+        () => again.id, () => again.forEach('', () => {}), () => again.snapshot(), () => again.stats(),
+        () => again.write(new Batch()),
     ];
     for (const call of calls) assert.throws(call, fails('KVDS_CLOSED', /Store was released/));
     const cursor = s.cursor();
     cursor[Symbol.dispose]();
-    for (const call of [() => cursor.first(), () => cursor.key, () => cursor.valid]) assert.throws(call, fails('KVDS_CLOSED', /Cursor/));
+    for (const call of [() => cursor.first(), () => cursor.key, () => cursor.valid]) {
+        assert.throws(call, fails('KVDS_CLOSED', /Cursor was released/));
+    }
     s.set('a', '');
     s.close();
     assert.throws(() => s.get('a'), fails('KVDS_CLOSED', /closed/));

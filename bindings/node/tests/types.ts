@@ -1,9 +1,11 @@
 // Compiled with tsc --strict and never run: a program that uses every type as it is meant, and lines that must not compile.
 
-import { Batch, Cursor, Distributor, KvdsError, Store, version, type Death, type Stats, type StoreInfo } from '../index.js';
+import { Batch, Cursor, Distributor, KvdsError, Store, version } from '../index.js';
+import type { Death, Options, ScanRange, Stats, StoreInfo } from '../index.js';
 
 export async function use(): Promise<void> {
-    using distributor = new Distributor('data', { durability: 'sync', blockCacheBytes: '32M', memoryLimitBytes: 1n, readOnly: false });
+    const options: Options = { durability: 'sync', blockCacheBytes: '32M', memoryLimitBytes: 1n, readOnly: false };
+    using distributor = new Distributor('data', options);
     using store: Store = distributor.getOrCreate('users', 'disk');
     using maybe: Store | undefined = distributor.get('users', 'memory');
     using observer = distributor.observe((death: Death) => console.log(death.id, death.backend, death.tag));
@@ -16,7 +18,8 @@ export async function use(): Promise<void> {
     const sum: bigint = store.add('n', 1);
     store.setBatch(new Map([['a', 'b']]));
     store.setBatch(Object.entries({ a: 'b' }));
-    for (const [key, value] of store.scan({ prefix: 'a', start: 'b', end: 'c', reverse: true })) console.log(key.length, value.length);
+    const range: ScanRange = { prefix: 'a', start: 'b', end: 'c', reverse: true };
+    for (const [key, value] of store.scan(range)) console.log(key.length, value.length);
     for (const key of store.keys()) console.log(key.toString('hex'));
     for (const [key] of store) console.log(key);
     const done: boolean = store.forEach('', (key, value) => key.equals(value));
