@@ -1,0 +1,49 @@
+package kvds
+
+// #include <kvds.h>
+import "C"
+
+import "runtime"
+
+// Batch is operations, and expectations of what is there before them, that Store.Write applies in one step. It is not used up
+// by that.
+type Batch struct{ handle[C.kvds_batch] }
+
+// NewBatch is an empty batch.
+func NewBatch() *Batch {
+	b := &Batch{handle[C.kvds_batch]{kind: "batch", pointer: C.kvds_batch_new(), free: func(b *C.kvds_batch) int64 {
+		C.kvds_batch_free(b)
+		return 0
+	}}}
+	runtime.SetFinalizer(b, func(b *Batch) { b.Release() })
+	return b
+}
+
+// Release frees the batch. The second time does nothing.
+func (b *Batch) Release() { b.release() }
+
+// Set adds the operation to set key to value.
+func (b *Batch) Set(key, value []byte) error {
+	k, kLen := span(key)
+	v, vLen := span(value)
+	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_set(b, k, kLen, v, vLen) })
+}
+
+// Delete adds the operation to remove key, which may be absent.
+func (b *Batch) Delete(key []byte) error {
+	k, kLen := span(key)
+	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_del(b, k, kLen) })
+}
+
+// Expect adds the expectation that key has the value value before the batch.
+func (b *Batch) Expect(key, value []byte) error {
+	k, kLen := span(key)
+	v, vLen := span(value)
+	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_expect(b, k, kLen, v, vLen) })
+}
+
+// ExpectAbsent adds the expectation that key is not there before the batch.
+func (b *Batch) ExpectAbsent(key []byte) error {
+	k, kLen := span(key)
+	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_expect_absent(b, k, kLen) })
+}

@@ -1,0 +1,117 @@
+package kvds
+
+/*
+#include <stdlib.h>
+#include <kvds.h>
+*/
+import "C"
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+)
+
+// Backend is where a store keeps its data.
+type Backend int32
+
+const (
+	// Memory is the memory of the process: fast, and gone with the store's last reference.
+	Memory Backend = C.KVDS_MEMORY
+	// Disk is a directory under the distributor's base path.
+	Disk Backend = C.KVDS_DISK
+)
+
+// String is "memory" or "disk".
+func (b Backend) String() string {
+	switch b {
+	case Memory:
+		return "memory"
+	case Disk:
+		return "disk"
+	}
+	return fmt.Sprintf("Backend(%d)", int32(b))
+}
+
+// Options are settings by the names that kvds_options_set takes, such as {"durability": "sync", "block_cache_bytes": "64M"}.
+type Options map[string]string
+
+// Distributor hands out stores by name.
+type Distributor struct{ handle[C.kvds_distributor] }
+
+// NewDistributor makes a distributor with disk stores under the directory path, or with memory stores only if that is empty.
+// Options may be nil.
+func NewDistributor(path string, options Options) (*Distributor, error) {
+	settings := C.kvds_options_new()
+	defer C.kvds_options_free(settings)
+	for name, value := range options {
+		if err := set(settings, name, value); err != nil {
+			return nil, err
+		}
+	}
+	base, err := text(path, "path")
+	if err != nil {
+		return nil, err
+	}
+	defer C.free(unsafe.Pointer(base))
+	var out *C.kvds_distributor
+	if err := checked(func() C.kvds_status { return C.kvds_distributor_open(base, settings, &out) }); err != nil {
+		return nil, err
+	}
+	d := &Distributor{handle[C.kvds_distributor]{kind: "distributor", pointer: out, free: func(d *C.kvds_distributor) int64 {
+		return int64(C.kvds_distributor_release(d))
+	}}}
+	runtime.SetFinalizer(d, func(d *Distributor) { d.Release() })
+	return d, nil
+}
+
+func set(settings *C.kvds_options, name, value string) error {
+	n, err := text(name, "option")
+	if err != nil {
+		return err
+	}
+	defer C.free(unsafe.Pointer(n))
+	v, err := text(value, "value of the option "+name)
+	if err != nil {
+		return err
+	}
+	defer C.free(unsafe.Pointer(v))
+	return checked(func() C.kvds_status { return C.kvds_options_set(settings, n, v) })
+}
+
+// Release gives up the distributor. Stores go on. The second time does nothing.
+func (d *Distributor) Release() { d.release() }
+
+// GetOrCreate is the live store of this name, made or opened if there is none. Each call gives a Store of its own, to be
+// released. NotFound if the options say not to make it.
+func (d *Distributor) GetOrCreate(id string, backend Backend) (*Store, error) {
+	return d.named(id, func(d *C.kvds_distributor, id *C.char, out **C.kvds_store) C.kvds_status {
+		return C.kvds_distributor_get_or_create(d, id, C.kvds_backend(backend), out)
+	})
+}
+
+// Get is the live store of this name, or NotFound, also when its files are on disk.
+func (d *Distributor) Get(id string, backend Backend) (*Store, error) {
+	return d.named(id, func(d *C.kvds_distributor, id *C.char, out **C.kvds_store) C.kvds_status {
+		return C.kvds_distributor_get(d, id, C.kvds_backend(backend), out)
+	})
+}
+
+func (d *Distributor) named(id string, open func(*C.kvds_distributor, *C.char, **C.kvds_store) C.kvds_status) (*Store, error) {
+	name, err := text(id, "id")
+	if err != nil {
+		return nil, err
+	}
+	defer C.free(unsafe.Pointer(name))
+	return opened(&d.handle, func(d *C.kvds_distributor, out **C.kvds_store) C.kvds_status { return open(d, name, out) })
+}
+
+// Shutdown closes every live store. Who asks for one afterwards gets Closed.
+func (d *Distributor) Shutdown() error {
+	return d.call(func(d *C.kvds_distributor) C.kvds_status { return C.kvds_distributor_shutdown(d) })
+}
+
+// StoreCount is how many stores live.
+func (d *Distributor) StoreCount() int {
+	return look(&d.handle, func(d *C.kvds_distributor) int { return int(C.kvds_distributor_store_count(d)) })
+}

@@ -1,0 +1,3 @@
+module kvds
+
+go 1.19

@@ -1,0 +1,56 @@
+package kvds
+
+/*
+#include <kvds.h>
+
+int kvdsVisit(void *user_data, void *key, size_t key_len, void *value, size_t value_len);
+*/
+import "C"
+
+import (
+	"runtime/cgo"
+	"unsafe"
+)
+
+// iteration is what the callback of the library finds behind its user_data.
+type iteration struct {
+	visit    func(key, value []byte) error
+	err      error
+	panicked any
+}
+
+// Iterate shows every pair whose key begins with prefix to visit, in order, as of one moment. An error from visit ends it,
+// and is what Iterate returns. A panic of visit passes through; runtime.Goexit must not be called in it.
+func (s *Store) Iterate(prefix []byte, visit func(key, value []byte) error) error {
+	it := &iteration{visit: visit}
+	h := cgo.NewHandle(it)
+	defer h.Delete()
+	p, pLen := span(prefix)
+	err := s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_iterate(s, p, pLen, C.kvds_visit(C.kvdsVisit), unsafe.Pointer(&h))
+	})
+	if it.panicked != nil {
+		panic(it.panicked)
+	}
+	if it.err != nil {
+		return it.err
+	}
+	return err
+}
+
+// kvdsVisit is what the library calls. A panic must not unwind it: it is caught, and goes on when the library has returned.
+//
+//export kvdsVisit
+func kvdsVisit(userData, key unsafe.Pointer, keyLen C.size_t, value unsafe.Pointer, valueLen C.size_t) (goOn C.int) {
+	it := (*(*cgo.Handle)(userData)).Value().(*iteration)
+	defer func() {
+		if it.panicked = recover(); it.panicked != nil {
+			goOn = 0
+		}
+	}()
+	it.err = it.visit(C.GoBytes(key, C.int(keyLen)), C.GoBytes(value, C.int(valueLen)))
+	if it.err != nil {
+		return 0
+	}
+	return 1
+}

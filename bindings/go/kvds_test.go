@@ -1,0 +1,237 @@
+package kvds_test
+
+// What is Go's own in this package: errors, panics, goroutines, released objects, and the garbage collector.
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"kvds"
+)
+
+func open(t *testing.T) (*kvds.Distributor, *kvds.Store) {
+	t.Helper()
+	distributor, err := kvds.NewDistributor("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := distributor.GetOrCreate("store", kvds.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		store.Release()
+		distributor.Release()
+	})
+	return distributor, store
+}
+
+func fails(t *testing.T, err error, status kvds.Status, text string) {
+	t.Helper()
+	var failure *kvds.Error
+	if !errors.As(err, &failure) || !errors.Is(err, status) || !strings.Contains(err.Error(), text) {
+		t.Errorf("this must be %v with %q: %v", status, text, err)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if !regexp.MustCompile(`^\d+\.\d+\.\d+$`).MatchString(kvds.Version()) {
+		t.Error(kvds.Version())
+	}
+}
+
+func TestBadArgumentsAreTold(t *testing.T) {
+	distributor, store := open(t)
+	_, err := distributor.GetOrCreate("a\x00b", kvds.Memory)
+	fails(t, err, kvds.InvalidArgument, "NUL")
+	_, err = distributor.GetOrCreate("a", kvds.Backend(7))
+	fails(t, err, kvds.InvalidArgument, "7")
+	_, err = distributor.GetOrCreate("a", kvds.Disk)
+	fails(t, err, kvds.InvalidArgument, "path")
+	_, err = kvds.NewDistributor("", kvds.Options{"durabilty": "sync"})
+	fails(t, err, kvds.InvalidArgument, "durabilty")
+	_, err = kvds.NewDistributor("a\x00b", nil)
+	fails(t, err, kvds.InvalidArgument, "NUL")
+	_, err = store.View(0)
+	fails(t, err, kvds.InvalidArgument, "rights")
+	limited, err := kvds.NewDistributor("", kvds.Options{"memory_limit_bytes": "1K", "keep_stores": "true"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer limited.Release()
+	small, err := limited.GetOrCreate("small", kvds.Memory)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer small.Release()
+	fails(t, small.Set([]byte("key"), make([]byte, 1024)), kvds.NoMemory, "memory_limit_bytes")
+}
+
+func TestNilIsEmpty(t *testing.T) {
+	_, store := open(t)
+	if err := store.Set(nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	value, err := store.Get([]byte{})
+	if err != nil || value == nil || len(value) != 0 {
+		t.Error(value, err)
+	}
+	if values, err := store.GetMany(nil); len(values) != 0 || err != nil {
+		t.Error(values, err)
+	}
+	for _, err := range []error{store.SetBatch(nil), store.DeleteBatch(nil), store.DeletePrefix(nil)} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestIterateReturnsWhatItsCallbackReturns(t *testing.T) {
+	_, store := open(t)
+	for _, key := range []string{"a", "b"} {
+		if err := store.Set([]byte(key), []byte(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mine := errors.New("mine")
+	shown := 0
+	err := store.Iterate(nil, func(key, value []byte) error {
+		shown++
+		return fmt.Errorf("at %s: %w", key, mine)
+	})
+	if !errors.Is(err, mine) || shown != 1 {
+		t.Error(err, shown)
+	}
+	// The callback may use the store, iterate it, and release it.
+	err = store.Iterate(nil, func(key, value []byte) error {
+		return store.Iterate(key, func(same, value []byte) error {
+			store.Release()
+			return nil
+		})
+	})
+	fails(t, err, kvds.Closed, "this store was released")
+}
+
+func TestAPanicComesOutAsItWasAfterTheLibraryHasReturned(t *testing.T) {
+	path := t.TempDir()
+	for i := 0; i < 2; i++ {
+		distributor, err := kvds.NewDistributor(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer distributor.Release()
+		// An iteration that had not ended would keep the files, and the second distributor would get Locked.
+		store, err := distributor.GetOrCreate("store", kvds.Disk)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := store.Set([]byte("key"), nil); err != nil {
+			t.Fatal(err)
+		}
+		mine := errors.New("mine")
+		func() {
+			defer func() {
+				if recover() != mine {
+					t.Error("the panic is another one")
+				}
+			}()
+			store.Iterate(nil, func(key, value []byte) error { panic(mine) })
+			t.Error("there is no panic")
+		}()
+		store.Release()
+	}
+}
+
+func TestEachGoroutineHasTheTextOfItsOwnFailure(t *testing.T) {
+	distributor, store := open(t)
+	var group sync.WaitGroup
+	for i := 100; i < 108; i++ {
+		group.Add(1)
+		go func(backend kvds.Backend) {
+			defer group.Done()
+			for n := 0; n < 500; n++ {
+				_, err := distributor.Get("a", backend)
+				fails(t, err, kvds.InvalidArgument, fmt.Sprint(int(backend)))
+				fails(t, store.Set(make([]byte, 65537), nil), kvds.InvalidArgument, "65536")
+			}
+		}(kvds.Backend(i))
+	}
+	group.Wait()
+}
+
+func TestWhatWasReleasedIsNotUsed(t *testing.T) {
+	distributor, store := open(t)
+	again, err := store.Retain()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first, second := again.Release(), again.Release(); first != 1 || second != 0 || store.RefCount() != 1 {
+		t.Error(first, second, store.RefCount())
+	}
+	_, err = again.Get(nil)
+	fails(t, err, kvds.Closed, "this store was released")
+	_, err = again.Retain()
+	fails(t, err, kvds.Closed, "this store was released")
+	if again.ID() != "" || again.IsOpen() {
+		t.Error("a released store has no figures")
+	}
+	cursor, err := store.Cursor(kvds.Range{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cursor.Release()
+	if cursor.First() || cursor.Key() != nil {
+		t.Error("a released cursor stands nowhere")
+	}
+	fails(t, cursor.Err(), kvds.Closed, "this cursor was released")
+	batch := kvds.NewBatch()
+	batch.Release()
+	_, err = store.Write(batch)
+	fails(t, err, kvds.Closed, "this batch was released")
+	distributor.Release()
+	fails(t, distributor.Shutdown(), kvds.Closed, "this distributor was released")
+}
+
+func TestAReleaseWaitsForTheCallsOfOthers(t *testing.T) {
+	distributor, store := open(t)
+	if err := store.Set([]byte("key"), nil); err != nil {
+		t.Fatal(err)
+	}
+	err := store.Iterate(nil, func(key, value []byte) error {
+		released := make(chan struct{})
+		go func() {
+			store.Release()
+			close(released)
+		}()
+		<-released
+		if distributor.StoreCount() != 1 {
+			t.Error("the store is gone while it is iterated")
+		}
+		return store.Set(key, nil)
+	})
+	fails(t, err, kvds.Closed, "this store was released")
+	if distributor.StoreCount() != 0 {
+		t.Error("the store is still there")
+	}
+}
+
+func TestWhatIsForgottenIsReleasedByTheGarbageCollector(t *testing.T) {
+	_, store := open(t)
+	func() {
+		for i := 0; i < 10; i++ {
+			if _, err := store.Retain(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}()
+	// Finalizers run some time after a collection; the test ends when they did.
+	for store.RefCount() > 1 {
+		runtime.GC()
+		runtime.Gosched()
+	}
+}

@@ -1,0 +1,255 @@
+package kvds
+
+/*
+#include <stdlib.h>
+#include <kvds.h>
+*/
+import "C"
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// Store is a store, or a view of one: one counted reference to it. When the last is released, the store is closed.
+type Store struct{ handle[C.kvds_store] }
+
+// Pair is a key and its value.
+type Pair struct{ Key, Value []byte }
+
+// Rights are what a view allows: Read, Write, or both (or-ed).
+type Rights int
+
+const (
+	// Read allows everything that changes nothing.
+	Read Rights = C.KVDS_VIEW_READ
+	// Write allows everything that changes something, conditional writes included, which tell whether a key is there.
+	Write Rights = C.KVDS_VIEW_WRITE
+)
+
+func newStore(pointer *C.kvds_store) *Store {
+	s := &Store{handle[C.kvds_store]{kind: "store", pointer: pointer, free: func(s *C.kvds_store) int64 {
+		return int64(C.kvds_store_release(s))
+	}}}
+	runtime.SetFinalizer(s, func(s *Store) { s.Release() })
+	return s
+}
+
+// opened is the store that a call on a handle gives.
+func opened[T any](h *handle[T], open func(*T, **C.kvds_store) C.kvds_status) (*Store, error) {
+	var out *C.kvds_store
+	if err := h.call(func(pointer *T) C.kvds_status { return open(pointer, &out) }); err != nil {
+		return nil, err
+	}
+	return newStore(out), nil
+}
+
+// Release gives up the reference and returns how many are left. The second time does nothing.
+func (s *Store) Release() int64 { return s.release() }
+
+// Retain is one more reference, to be released on its own.
+func (s *Store) Retain() (*Store, error) {
+	return opened(&s.handle, func(s *C.kvds_store, out **C.kvds_store) C.kvds_status {
+		*out = C.kvds_store_retain(s)
+		return C.KVDS_OK
+	})
+}
+
+// RefCount is how many references there are; 0 after Release.
+func (s *Store) RefCount() int64 {
+	return look(&s.handle, func(s *C.kvds_store) int64 { return int64(C.kvds_store_ref_count(s)) })
+}
+
+// ID is the name that the store was asked for by; empty after Release.
+func (s *Store) ID() string {
+	return look(&s.handle, func(s *C.kvds_store) string { return C.GoString(C.kvds_store_id(s)) })
+}
+
+// Backend is what the store was asked for with.
+func (s *Store) Backend() Backend {
+	return look(&s.handle, func(s *C.kvds_store) Backend { return Backend(C.kvds_store_backend(s)) })
+}
+
+// Tag is the number of the store, unique in its distributor.
+func (s *Store) Tag() uint64 {
+	return look(&s.handle, func(s *C.kvds_store) uint64 { return uint64(C.kvds_store_tag(s)) })
+}
+
+// IsOpen is whether the store can be used: neither released nor closed.
+func (s *Store) IsOpen() bool {
+	return look(&s.handle, func(s *C.kvds_store) bool { return C.kvds_is_open(s) == 1 })
+}
+
+// Close closes the store for every holder. References must still be released.
+func (s *Store) Close() error {
+	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_close(s) })
+}
+
+// Get is the value of key, or NotFound.
+func (s *Store) Get(key []byte) ([]byte, error) {
+	k, kLen := span(key)
+	var value C.kvds_value
+	if err := s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_get(s, k, kLen, &value) }); err != nil {
+		return nil, err
+	}
+	return taken(&value), nil
+}
+
+// Has is whether key is there.
+func (s *Store) Has(key []byte) (bool, error) {
+	k, kLen := span(key)
+	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_exists(s, k, kLen) }))
+}
+
+// GetMany is the values of several keys, all as of one moment, in the order of the keys; nil for those that are not there.
+func (s *Store) GetMany(keys [][]byte) ([][]byte, error) {
+	var memory arena
+	defer memory.free()
+	spans := memory.spans(keys)
+	values := (*C.kvds_value)(memory.alloc(uintptr(len(keys)) * unsafe.Sizeof(C.kvds_value{})))
+	statuses := (*C.kvds_status)(memory.alloc(uintptr(len(keys)) * unsafe.Sizeof(C.kvds_status(0))))
+	err := s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_multi_get(s, spans, C.size_t(len(keys)), values, statuses)
+	})
+	if err != nil {
+		return nil, err
+	}
+	found := make([][]byte, len(keys))
+	for i, status := range unsafe.Slice(statuses, len(keys)) {
+		if status == C.KVDS_OK {
+			found[i] = taken(&unsafe.Slice(values, len(keys))[i])
+		}
+	}
+	return found, nil
+}
+
+// Set sets key to value.
+func (s *Store) Set(key, value []byte) error {
+	k, kLen := span(key)
+	v, vLen := span(value)
+	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_set(s, k, kLen, v, vLen) })
+}
+
+// Delete removes key, and answers whether it was there.
+func (s *Store) Delete(key []byte) (bool, error) {
+	k, kLen := span(key)
+	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_del(s, k, kLen) }))
+}
+
+// SetNX sets key if it is not there yet, and answers whether it did.
+func (s *Store) SetNX(key, value []byte) (bool, error) {
+	k, kLen := span(key)
+	v, vLen := span(value)
+	return unless(Exists, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_set_nx(s, k, kLen, v, vLen) }))
+}
+
+// CompareAndSwap sets key if its value is expected. Mismatch if it has another one, NotFound if it is not there.
+func (s *Store) CompareAndSwap(key, expected, value []byte) error {
+	k, kLen := span(key)
+	e, eLen := span(expected)
+	v, vLen := span(value)
+	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_compare_and_swap(s, k, kLen, e, eLen, v, vLen) })
+}
+
+// CompareAndDelete removes key if its value is expected. Mismatch if it has another one, NotFound if it is not there.
+func (s *Store) CompareAndDelete(key, expected []byte) error {
+	k, kLen := span(key)
+	e, eLen := span(expected)
+	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_compare_and_delete(s, k, kLen, e, eLen) })
+}
+
+// Add adds to the decimal number that key has as its value, 0 if it is not there, and returns the sum.
+func (s *Store) Add(key []byte, delta int64) (int64, error) {
+	k, kLen := span(key)
+	var sum C.int64_t
+	err := s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_add(s, k, kLen, C.int64_t(delta), &sum) })
+	return int64(sum), err
+}
+
+// SetBatch sets all pairs, or none.
+func (s *Store) SetBatch(pairs []Pair) error {
+	var memory arena
+	defer memory.free()
+	array := (*C.kvds_pair)(memory.alloc(uintptr(len(pairs)) * unsafe.Sizeof(C.kvds_pair{})))
+	slots := unsafe.Slice(array, len(pairs))
+	for i, pair := range pairs {
+		slots[i].key, slots[i].key_len = memory.bytes(pair.Key)
+		slots[i].value, slots[i].value_len = memory.bytes(pair.Value)
+	}
+	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_set_batch(s, array, C.size_t(len(pairs))) })
+}
+
+// DeleteBatch removes all keys, or none. Absent ones are fine.
+func (s *Store) DeleteBatch(keys [][]byte) error {
+	var memory arena
+	defer memory.free()
+	spans := memory.spans(keys)
+	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_delete_batch(s, spans, C.size_t(len(keys))) })
+}
+
+// DeletePrefix removes every key that begins with prefix, in one step.
+func (s *Store) DeletePrefix(prefix []byte) error {
+	p, pLen := span(prefix)
+	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_delete_prefix(s, p, pLen) })
+}
+
+// Write applies a batch in one step. It answers false, and nothing is changed, if something is not as the batch expects.
+func (s *Store) Write(batch *Batch) (bool, error) {
+	pointer, err := batch.acquire()
+	if err != nil {
+		return false, err
+	}
+	defer batch.done()
+	return unless(Mismatch, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_write(s, pointer) }))
+}
+
+// View is a view that allows only what rights name, as far as this store does. The rest is Denied.
+func (s *Store) View(rights Rights) (*Store, error) {
+	return opened(&s.handle, func(s *C.kvds_store, out **C.kvds_store) C.kvds_status {
+		return C.kvds_store_view(s, C.int(rights), out)
+	})
+}
+
+// Scope is a view of the keys that begin with prefix, which they don't have in it.
+func (s *Store) Scope(prefix []byte) (*Store, error) {
+	p, pLen := span(prefix)
+	return opened(&s.handle, func(s *C.kvds_store, out **C.kvds_store) C.kvds_status {
+		return C.kvds_store_scope(s, p, pLen, out)
+	})
+}
+
+// Snapshot is a view of the store as it is now, whatever is written later.
+func (s *Store) Snapshot() (*Store, error) {
+	return opened(&s.handle, func(s *C.kvds_store, out **C.kvds_store) C.kvds_status {
+		return C.kvds_store_snapshot(s, out)
+	})
+}
+
+// Sync makes all that was written survive a power cut.
+func (s *Store) Sync() error {
+	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_sync(s) })
+}
+
+// Compact gives back disk space that is free. It can take long.
+func (s *Store) Compact() error {
+	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_compact(s) })
+}
+
+// Refresh has a store that was opened with the option read_only show what another process has written since.
+func (s *Store) Refresh() error {
+	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_refresh(s) })
+}
+
+// Property is what is known under a name such as "kvds.keys", or NotFound.
+func (s *Store) Property(name string) (string, error) {
+	n, err := text(name, "name")
+	if err != nil {
+		return "", err
+	}
+	defer C.free(unsafe.Pointer(n))
+	var value C.kvds_value
+	if err := s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_store_property(s, n, &value) }); err != nil {
+		return "", err
+	}
+	return string(taken(&value)), nil
+}

@@ -1,0 +1,77 @@
+-- What is LuaJIT's own in kvds.lua: errors, released objects, callbacks, and the garbage collector.
+
+local kvds = require 'kvds'
+
+local function fails(code, text, call, ...)
+    local fine, failure = pcall(call, ...)
+    assert(not fine, 'this must fail: ' .. text)
+    assert(type(failure) == 'table' and failure.code == code, tostring(failure))
+    assert(tostring(failure):find(text, 1, true), tostring(failure))
+end
+
+local distributor = kvds.distributor()
+local store = distributor:get_or_create('store', 'memory')
+assert(kvds.version():match '^%d+%.%d+%.%d+$')
+
+-- Bad arguments are told, and change nothing.
+fails('KVDS_INVALID_ARGUMENT', 'the value must be a string, not number', store.set, store, 'key', 1)
+fails('KVDS_INVALID_ARGUMENT', 'the key must be a string, not nil', store.get, store)
+fails('KVDS_INVALID_ARGUMENT', 'NUL', distributor.get_or_create, distributor, 'a\0b', 'memory')
+fails('KVDS_INVALID_ARGUMENT', 'not tape', distributor.get_or_create, distributor, 'a', 'tape')
+fails('KVDS_INVALID_ARGUMENT', 'not 0.5', store.add, store, 'n', 0.5)
+fails('KVDS_INVALID_ARGUMENT', 'not 1', store.add, store, 'n', '1')
+fails('KVDS_INVALID_ARGUMENT', 'durabilty', kvds.distributor, nil, {durabilty = 'sync'})
+fails('KVDS_INVALID_ARGUMENT', 'path', distributor.get_or_create, distributor, 'a', 'disk')
+assert(store:property 'kvds.keys' == '0')
+kvds.distributor(nil, {durability = 'sync', keep_stores = true, memory_limit_bytes = 1024}):release()
+
+-- A callback's error ends the iteration and comes out as it was; so often that a callback that was not freed would be missed.
+store:set_batch {{'a', '1'}, {'b', '2'}}
+for _ = 1, 5000 do
+    local shown = 0
+    local fine, problem = pcall(store.iterate, store, '', function()
+        shown = shown + 1
+        error({mine = true})
+    end)
+    assert(not fine and problem.mine and shown == 1)
+end
+
+-- The callback may use the store, and iterate it too. Compiled code calls back as well.
+local pairs_seen = 0
+for _ = 1, 200 do
+    store:iterate('', function(key)
+        store:iterate('', function(inner, value)
+            assert(store:get(inner) == value)
+            pairs_seen = pairs_seen + 1
+        end)
+        return key ~= 'b'
+    end)
+end
+assert(pairs_seen == 800)
+
+-- What was released is released once, and raises an error when it is used.
+local again = store:retain()
+assert(again:release() == 1 and again:release() == 0 and store:ref_count() == 1)
+fails('KVDS_CLOSED', 'this store was released', again.get, again, 'a')
+fails('KVDS_CLOSED', 'this store was released', again.iterate, again, '', print)
+local cursor = store:cursor()
+cursor:release()
+fails('KVDS_CLOSED', 'this cursor was released', cursor.first, cursor)
+local batch = kvds.batch()
+batch:release()
+fails('KVDS_CLOSED', 'this batch was released', store.write, store, batch)
+
+-- What is forgotten is released by the garbage collector: also the cursor of a loop that was left.
+do
+    local forgotten = store:retain()
+    for _ in forgotten:pairs() do break end
+    assert(store:ref_count() == 2)
+end
+forgotten = nil
+collectgarbage()
+collectgarbage()
+assert(store:ref_count() == 1)
+
+assert(store:release() == 0 and distributor:store_count() == 0)
+assert(distributor:release() == 0)
+print 'kvds_test: passed'

@@ -1,0 +1,8 @@
+// kvds for Node: ordered key-value stores in memory and on disk. index.d.ts has the interface, README.md the way in.
+
+export { Batch } from './src/batch.js';
+export { Cursor } from './src/cursor.js';
+export { Distributor } from './src/distributor.js';
+export { KvdsError } from './src/errors.js';
+export { Store } from './src/store.js';
+export { version } from './src/native.js';

@@ -1,0 +1,33 @@
+// What goes in and out: keys and values, which are bytes, and ids and paths, which are text.
+
+import koffi from 'koffi';
+import { INVALID_ARGUMENT, KvdsError } from './errors.js';
+
+// A string with half a surrogate pair has no UTF-8; encoding it would silently make another string of it.
+function wellFormed(text, what) {
+    if (/\p{Surrogate}/u.test(text)) {
+        throw new KvdsError(INVALID_ARGUMENT, `the ${what} is a string with a lone surrogate, which UTF-8 cannot hold`);
+    }
+    return text;
+}
+
+/** The bytes of a key or value that was given as bytes or as a string. */
+export function bytes(given, what = 'key') {
+    if (typeof given === 'string') return Buffer.from(wellFormed(given, what));
+    if (given instanceof Uint8Array) return given;
+    throw new TypeError(`the ${what} must be a string or a Uint8Array, not ${given === null ? 'null' : typeof given}`);
+}
+
+/** An id, path or name, which C reads up to its first NUL. */
+export function text(given, what) {
+    if (typeof given !== 'string') throw new TypeError(`the ${what} must be a string, not ${typeof given}`);
+    if (given.includes('\0')) throw new KvdsError(INVALID_ARGUMENT, `the ${what} has a NUL in it`);
+    return wellFormed(given, what);
+}
+
+/** A copy of what the library shows for a moment. */
+export function copy(pointer, length) {
+    if (length === 0) return Buffer.alloc(0);
+    const { buffer, byteOffset, byteLength } = koffi.decode(pointer, 'uint8_t', length);
+    return Buffer.from(buffer, byteOffset, byteLength);
+}

@@ -1,0 +1,62 @@
+// What all objects that own a handle of the library have in common: it is given up once, by `release`, by `using` or, if
+// both were forgotten, by the garbage collector; and it is not used after that.
+
+import { CLOSED, KvdsError } from './errors.js';
+
+/** Handles are made by this package alone: a constructor that does not get this refuses. */
+export const internal = Symbol('kvds');
+
+const forgotten = new FinalizationRegistry(({ pointer, free }) => free(pointer));
+
+/** The pointer of a handle, or an error that it was released. */
+export let pointerOf;
+
+/** Takes the pointer out of a handle, which then counts as released; null if it was released before. */
+export let detach;
+
+export class Handle {
+    #pointer;
+    #free;
+
+    static {
+        pointerOf = (handle) => {
+            if (handle.#pointer === null) {
+                throw new KvdsError(CLOSED, `this ${handle.constructor.name} was released`);
+            }
+            return handle.#pointer;
+        };
+        detach = (handle) => {
+            const pointer = handle.#pointer;
+            handle.#pointer = null;
+            forgotten.unregister(handle);
+            return pointer;
+        };
+    }
+
+    constructor(token, pointer, free) {
+        if (token !== internal) throw new TypeError(`a ${new.target.name} is not made with new`);
+        this.#pointer = pointer;
+        this.#free = free;
+        forgotten.register(this, { pointer, free }, this);
+    }
+
+    get released() {
+        return this.#pointer === null;
+    }
+
+    release() {
+        const pointer = detach(this);
+        return pointer === null ? 0 : Number(this.#free(pointer) ?? 0);
+    }
+
+    [Symbol.dispose]() {
+        this.release();
+    }
+}
+
+/** A handle that uses a pointer which belongs to somebody else. It has no other private parts than a Handle has. */
+export function borrow(Class, pointer) {
+    const handle = Reflect.construct(Handle, [internal, pointer, () => {}], Class);
+    forgotten.unregister(handle);
+    return handle;
+}

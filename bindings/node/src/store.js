@@ -1,0 +1,270 @@
+// A store: what is under a name, and its views.
+
+import { background } from './background.js';
+import { Batch, operationsOf, withNative } from './batch.js';
+import { bytes, copy, text } from './bytes.js';
+import { openCursor, Scan } from './cursor.js';
+import { check, EXISTS, MISMATCH, NOT_FOUND, OK, STOPPED, TRUNCATED } from './errors.js';
+import { Handle, internal, pointerOf } from './handle.js';
+import { native, sizeof } from './native.js';
+
+/** The backends, at their numbers. */
+export const BACKENDS = ['memory', 'disk'];
+
+const VIEW_READ = 1;
+const VIEW_WRITE = 2;
+const VALUE_SIZE = sizeof('kvds_value');
+
+// Where values are read to before they are copied out at their length. Longer ones get a buffer of their own.
+const scratch = Buffer.allocUnsafeSlow(4096);
+
+const camelCase = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+const int64 = (given) => {
+    const number = typeof given === 'number' && Number.isSafeInteger(given) ? BigInt(given) : given;
+    if (typeof number !== 'bigint' || BigInt.asIntN(64, number) !== number) {
+        throw new RangeError(`${given} is not a safe integer or a bigint of 64 bits`);
+    }
+    return number;
+};
+const compared = (status) => (check(status, NOT_FOUND, MISMATCH) === NOT_FOUND ? undefined : status === OK);
+const span = (key) => {
+    const data = bytes(key);
+    return { data, len: data.length };
+};
+
+export class Store extends Handle {
+    constructor(token, pointer) {
+        super(token, pointer, native.store_release);
+    }
+
+    // ------------------------------------------------------------ what it is
+
+    get id() {
+        return native.store_id(pointerOf(this));
+    }
+
+    get backend() {
+        return BACKENDS[native.store_backend(pointerOf(this))];
+    }
+
+    get tag() {
+        return BigInt(native.store_tag(pointerOf(this)));
+    }
+
+    get refCount() {
+        return Number(native.store_ref_count(pointerOf(this)));
+    }
+
+    get isOpen() {
+        return !this.released && native.is_open(pointerOf(this)) === 1;
+    }
+
+    retain() {
+        return new Store(internal, native.store_retain(pointerOf(this)));
+    }
+
+    close() {
+        check(native.close(pointerOf(this)));
+    }
+
+    // --------------------------------------------------------------- reading
+
+    get(key) {
+        const k = bytes(key);
+        const length = [0];
+        let buffer = scratch;
+        // Once more for a long value, and again if another thread makes it longer still between two tries.
+        while (true) {
+            const status = native.get_into(pointerOf(this), k, k.length, buffer, buffer.length, length);
+            if (check(status, NOT_FOUND, TRUNCATED) === NOT_FOUND) return undefined;
+            const len = Number(length[0]);
+            if (status === OK) return buffer === scratch ? Buffer.from(scratch.subarray(0, len)) : buffer.subarray(0, len);
+            buffer = Buffer.allocUnsafeSlow(len);
+        }
+    }
+
+    getString(key) {
+        return this.get(key)?.toString();
+    }
+
+    has(key) {
+        const k = bytes(key);
+        return check(native.exists(pointerOf(this), k, k.length), NOT_FOUND) === OK;
+    }
+
+    getMany(keys) {
+        const spans = Array.from(keys, span);
+        const values = Buffer.alloc(VALUE_SIZE * spans.length);
+        const statuses = new Int32Array(spans.length);
+        check(native.multi_get(pointerOf(this), spans, spans.length, values, statuses));
+        return Array.from(statuses, (status, i) => take(values.subarray(VALUE_SIZE * i, VALUE_SIZE * (i + 1)), status));
+    }
+
+    scan(range = {}) {
+        return new Scan(pointerOf(this), range, (cursor) => [cursor.key, cursor.value]);
+    }
+
+    keys(range = {}) {
+        return new Scan(pointerOf(this), range, (cursor) => cursor.key);
+    }
+
+    [Symbol.iterator]() {
+        return this.scan();
+    }
+
+    cursor(range = {}) {
+        return openCursor(pointerOf(this), range);
+    }
+
+    forEach(prefix, callback) {
+        const p = bytes(prefix, 'prefix');
+        if (typeof callback !== 'function') throw new TypeError('the callback must be a function');
+        // An exception may not go through the library: it is kept, the iteration stopped, and then it goes on its way.
+        let thrown;
+        const visit = (_, key, keyLength, value, valueLength) => {
+            try {
+                return callback(copy(key, keyLength), copy(value, valueLength)) === false ? 0 : 1;
+            } catch (error) {
+                thrown = { error };
+                return 0;
+            }
+        };
+        const status = native.iterate(pointerOf(this), p, p.length, visit, 0);
+        if (thrown) throw thrown.error;
+        return check(status, STOPPED) === OK;
+    }
+
+    // --------------------------------------------------------------- writing
+
+    set(key, value) {
+        const [k, v] = [bytes(key), bytes(value, 'value')];
+        check(native.set(pointerOf(this), k, k.length, v, v.length));
+    }
+
+    delete(key) {
+        const k = bytes(key);
+        return check(native.del(pointerOf(this), k, k.length), NOT_FOUND) === OK;
+    }
+
+    setNx(key, value) {
+        const [k, v] = [bytes(key), bytes(value, 'value')];
+        return check(native.set_nx(pointerOf(this), k, k.length, v, v.length), EXISTS) === OK;
+    }
+
+    compareAndSwap(key, expected, value) {
+        const [k, e, v] = [bytes(key), bytes(expected, 'expected value'), bytes(value, 'value')];
+        return compared(native.compare_and_swap(pointerOf(this), k, k.length, e, e.length, v, v.length));
+    }
+
+    compareAndDelete(key, expected) {
+        const [k, e] = [bytes(key), bytes(expected, 'expected value')];
+        return compared(native.compare_and_delete(pointerOf(this), k, k.length, e, e.length));
+    }
+
+    add(key, delta = 1n) {
+        const k = bytes(key);
+        const sum = [0];
+        check(native.add(pointerOf(this), k, k.length, int64(delta), sum));
+        return BigInt(sum[0]);
+    }
+
+    setBatch(entries) {
+        const pairs = Array.from(entries, ([key, value]) => {
+            const [k, v] = [bytes(key), bytes(value, 'value')];
+            return { key: k, key_len: k.length, value: v, value_len: v.length };
+        });
+        check(native.set_batch(pointerOf(this), pairs, pairs.length));
+    }
+
+    deleteBatch(keys) {
+        const spans = Array.from(keys, span);
+        check(native.delete_batch(pointerOf(this), spans, spans.length));
+    }
+
+    deletePrefix(prefix) {
+        const p = bytes(prefix, 'prefix');
+        check(native.delete_prefix(pointerOf(this), p, p.length));
+    }
+
+    batch() {
+        return new Batch(this);
+    }
+
+    write(batch) {
+        if (!(batch instanceof Batch)) throw new TypeError('write takes a Batch');
+        const store = pointerOf(this);
+        return withNative(operationsOf(batch), (pointer) => check(native.write(store, pointer), MISMATCH) === OK);
+    }
+
+    // ----------------------------------------------------------------- views
+
+    view({ read = false, write = false }) {
+        const rights = (read ? VIEW_READ : 0) | (write ? VIEW_WRITE : 0);
+        return this.#opened((out) => native.store_view(pointerOf(this), rights, out));
+    }
+
+    scope(prefix) {
+        const p = bytes(prefix, 'prefix');
+        return this.#opened((out) => native.store_scope(pointerOf(this), p, p.length, out));
+    }
+
+    snapshot() {
+        return this.#opened((out) => native.store_snapshot(pointerOf(this), out));
+    }
+
+    #opened(open) {
+        const out = [null];
+        check(open(out));
+        return new Store(internal, out[0]);
+    }
+
+    // ---------------------------------------------------------------- upkeep
+
+    sync() {
+        check(native.sync(pointerOf(this)));
+    }
+
+    compact() {
+        check(native.compact(pointerOf(this)));
+    }
+
+    refresh() {
+        check(native.refresh(pointerOf(this)));
+    }
+
+    checkpoint(path) {
+        check(native.checkpoint(pointerOf(this), text(path, 'path')));
+    }
+
+    stats() {
+        const figures = {};
+        check(native.store_stats(pointerOf(this), figures, sizeof('kvds_stats')));
+        return Object.fromEntries(Object.entries(figures).map(([name, figure]) => [camelCase(name), Number(figure)]));
+    }
+
+    property(name) {
+        const out = {};
+        if (check(native.store_property(pointerOf(this), text(name, 'name'), out), NOT_FOUND) !== OK) return undefined;
+        try {
+            return copy(out.data, out.len).toString();
+        } finally {
+            native.value_release(out);
+        }
+    }
+}
+
+// The bytes of one kvds_value of an array, which is given back.
+function take(value, status) {
+    if (status !== OK) return undefined;
+    try {
+        return copy(value.readBigUInt64LE(0), Number(value.readBigUInt64LE(8)));
+    } finally {
+        native.value_release(value);
+    }
+}
+
+background(Store, { retain: native.store_retain, release: native.store_release }, [
+    'get', 'getString', 'getMany', 'has',
+    'set', 'delete', 'setNx', 'compareAndSwap', 'compareAndDelete', 'add', 'setBatch', 'deleteBatch', 'deletePrefix', 'write',
+    'sync', 'compact', 'refresh', 'checkpoint',
+]);

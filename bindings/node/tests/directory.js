@@ -1,0 +1,11 @@
+// An empty directory for a test, which goes when the test is over.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export function directory(test) {
+    const path = mkdtempSync(join(tmpdir(), 'kvds-node-'));
+    test.after(() => rmSync(path, { recursive: true }));
+    return path;
+}

@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import test from 'node:test';
+import { Distributor, KvdsError } from 'kvds';
+import { directory } from './directory.js';
+
+const fails = (code, text = /./) => (error) => error instanceof KvdsError && error.code === code && text.test(error.message);
+
+test('one store for one name, as long as somebody holds it', () => {
+    const distributor = new Distributor();
+    assert.equal(distributor.get('a', 'memory'), undefined);
+    const first = distributor.getOrCreate('a', 'memory');
+    const second = distributor.get('a', 'memory');
+    first.set('key', 'value');
+    assert.equal(second.getString('key'), 'value');
+    assert.deepEqual(distributor.stores(), [{ id: 'a', backend: 'memory', tag: 0n, refCount: 2 }]);
+    assert.equal(distributor.storeCount, 1);
+    first.release();
+    second.release();
+    assert.equal(distributor.storeCount, 0);
+    assert.equal(distributor.release(), 0);
+});
+
+test('options have the spelling of JavaScript, and wrong ones are told', (t) => {
+    const path = directory(t);
+    assert.throws(() => new Distributor(path, { durabilty: 'sync' }), fails('KVDS_INVALID_ARGUMENT', /durabilty/));
+    assert.throws(() => new Distributor(path, { durability: 'maybe' }), fails('KVDS_INVALID_ARGUMENT', /maybe/));
+    const all = {
+        durability: 'sync', blockCacheBytes: '8M', writeBufferBytes: 1 << 23, memoryLimitBytes: 1000n, compression: 'zstd',
+        readOnly: false, createIfMissing: true, keepStores: true, maxOpenFiles: -1,
+    };
+    const distributor = new Distributor(path, { ...all, compression: undefined });
+    const store = distributor.getOrCreate('a', 'memory');
+    assert.throws(() => store.set('key', Buffer.alloc(1000)), fails('KVDS_NO_MEMORY'));
+    store.release();
+    assert.equal(distributor.storeCount, 1, 'kept by the option keepStores');
+    assert.equal(distributor.evict('a', 'memory'), true);
+    assert.equal(distributor.evict('a', 'memory'), false);
+    distributor.release();
+    new Distributor(path, all).release();
+    const careful = new Distributor(path, { createIfMissing: false });
+    assert.throws(() => careful.getOrCreate('none', 'disk'), fails('KVDS_NOT_FOUND', /none/));
+    careful.release();
+});
+
+test('bad names, backends and paths are told', (t) => {
+    const distributor = new Distributor(directory(t));
+    t.after(() => distributor.release());
+    assert.throws(() => distributor.getOrCreate('', 'memory'), fails('KVDS_INVALID_ARGUMENT'));
+    assert.throws(() => distributor.getOrCreate('a\0b', 'memory'), fails('KVDS_INVALID_ARGUMENT', /NUL/));
+    assert.throws(() => distributor.getOrCreate('a', 'tape'), fails('KVDS_INVALID_ARGUMENT', /memory or disk/));
+    assert.throws(() => distributor.getOrCreate(1, 'memory'), TypeError);
+    assert.throws(() => new Distributor(1), TypeError);
+    assert.throws(() => new Distributor().getOrCreate('a', 'disk'), fails('KVDS_INVALID_ARGUMENT', /path/));
+});
+
+test('a disk store is there again, is locked to others, and is destroyed on demand', (t) => {
+    const path = directory(t);
+    const distributor = new Distributor(path);
+    const other = new Distributor(path);
+    t.after(() => [distributor, other].forEach((each) => each.release()));
+    const store = distributor.getOrCreate('a', 'disk');
+    store.set('key', 'value');
+    assert.throws(() => other.getOrCreate('a', 'disk'), fails('KVDS_LOCKED'));
+    assert.throws(() => distributor.destroyStore('a'), fails('KVDS_BUSY'));
+    // An iteration that had not ended would keep the files.
+    store.forEach('', () => false);
+    assert.throws(() => store.forEach('', () => { throw new Error('enough'); }), /enough/);
+    for (const _ of store) break;
+    store.release();
+    const again = other.getOrCreate('a', 'disk');
+    assert.equal(again.getString('key'), 'value');
+    again.release();
+    assert.equal(distributor.destroyStore('a'), true);
+    assert.equal(distributor.destroyStore('a'), false);
+    assert.equal(existsSync(`${path}/a`), false);
+});
+
+test('shutdown closes all stores', () => {
+    const distributor = new Distributor();
+    const store = distributor.getOrCreate('a', 'memory');
+    distributor.shutdown();
+    assert.equal(store.isOpen, false);
+    assert.throws(() => store.get('key'), fails('KVDS_CLOSED'));
+    assert.throws(() => distributor.getOrCreate('a', 'memory'), fails('KVDS_CLOSED'));
+    store.release();
+    distributor.release();
+    assert.throws(() => distributor.storeCount, fails('KVDS_CLOSED', /Distributor was released/));
+});
+
+test('observers hear of deaths inside the last release, until they stop', () => {
+    const distributor = new Distributor();
+    const heard = [];
+    const observer = distributor.observe((death) => heard.push(death));
+    const once = distributor.observe(() => once.stop());
+    const silent = distributor.observe(() => assert.fail('it was stopped'));
+    silent[Symbol.dispose]();
+    silent.stop();
+    const store = distributor.getOrCreate('a', 'memory');
+    const again = store.retain();
+    store.release();
+    assert.deepEqual(heard, []);
+    again.release();
+    assert.deepEqual(heard, [{ id: 'a', backend: 'memory', tag: 0n }]);
+    // Without the distributor: the death of a store that outlives it is still observed, and an observer can still stop.
+    const late = distributor.getOrCreate('b', 'memory');
+    const quiet = distributor.observe(() => assert.fail('it was stopped'));
+    distributor.release();
+    quiet.stop();
+    late.release();
+    assert.deepEqual(heard.map(({ id }) => id), ['a', 'b']);
+    observer.stop();
+    assert.throws(() => distributor.observe(() => {}), fails('KVDS_CLOSED'));
+    assert.throws(() => new Distributor().observe('no function'), TypeError);
+});
+
+test('what an observer throws is an uncaught exception, and the release goes on', async () => {
+    const distributor = new Distributor();
+    distributor.observe(() => { throw new Error('from the observer'); });
+    const store = distributor.getOrCreate('a', 'memory');
+    const caught = new Promise((resolve) => {
+        process.setUncaughtExceptionCaptureCallback(resolve);
+    });
+    assert.equal(store.release(), 0);
+    assert.match((await caught).message, /from the observer/);
+    process.setUncaughtExceptionCaptureCallback(null);
+    distributor.release();
+});

@@ -1,0 +1,114 @@
+# frozen_string_literal: true
+
+# What is Ruby's own in kvds.rb: errors, blocks and what leaves them, threads, released objects, and the garbage collector.
+
+require 'tmpdir'
+require_relative 'kvds'
+
+def must(what, wanted)
+  raise "#{caller_locations(1, 1)[0].lineno}: this is #{what.inspect}, and must be #{wanted.inspect}" unless what == wanted
+end
+
+# The error that a block raises.
+def error(of = Kvds::Error)
+  yield
+rescue of => e
+  e
+else
+  raise "#{caller_locations(1, 1)[0].lineno}: this must raise #{of}"
+end
+
+def fails(code, text, &block)
+  failure = error(&block)
+  must(failure.code, code)
+  must(failure.message[text], text)
+end
+
+distributor = Kvds::Distributor.new
+store = distributor.get_or_create('store', :memory)
+must(Kvds.version.match?(/\A\d+\.\d+\.\d+\z/), true)
+
+# Bad arguments are told, and change nothing.
+error(TypeError) { store.set('key', 1) }
+error(TypeError) { store[nil] }
+error(TypeError) { store.set_batch('a' => 'b', 'c' => 1) }
+fails('KVDS_INVALID_ARGUMENT', 'NUL') { distributor.get_or_create("a\0b", :memory) }
+fails('KVDS_INVALID_ARGUMENT', ':tape') { distributor.get_or_create('a', :tape) }
+fails('KVDS_INVALID_ARGUMENT', '0.5') { store.add('n', 0.5) }
+fails('KVDS_INVALID_ARGUMENT', '64 bits') { store.add('n', 2**63) }
+fails('KVDS_INVALID_ARGUMENT', 'durabilty') { Kvds::Distributor.new(durabilty: :sync) }
+fails('KVDS_INVALID_ARGUMENT', 'path') { distributor.get_or_create('a', :disk) }
+error(NoMethodError) { Kvds::Store.new(1) }
+must(store.property('kvds.keys'), '0')
+must(store.add('n', -(2**63)), -(2**63))
+Kvds::Distributor.new(durability: :sync, keep_stores: true, memory_limit_bytes: 1024).release
+
+# Strings are bytes, whatever their encoding.
+store.delete_prefix('')
+store['ключ'] = 'значение'.encode('UTF-16LE')
+must(store['ключ'.b].encoding, Encoding::BINARY)
+must(store['ключ'].force_encoding('UTF-16LE').encode('UTF-8'), 'значение')
+store.delete('ключ')
+
+# Blocks: a value of false ends an iteration, exceptions come out as they were, and jumps do not go through the library.
+store.set_batch('a' => '1', 'b' => '2', 'c' => '3')
+seen = []
+must(store.iterate { |key, _| seen.push(key).size < 2 }, false)
+must(seen, %w[a b])
+mine = Class.new(Exception)
+error(mine) { store.iterate { raise mine } }
+error(LocalJumpError) { store.iterate { break } }
+error(LocalJumpError) { catch(:out) { store.iterate { throw :out } } }
+def leave(store) = store.iterate { return 1 }
+error(LocalJumpError) { leave(store) }
+must(store.iterate { |key, value| store.iterate(key) { |_, same| must(same, value) } }, true)
+must(store.iterate { |key, _| store.delete(key) }, true)
+must(store.to_a, [])
+
+# The library has returned from an iteration that was left: otherwise it would keep the files from the second distributor.
+Dir.mktmpdir do |path|
+  2.times do
+    own = Kvds::Distributor.new(path)
+    own.get_or_create('store', :disk) do |disk|
+      disk['key'] = 'value'
+      error(mine) { disk.iterate { raise mine } }
+      error(LocalJumpError) { disk.iterate { break } }
+      disk.each { break }
+    end
+    own.release
+  end
+end
+
+# The loops of Ruby may be left in any way, and give their cursor up.
+store.set_batch([%w[a 1], %w[b 2], %w[a 3]])
+must(store.each { |key, _| break key }, 'a')
+must(store.each(start: 'b').to_a, [%w[b 2]])
+must(store.each(finish: 'b').to_a, [%w[a 3]])
+must(store.lazy.map { |key, _| key }.first, 'a')
+must(store.multi_get([]), [])
+
+# Other threads run while one is inside a call, and each has the text of its own failure.
+texts = %i[tape drum].map do |backend|
+  Thread.new { Array.new(200) { error { distributor.get('a', backend) }.message + error { store.set('k' * 65_537, '') }.message } }
+end
+texts.map(&:value).zip(%w[tape drum]) { |all, name| all.each { |text| must(text.match?(/#{name}.*65536/m), true) } }
+
+# What was released is released once, and raises an error when it is used.
+again = store.retain
+must([again.release, again.release, store.ref_count], [1, 0, 1])
+fails('KVDS_CLOSED', 'this Kvds::Store was released') { again['a'] }
+cursor = store.cursor
+cursor.release
+fails('KVDS_CLOSED', 'this Kvds::Cursor was released') { cursor.first }
+must(distributor.get('store', :memory) { |same| same.ref_count }, 2)
+error(mine) { distributor.get('store', :memory) { raise mine } }
+must(store.ref_count, 1)
+
+# What is forgotten is released by the garbage collector.
+100.times { store.retain.cursor.first }
+GC.start
+must(store.ref_count < 50, true)
+
+store.release
+distributor.release
+puts 'kvds_test: passed'
