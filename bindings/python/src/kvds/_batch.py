@@ -7,14 +7,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from kvds._bytes import BytesLike, as_bytes
-from kvds._errors import Status, check, error
+from kvds._errors import Status, error
+from kvds._handle import Handle
 from kvds._library import ffi, lib
 
 if TYPE_CHECKING:
     from kvds._store import Store
 
 
-class Batch:
+class Batch(Handle):
     """Operations on a store, and expectations of what is there before them, to be applied in one atomic step.
 
     As a context manager it is applied at the end of the block, if that ends without an exception:
@@ -28,11 +29,11 @@ class Batch:
     If a key has several operations, the last one wins. Keys and values are copied when they are added.
     """
 
-    __slots__ = ("__weakref__", "_batch", "_lock", "_store")
+    __slots__ = ("_lock", "_store")
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._batch = ffi.gc(lib.kvds_batch_new(), lib.kvds_batch_free)
+        self._handle = ffi.gc(lib.kvds_batch_new(), lib.kvds_batch_free)
         self._lock = threading.Lock()
 
     def __setitem__(self, key: BytesLike, value: BytesLike) -> None:
@@ -54,19 +55,19 @@ class Batch:
     def clear(self) -> None:
         """Empties the batch."""
         with self._lock:
-            lib.kvds_batch_clear(self._batch)
+            lib.kvds_batch_clear(self._handle)
 
     def write(self) -> None:
         """Applies the batch, which stays as it is. `Mismatch` if an expectation does not hold: then nothing is changed."""
         with self._lock:
-            status = self._store._check(lib.kvds_write(self._store._handle, self._batch))
+            status = self._store._check(lib.kvds_write(self._store._handle, self._handle))
         if status == Status.MISMATCH:
             raise error(status, "an expectation of the batch does not hold; nothing was changed")
 
     def __len__(self) -> int:
         """How many operations it has; expectations don't count."""
         with self._lock:
-            return int(lib.kvds_batch_count(self._batch))
+            return int(lib.kvds_batch_count(self._handle))
 
     def __bool__(self) -> bool:
         return True
@@ -85,4 +86,4 @@ class Batch:
         for part in map(as_bytes, parts):
             arguments += part, len(part)
         with self._lock:
-            check(function(self._batch, *arguments))
+            self._check(function(self._handle, *arguments))

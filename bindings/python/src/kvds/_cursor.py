@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from kvds._bytes import BytesLike, as_bytes
-from kvds._errors import Error, Status, error, failure
+from kvds._errors import Status
+from kvds._handle import Handle
 from kvds._library import ffi, lib
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Cursor:
+class Cursor(Handle):
     """A movable position in a range of keys, over one moment: it sees no write made after it was made.
 
     It stands on no entry yet: move it first. Each move answers whether it stands on an entry then. It needs its store no
@@ -25,7 +26,7 @@ class Cursor:
     do so at the same time wait for each other.
     """
 
-    __slots__ = ("__weakref__", "_bytes", "_handle", "_lock")
+    __slots__ = ("_bytes", "_lock")
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class Cursor:
     def close(self) -> None:
         """Frees the cursor. The second time nothing is done."""
         with self._lock:
-            self._handle = ffi.NULL
+            self._let_go()
 
     def __enter__(self) -> Cursor:
         return self
@@ -124,24 +125,13 @@ class Cursor:
 
     def _read(self, part: Callable[[Any, Any], int]) -> bytes:
         found = self._bytes
-        status = part(self._handle, found)
-        if status == Status.NOT_FOUND:
+        if self._check(part(self._handle, found)):
             raise LookupError("the cursor stands on no entry")
-        if status:
-            raise self._failure(status)
         return bytes(ffi.buffer(found.data, found.len))
 
     def _move(self, move: Callable[..., int], *to: object) -> bool:
         with self._lock:
-            status = move(self._handle, *to)
-            if status < 0:
-                raise self._failure(status)
-            return status == Status.OK
-
-    def _failure(self, status: int) -> Error:
-        if not self._handle:
-            return error(Status.CLOSED, "this cursor was closed")
-        return failure(status)
+            return self._check(move(self._handle, *to)) == Status.OK
 
 
 def walk(cursor: Cursor, reverse: bool, read: Callable[[Cursor], T]) -> Iterator[T]:

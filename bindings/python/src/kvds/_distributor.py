@@ -9,12 +9,14 @@ from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from kvds._bytes import as_text, without_nul
-from kvds._callbacks import unraisable
-from kvds._errors import Error, Status, check, error, failure
+from kvds._errors import Status, check, error
+from kvds._handle import Handle
 from kvds._library import ffi, lib
 from kvds._store import BACKENDS, Backend, Store
 
 _NUMBERS = {backend: number for number, backend in BACKENDS.items()}
+
+# What Python functions raise that C calls, cffi hands to sys.unraisablehook.
 
 #: Is told of a store's death: its tag, its id and its backend.
 OnDeath = Callable[[int, str, Backend], object]
@@ -29,7 +31,7 @@ class LiveStore(NamedTuple):
     ref_count: int
 
 
-class Distributor:
+class Distributor(Handle):
     """Hands out stores by name: whoever asks for a name gets the same store.
 
     `path` is the directory under which disk stores have theirs; it is made when the first disk store is. Without it there are
@@ -40,11 +42,9 @@ class Distributor:
     stores that are still held alone.
     """
 
-    __slots__ = ("__weakref__", "_handle")
+    __slots__ = ()
 
-    def __init__(
-        self, path: Union[str, os.PathLike[str], None] = None, **options: Union[str, int]
-    ) -> None:
+    def __init__(self, path: Union[str, os.PathLike[str], None] = None, **options: Union[str, int]) -> None:
         base = ffi.NULL if path is None else without_nul(os.fsencode(path))
         settings = ffi.gc(lib.kvds_options_new(), lib.kvds_options_free)
         for name, value in options.items():
@@ -115,7 +115,7 @@ class Distributor:
 
     def release(self) -> None:
         """Gives up this reference, when the calls that run on it have ended. Stores that are still held go on."""
-        self._handle = ffi.NULL
+        self._let_go()
 
     def __enter__(self) -> Distributor:
         return self
@@ -132,24 +132,11 @@ class Distributor:
             return "<kvds.Distributor, released>"
         return f"<kvds.Distributor, {self.store_count} live stores>"
 
-    def _check(self, status: int) -> int:
-        if status < 0:
-            raise self._failure(status)
-        return status
 
-    def _failure(self, status: int) -> Error:
-        return failure(status) if self._handle else error(Status.CLOSED, "this distributor object was released")
-
-    def _held(self) -> Any:
-        if not self._handle:
-            raise self._failure(Status.CLOSED)
-        return self._handle
-
-
-class Observer:
+class Observer(Handle):
     """Who is told of the deaths of a distributor's stores, until it is closed. Made by `Distributor.observe`."""
 
-    __slots__ = ("__weakref__", "_distributor", "_number")
+    __slots__ = ("_number",)
 
     def __init__(self, distributor: Any, on_death: OnDeath) -> None:
         told = _Told(distributor, on_death)
@@ -158,14 +145,14 @@ class Observer:
         _told[user_data] = told
         check(lib.kvds_distributor_observe(distributor, _on_death, user_data, _forget, number))
         told.number = self._number = number[0]
-        self._distributor = distributor
+        self._handle = distributor  # Which must live to be told.
 
     def close(self) -> None:
         """Takes the observer away. When this returns, no call of it is running or will come.
 
         Only inside a callback of kvds, calls that are still running are not waited for. The second time nothing is done.
         """
-        distributor, self._distributor = self._distributor, ffi.NULL
+        distributor = self._let_go()
         if distributor:
             check(lib.kvds_distributor_unobserve(distributor, self._number))
 
@@ -193,7 +180,7 @@ class _Told:
 _told: dict[Any, _Told] = {}
 
 
-@ffi.callback("kvds_death", onerror=unraisable)  # type: ignore[untyped-decorator, unused-ignore]
+@ffi.callback("kvds_death")  # type: ignore[untyped-decorator, unused-ignore]
 def _on_death(user_data: Any, tag: int, id: Any, backend: int) -> None:
     ffi.from_handle(user_data).on_death(tag, ffi.string(id).decode(), BACKENDS[backend])
 

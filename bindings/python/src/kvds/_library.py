@@ -26,7 +26,7 @@ def _load() -> Any:
     try:
         library = ffi.dlopen(name)
         running = ffi.string(library.kvds_version()).decode()
-    except (OSError, AttributeError) as cause:
+    except (OSError, ffi.error) as cause:
         raise ImportError(f"kvds finds no C library: {where}: {cause}") from None
     needed = (library.KVDS_VERSION_MAJOR, library.KVDS_VERSION_MINOR)
     major, minor = (int(number) for number in running.split(".")[:2])

@@ -6,7 +6,6 @@ import atexit
 import logging
 from typing import Any, Optional
 
-from kvds._callbacks import unraisable
 from kvds._errors import check
 from kvds._library import ffi, lib
 
@@ -21,7 +20,7 @@ _LEVELS = {
 _logger: Optional[logging.Logger] = None
 
 
-@ffi.callback("kvds_log", onerror=unraisable)  # type: ignore[untyped-decorator, unused-ignore]
+@ffi.callback("kvds_log")  # type: ignore[untyped-decorator, unused-ignore]
 def _on_line(user_data: Any, level: int, text: Any) -> None:
     logger = _logger
     if logger is not None:

@@ -11,7 +11,8 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union, cast, ov
 from kvds._batch import Batch
 from kvds._bytes import BytesLike, as_bytes, as_text, without_nul
 from kvds._cursor import Cursor, walk
-from kvds._errors import Error, Status, error, failure
+from kvds._errors import Status
+from kvds._handle import Handle
 from kvds._library import ffi, lib
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class Stats(NamedTuple):
     memory_bytes: int
 
 
-class Store(MutableMapping[bytes, bytes]):
+class Store(Handle, MutableMapping[bytes, bytes]):
     """A reference to a store, or to a view of one: a mapping from bytes to bytes, in the order of the keys.
 
     Made by a `Distributor`, or from another store by `snapshot`, `scope`, `view` and `retain`. All calls are safe at the
@@ -62,12 +63,7 @@ class Store(MutableMapping[bytes, bytes]):
     itself is closed when the last reference to it goes, wherever that is held; `close` closes it for all.
     """
 
-    __slots__ = ("__weakref__", "_handle")
-
-    # The handle is an object that gives the C reference back when nothing refers to it any more. A call that is running on
-    # another thread refers to it: so releasing never pulls a store from under a call. After a release the handle is NULL,
-    # which every C function refuses.
-    _handle: Any
+    __slots__ = ()
 
     def __init__(self) -> None:
         raise TypeError("a store is made by a Distributor, or from another store")
@@ -358,8 +354,7 @@ class Store(MutableMapping[bytes, bytes]):
 
     def release(self) -> int:
         """Gives up this reference, when the calls that run on it have ended. How many are left; the second time 0."""
-        handle, self._handle = self._handle, ffi.NULL
-        return max(0, int(lib.kvds_store_ref_count(handle)) - 1)
+        return max(0, int(lib.kvds_store_ref_count(self._let_go())) - 1)
 
     def __enter__(self) -> Store:
         return self
@@ -373,20 +368,6 @@ class Store(MutableMapping[bytes, bytes]):
         if not self._handle:
             return "<kvds.Store, released>"
         return f"<kvds.Store {self.id!r}, {self.backend.value}{'' if self.is_open else ', closed'}>"
-
-    def _check(self, status: int) -> int:
-        """The status that a call on this store answered, unless it is a failure: that is raised."""
-        if status < 0:
-            raise self._failure(status)
-        return status
-
-    def _failure(self, status: int) -> Error:
-        return failure(status) if self._handle else error(Status.CLOSED, "this store object was released")
-
-    def _held(self) -> Any:
-        if not self._handle:
-            raise self._failure(Status.CLOSED)
-        return self._handle
 
     def _derived(self, function: Callable[..., int], *arguments: object) -> Store:
         out = ffi.new("kvds_store **")
