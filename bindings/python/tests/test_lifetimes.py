@@ -339,7 +339,9 @@ for _ in range(3):
 
 
 def test_a_child_made_by_fork(tmp_path: Path) -> None:
+    # Later Pythons warn of forking with threads, and RocksDB has some.
     program = """
+import warnings; warnings.simplefilter("ignore", DeprecationWarning)
 d = kvds.Distributor("data")
 disk, memory = d.disk("s"), d.memory("s")
 disk[b"a"] = memory[b"a"] = b"1"

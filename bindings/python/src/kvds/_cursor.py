@@ -84,20 +84,17 @@ class Cursor(Handle):
     @property
     def key(self) -> bytes:
         """The key that it stands on. `LookupError` if it stands on none."""
-        with self._lock:
-            return self._key()
+        return self._read(read_key)
 
     @property
     def value(self) -> bytes:
         """The value of the key that it stands on. `LookupError` if it stands on none."""
-        with self._lock:
-            return self._value()
+        return self._read(read_value)
 
     @property
     def item(self) -> tuple[bytes, bytes]:
         """The key that it stands on, and its value. `LookupError` if it stands on none."""
-        with self._lock:
-            return self._item()
+        return self._read(read_item)
 
     def close(self) -> None:
         """Frees the cursor. The second time nothing is done."""
@@ -112,33 +109,49 @@ class Cursor(Handle):
     ) -> None:
         self.close()
 
-    # The lock is held around what follows, as a cursor is for one thread at a time, and its bytes are valid until it moves.
-
-    def _key(self) -> bytes:
-        return self._read(lib.kvds_cursor_key)
-
-    def _value(self) -> bytes:
-        return self._read(lib.kvds_cursor_value)
-
-    def _item(self) -> tuple[bytes, bytes]:
-        return self._key(), self._value()
-
-    def _read(self, part: Callable[[Any, Any], int]) -> bytes:
-        found = self._bytes
-        if self._check(part(self._handle, found)):
-            raise LookupError("the cursor stands on no entry")
-        return bytes(ffi.buffer(found.data, found.len))
+    def _read(self, read: Callable[[Any, Any], T]) -> T:
+        with self._lock:
+            return read(self._held(), self._bytes)
 
     def _move(self, move: Callable[..., int], *to: object) -> bool:
         with self._lock:
             return self._check(move(self._handle, *to)) == Status.OK
 
 
-def walk(cursor: Cursor, reverse: bool, read: Callable[[Cursor], T]) -> Iterator[T]:
-    """What `read` finds at each entry that the cursor goes over. The cursor is the iterator's own, which ends with it."""
-    first, step = (cursor.last, cursor.prev) if reverse else (cursor.first, cursor.next)
+# What a cursor stands on, by way of a struct for its bytes. They are valid until it moves, so no other thread may use it.
+
+
+def read_key(cursor: Any, found: Any) -> bytes:
+    """The key that the C cursor stands on."""
+    if lib.kvds_cursor_key(cursor, found):
+        raise LookupError("the cursor stands on no entry")
+    key: bytes = ffi.buffer(found.data, found.len)[:]
+    return key
+
+
+def read_value(cursor: Any, found: Any) -> bytes:
+    """The value of the key that the C cursor stands on."""
+    if lib.kvds_cursor_value(cursor, found):
+        raise LookupError("the cursor stands on no entry")
+    value: bytes = ffi.buffer(found.data, found.len)[:]
+    return value
+
+
+def read_item(cursor: Any, found: Any) -> tuple[bytes, bytes]:
+    """The key that the C cursor stands on, and its value."""
+    return read_key(cursor, found), read_value(cursor, found)
+
+
+def walk(cursor: Cursor, reverse: bool, read: Callable[[Any, Any], T]) -> Iterator[T]:
+    """What `read` finds at each entry that the cursor goes over. The cursor is the iterator's own, and ends with it."""
+    first, step = lib.kvds_cursor_first, lib.kvds_cursor_next
+    if reverse:
+        first, step = lib.kvds_cursor_last, lib.kvds_cursor_prev
     with cursor:
-        there = first()
-        while there:
-            yield read(cursor)
-            there = step()
+        # No other thread has this cursor, so it goes without the lock.
+        handle, found = cursor._handle, cursor._bytes
+        status = first(handle)
+        while not status:
+            yield read(handle, found)
+            status = step(handle)
+        cursor._check(status)

@@ -10,7 +10,7 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union, cast, ov
 
 from kvds._batch import Batch
 from kvds._bytes import BytesLike, as_bytes, as_text, without_nul
-from kvds._cursor import Cursor, walk
+from kvds._cursor import Cursor, read_item, read_key, read_value, walk
 from kvds._errors import Status
 from kvds._handle import Handle
 from kvds._library import ffi, lib
@@ -94,7 +94,8 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         if self._check(lib.kvds_get(self._handle, key, len(key), out)):
             return default
         try:
-            return bytes(ffi.buffer(out.data, out.len))
+            value: bytes = ffi.buffer(out.data, out.len)[:]
+            return value
         finally:
             lib.kvds_value_release(out)
 
@@ -181,7 +182,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         self._check(lib.kvds_multi_get(self._handle, array, count, values, statuses))
         try:
             pairs = zip(values, statuses)
-            return [None if status else bytes(ffi.buffer(value.data, value.len)) for value, status in pairs]
+            return [None if status else ffi.buffer(value.data, value.len)[:] for value, status in pairs]
         finally:
             for index in range(count):
                 lib.kvds_value_release(values + index)
@@ -229,7 +230,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         reverse: bool = False,
     ) -> Iterator[tuple[bytes, bytes]]:
         """The pairs whose keys begin with `prefix`, are not less than `start` and are less than `end`, in order, as of now."""
-        return walk(self.cursor(prefix, start, end), reverse, Cursor._item)
+        return walk(self.cursor(prefix, start, end), reverse, read_item)
 
     def cursor(
         self, prefix: BytesLike = b"", start: Optional[BytesLike] = None, end: Optional[BytesLike] = None
@@ -316,7 +317,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         if self._check(lib.kvds_store_property(self._handle, as_text(name), out)):
             return None
         try:
-            return bytes(ffi.buffer(out.data, out.len)).decode("utf-8", "replace")
+            return str(ffi.buffer(out.data, out.len)[:], "utf-8", "replace")
         finally:
             lib.kvds_value_release(out)
 
@@ -386,11 +387,11 @@ class _Part(MappingView):
         super().__init__(store)
         self._prefix = as_bytes(prefix)
 
-    def _walk(self, reverse: bool, read: Callable[[Cursor], T]) -> Iterator[T]:
+    def _walk(self, reverse: bool, read: Callable[[Any, Any], T]) -> Iterator[T]:
         return walk(self._mapping.cursor(self._prefix), reverse, read)
 
     def __len__(self) -> int:
-        return sum(self._walk(False, lambda cursor: 1))
+        return sum(self._walk(False, lambda cursor, found: 1))
 
 
 class Keys(_Part, KeysView[bytes]):
@@ -402,10 +403,10 @@ class Keys(_Part, KeysView[bytes]):
         return as_bytes(key).startswith(self._prefix) and key in self._mapping  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._walk(False, Cursor._key)
+        return self._walk(False, read_key)
 
     def __reversed__(self) -> Iterator[bytes]:
-        return self._walk(True, Cursor._key)
+        return self._walk(True, read_key)
 
 
 class Values(_Part, ValuesView[bytes]):
@@ -417,10 +418,10 @@ class Values(_Part, ValuesView[bytes]):
         return any(value == each for each in self)
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._walk(False, Cursor._value)
+        return self._walk(False, read_value)
 
     def __reversed__(self) -> Iterator[bytes]:
-        return self._walk(True, Cursor._value)
+        return self._walk(True, read_value)
 
 
 class Items(_Part, ItemsView[bytes, bytes]):
@@ -433,7 +434,7 @@ class Items(_Part, ItemsView[bytes, bytes]):
         return as_bytes(key).startswith(self._prefix) and self._mapping.get(key) == value
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        return self._walk(False, Cursor._item)
+        return self._walk(False, read_item)
 
     def __reversed__(self) -> Iterator[tuple[bytes, bytes]]:
-        return self._walk(True, Cursor._item)
+        return self._walk(True, read_item)
