@@ -31,7 +31,7 @@ WORDCOUNT = $(TARGET_DIR)/demo/wordcount
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' \
 		$(firstword $(MAKEFILE_LIST))
 	@echo
 
@@ -56,6 +56,7 @@ test: setup-test ## Run all tests: with the disk engine, without it, and the C t
 	$(RUN) test --no-default-features
 	$(RUN) build --release
 	KVDS_LIBRARY=$(abspath $(RELEASE))/libkvds.so $(RUN) test --test exports --test c
+	CARGO_TARGET_DIR=$(TARGET_DIR) scripts/bindings test
 	@echo
 	@echo "make test: all tests passed, with the disk engine and without."
 
@@ -71,6 +72,10 @@ check: setup-check ## Check format, lints, the generated header and the layers
 .PHONY: ctest
 ctest: setup-test ## Run the C tests alone
 	$(RUN) test --test c
+
+.PHONY: test-bindings
+test-bindings: build ## Run the tests of all other languages, and install the languages that are missing
+	CARGO_TARGET_DIR=$(TARGET_DIR) scripts/bindings test --all
 
 .PHONY: memcheck
 memcheck: setup-memcheck ## Run the C tests under valgrind
