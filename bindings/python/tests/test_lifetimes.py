@@ -23,6 +23,20 @@ import kvds
 LONG = 120
 
 
+def together(*functions: Callable[[], object]) -> list[threading.Thread]:
+    """Starts a thread for each. They end with Python if they hang, so that a test can fail."""
+    threads = [threading.Thread(target=function, daemon=True) for function in functions]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def ended(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(LONG)
+        assert not thread.is_alive()
+
+
 def test_a_released_store_answers_closed(store: kvds.Store) -> None:
     view, batch = store.snapshot(), store.batch()
     keys = store.keys()
@@ -150,14 +164,10 @@ def test_releasing_while_others_read(distributor: kvds.Distributor, backend: kvd
             except BaseException as cause:
                 failures.append(cause)
 
-        threads = [threading.Thread(target=read) for _ in range(3)]
-        for thread in threads:
-            thread.start()
+        threads = together(read, read, read)
         started.wait(LONG)
         store.release()
-        for thread in threads:
-            thread.join(LONG)
-            assert not thread.is_alive()
+        ended(threads)
         assert failures == []
     assert kept.ref_count == 1
 
@@ -180,13 +190,9 @@ def test_a_cursor_that_many_threads_use_and_one_closes(store: kvds.Store) -> Non
         except BaseException as cause:
             failures.append(cause)
 
-    threads = [threading.Thread(target=walk) for _ in range(3)]
-    for thread in threads:
-        thread.start()
+    threads = together(walk, walk, walk)
     cursor.close()
-    for thread in threads:
-        thread.join(LONG)
-        assert not thread.is_alive()
+    ended(threads)
     assert failures == []
 
 
@@ -205,19 +211,15 @@ def test_a_call_that_waits_lets_other_threads_run(distributor: kvds.Distributor)
         closing.set()
         observer.close()
 
-    dies = threading.Thread(target=distributor.memory("s").release)
-    dies.start()
+    dies = together(distributor.memory("s").release)
     assert told.wait(LONG)
-    closes = threading.Thread(target=close)
-    closes.start()
+    closes = together(close)
     assert closing.wait(LONG)
     for _ in range(20):
         time.sleep(0.001)
-        assert closes.is_alive()
+        assert closes[0].is_alive()
     go_on.set()
-    closes.join(LONG)
-    dies.join(LONG)
-    assert not closes.is_alive() and not dies.is_alive()
+    ended(closes + dies)
 
 
 def test_other_threads_run_during_every_kind_of_call(store: kvds.Store) -> None:
@@ -244,11 +246,10 @@ def test_other_threads_run_during_every_kind_of_call(store: kvds.Store) -> None:
 
         sys.setswitchinterval(10 * LONG)
         try:
-            thread = threading.Thread(target=again)
-            thread.start()
+            threads = together(again)
             started.wait()
             seen.set()
-            thread.join()
+            ended(threads)
         finally:
             sys.setswitchinterval(interval)
         assert in_time == [True]
@@ -263,11 +264,7 @@ def test_counting_with_many_threads(store: kvds.Store) -> None:
                 if store.compare_and_swap(b"swapped", old, b"%d" % (int(old) + 1)):
                     break
 
-    threads = [threading.Thread(target=count) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    ended(together(count, count, count, count))
     assert store[b"sum"] == store[b"swapped"] == b"800"
 
 
@@ -282,11 +279,7 @@ def test_each_popped_item_goes_to_one(store: kvds.Store) -> None:
         except KeyError:
             pass
 
-    threads = [threading.Thread(target=pop) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    ended(together(pop, pop, pop, pop))
     assert sorted(popped) == [b"%04d" % n for n in range(400)]
 
 
