@@ -145,11 +145,20 @@ def test_everything_may_be_dropped_in_any_order(tmp_path: Path) -> None:
         del things
 
 
+def test_a_release_waits_for_the_calls_that_run(store: kvds.Store) -> None:
+    again = store.retain()
+    running = again._handle  # What a call on another thread refers to.
+    assert again.release() == 1
+    assert store.ref_count == 2
+    del running
+    assert store.ref_count == 1
+
+
 def test_releasing_while_others_read(distributor: kvds.Distributor, backend: kvds.Backend) -> None:
     kept = distributor.get_or_create("s", backend)
     kept.update({b"%d" % n: b"x" * 10_000 for n in range(20)})
     for _ in range(50):
-        store = kept.retain()
+        store = kept.scope(b"")  # Nothing else refers to it, so that too early an end would be one.
         started = threading.Barrier(4)
         failures: list[BaseException] = []
 
@@ -329,6 +338,27 @@ for _ in range(3):
 """,
             tmp_path,
         )
+
+
+def test_python_may_end_while_an_observer_is_told(tmp_path: Path) -> None:
+    said = run(
+        """
+import time
+told = threading.Event()
+def on_death(*death):
+    told.set()
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        time.sleep(0.0001)
+    print("told")
+d = kvds.Distributor()
+d.observe(on_death)
+threading.Thread(target=d.memory("s").release, daemon=True).start()
+told.wait()
+""",
+        tmp_path,
+    )
+    assert said == "told\n"
 
 
 def test_a_child_made_by_fork(tmp_path: Path) -> None:
