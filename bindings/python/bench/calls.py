@@ -16,7 +16,7 @@ from kvds._library import ffi, lib
 
 KEY, VALUE = b"key-00000042", b"v" * 100
 PAIRS = 10_000
-ROUNDS, CALLS = 15, 20_000
+ROUNDS, CALLS = 40, 10_000
 
 store = kvds.Distributor().memory("bench")
 store.set_batch((b"key-%08d" % n, VALUE) for n in range(PAIRS))

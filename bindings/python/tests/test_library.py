@@ -1,4 +1,4 @@
-"""Where the C library comes from."""
+"""What the package carries, and where its C library comes from."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ def without(tmp_path: Path) -> Path:
     """A directory with a copy of the package that carries no library."""
     shutil.copytree(PACKAGE, tmp_path / "kvds", ignore=shutil.ignore_patterns("libkvds*", "__pycache__"))
     return tmp_path
+
+
+def test_the_licenses_are_those_of_the_repository() -> None:
+    here, root = Path(__file__).parents[1], Path(__file__).parents[3]
+    for name in ("LICENSE-MIT", "LICENSE-APACHE"):
+        assert (here / name).read_bytes() == (root / name).read_bytes()
 
 
 def test_the_wheel_carries_one() -> None:
