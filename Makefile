@@ -76,6 +76,7 @@ test: setup-test ## Run all tests: with the disk engine, without it, and the C t
 	$(RUN) test --no-default-features
 	$(RUN) build --release
 	KVDS_LIBRARY=$(abspath $(RELEASE))/libkvds.so $(RUN) test --test exports --test c
+	CARGO_TARGET_DIR=$(TARGET_DIR) scripts/bindings test
 	@echo
 	@echo "make test: all tests passed, with the disk engine and without."
 
@@ -92,6 +93,10 @@ check: setup-check ## Check format, lints, the generated header, the layers and 
 .PHONY: ctest
 ctest: setup-test ## Run the C tests alone
 	$(RUN) test --test c
+
+.PHONY: test-bindings
+test-bindings: build ## Run the tests of all other languages, and install the languages that are missing
+	CARGO_TARGET_DIR=$(TARGET_DIR) scripts/bindings test --all
 
 .PHONY: memcheck
 memcheck: setup-memcheck ## Run the C tests under valgrind

@@ -1,0 +1,81 @@
+"""Key-value stores in memory and on disk, as mappings of bytes.
+
+    import kvds
+
+    with kvds.Distributor("data") as distributor, distributor.disk("born") as born:
+        born[b"ada"] = b"1815"
+
+This package calls the C library kvds. What it guarantees, and what its options are, its header `kvds.h` says.
+"""
+
+from kvds._batch import Batch
+from kvds._bytes import BytesLike
+from kvds._cursor import Cursor
+from kvds._distributor import Distributor, LiveStore, Observer
+from kvds._errors import (
+    Busy,
+    Closed,
+    Corruption,
+    Denied,
+    Error,
+    Forked,
+    Internal,
+    InvalidArgument,
+    IoError,
+    Locked,
+    Mismatch,
+    NoMemory,
+    NoSpace,
+    NotFound,
+    Status,
+    UnknownOutcome,
+    Unsupported,
+)
+from kvds._library import ffi as _ffi
+from kvds._library import lib as _lib
+from kvds._log import log_to
+from kvds._store import Backend, Items, Keys, Stats, Store, Values
+
+__all__ = [
+    "Backend",
+    "Batch",
+    "Busy",
+    "BytesLike",
+    "Closed",
+    "Corruption",
+    "Cursor",
+    "Denied",
+    "Distributor",
+    "Error",
+    "Forked",
+    "Internal",
+    "InvalidArgument",
+    "IoError",
+    "Items",
+    "Keys",
+    "LiveStore",
+    "Locked",
+    "Mismatch",
+    "NoMemory",
+    "NoSpace",
+    "NotFound",
+    "Observer",
+    "Stats",
+    "Status",
+    "Store",
+    "UnknownOutcome",
+    "Unsupported",
+    "Values",
+    "library_version",
+    "log_to",
+]
+
+__version__ = "0.1.0"
+
+#: The version of the C library that is running.
+library_version: str = _ffi.string(_lib.kvds_version()).decode()
+
+# The classes are this module's, wherever they are written.
+for _name in __all__:
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__

@@ -1,0 +1,89 @@
+"""Batches: several writes, and what must be there before them, in one atomic step."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from kvds._bytes import BytesLike, as_bytes
+from kvds._errors import Status, error
+from kvds._handle import Handle
+from kvds._library import ffi, lib
+
+if TYPE_CHECKING:
+    from kvds._store import Store
+
+
+class Batch(Handle):
+    """Operations on a store, and expectations of what is there before them, to be applied in one atomic step.
+
+    As a context manager it is applied at the end of the block, if that ends without an exception:
+
+        with store.batch() as batch:
+            batch.expect(b"ada", b"10")
+            batch[b"ada"] = b"7"
+            batch[b"alan"] = b"3"
+            del batch[b"note"]
+
+    If a key has several operations, the last one wins. Keys and values are copied when they are added.
+    """
+
+    __slots__ = ("_lock", "_store")
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._handle = ffi.gc(lib.kvds_batch_new(), lib.kvds_batch_free)
+        self._lock = threading.Lock()
+
+    def __setitem__(self, key: BytesLike, value: BytesLike) -> None:
+        """Sets `key` to `value`."""
+        self._add(lib.kvds_batch_set, key, value)
+
+    def __delitem__(self, key: BytesLike) -> None:
+        """Removes `key`, which may be absent."""
+        self._add(lib.kvds_batch_del, key)
+
+    def expect(self, key: BytesLike, value: BytesLike) -> None:
+        """Nothing is to be changed unless `key` has the value `value` before."""
+        self._add(lib.kvds_batch_expect, key, value)
+
+    def expect_absent(self, key: BytesLike) -> None:
+        """Nothing is to be changed unless `key` is not there before."""
+        self._add(lib.kvds_batch_expect_absent, key)
+
+    def clear(self) -> None:
+        """Empties the batch."""
+        with self._lock:
+            lib.kvds_batch_clear(self._handle)
+
+    def write(self) -> None:
+        """Applies the batch, which stays as it is. `Mismatch` if an expectation does not hold: then nothing is changed."""
+        with self._lock:
+            status = self._store._check(lib.kvds_write(self._store._handle, self._handle))
+        if status == Status.MISMATCH:
+            raise error(status, "an expectation of the batch does not hold; nothing was changed")
+
+    def __len__(self) -> int:
+        """How many operations it has; expectations don't count."""
+        with self._lock:
+            return int(lib.kvds_batch_count(self._handle))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __enter__(self) -> Batch:
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        if kind is None:
+            self.write()
+
+    def _add(self, function: Callable[..., int], *parts: BytesLike) -> None:
+        arguments: list[Any] = []
+        for part in map(as_bytes, parts):
+            arguments += part, len(part)
+        with self._lock:
+            self._check(function(self._handle, *arguments))

@@ -1,0 +1,35 @@
+"""From what Python calls bytes and text to what C does."""
+
+from __future__ import annotations
+
+from typing import Union
+
+from kvds._errors import InvalidArgument, Status
+
+BytesLike = Union[bytes, bytearray, memoryview]
+
+
+def as_bytes(data: BytesLike) -> bytes:
+    """`data` as bytes that nobody changes while the C library reads them."""
+    if type(data) is bytes:
+        return data
+    if isinstance(data, str):
+        raise TypeError("keys and values are bytes, not str: encode the text")
+    try:
+        return memoryview(data).tobytes()
+    except TypeError:
+        raise TypeError(f"keys and values are bytes, not {type(data).__name__}") from None
+
+
+def as_text(text: str) -> bytes:
+    """`text` as a C string."""
+    if not isinstance(text, str):
+        raise TypeError(f"a name is a str, not {type(text).__name__}")
+    return without_nul(text.encode())
+
+
+def without_nul(text: bytes) -> bytes:
+    """`text`, which C would take to end at a NUL."""
+    if b"\0" in text:
+        raise InvalidArgument(Status.INVALID_ARGUMENT, f"{text!r} has a NUL in it, where text for C ends")
+    return text

@@ -1,0 +1,157 @@
+"""Cursors: positions in a range of keys."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
+
+from kvds._bytes import BytesLike, as_bytes
+from kvds._errors import Status
+from kvds._handle import Handle
+from kvds._library import ffi, lib
+
+if TYPE_CHECKING:
+    from kvds._store import Store
+
+T = TypeVar("T")
+
+
+class Cursor(Handle):
+    """A movable position in a range of keys, over one moment: it sees no write made after it was made.
+
+    It stands on no entry yet: move it first. Each move answers whether it stands on an entry then. It needs its store no
+    more, and keeps the files of a disk store open until it is closed or dropped. Any thread may use it; threads that
+    do so at the same time wait for each other.
+    """
+
+    __slots__ = ("_bytes", "_lock")
+
+    def __init__(
+        self,
+        store: Store,
+        prefix: BytesLike = b"",
+        start: Optional[BytesLike] = None,
+        end: Optional[BytesLike] = None,
+    ) -> None:
+        prefix = as_bytes(prefix)
+        start = b"" if start is None else as_bytes(start)
+        if end is None:
+            end = b""
+        else:
+            end = as_bytes(end)
+            if not end:
+                # No key is less than the empty one. To the C library an empty end is none, so it gets another empty range.
+                start = end = b"\0"
+        bounds = ffi.new("kvds_range *")
+        bounds.prefix, bounds.prefix_len = ffi.from_buffer(prefix), len(prefix)
+        bounds.start, bounds.start_len = ffi.from_buffer(start), len(start)
+        bounds.end, bounds.end_len = ffi.from_buffer(end), len(end)
+        out = ffi.new("kvds_cursor **")
+        store._check(lib.kvds_cursor_new(store._handle, bounds, out))
+        self._handle = ffi.gc(out[0], lib.kvds_cursor_free)
+        self._bytes = ffi.new("kvds_bytes *")
+        self._lock = threading.Lock()
+
+    def first(self) -> bool:
+        """Moves to the first entry of the range."""
+        return self._move(lib.kvds_cursor_first)
+
+    def last(self) -> bool:
+        """Moves to the last entry of the range."""
+        return self._move(lib.kvds_cursor_last)
+
+    def seek(self, key: BytesLike) -> bool:
+        """Moves to the first entry whose key is `key` or greater, within the range."""
+        key = as_bytes(key)
+        return self._move(lib.kvds_cursor_seek, key, len(key))
+
+    def next(self) -> bool:
+        """Moves one entry on. From no entry it stays on none."""
+        return self._move(lib.kvds_cursor_next)
+
+    def prev(self) -> bool:
+        """Moves one entry back. From no entry it stays on none."""
+        return self._move(lib.kvds_cursor_prev)
+
+    @property
+    def valid(self) -> bool:
+        """Whether it stands on an entry."""
+        with self._lock:
+            return bool(lib.kvds_cursor_valid(self._handle))
+
+    @property
+    def key(self) -> bytes:
+        """The key that it stands on. `LookupError` if it stands on none."""
+        return self._read(read_key)
+
+    @property
+    def value(self) -> bytes:
+        """The value of the key that it stands on. `LookupError` if it stands on none."""
+        return self._read(read_value)
+
+    @property
+    def item(self) -> tuple[bytes, bytes]:
+        """The key that it stands on, and its value. `LookupError` if it stands on none."""
+        return self._read(read_item)
+
+    def close(self) -> None:
+        """Frees the cursor. The second time nothing is done."""
+        with self._lock:
+            self._let_go()
+
+    def __enter__(self) -> Cursor:
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def _read(self, read: Callable[[Any, Any], T]) -> T:
+        with self._lock:
+            return read(self._held(), self._bytes)
+
+    def _move(self, move: Callable[..., int], *to: object) -> bool:
+        with self._lock:
+            return self._check(move(self._handle, *to)) == Status.OK
+
+
+# What a cursor stands on, by way of a struct for its bytes. They are valid until it moves, so no other thread may use it.
+
+
+def read_key(cursor: Any, found: Any) -> bytes:
+    """The key that the C cursor stands on."""
+    if lib.kvds_cursor_key(cursor, found):
+        raise LookupError("the cursor stands on no entry")
+    key: bytes = ffi.buffer(found.data, found.len)[:]
+    return key
+
+
+def read_value(cursor: Any, found: Any) -> bytes:
+    """The value of the key that the C cursor stands on."""
+    if lib.kvds_cursor_value(cursor, found):
+        raise LookupError("the cursor stands on no entry")
+    value: bytes = ffi.buffer(found.data, found.len)[:]
+    return value
+
+
+def read_item(cursor: Any, found: Any) -> tuple[bytes, bytes]:
+    """The key that the C cursor stands on, and its value."""
+    return read_key(cursor, found), read_value(cursor, found)
+
+
+def walk(cursor: Cursor, reverse: bool, read: Callable[[Any, Any], T]) -> Iterator[T]:
+    """What `read` finds at each entry that the cursor goes over. The cursor is the iterator's own, and ends with it."""
+    first, step = lib.kvds_cursor_first, lib.kvds_cursor_next
+    if reverse:
+        first, step = lib.kvds_cursor_last, lib.kvds_cursor_prev
+    with cursor:
+        # No other thread has this cursor, so it goes without the lock.
+        handle, found = cursor._handle, cursor._bytes
+        status = first(handle)
+        while not status:
+            yield read(handle, found)
+            status = step(handle)
+        cursor._check(status)

@@ -1,0 +1,440 @@
+"""Stores: ordered mappings from bytes to bytes."""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MappingView, MutableMapping, ValuesView
+from types import TracebackType
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union, cast, overload
+
+from kvds._batch import Batch
+from kvds._bytes import BytesLike, as_bytes, as_text, without_nul
+from kvds._cursor import Cursor, read_item, read_key, read_value, walk
+from kvds._errors import Status
+from kvds._handle import Handle
+from kvds._library import ffi, lib
+
+T = TypeVar("T")
+
+#: Stands for an argument that was not given.
+_NONE: Any = object()
+
+
+class Backend(str, enum.Enum):
+    """Where a store keeps its data."""
+
+    MEMORY = "memory"
+    DISK = "disk"
+
+
+#: The backends by the numbers that the C library has for them.
+BACKENDS = {lib.KVDS_MEMORY: Backend.MEMORY, lib.KVDS_DISK: Backend.DISK}
+
+
+class Stats(NamedTuple):
+    """Figures of a store; of a view, those of the store that it is a view of."""
+
+    #: How many keys there are; on disk an estimate.
+    keys: int
+    #: How many bytes its keys and values have; on disk an estimate.
+    bytes: int
+    #: How many keys were looked up since the store was opened.
+    reads: int
+    #: How many operations were written since the store was opened.
+    writes: int
+    #: How many of the keys that were looked up were there.
+    hits: int
+    #: How many bytes its files have; 0 in memory.
+    disk_bytes: int
+    #: How many bytes of memory it holds; on disk without the block cache.
+    memory_bytes: int
+
+
+class Store(Handle, MutableMapping[bytes, bytes]):
+    """A reference to a store, or to a view of one: a mapping from bytes to bytes, in the order of the keys.
+
+    Made by a `Distributor`, or from another store by `snapshot`, `scope`, `view` and `retain`. All calls are safe at the
+    same time, from any thread, and each is atomic, unless it says otherwise. Keys and values may also be given as
+    bytearray or memoryview.
+
+    A store object is one counted reference. It is given back by `release`, at the end of a `with` block, or when the object
+    is collected. After that every call raises `Closed`, and calls that are running end as if nothing had happened. The store
+    itself is closed when the last reference to it goes, wherever that is held; `close` closes it for all.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        raise TypeError("a store is made by a Distributor, or from another store")
+
+    @classmethod
+    def _own(cls, reference: Any) -> Store:
+        """The store of a C reference, which it now owns."""
+        store = cls.__new__(cls)
+        store._handle = ffi.gc(reference, lib.kvds_store_release)
+        return store
+
+    # ---------------------------------------------------------------- one key
+
+    def __getitem__(self, key: BytesLike) -> bytes:
+        value = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    @overload
+    def get(self, key: BytesLike, default: None = None) -> Optional[bytes]: ...
+    @overload
+    def get(self, key: BytesLike, default: T) -> Union[bytes, T]: ...
+    def get(self, key: BytesLike, default: Optional[T] = None) -> Union[bytes, T, None]:
+        """The value of `key`, or `default` if it is not there."""
+        key = as_bytes(key)
+        out = ffi.new("kvds_value *")
+        if self._check(lib.kvds_get(self._handle, key, len(key), out)):
+            return default
+        try:
+            value: bytes = ffi.buffer(out.data, out.len)[:]
+            return value
+        finally:
+            lib.kvds_value_release(out)
+
+    def __setitem__(self, key: BytesLike, value: BytesLike) -> None:
+        key, value = as_bytes(key), as_bytes(value)
+        self._check(lib.kvds_set(self._handle, key, len(key), value, len(value)))
+
+    def __delitem__(self, key: BytesLike) -> None:
+        key = as_bytes(key)
+        if self._check(lib.kvds_del(self._handle, key, len(key))):
+            raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        key = as_bytes(key)  # type: ignore[arg-type]
+        return self._check(lib.kvds_exists(self._handle, key, len(key))) == Status.OK
+
+    def set_nx(self, key: BytesLike, value: BytesLike) -> bool:
+        """Sets `key` to `value` if `key` is not there yet. Whether it was set."""
+        key, value = as_bytes(key), as_bytes(value)
+        return self._check(lib.kvds_set_nx(self._handle, key, len(key), value, len(value))) == Status.OK
+
+    def compare_and_swap(self, key: BytesLike, expected: BytesLike, value: BytesLike) -> bool:
+        """Sets `key` to `value` if it has the value `expected`. Whether it was set."""
+        key, expected, value = as_bytes(key), as_bytes(expected), as_bytes(value)
+        status = lib.kvds_compare_and_swap(self._handle, key, len(key), expected, len(expected), value, len(value))
+        return self._check(status) == Status.OK
+
+    def compare_and_delete(self, key: BytesLike, expected: BytesLike) -> bool:
+        """Removes `key` if it has the value `expected`. Whether it was removed."""
+        key, expected = as_bytes(key), as_bytes(expected)
+        return self._check(lib.kvds_compare_and_delete(self._handle, key, len(key), expected, len(expected))) == Status.OK
+
+    def add(self, key: BytesLike, delta: int = 1) -> int:
+        """Adds `delta` to the number that `key` has as its value, in decimal, and gives the sum. An absent key counts as 0."""
+        key = as_bytes(key)
+        out = ffi.new("int64_t *")
+        self._check(lib.kvds_add(self._handle, key, len(key), delta, out))
+        return int(out[0])
+
+    @overload
+    def pop(self, key: BytesLike) -> bytes: ...
+    @overload
+    def pop(self, key: BytesLike, default: T) -> Union[bytes, T]: ...
+    def pop(self, key: BytesLike, default: Any = _NONE) -> Any:
+        """Removes `key` and gives its value, or `default` if it is not there. Of several who pop at once, one gets it."""
+        key = as_bytes(key)
+        while True:
+            value = self.get(key)
+            if value is None:
+                if default is _NONE:
+                    raise KeyError(key)
+                return default
+            if self.compare_and_delete(key, value):
+                return value
+
+    def popitem(self) -> tuple[bytes, bytes]:
+        """Removes the first key and gives it with its value. Of several who pop at once, each gets another."""
+        while True:
+            with self.cursor() as cursor:
+                if not cursor.first():
+                    raise KeyError("popitem: the store is empty")
+                key, value = cursor.item
+            if self.compare_and_delete(key, value):
+                return key, value
+
+    def setdefault(self, key: BytesLike, default: BytesLike = b"") -> bytes:
+        """The value of `key`, which is set to `default` if it is not there."""
+        default = as_bytes(default)
+        while not self.set_nx(key, default):
+            value = self.get(key)
+            if value is not None:
+                return value
+        return default
+
+    # -------------------------------------------------------------- many keys
+
+    def get_many(self, keys: Iterable[BytesLike]) -> list[Optional[bytes]]:
+        """The values of `keys`, all as of one moment; None for each that is not there."""
+        wanted = [as_bytes(key) for key in keys]
+        count = len(wanted)
+        array, values, statuses = ffi.new("kvds_bytes[]", count), ffi.new("kvds_value[]", count), ffi.new("int32_t[]", count)
+        for slot, key in zip(array, wanted):
+            slot.data, slot.len = ffi.from_buffer(key), len(key)
+        self._check(lib.kvds_multi_get(self._handle, array, count, values, statuses))
+        try:
+            pairs = zip(values, statuses)
+            return [None if status else ffi.buffer(value.data, value.len)[:] for value, status in pairs]
+        finally:
+            for index in range(count):
+                lib.kvds_value_release(values + index)
+
+    def batch(self) -> Batch:
+        """An empty batch for this store."""
+        return Batch(self)
+
+    def set_batch(self, pairs: Union[Mapping[bytes, bytes], Iterable[tuple[BytesLike, BytesLike]]]) -> None:
+        """Sets all `pairs` in one atomic step. If a key comes twice, the last one wins."""
+        with self.batch() as batch:
+            for key, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
+                batch[key] = value
+
+    def update(self, other: Any = (), /, **named: bytes) -> None:
+        """Sets all pairs of `other`, a mapping or pairs, in one atomic step."""
+        if named:
+            raise TypeError("keys are bytes, so they can't be given by name")
+        if not isinstance(other, Mapping) and hasattr(other, "keys"):
+            other = [(key, other[key]) for key in other.keys()]
+        self.set_batch(other)
+
+    def delete_batch(self, keys: Iterable[BytesLike]) -> None:
+        """Removes all `keys`, which may be absent, in one atomic step."""
+        with self.batch() as batch:
+            for key in keys:
+                del batch[key]
+
+    def delete_prefix(self, prefix: BytesLike) -> None:
+        """Removes every key that begins with `prefix`, in one atomic step."""
+        prefix = as_bytes(prefix)
+        self._check(lib.kvds_delete_prefix(self._handle, prefix, len(prefix)))
+
+    def clear(self) -> None:
+        """Removes every key, in one atomic step."""
+        self.delete_prefix(b"")
+
+    # -------------------------------------------------------------- iterating
+
+    def scan(
+        self,
+        prefix: BytesLike = b"",
+        start: Optional[BytesLike] = None,
+        end: Optional[BytesLike] = None,
+        reverse: bool = False,
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The pairs whose keys begin with `prefix`, are not less than `start` and are less than `end`, in order, as of now."""
+        return walk(self.cursor(prefix, start, end), reverse, read_item)
+
+    def cursor(
+        self, prefix: BytesLike = b"", start: Optional[BytesLike] = None, end: Optional[BytesLike] = None
+    ) -> Cursor:
+        """A cursor over the keys that begin with `prefix`, are not less than `start` and are less than `end`, as of now."""
+        return Cursor(self, prefix, start, end)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The keys, in order, as of now."""
+        return iter(self.keys())
+
+    def __reversed__(self) -> Iterator[bytes]:
+        return reversed(self.keys())
+
+    def keys(self, prefix: BytesLike = b"") -> Keys:
+        """The keys that begin with `prefix`, in order. Each iteration shows the moment it began."""
+        return Keys(self, prefix)
+
+    def values(self, prefix: BytesLike = b"") -> Values:
+        """The values of the keys that begin with `prefix`, in the order of the keys."""
+        return Values(self, prefix)
+
+    def items(self, prefix: BytesLike = b"") -> Items:
+        """The pairs whose keys begin with `prefix`, in the order of the keys."""
+        return Items(self, prefix)
+
+    def __len__(self) -> int:
+        """How many keys there are. They are counted one by one; `stats().keys` is an estimate that costs little."""
+        return len(self.keys())
+
+    def __bool__(self) -> bool:
+        """Whether there is a key. Costs little, unlike `len`."""
+        with self.cursor() as cursor:
+            return cursor.first()
+
+    # ------------------------------------------------------------------ views
+
+    def snapshot(self) -> Store:
+        """The store as it is now, for as long as the snapshot lives. It cannot be written, and costs no copy of the data."""
+        return self._derived(lib.kvds_store_snapshot)
+
+    def scope(self, prefix: BytesLike) -> Store:
+        """The part of the store whose keys begin with `prefix`, as a store of its own, whose keys are without it."""
+        prefix = as_bytes(prefix)
+        return self._derived(lib.kvds_store_scope, prefix, len(prefix))
+
+    def view(self, *, read: bool = False, write: bool = False) -> Store:
+        """The store with these rights alone. What it does not allow raises `Denied`."""
+        rights = (lib.KVDS_VIEW_READ if read else 0) | (lib.KVDS_VIEW_WRITE if write else 0)
+        return self._derived(lib.kvds_store_view, rights)
+
+    def retain(self) -> Store:
+        """One more reference to this store (or view), as an object of its own."""
+        handle = self._held()
+        return self._own(lib.kvds_store_retain(handle))
+
+    # ------------------------------------------------------------------- care
+
+    def sync(self) -> None:
+        """Makes every acknowledged write survive a power cut, whatever the option `durability` says."""
+        self._check(lib.kvds_sync(self._handle))
+
+    def compact(self) -> None:
+        """Gives back the disk space of what was overwritten and removed, at once instead of over time. Can take long."""
+        self._check(lib.kvds_compact(self._handle))
+
+    def refresh(self) -> None:
+        """Has a store opened with the option `read_only` show what another process has written since."""
+        self._check(lib.kvds_refresh(self._handle))
+
+    def checkpoint(self, path: Union[str, os.PathLike[str]]) -> None:
+        """Makes a copy of what the store (or view) shows now, as a disk store in the directory `path`, not yet there."""
+        self._check(lib.kvds_checkpoint(self._handle, without_nul(os.fsencode(path))))
+
+    def stats(self) -> Stats:
+        """Figures of the store."""
+        out = ffi.new("kvds_stats *")
+        self._check(lib.kvds_store_stats(self._handle, out, ffi.sizeof("kvds_stats")))
+        return Stats(*(getattr(out, name) for name in Stats._fields))
+
+    def get_property(self, name: str) -> Optional[str]:
+        """What is known under `name`, such as "kvds.keys" or "rocksdb.stats"; None for a name that is not known."""
+        out = ffi.new("kvds_value *")
+        if self._check(lib.kvds_store_property(self._handle, as_text(name), out)):
+            return None
+        try:
+            return str(ffi.buffer(out.data, out.len)[:], "utf-8", "replace")
+        finally:
+            lib.kvds_value_release(out)
+
+    # --------------------------------------------------------- identity, end
+
+    @property
+    def id(self) -> str:
+        """The id that the store was asked for by."""
+        handle = self._held()  # The text is valid as long as the reference.
+        return str(ffi.string(lib.kvds_store_id(handle)).decode())
+
+    @property
+    def tag(self) -> int:
+        """The number of the store: unique in its distributor, counting from 0 in order of creation."""
+        return int(lib.kvds_store_tag(self._held()))
+
+    @property
+    def backend(self) -> Backend:
+        """The backend that the store was asked for with."""
+        return BACKENDS[lib.kvds_store_backend(self._held())]
+
+    @property
+    def ref_count(self) -> int:
+        """How many references there are, to the store or to this view; 0 when this object was released."""
+        return int(lib.kvds_store_ref_count(self._handle))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the store can be used through this object."""
+        return bool(lib.kvds_is_open(self._handle))
+
+    def close(self) -> None:
+        """Closes the store (or this view) for every holder. Running calls finish first; the second time it is `Closed`."""
+        self._check(lib.kvds_close(self._handle))
+
+    def release(self) -> int:
+        """Gives up this reference, when the calls that run on it have ended. How many are left; the second time 0."""
+        return max(0, int(lib.kvds_store_ref_count(self._let_go())) - 1)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
+    ) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        if not self._handle:
+            return "<kvds.Store, released>"
+        return f"<kvds.Store {self.id!r}, {self.backend.value}{'' if self.is_open else ', closed'}>"
+
+    def _derived(self, function: Callable[..., int], *arguments: object) -> Store:
+        out = ffi.new("kvds_store **")
+        self._check(function(self._handle, *arguments, out))
+        return self._own(out[0])
+
+
+class _Part(MappingView):
+    """What the views of a store's keys, values and items share: a prefix, and one moment for each iteration."""
+
+    __slots__ = ("_prefix",)
+
+    _mapping: Store
+
+    def __init__(self, store: Store, prefix: BytesLike) -> None:
+        super().__init__(store)
+        self._prefix = as_bytes(prefix)
+
+    def _walk(self, reverse: bool, read: Callable[[Any, Any], T]) -> Iterator[T]:
+        return walk(self._mapping.cursor(self._prefix), reverse, read)
+
+    def __len__(self) -> int:
+        return sum(self._walk(False, lambda cursor, found: 1))
+
+
+class Keys(_Part, KeysView[bytes]):
+    """The keys of a store that begin with a prefix."""
+
+    __slots__ = ()
+
+    def __contains__(self, key: object) -> bool:
+        return as_bytes(key).startswith(self._prefix) and key in self._mapping  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._walk(False, read_key)
+
+    def __reversed__(self) -> Iterator[bytes]:
+        return self._walk(True, read_key)
+
+
+class Values(_Part, ValuesView[bytes]):
+    """The values of the keys of a store that begin with a prefix."""
+
+    __slots__ = ()
+
+    def __contains__(self, value: object) -> bool:
+        return any(value == each for each in self)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._walk(False, read_value)
+
+    def __reversed__(self) -> Iterator[bytes]:
+        return self._walk(True, read_value)
+
+
+class Items(_Part, ItemsView[bytes, bytes]):
+    """The pairs of a store whose keys begin with a prefix."""
+
+    __slots__ = ()
+
+    def __contains__(self, item: object) -> bool:
+        key, value = cast("tuple[BytesLike, object]", item)
+        return as_bytes(key).startswith(self._prefix) and self._mapping.get(key) == value
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        return self._walk(False, read_item)
+
+    def __reversed__(self) -> Iterator[tuple[bytes, bytes]]:
+        return self._walk(True, read_item)
