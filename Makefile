@@ -73,8 +73,8 @@ ctest: setup-test ## Run the C tests alone
 	$(RUN) test --test c
 
 .PHONY: memcheck
-memcheck: setup-memcheck ## Run the C tests under valgrind
-	KVDS_VALGRIND=1 $(RUN) test --test c
+memcheck: setup-memcheck ## Run the C and C++ tests under valgrind
+	KVDS_VALGRIND=1 $(RUN) test --test c --test cpp
 
 .PHONY: bench
 bench: setup ## Measure what the documentation says and what decisions rest on
