@@ -259,6 +259,13 @@ TEST_CASE("the distributor's stores")
         CHECK_FALSE(distributor.get_or_create_kv_c("", where));
         CHECK(std::string(kvds::last_error()).find("empty") != std::string::npos);
         CHECK_FALSE(distributor.get_or_create_kv_c("store", static_cast<backend_e>(7)));
+
+        /* What is wrong is said when a store is asked for, on the thread that asks. */
+        distributor_c nowhere("\xff");
+        std::thread([&] {
+            CHECK_FALSE(nowhere.get_or_create_kv_c("store", where));
+            CHECK(std::string(kvds::last_error()).find("UTF-8") != std::string::npos);
+        }).join();
     }
     static_assert(static_cast<int>(backend_e::MEMORY) == 0 && static_cast<int>(backend_e::DISK) == 1);
 }
@@ -471,7 +478,9 @@ TEST_CASE("datastore_c: one directory by all its paths")
         { std::unique_ptr<FILE, int (*)(FILE *)>(fopen("a/file", "w"), fclose); }
         CHECK_FALSE(refused.open(path));
         CHECK(kvds::last_status() != kvds::status::ok);
-        CHECK(kvds::last_error() != std::string());
+        const std::string why = kvds::last_error();
+        CHECK(why != "");
+        CHECK(why.find("NULL") == std::string::npos); /* a reason that the program has to do with */
         use_closed(refused);
     }
 }

@@ -10,6 +10,8 @@
 #include "kvds.hpp"
 
 #include <filesystem>
+#include <optional>
+#include <string>
 #include <system_error>
 
 namespace kvds {
@@ -26,9 +28,11 @@ public:
      */
     bool open(const std::string &path)
     {
-        return open_with([&] {
+        return open_with([&]() -> std::optional<shared_obj_c<store_c>> {
             const std::filesystem::path directory = resolved(path);
-            return distributor_c(directory.parent_path().string()).get_or_create(directory.filename().string(), backend::disk);
+            const distributor_c distributor(directory.parent_path().string());
+            if (!distributor) return std::nullopt;
+            return distributor.get_or_create(directory.filename().string(), backend::disk);
         });
     }
 

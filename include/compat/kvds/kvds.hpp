@@ -45,7 +45,7 @@ public:
     };
 
     /** With disk stores in directories under `path`, which is made with the first; "" is the current directory. */
-    kv_c_distributor_c(const std::string &path) : distributor_(path.empty() ? "." : path) {}
+    kv_c_distributor_c(const std::string &path) : path_(path.empty() ? "." : path), distributor_(path_) {}
 
     kv_c_distributor_c(const kv_c_distributor_c &) = delete;
     kv_c_distributor_c &operator=(const kv_c_distributor_c &) = delete;
@@ -60,6 +60,9 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         const auto known = stores_.find({backend, id});
         if (known != stores_.end()) return known->second;
+        // A path that was refused is refused again, so that this thread hears why.
+        if (!distributor_) distributor_ = distributor_c(path_);
+        if (!distributor_) return std::nullopt;
         auto store = distributor_.get_or_create(id, static_cast<kvds::backend>(backend));
         if (!store) return std::nullopt;
         const auto kept = pkg::types::make_shared<kept_c>(std::move(*store));
@@ -68,6 +71,7 @@ public:
     }
 
 private:
+    const std::string path_;
     distributor_c distributor_;
     std::mutex mutex_;
     std::map<std::pair<kv_c_backend_e, std::string>, pkg::types::shared_obj_c<kept_c>> stores_;
