@@ -99,8 +99,8 @@ test-bindings: build ## Run the tests of all other languages, and install the la
 	CARGO_TARGET_DIR=$(TARGET_DIR) scripts/bindings test --all
 
 .PHONY: memcheck
-memcheck: setup-memcheck ## Run the C tests under valgrind
-	KVDS_VALGRIND=1 $(RUN) test --test c
+memcheck: setup-memcheck ## Run the C and C++ tests under valgrind
+	KVDS_VALGRIND=1 $(RUN) test --test c --test cpp
 
 .PHONY: bench
 bench: setup ## Measure what the documentation says and what decisions rest on

@@ -146,6 +146,15 @@ TEST_CASE("values outlive their key and their store; a buffer of the caller's")
         moved = kvds::value_c();
         CHECK_FALSE(store.get_value("large"));
 
+        REQUIRE(store.set_batch({{"one", "1"}, {"two", "2"}}));
+        auto one = store.get_value("one"), two = store.get_value("two");
+        kvds::value_c &itself = *one;
+        *one = std::move(itself);
+        CHECK(one->view() == "1");
+        *one = std::move(*two);
+        CHECK(one->view() == "2");
+        CHECK(two->size() == 0); /* the 1 was given back at once, and not kept here */
+
         REQUIRE(store.set("short", "abc"));
         std::array<char, 3> buffer{};
         std::size_t len = 0;
@@ -212,6 +221,27 @@ TEST_CASE("many keys")
         CHECK(store.delete_prefix("e"));
         CHECK(all(store.scan()) == text_pairs{{"f", "7"}});
     });
+}
+
+/* C would cut a text at its zero: "a" would have been taken, or destroyed, for "a\0b". */
+TEST_CASE("texts with a zero are refused where C has no length for them")
+{
+    using namespace std::string_literals;
+    for_every_backend([](kvds::store_c &store, kvds::distributor_c &distributor, directory_c &directory) {
+        const std::string zero = "store\0"s;
+        CHECK_FALSE(distributor.get_or_create(zero, store.backend()));
+        CHECK(last_status() == status::invalid_argument);
+        CHECK_FALSE(distributor.get(zero, store.backend()));
+        CHECK_FALSE(distributor.evict(zero, store.backend()));
+        CHECK(last_status() == status::invalid_argument);
+        CHECK_FALSE(distributor.destroy_store(zero));
+        CHECK(last_status() != status::busy); /* what "store" would have been answered */
+        CHECK_FALSE(store.property("kvds.keys\0"s));
+        CHECK_FALSE(store.checkpoint((directory.path / "copy").string() + zero));
+        CHECK_FALSE(kvds::distributor_c(directory.path.string() + zero));
+    });
+    CHECK_FALSE(kvds::options_c().set("durability", "sync\0"s));
+    CHECK_FALSE(kvds::options_c().set("durability\0"s, "sync"));
 }
 
 TEST_CASE("batches with expectations")
@@ -318,6 +348,9 @@ TEST_CASE("scans and cursors")
         range.start = "b";
         range.end = "c2";
         CHECK(all(store.scan(range)) == text_pairs{{"b", "2"}, {"c1", "3"}});
+        CHECK(all(store.scan({"c"})) == all(store.scan(std::string("c"))));
+        CHECK(all(store.scan({"c", "c2"})) == text_pairs{{"c2", "4"}});
+        CHECK(all(store.scan({})).size() == 5);
         CHECK(all(store.scan("none")).empty());
 
         /* Over one moment, whatever is written in the loop. */
@@ -570,6 +603,10 @@ TEST_CASE("observers of death")
         CHECK(dead.size() == 1);
         CHECK(tags.tags == std::vector<std::size_t>{0, 1});
         CHECK(distributor.unobserve(*by_object));
+
+        /* A function that is none is refused here. It would end the program when a store dies. */
+        CHECK_FALSE(distributor.observe(kvds::distributor_c::on_death()));
+        CHECK(last_status() == status::invalid_argument);
     }
 }
 

@@ -95,7 +95,46 @@ void use(kvds::kv_c &store)
     CHECK(store.exists("k"));
 }
 
+/* Whether references can be put in order. They could, all as equal, when they converted to bool and that to a number. */
+template <class Reference, class = void>
+struct has_order : std::false_type {};
+template <class Reference>
+struct has_order<Reference, std::void_t<decltype(std::declval<Reference>() < std::declval<Reference>())>> : std::true_type {};
+
+template <class A, class B, class = void>
+struct are_comparable : std::false_type {};
+template <class A, class B>
+struct are_comparable<A, B, std::void_t<decltype(std::declval<A>() == std::declval<B>())>> : std::true_type {};
+
+/* Containers that make their texts while they are gone through. Views of those would dangle. */
+struct makes_texts {
+    struct iterator {
+        std::string operator*() const { return "made"; }
+    };
+    iterator begin() const { return {}; }
+};
+
 } // namespace
+
+TEST_CASE("a reference is a bool and no number")
+{
+    static_assert(std::is_convertible_v<counted, bool> && std::is_convertible_v<store_ref, bool>);
+    static_assert(!std::is_convertible_v<counted, int> && !std::is_convertible_v<store_ref, int>);
+    static_assert(!has_order<counted>::value && !has_order<store_ref>::value);
+    static_assert(are_comparable<counted, counted>::value && are_comparable<store_ref, std::nullptr_t>::value);
+    static_assert(!are_comparable<counted, store_ref>::value);
+    const store_ref none;
+    const bool some = none;
+    CHECK_FALSE(some);
+    CHECK(none == nullptr);
+}
+
+TEST_CASE("texts must be in their container")
+{
+    static_assert(kvds::detail::keeps_texts<std::vector<std::string>>);
+    static_assert(kvds::detail::keeps_texts<std::initializer_list<std::string_view>>);
+    static_assert(!kvds::detail::keeps_texts<makes_texts>);
+}
 
 TEST_CASE("an object lives as long as its references")
 {

@@ -121,6 +121,14 @@ namespace detail {
 template <class Text>
 using if_text = std::enable_if_t<std::is_convertible_v<const Text &, std::string_view>>;
 
+/** Whether the texts in a container stay where they are when the loop over it goes on, so that views of them stay valid. */
+template <class Container, class Element = decltype(*std::begin(std::declval<const Container &>()))>
+inline constexpr bool keeps_texts = std::is_reference_v<Element> || std::is_trivially_destructible_v<Element>;
+
+/** bool itself, for conversions that go no further. */
+template <class Bool>
+using if_bool = std::enable_if_t<std::is_same_v<Bool, bool>>;
+
 inline status &last() noexcept
 {
     thread_local status last = status::ok;
@@ -132,6 +140,12 @@ inline status keep(kvds_status answer) noexcept { return last() = static_cast<st
 inline bool ok(kvds_status answer) noexcept { return keep(answer) == status::ok; }
 
 inline kvds_bytes bytes(std::string_view text) noexcept { return {text.data(), text.size()}; }
+
+/** Text for C, which would cut it short at a zero: text that has one becomes what every function refuses as no UTF-8. */
+inline const char *c_str(const std::string &text) noexcept
+{
+    return text.find('\0') == std::string::npos ? text.c_str() : "\xff";
+}
 
 inline std::string_view text(const void *data, std::size_t len) noexcept
 {
@@ -275,8 +289,12 @@ public:
     /** The object, or NULL: another name of get(). */
     T *ptr() const noexcept { return object_; }
 
-    /** Whether there is an object. */
-    operator bool() const noexcept { return object_ != nullptr; }
+    /** Whether there is an object. To bool alone: a reference is no number, and has no order. */
+    template <class Bool, class = detail::if_bool<Bool>>
+    operator Bool() const noexcept
+    {
+        return object_ != nullptr;
+    }
 
     /** Whether both refer to the same object. */
     bool operator==(const shared_obj_c &other) const noexcept { return object_ == other.object_; }
@@ -404,7 +422,8 @@ public:
     /** Takes the other's bytes over and gives up its own. */
     value_c &operator=(value_c &&other) noexcept
     {
-        std::swap(value_, other.value_);
+        value_c taken(std::move(other));
+        std::swap(value_, taken.value_);
         return *this;
     }
     /** Gives the bytes back; `kvds_value_release`. */
@@ -718,7 +737,13 @@ public:
     /** The pairs of a range of keys, as of now, for a loop; `kvds_cursor_new`. */
     scan_c scan(const range &range) const { return scan_c(new_cursor(range)); }
     /** The pairs whose key begins with the prefix, as of now, for a loop; `kvds_cursor_new`. */
-    scan_c scan(std::string_view prefix = {}) const { return scan(range{prefix, {}, {}}); }
+    template <class Prefix, class = detail::if_text<Prefix>>
+    scan_c scan(const Prefix &prefix) const
+    {
+        return scan(range{prefix, {}, {}});
+    }
+    /** All pairs, as of now, for a loop; `kvds_cursor_new`. */
+    scan_c scan() const { return scan(range{}); }
 
     /* ---- writing */
 
@@ -754,6 +779,7 @@ public:
     template <class Pairs>
     bool set_batch(const Pairs &pairs)
     {
+        static_assert(detail::keeps_texts<Pairs>, "the pairs must be in the container, not made while it is gone through");
         std::vector<kvds_pair> all;
         for (const auto &[key, value] : pairs) {
             const std::string_view k = key, v = value;
@@ -852,7 +878,7 @@ public:
     /** Has a store opened with `read_only` show what was written since; `kvds_refresh`. */
     bool refresh() const { return detail::ok(kvds_refresh(handle_)); }
     /** Makes a copy as a disk store in the directory `path`; `kvds_checkpoint`. */
-    bool checkpoint(const std::string &path) const { return detail::ok(kvds_checkpoint(handle_, path.c_str())); }
+    bool checkpoint(const std::string &path) const { return detail::ok(kvds_checkpoint(handle_, detail::c_str(path))); }
     /** Figures of the store; `kvds_store_stats`. */
     std::optional<kvds::stats> stats() const
     {
@@ -864,7 +890,7 @@ public:
     std::optional<std::string> property(const std::string &name) const
     {
         kvds_value text{};
-        if (!detail::ok(kvds_store_property(handle_, name.c_str(), &text))) return std::nullopt;
+        if (!detail::ok(kvds_store_property(handle_, detail::c_str(name), &text))) return std::nullopt;
         return value_c(text).str();
     }
 
@@ -877,6 +903,7 @@ private:
     template <class Keys>
     static std::vector<kvds_bytes> bytes_of(const Keys &keys)
     {
+        static_assert(detail::keeps_texts<Keys>, "the keys must be in the container, not made while it is gone through");
         std::vector<kvds_bytes> all;
         for (const auto &key : keys) all.push_back(detail::bytes(key));
         return all;
@@ -931,8 +958,12 @@ public:
     store_c *ptr() const noexcept { return get(); }
     /** For functions of kvds.h; still owned by this. */
     kvds_store *handle() const noexcept { return store_.handle(); }
-    /** Whether there is a store. */
-    operator bool() const noexcept { return handle() != nullptr; }
+    /** Whether there is a store. To bool alone: a reference is no number, and has no order. */
+    template <class Bool, class = detail::if_bool<Bool>>
+    operator Bool() const noexcept
+    {
+        return handle() != nullptr;
+    }
     /** Whether both refer to the same store. */
     bool operator==(const shared_obj_c &other) const noexcept { return handle() == other.handle(); }
     /** Whether they refer to different stores. */
@@ -984,7 +1015,7 @@ public:
     /** Sets an option by name, from text; `kvds_options_set`. */
     bool set(const std::string &name, const std::string &value)
     {
-        return detail::ok(kvds_options_set(handle(), name.c_str(), value.c_str()));
+        return detail::ok(kvds_options_set(handle(), detail::c_str(name), detail::c_str(value)));
     }
     /** What an acknowledged write survives; `kvds_options_set_durability`. */
     bool durability(kvds::durability durability)
@@ -1037,12 +1068,12 @@ public:
     /** With disk stores under `base_path`, if it is not empty; `kvds_distributor_new`. False as a bool if that failed. */
     explicit distributor_c(const std::string &base_path)
     {
-        detail::keep(kvds_distributor_open(base_path.c_str(), nullptr, &distributor_));
+        detail::keep(kvds_distributor_open(detail::c_str(base_path), nullptr, &distributor_));
     }
     /** With options; `kvds_distributor_open`. False as a bool if that failed. */
     distributor_c(const std::string &base_path, const options_c &options)
     {
-        detail::keep(kvds_distributor_open(base_path.c_str(), options.handle(), &distributor_));
+        detail::keep(kvds_distributor_open(detail::c_str(base_path), options.handle(), &distributor_));
     }
     /** The same distributor; `kvds_distributor_retain`. */
     distributor_c(const distributor_c &other) noexcept : distributor_(kvds_distributor_retain(other.distributor_)) {}
@@ -1079,12 +1110,12 @@ public:
     /** Gives up the reference that option `keep_stores` made it hold; `kvds_distributor_evict`. */
     bool evict(const std::string &id, backend backend) const
     {
-        return detail::ok(kvds_distributor_evict(distributor_, id.c_str(), static_cast<kvds_backend>(backend)));
+        return detail::ok(kvds_distributor_evict(distributor_, detail::c_str(id), static_cast<kvds_backend>(backend)));
     }
     /** Removes the files of a disk store, for good; `kvds_distributor_destroy_store`. */
     bool destroy_store(const std::string &id) const
     {
-        return detail::ok(kvds_distributor_destroy_store(distributor_, id.c_str()));
+        return detail::ok(kvds_distributor_destroy_store(distributor_, detail::c_str(id)));
     }
     /** Closes every live store and refuses new ones; `kvds_distributor_shutdown`. */
     bool shutdown() const { return detail::ok(kvds_distributor_shutdown(distributor_)); }
@@ -1119,7 +1150,9 @@ public:
         };
         const auto free = [](void *function) noexcept { delete static_cast<on_death *>(function); };
         std::uint64_t observer = 0;
-        if (!detail::ok(kvds_distributor_observe(distributor_, called, new on_death(std::move(callback)), free, &observer)))
+        // C refuses what is no function when it is given, and not when it is to be called.
+        const kvds_death told = callback ? +called : nullptr;
+        if (!detail::ok(kvds_distributor_observe(distributor_, told, new on_death(std::move(callback)), free, &observer)))
             return std::nullopt;
         return observer;
     }
@@ -1136,7 +1169,7 @@ private:
     std::optional<shared_obj_c<store_c>> ask(Function function, const std::string &id, backend backend) const
     {
         kvds_store *store = nullptr;
-        if (!detail::ok(function(distributor_, id.c_str(), static_cast<kvds_backend>(backend), &store)))
+        if (!detail::ok(function(distributor_, detail::c_str(id), static_cast<kvds_backend>(backend), &store)))
             return std::nullopt;
         return shared_obj_c<store_c>::adopt(store);
     }
@@ -1160,8 +1193,8 @@ public:
  */
 inline bool set_log_callback(log_level level, log_if *log)
 {
-    const auto line = [](void *log, kvds_log_level level, const char *text) noexcept {
-        static_cast<log_if *>(log)->line(static_cast<log_level>(level), text);
+    const auto line = [](void *told, kvds_log_level important, const char *text) noexcept {
+        static_cast<log_if *>(told)->line(static_cast<log_level>(important), text);
     };
     return detail::ok(kvds_set_log_callback(static_cast<kvds_log_level>(level), log ? +line : nullptr, log));
 }

@@ -1,0 +1,20 @@
+/*
+ * Counted references under the names they had in the original C++ package: pkg::types::shared_c, shared_obj_c, make_shared.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#ifndef KVDS_COMPAT_TYPES_SHARED_OBJ_HPP
+#define KVDS_COMPAT_TYPES_SHARED_OBJ_HPP
+
+#include "../../kvds.hpp"
+
+namespace pkg::types {
+
+using kvds::make_shared;
+using kvds::shared_c;
+using kvds::shared_obj_c;
+
+} // namespace pkg::types
+
+#endif /* KVDS_COMPAT_TYPES_SHARED_OBJ_HPP */
