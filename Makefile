@@ -11,6 +11,7 @@
 CARGO ?= cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGET_DIR)/release
+PACKAGE = $(TARGET_DIR)/package
 
 # The compilers: those of the user, from the command line or the environment, as they are. Else gcc (or cc), through ccache
 # where there is one. Looked up when a recipe runs, as setup may have installed them just before.
@@ -31,7 +32,7 @@ WORDCOUNT = $(TARGET_DIR)/demo/wordcount
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' \
 		$(firstword $(MAKEFILE_LIST))
 	@echo
 
@@ -47,6 +48,38 @@ demo: build ## Count the words of TEXT="FILE..." with the C example (examples/c/
 build: setup ## Build the release library: libkvds.so and libkvds.a in target/release
 	$(RUN) build --release
 	@scripts/uninstalled $(RELEASE)
+	@$(MAKE) --no-print-directory $(PACKAGE)/libkvds.a
+
+##@ Install it
+
+# Where to, as everywhere: PREFIX, or the single directories. DESTDIR is put before all of them and is no part of their names.
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
+export DESTDIR PREFIX LIBDIR INCLUDEDIR DATADIR TARGET_DIR
+
+.PHONY: install
+install: $(PACKAGE)/libkvds.a man ## Install to PREFIX=/usr/local what was built (building it first if nothing is)
+	@scripts/install
+
+.PHONY: uninstall
+uninstall: ## Remove what was installed to PREFIX=/usr/local
+	@scripts/install --uninstall
+
+.PHONY: deb
+deb: setup-deb $(PACKAGE)/libkvds.a man ## Make the Debian packages libkvds0 and libkvds-dev in target/debian
+	@scripts/deb
+
+# Installing is often done by root, who should not build; so it takes what is there, and this is made when the library is.
+$(PACKAGE)/libkvds.a: $(RELEASE)/libkvds.a include/kvds.h scripts/static-library scripts/functions
+	@mkdir -p $(@D)
+	scripts/static-library $< $@
+	@cp "$$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html" $(@D) 2>/dev/null || \
+		echo "make: this Rust comes without the notices of its standard library" >&2
+
+$(RELEASE)/libkvds.a:
+	$(MAKE) build
 
 ##@ Change it
 
@@ -64,7 +97,7 @@ check: setup-check ## Check format, lints, the generated header and the layers
 	$(RUN) fmt --all --check
 	$(RUN) clippy --workspace --all-targets -- -D warnings
 	$(RUN) clippy --all-targets --no-default-features -- -D warnings
-	$(RUN) test --test header --test layers
+	$(RUN) test --test header --test layers --test third_party
 	@echo
 	@echo "make check: nothing to complain about."
 
@@ -76,6 +109,10 @@ ctest: setup-test ## Run the C tests alone
 memcheck: setup-memcheck ## Run the C tests under valgrind
 	KVDS_VALGRIND=1 $(RUN) test --test c
 
+.PHONY: test-packages
+test-packages: setup-packages build deb ## Install, use and remove the library by every way there is (debootstrap as root, once)
+	scripts/test-packages
+
 .PHONY: bench
 bench: setup ## Measure what the documentation says and what decisions rest on
 	$(RUN) run --release --package kvds-bench
@@ -84,12 +121,16 @@ bench: setup ## Measure what the documentation says and what decisions rest on
 header: setup-test ## Write include/kvds.h anew from the source
 	KVDS_WRITE_HEADER=1 $(RUN) test --test header the_committed_header_is_the_generated_one
 
+.PHONY: third-party
+third-party: setup-test ## Write THIRD-PARTY anew from the sources of what is linked in
+	KVDS_WRITE_THIRD_PARTY=1 $(RUN) test --test third_party
+
 .PHONY: setup
 setup: ## Check that the needed tools are there, and install what is missing (apt-get)
 	@scripts/setup build
 
-.PHONY: setup-test setup-check setup-memcheck
-setup-test setup-check setup-memcheck:
+.PHONY: setup-test setup-check setup-memcheck setup-deb setup-packages
+setup-test setup-check setup-memcheck setup-deb setup-packages:
 	@scripts/setup $(@:setup-%=%)
 
 .PHONY: clean
