@@ -11,6 +11,7 @@
 CARGO ?= cargo
 TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGET_DIR)/release
+PACKAGE = $(TARGET_DIR)/package
 
 # The compilers: those of the user, from the command line or the environment, as they are. Else gcc (or cc), through ccache
 # where there is one. Looked up when a recipe runs, as setup may have installed them just before.
@@ -52,6 +53,7 @@ build: setup ## Build the release library: libkvds.so and libkvds.a in target/re
 	$(RUN) build --release
 	@scripts/uninstalled $(RELEASE)
 	@stat -c %s $(RELEASE)/libkvds.so | awk '{ printf "$(RELEASE)/libkvds.so: %.1f MiB stripped\n", $$1 / 1048576 }'
+	@$(MAKE) --no-print-directory $(PACKAGE)/libkvds.a
 
 .PHONY: docs
 docs: setup-docs man ## Build the API reference as HTML and man pages: target/docs
@@ -67,6 +69,37 @@ man: $(MAN)/kvds.3 ## Build the man pages of the API reference alone: target/doc
 $(MAN)/kvds.3: include/kvds.h $(REFERENCE)
 	@scripts/setup man
 	@scripts/reference man include/kvds.h $(MAN)
+
+##@ Install it
+
+# Where to, as everywhere: PREFIX, or the single directories. DESTDIR is put before all of them and is no part of their names.
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share
+export DESTDIR PREFIX LIBDIR INCLUDEDIR DATADIR TARGET_DIR
+
+.PHONY: install
+install: $(PACKAGE)/libkvds.a man ## Install to PREFIX=/usr/local what was built (building it first if nothing is)
+	@scripts/install
+
+.PHONY: uninstall
+uninstall: ## Remove what was installed to PREFIX=/usr/local
+	@scripts/install --uninstall
+
+.PHONY: deb
+deb: setup-deb $(PACKAGE)/libkvds.a man ## Make the Debian packages libkvds0 and libkvds-dev in target/debian
+	@scripts/deb
+
+# Installing is often done by root, who should not build; so it takes what is there, and this is made when the library is.
+$(PACKAGE)/libkvds.a: $(RELEASE)/libkvds.a include/kvds.h scripts/static-library scripts/functions
+	@mkdir -p $(@D)
+	scripts/static-library $< $@
+	@cp "$$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html" $(@D) 2>/dev/null || \
+		echo "make: this Rust comes without the notices of its standard library" >&2
+
+$(RELEASE)/libkvds.a:
+	$(MAKE) build
 
 ##@ Change it
 
@@ -85,7 +118,7 @@ check: setup-check ## Check format, lints, the generated header, the layers and 
 	$(RUN) fmt --all --check
 	$(RUN) clippy --workspace --all-targets -- -D warnings
 	$(RUN) clippy --all-targets --no-default-features -- -D warnings
-	$(RUN) test --test header --test layers
+	$(RUN) test --test header --test layers --test third_party
 	@CC="$(BUILD_CC)" scripts/abi check
 	@echo
 	@echo "make check: nothing to complain about."
@@ -101,6 +134,10 @@ test-bindings: build ## Run the tests of all other languages, and install the la
 .PHONY: memcheck
 memcheck: setup-memcheck ## Run the C and C++ tests under valgrind
 	KVDS_VALGRIND=1 $(RUN) test --test c --test cpp
+
+.PHONY: test-packages
+test-packages: setup-packages build deb ## Install, use and remove the library by every way there is (debootstrap as root, once)
+	scripts/test-packages
 
 .PHONY: bench
 bench: setup ## Measure what the documentation says and what decisions rest on
@@ -119,12 +156,16 @@ abi: setup-check ## Check that programs that are compiled already go on: include
 abi-update: setup-check ## Write abi/kvds.abi anew, to promise what was added (or, before a new SONAME, to break)
 	@CC="$(BUILD_CC)" scripts/abi update
 
+.PHONY: third-party
+third-party: setup-test ## Write THIRD-PARTY anew from the sources of what is linked in
+	KVDS_WRITE_THIRD_PARTY=1 $(RUN) test --test third_party
+
 .PHONY: setup
 setup: ## Check that the needed tools are there, and install what is missing (apt-get)
 	@scripts/setup build
 
-.PHONY: setup-test setup-check setup-memcheck setup-docs
-setup-test setup-check setup-memcheck setup-docs:
+.PHONY: setup-test setup-check setup-memcheck setup-docs setup-deb setup-packages
+setup-test setup-check setup-memcheck setup-docs setup-deb setup-packages:
 	@scripts/setup $(@:setup-%=%)
 
 .PHONY: clean

@@ -51,9 +51,9 @@
  * Memory. A value that there is no memory for is KVDS_NO_MEMORY. When memory runs out for the small things, or inside
  * RocksDB, the process ends, as in most programs.
  *
- * The end. A program may leave with stores open, also while threads use them: nothing acknowledged is lost. With the static
- * library, RocksDB's destructors run at exit, so stores should be released before. The library may be loaded with dlopen;
- * it stays loaded after dlclose.
+ * The end. A program may leave with stores open, also while threads use them: nothing acknowledged is lost. Only with the
+ * static library of cargo, which is not the one that is installed, RocksDB's destructors run at exit, so stores should be
+ * released before. The library may be loaded with dlopen; it stays loaded after dlclose.
  */
 
 #ifndef KVDS_H

@@ -1,0 +1,163 @@
+//! THIRD-PARTY names everything of others that is in the built libraries, with the licence texts that have to go along.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{env, fs, process};
+
+use serde_json::Value;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The C and C++ libraries that come inside of crates: the crate, the library, its licence, and the files that have the text.
+const BUNDLED: &[(&str, &str, &str, &[&str])] = &[
+    (
+        "librocksdb-sys",
+        "RocksDB",
+        "Apache-2.0 AND BSD-3-Clause",
+        &["rocksdb/LICENSE.Apache", "rocksdb/LICENSE.leveldb"],
+    ),
+    ("librocksdb-sys", "xxHash, in RocksDB", "BSD-2-Clause", &["rocksdb/util/xxhash.h"]),
+    (
+        "librocksdb-sys",
+        "PerconaFT's locktree, in RocksDB",
+        "Apache-2.0",
+        &["rocksdb/utilities/transactions/lock/range/range_tree/lib/COPYING.APACHEv2"],
+    ),
+    ("lz4-sys", "LZ4", "BSD-2-Clause", &["liblz4/lib/LICENSE"]),
+    ("zstd-sys", "Zstandard", "BSD-3-Clause", &["zstd/LICENSE"]),
+];
+
+const START: &str = "\
+What the kvds libraries have in them that others wrote, and the licences it is under.
+
+Where several licences are offered (OR), the choice is yours. Where all hold (AND), all texts are below. There is also the
+standard library of the Rust that kvds was built with, under MIT OR Apache-2.0, with parts under other licences of that kind; its
+notices are in COPYRIGHT-library.html, which comes with Rust and is installed beside this file.
+
+Made by `make third-party` from the sources of what is listed.
+";
+
+struct Package {
+    name: String,
+    version: String,
+    licence: String,
+    directory: PathBuf,
+}
+
+/// What is linked is the same on all systems that kvds is for.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+fn cargo(arguments: &[&str]) -> String {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = process::Command::new(cargo).args(arguments).current_dir(ROOT).output().expect("cargo can be run");
+    assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("cargo writes text")
+}
+
+/// The crates that are linked into the libraries, in the order of their names.
+fn linked() -> Vec<Package> {
+    let metadata = cargo(&["metadata", "--format-version=1", "--locked", "--filter-platform", TARGET]);
+    let metadata: Value = serde_json::from_str(&metadata).expect("the metadata is JSON");
+    let known = metadata["packages"].as_array().expect("there are packages");
+    let directory = |name: &str, version: &str| {
+        let package = known.iter().find(|package| package["name"] == name && package["version"] == version);
+        let manifest = package.and_then(|package| package["manifest_path"].as_str()).map(Path::new);
+        manifest.and_then(Path::parent).unwrap_or_else(|| panic!("{name} {version} has a directory")).to_owned()
+    };
+
+    // Metadata has also what no feature asks for; the tree is what is built.
+    let format = ["--prefix=none", "--no-dedupe", "--format={p}|{l}"];
+    let tree = cargo(
+        &[&["tree", "--locked", "--package=kvds", "--edges=normal,no-proc-macro", "--target", TARGET][..], &format]
+            .concat(),
+    );
+    let lines: BTreeSet<_> = tree.lines().filter(|line| !line.starts_with("kvds ")).collect();
+    let packages = lines.into_iter().map(|line| {
+        let (package, licence) = line.split_once('|').expect("a line has two parts");
+        let mut words = package.split_whitespace();
+        let (Some(name), Some(version)) = (words.next(), words.next()) else { panic!("{package} has a version") };
+        let version = version.trim_start_matches('v');
+        let directory = directory(name, version);
+        Package { name: name.to_owned(), version: version.to_owned(), licence: licence.to_owned(), directory }
+    });
+    packages.collect()
+}
+
+/// A licence text as it is, but for the comment around it in a source file.
+fn licence_text(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()));
+    let lines: Vec<_> = if path.extension().is_some_and(|extension| extension == "h") {
+        let (_, comment) = text.split_once("\n/*\n").expect("it begins with a comment");
+        let (comment, _) = comment.split_once("*/").expect("the comment ends");
+        comment.lines().map(|line| line.trim_start().trim_start_matches('*').trim_end()).collect()
+    } else {
+        text.lines().map(str::trim_end).collect()
+    };
+    lines.join("\n").trim_matches('\n').to_owned()
+}
+
+/// The licence files that a crate brings in its own directory.
+fn licence_files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap_or_else(|cause| panic!("{}: {cause}", directory.display()));
+    let paths = entries.map(|entry| entry.expect("the directory can be read").path());
+    let mut files: Vec<_> = paths
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().to_uppercase();
+            path.is_file() && ["LICEN", "COPYING", "COPYRIGHT", "NOTICE"].iter().any(|start| name.starts_with(start))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn generated() -> String {
+    let mut table = Vec::new();
+    // Each text once: what says the same words is the same text, and goes with all that it is for.
+    let mut texts: Vec<(String, String, Vec<String>)> = Vec::new();
+    let mut add = |path: &Path, component: &str| {
+        let text = licence_text(path);
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        match texts.iter_mut().find(|(known, ..)| *known == words) {
+            Some((_, _, components)) if components.iter().any(|known| known == component) => {}
+            Some((_, _, components)) => components.push(component.to_owned()),
+            None => texts.push((words, text, vec![component.to_owned()])),
+        }
+    };
+    for package in linked() {
+        let component = format!("{} {}", package.name, package.version);
+        let bundled: Vec<_> = BUNDLED.iter().filter(|(inside, ..)| *inside == package.name).collect();
+        let own = licence_files(&package.directory);
+        own.iter().for_each(|path| add(path, &component));
+        table.push((component.clone(), package.licence));
+        for (_, name, licence, files) in &bundled {
+            files.iter().for_each(|file| add(&package.directory.join(file), name));
+            table.push((format!("  {name}"), (*licence).to_owned()));
+        }
+        assert!(!own.is_empty() || !bundled.is_empty(), "{component} has no licence text");
+    }
+
+    let mut result = START.to_owned() + "\n";
+    for (component, licence) in table {
+        result += &format!("{component:<40} {licence}\n");
+    }
+    for (_, text, components) in texts {
+        result += &format!("\n{}\n{}\n\n{text}\n", "=".repeat(80), components.join(", "));
+    }
+    result
+}
+
+/// Writes the file when `make third-party` asks for it, else compares.
+#[test]
+fn the_committed_file_is_the_generated_one() {
+    let path = format!("{ROOT}/THIRD-PARTY");
+    let generated = generated();
+    if env::var_os("KVDS_WRITE_THIRD_PARTY").is_some() {
+        fs::write(&path, generated).expect("the file can be written");
+        return;
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == generated,
+        "THIRD-PARTY is not what the sources say: run `make third-party` and commit the result"
+    );
+}
