@@ -583,11 +583,6 @@ private:
 
 class store_c;
 
-/**
- * A counted reference to a store (`kvds_store`), counted by the library. It is what shared_obj_c is to any object, with one
- * difference: the store_c that get() points to is this reference's own and lives as long. Compare references, not those
- * pointers.
- */
 template <>
 class shared_obj_c<store_c>;
 
@@ -921,6 +916,11 @@ private:
     kvds_store *handle_;
 };
 
+/**
+ * A counted reference to a store (`kvds_store`), counted by the library. It is what shared_obj_c is to any object, with one
+ * difference: the store_c that get() points to is this reference's own and lives as long. Compare references, not those
+ * pointers.
+ */
 template <>
 class shared_obj_c<store_c> {
 public:
