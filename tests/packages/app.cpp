@@ -1,44 +1,35 @@
-// A program of a user, in C++: a store on disk, iterated in order, and an exception of the program beside it.
+// A program of a user, in C++: a store on disk, iterated in order, and an exception that comes through the iteration.
 
-#include <kvds.h>
+#include <kvds.hpp>
 
-#include <cstdio>
+#include <iostream>
 #include <stdexcept>
-#include <string>
 
 static void expect(bool condition, const char *what)
 {
-    if (!condition)
-        throw std::runtime_error(std::string(what) + ": " + kvds_last_error());
-}
-
-static int append(void *text, const void *key, size_t key_len, const void *, size_t)
-{
-    static_cast<std::string *>(text)->append(static_cast<const char *>(key), key_len).append(" ");
-    return 1;
+    if (!condition) throw std::runtime_error(std::string(what) + ": " + kvds::last_error());
 }
 
 int main(int, char **arguments)
 try {
-    kvds_distributor *distributor = kvds_distributor_new(arguments[1]);
-    kvds_store *store;
-    expect(kvds_distributor_get_or_create(distributor, "births", KVDS_DISK, &store) == KVDS_OK, "opening");
-    expect(kvds_set(store, "alan", 4, "1912", 4) == KVDS_OK, "writing");
-    expect(kvds_set(store, "ada", 3, "1815", 4) == KVDS_OK, "writing");
+    const kvds::distributor_c distributor(arguments[1]);
+    const auto births = distributor.get_or_create("births", kvds::backend::disk);
+    expect(births.has_value(), "opening");
+    kvds::store_c &store = **births;
+    expect(store.set("alan", "1912") && store.set("ada", "1815"), "writing");
     std::string keys;
-    expect(kvds_iterate(store, "a", 1, append, &keys) == KVDS_OK && keys == "ada alan ", "iterating");
+    for (auto [key, value] : store.scan("a")) keys.append(key).append(" ");
+    expect(keys == "ada alan ", "iterating");
     bool caught = false;
     try {
-        expect(kvds_exists(store, "grace", 5) == KVDS_OK, "looking for what is not there");
+        store.iterate("", [](auto, auto) -> bool { throw std::runtime_error("out of the callback"); });
     } catch (const std::runtime_error &) {
         caught = true;
     }
     expect(caught, "an exception");
-    kvds_store_release(store);
-    kvds_distributor_release(distributor);
-    std::printf("kvds %s works\n", kvds_version());
+    std::cout << "kvds " << kvds::version() << " works\n";
     return 0;
 } catch (const std::exception &error) {
-    std::fprintf(stderr, "%s\n", error.what());
+    std::cerr << error.what() << '\n';
     return 1;
 }
