@@ -564,6 +564,16 @@ TEST_CASE("options")
     CHECK(last_status() == status::invalid_argument);
 }
 
+TEST_CASE("options that were moved away are refused, and don't mean the defaults")
+{
+    kvds::options_c options;
+    CHECK(options.read_only(true));
+    const kvds::options_c moved = std::move(options);
+    CHECK_FALSE(kvds::distributor_c("", options));
+    CHECK(last_status() == status::invalid_argument);
+    CHECK(kvds::distributor_c("", moved));
+}
+
 TEST_CASE("observers of death")
 {
     class tags_c : public kvds::lifetime_tagged_c::observer_if {

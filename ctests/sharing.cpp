@@ -176,6 +176,15 @@ TEST_CASE("an object lives as long as its references")
     delete acquired;
 }
 
+TEST_CASE("std::make_shared stays what it is beside ours")
+{
+    using namespace std;
+    using namespace kvds;
+    CHECK(*make_shared<int>(5) == 5);
+    /* Ours would be found through the argument. */
+    CHECK(make_shared<std::optional<distributor_c>>(distributor_c())->has_value());
+}
+
 TEST_CASE("counting from many threads loses nothing")
 {
     int alive = 0;

@@ -314,8 +314,8 @@ private:
     T *object_ = nullptr;
 };
 
-/** A new object with one reference to it. */
-template <class T, class... Arguments>
+/** A new object with one reference to it. For classes that derive from shared_c alone, so that std::make_shared stays. */
+template <class T, class... Arguments, class = std::enable_if_t<std::is_base_of_v<shared_c, T>>>
 shared_obj_c<T> make_shared(Arguments &&...arguments)
 {
     return shared_obj_c<T>(new T(std::forward<Arguments>(arguments)...));
@@ -1073,7 +1073,9 @@ public:
     /** With options; `kvds_distributor_open`. False as a bool if that failed. */
     distributor_c(const std::string &base_path, const options_c &options)
     {
-        detail::keep(kvds_distributor_open(detail::c_str(base_path), options.handle(), &distributor_));
+        // NULL would mean the defaults to C. Options that were moved away are refused as any call on them is.
+        detail::keep(options.handle() ? kvds_distributor_open(detail::c_str(base_path), options.handle(), &distributor_)
+                                      : kvds_options_set(nullptr, "", ""));
     }
     /** The same distributor; `kvds_distributor_retain`. */
     distributor_c(const distributor_c &other) noexcept : distributor_(kvds_distributor_retain(other.distributor_)) {}
