@@ -15,11 +15,13 @@
 //! - An engine may be slow and may fail at any call. One that cannot tell whether a write happened answers
 //!   [`Kind::UnknownOutcome`](crate::error::Kind::UnknownOutcome) and does not try again.
 
+pub mod buffer;
 #[cfg_attr(not(feature = "disk"), path = "engine/no_disk.rs")]
 pub mod disk;
 pub mod memory;
 #[cfg(feature = "disk")]
 mod stripes;
+#[cfg(feature = "disk")]
 mod tally;
 
 use std::any::Any;
@@ -27,6 +29,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use self::buffer::Buffer;
 use crate::batch::{Outcome, WriteBatch};
 use crate::error::Result;
 
@@ -39,6 +42,11 @@ pub const MAX_VALUE_LEN: usize = 1 << 30;
 pub trait Reader: Send + Sync {
     /// The value under `key`.
     fn get(&self, key: &[u8]) -> Result<Option<Value>>;
+
+    /// Shows the value under `key` to `see`, where it lies. Returns whether there is one. `see` must not call the engine.
+    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        Ok(self.get(key)?.map(|value| see(&value)).is_some())
+    }
 
     /// Whether `key` is there.
     fn contains(&self, key: &[u8]) -> Result<bool>;
@@ -195,7 +203,7 @@ pub enum Value {
     /// Shared with the engine.
     Shared(Arc<Box<[u8]>>),
     /// A copy of its own.
-    Owned(Box<[u8]>),
+    Owned(Buffer),
     /// In place in some buffer of the engine, which this keeps there.
     Pinned(Box<dyn AsRef<[u8]> + Send + Sync>),
 }

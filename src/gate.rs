@@ -3,37 +3,47 @@
 //! A [`Gate`] guards a value that many calls use at once and that one call takes away. Closing lets nobody in any more and
 //! waits until those inside are out. Who must not wait, because it may be inside itself, closes without: then the last one
 //! out takes the value away.
+//!
+//! There is a copy of the value for each lane, behind a lock of its own, so that going in and out is cheap for many threads;
+//! closing goes through all lanes.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
 
 use parking_lot::{RwLock, RwLockReadGuard};
+
+use crate::lanes::Lanes;
 
 /// A value that can be used until it is closed.
 pub struct Gate<T> {
     closed: AtomicBool,
-    value: RwLock<Option<T>>,
+    lanes: Lanes<RwLock<Option<T>>>,
+}
+
+impl<T: Clone> Gate<T> {
+    /// An open gate.
+    pub fn new(value: T) -> Gate<T> {
+        Gate { closed: AtomicBool::new(false), lanes: Lanes::new(|| RwLock::new(Some(value.clone()))) }
+    }
 }
 
 impl<T> Gate<T> {
-    /// An open gate.
-    pub fn new(value: T) -> Gate<T> {
-        Gate { closed: AtomicBool::new(false), value: RwLock::new(Some(value)) }
-    }
-
     /// Whether calls are let in.
+    #[inline]
     pub fn is_open(&self) -> bool {
         !self.closed.load(Ordering::Acquire)
     }
 
     /// Goes in, if the gate is open. The value stays for as long as the guard lives. One thread may be inside several times.
+    #[inline]
     pub fn enter(&self) -> Option<Inside<'_, T>> {
         if !self.is_open() {
             return None;
         }
+        let lane = self.lanes.mine();
         // Recursive: a second entry by a thread that is inside must not queue behind a closing that waits for that thread.
-        let value = self.value.read_recursive();
-        value.is_some().then_some(Inside { gate: self, value: Some(value) })
+        let value = lane.read_recursive();
+        value.is_some().then_some(Inside { closed: &self.closed, lane, value: Some(value) })
     }
 
     /// Closes the gate. The value is dropped when nobody is inside any more: before this returns if it is to `wait`.
@@ -43,26 +53,30 @@ impl<T> Gate<T> {
             return false;
         }
         fence(Ordering::SeqCst);
-        if wait {
-            let value = self.value.write().take();
-            drop(value);
-        } else {
-            self.clear();
+        for lane in self.lanes.iter() {
+            if wait {
+                let value = lane.write().take();
+                drop(value);
+            } else {
+                clear(lane);
+            }
         }
         true
     }
+}
 
-    /// Drops the value unless somebody is inside, who will do it then.
-    fn clear(&self) {
-        // The lock is free again before the value is dropped: that can take long and can call back.
-        let value = self.value.try_write().and_then(|mut value| value.take());
-        drop(value);
-    }
+/// Drops a lane's copy of the value unless somebody is inside, who will do it then.
+#[cold]
+fn clear<T>(lane: &RwLock<Option<T>>) {
+    // The lock is free again before the value is dropped: that can take long and can call back.
+    let value = lane.try_write().and_then(|mut value| value.take());
+    drop(value);
 }
 
 /// A stay inside a [`Gate`].
 pub struct Inside<'a, T> {
-    gate: &'a Gate<T>,
+    closed: &'a AtomicBool,
+    lane: &'a RwLock<Option<T>>,
     value: Option<RwLockReadGuard<'a, Option<T>>>,
 }
 
@@ -78,12 +92,18 @@ impl<T> Deref for Inside<'_, T> {
 }
 
 impl<T> Drop for Inside<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         drop(self.value.take());
         // The fences here and in `close`: either this load sees the closing, or the closing's `try_write` sees the lock free.
-        fence(Ordering::SeqCst);
-        if self.gate.closed.load(Ordering::SeqCst) {
-            self.gate.clear();
+        // On this processor the instruction that frees the lock is such a fence already, and it is an expensive one.
+        if cfg!(target_arch = "x86_64") {
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+        if self.closed.load(Ordering::SeqCst) {
+            clear(self.lane);
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod error;
 pub mod ffi;
 pub mod fork;
 pub mod gate;
+pub mod lanes;
 pub mod lifetime;
 pub mod log;
 pub mod name;

@@ -78,6 +78,11 @@ impl Store {
         self.read(|now| now.get(key))
     }
 
+    /// Shows the value under `key` to `see`, where it lies. Returns whether there is one. `see` must not call the store.
+    pub fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        self.read(|now| now.look(key, see))
+    }
+
     /// Whether `key` is there.
     pub fn exists(&self, key: &[u8]) -> Result<bool> {
         self.read(|now| now.contains(key))
@@ -86,7 +91,8 @@ impl Store {
     /// Shows every pair whose key begins with `prefix` to `visit`, in order, as of one moment, until it answers false.
     /// Returns whether the end was reached. `visit` may call anything.
     pub fn iterate(&self, prefix: &[u8], mut visit: impl FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
-        self.read(|now| now.scan(Range::prefix(prefix), &mut |key, value| callback::run(|| visit(key, value))))
+        // What the engine does in between makes no call that asks whether this is a callback.
+        self.read(|now| callback::run(|| now.scan(Range::prefix(prefix), &mut visit)))
     }
 
     /// The values under `keys`, all as of one moment.

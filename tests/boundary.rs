@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::ptr;
 use std::sync::Arc;
 
-use kvds::engine::{Cursor, Engine, Range, Reader, Value};
+use kvds::engine::{Buffer, Cursor, Engine, Range, Reader, Value};
 use kvds::ffi::boundary::kvds_last_error;
 use kvds::ffi::handle::kvds_store;
 use kvds::ffi::read::{kvds_exists, kvds_get, kvds_iterate};
@@ -39,7 +39,7 @@ impl Moody {
 impl Reader for Moody {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         self.act(key)?;
-        Ok(Some(Value::Owned(key.into())))
+        Ok(Some(Value::Owned(Buffer::of(key)?)))
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {

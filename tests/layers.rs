@@ -5,10 +5,10 @@ use std::path::Path;
 
 /// From the ground up. Modules on one line don't know each other.
 const LAYERS: &[&[&str]] = &[
-    &["error", "fork", "signals", "callback"],
+    &["error", "fork", "signals", "callback", "lanes"],
     &["log", "batch", "options"],
     &["engine"],
-    &["engine::stripes", "engine::tally"],
+    &["engine::stripes", "engine::tally", "engine::buffer"],
     &["engine::memory", "engine::disk", "engine::no_disk"],
     &["checkpoint", "counted", "gate", "lifetime", "name"],
     &["store"],

@@ -44,7 +44,7 @@ fn succeeded(what: &str, output: &Output) {
 fn run(directory: &Path, line: &str) -> Output {
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let strict = "-std=c11 -Wall -Wextra -Wpedantic -Werror";
-    let script = format!("set -e\ncc() {{ {compiler} {strict} \"$@\"; }}\n{line}");
+    let script = format!("set -e\ncc() {{ command {compiler} {strict} \"$@\"; }}\n{line}");
     // As if the library were installed.
     let output = Command::new("sh")
         .args(["-c", &script])

@@ -30,7 +30,7 @@ use self::settings::{spelt_for_this_process, wake_threads_after_fork};
 use self::syncer::Served;
 use super::stripes::Stripes;
 use super::tally::Tally;
-use super::{Cursor, Engine, Lease, MAX_KEY_LEN, Range, Reader, Stats, Value};
+use super::{Buffer, Cursor, Engine, Lease, MAX_KEY_LEN, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
 use crate::fork::Birth;
@@ -271,8 +271,9 @@ impl Disk {
         #[allow(unsafe_code)]
         let db = unsafe { self.unbound()? };
         let found = db.get_pinned_opt(key, how).map_err(|cause| self.failed("cannot read", cause))?;
-        Ok(self.tally.read(found).map(|found| match found.len() {
-            ..PIN_FROM => Value::Owned((*found).into()),
+        let Some(found) = self.tally.read(found) else { return Ok(None) };
+        Ok(Some(match found.len() {
+            ..PIN_FROM => Value::Owned(Buffer::of(&found)?),
             _ => Value::Pinned(Box::new(self.child(found))),
         }))
     }
@@ -290,11 +291,11 @@ impl Disk {
                 how.set_snapshot(&now);
             }
         }
-        let found = db.multi_get_opt(keys, &how).into_iter();
-        found
-            .map(|found| found.map(|found| self.tally.read(found).map(|value| Value::Owned(value.into()))))
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|cause| self.failed("cannot read", cause))
+        let given = |found: std::result::Result<Option<Vec<u8>>, _>| {
+            let found = found.map_err(|cause| self.failed("cannot read", cause))?;
+            self.tally.read(found).map(|value| Buffer::of(&value).map(Value::Owned)).transpose()
+        };
+        db.multi_get_opt(keys, &how).into_iter().map(given).collect()
     }
 
     fn contains_with(&self, key: &[u8], how: &ReadOptions) -> Result<bool> {

@@ -1,398 +1,506 @@
-//! The engine in memory: an ordered map whose entries keep the versions that somebody can still see.
+//! The engine in memory: hash tables for single keys, a sorted set for their order, and versions for those who look back.
 //!
-//! A write happens at one tick of a clock, under the write lock, batch and all. A snapshot is a tick: reading at it means
-//! reading, of each key, the newest version that is not younger. Overwriting keeps the old version only if a live snapshot
-//! can see it; the newest such snapshot then knows about it, and hands it to its predecessor or frees it when it goes. So
-//! without snapshots there are no old versions, and with them exactly those that are needed.
+//! Keys are dealt out to shards (`shard.rs`), each a hash table behind a lock, so that calls on different keys seldom meet.
+//! What a key holds lies in one block of memory (`node.rs`), where it is read and overwritten. The order of the keys
+//! (`order.rs`) is kept beside that and brought up to date when somebody asks for it. A snapshot is a tick of a clock
+//! (`history.rs`): overwriting keeps the old version only if a live snapshot can see it, and the newest such snapshot
+//! hands it to its predecessor or frees it when it goes. So without snapshots there are no old versions, and with them
+//! exactly those that are needed.
 //!
-//! Cursors read a run of entries under the read lock and stand on copies of their references, so that no lock is held
-//! between two calls.
+//! A write holds the locks of all shards that it touches, so nobody sees a part of it. Locks are taken in one order:
+//! `settling`, `order`, the shards by their numbers, and the history. No lock is held between two calls of a cursor: it
+//! reads a run of entries and stands on what the snapshot keeps in its place.
 
 mod budget;
+mod history;
+mod node;
+mod order;
 mod position;
+mod shard;
 
-use std::collections::BTreeMap;
+use std::array;
+use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::RwLock;
+use hashbrown::DefaultHashBuilder;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use self::budget::Budget;
+use self::history::History;
+use self::node::{Held, INLINE, New, Node};
+use self::order::{Order, Waiting};
 use self::position::Position;
-use super::tally::Tally;
-use super::{Cursor, Engine, Lease, Range, Reader, Stats, Value};
-use crate::batch::{Operation, Outcome, WriteBatch};
+use self::shard::{Figures, Shard};
+use super::{Buffer, Cursor, Engine, Lease, Range, Reader, Stats, Value};
+use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
 
-/// How many entries a cursor looks at under one hold of the lock: the least and the most. It begins small, so that a look at
-/// the first entry is cheap, and doubles as the iteration proves long.
-const RUN: (usize, usize) = (8, 256);
+/// How many shards there are: as many as a word has bits.
+const SHARDS: usize = 64;
 
-type Key = Arc<[u8]>;
-type Bytes = Arc<Box<[u8]>>;
+/// How many entries a cursor reads under one hold of the lock: the least and the most. It begins small, so that a look at
+/// the first entry is cheap, and grows as the iteration proves long.
+const RUN: (usize, usize) = (32, 256);
 
 /// An ordered store in memory.
 pub struct Memory {
-    held: Arc<Held>,
+    content: Arc<Content>,
 }
 
 /// What the engine, its snapshots and its cursors hold together.
-struct Held {
-    tree: RwLock<Tree>,
-    tally: Tally,
+struct Content {
+    shards: [Alone<RwLock<Shard>>; SHARDS],
+    /// Which shards have nodes that wait for a change of the order.
+    waiting: AtomicU64,
+    /// Held by who brings the order up to date.
+    settling: Mutex<()>,
+    order: RwLock<Order>,
+    history: History,
+    hashing: DefaultHashBuilder,
+    budget: Arc<Budget>,
     /// Dropped last.
     _lease: Lease,
 }
 
-struct Tree {
-    entries: BTreeMap<Key, Entry>,
-    /// The tick of the last write.
-    now: u64,
-    snapshots: BTreeMap<u64, Watch>,
-    /// How many keys there are now, and how many bytes they and their values have.
-    keys: usize,
-    bytes: usize,
-    /// What all versions cost, by the rules of `Budget`.
-    cost: usize,
-    budget: Arc<Budget>,
+/// Alone on its cache lines (two, as processors fetch them in pairs).
+#[repr(align(128))]
+struct Alone<T>(T);
+
+/// Shards that are locked together.
+type Locked<Guard> = [Option<Guard>; SHARDS];
+
+/// The number of the shard of a key. The hash table uses the other bits.
+fn number(hash: u64) -> usize {
+    (hash >> 48) as usize % SHARDS
 }
 
-/// What an entry costs beside its key and its newest value, and a further version beside its value: roughly what the
-/// structures and the allocator take for it.
-const COST: usize = 96;
-
-/// What a version costs.
-fn cost(value: Option<&Bytes>) -> usize {
-    COST + value.map_or(0, |value| value.len())
-}
-
-/// One key: what it holds now, and what it held at the moments that live snapshots look at, oldest first.
-struct Entry {
-    newest: Version,
-    older: Vec<Version>,
-}
-
-/// What a key held from a tick on; `None` for "it was deleted".
-struct Version {
-    born: u64,
-    value: Option<Bytes>,
-}
-
-/// The snapshots at one tick, and the keys of which an older version is kept that no younger snapshot sees.
-#[derive(Default)]
-struct Watch {
-    holders: usize,
-    kept: Vec<Key>,
-}
-
-impl Entry {
-    fn at(&self, tick: u64) -> Option<&Bytes> {
-        let version = if self.newest.born <= tick {
-            Some(&self.newest)
-        } else {
-            self.older.iter().rev().find(|version| version.born <= tick)
-        };
-        version.and_then(|version| version.value.as_ref())
-    }
-}
-
-impl Tree {
-    fn newest(&self, key: &[u8]) -> Option<&Bytes> {
-        self.entries.get(key).and_then(|entry| entry.newest.value.as_ref())
+impl Content {
+    fn hash(&self, key: &[u8]) -> u64 {
+        self.hashing.hash_one(key)
     }
 
-    /// Gives `key` a new newest version, keeping the one before if a snapshot can see it.
-    fn put(&mut self, key: &[u8], value: Option<Bytes>) {
-        let born = self.now;
-        let new_cost = cost(value.as_ref());
-        let new_len = value.as_ref().map(|value| value.len());
-        let watch = self.snapshots.last_entry();
-        let Some(entry) = self.entries.get_mut(key) else {
-            if let Some(len) = new_len {
-                self.entries.insert(key.into(), Entry { newest: Version { born, value }, older: Vec::new() });
-                self.keys += 1;
-                self.bytes += key.len() + len;
-                self.cost += key.len() + new_cost;
-            }
+    fn read(&self, number: usize) -> RwLockReadGuard<'_, Shard> {
+        self.shards[number].0.read()
+    }
+
+    fn write(&self, number: usize) -> RwLockWriteGuard<'_, Shard> {
+        self.shards[number].0.write()
+    }
+
+    /// What a key holds now, as `see` sees it.
+    fn find<R>(&self, key: &[u8], see: impl FnOnce(Held<'_>) -> R) -> Option<R> {
+        let hash = self.hash(key);
+        let shard = self.read(number(hash));
+        shard.looked(shard.get(hash, key)).map(see)
+    }
+
+    /// Locks the shards whose bits are set, in the order of their numbers, so that no two callers wait for each other.
+    fn lock<Guard>(&self, wanted: u64, lock: impl Fn(usize) -> Guard) -> Locked<Guard> {
+        array::from_fn(|number| (wanted >> number & 1 == 1).then(|| lock(number)))
+    }
+
+    /// Finds the node of a key that is to get a value, or makes one, and has it known that it waits for its place. That must
+    /// be known before the clock is read for it: a cursor lets the clock go on first and then looks what waits, so that it
+    /// finds every key of its moment.
+    fn node(&self, shard: &mut Shard, hash: u64, key: &[u8], len: usize) -> Node {
+        let (node, made) = shard.node(hash, key, len, |node| self.hash(node.key()));
+        if made {
+            self.notice(shard);
+        }
+        node
+    }
+
+    /// Has it known whether nodes of a shard wait for a change of the order.
+    fn notice(&self, shard: &Shard) {
+        let bit = 1 << shard.number();
+        if shard.is_waiting() && self.waiting.load(Ordering::SeqCst) & bit == 0 {
+            self.waiting.fetch_or(bit, Ordering::SeqCst);
+        }
+    }
+
+    /// Brings the order up to date.
+    fn settle(&self) {
+        let _settling = self.settling.lock();
+        let waiting = self.waiting.load(Ordering::SeqCst);
+        if waiting == 0 {
             return;
-        };
-        let before = std::mem::replace(&mut entry.newest, Version { born, value });
-        if let Some(value) = &before.value {
-            self.keys -= 1;
-            self.bytes -= key.len() + value.len();
         }
-        if let Some(len) = new_len {
-            self.keys += 1;
-            self.bytes += key.len() + len;
+        let mut all = Waiting::default();
+        for number in (0..SHARDS).filter(|number| waiting >> number & 1 == 1) {
+            let mut shard = self.write(number);
+            all.and(shard.drain(true, |key| self.hash(key)));
+            self.waiting.fetch_and(!(1 << number), Ordering::SeqCst);
         }
-        self.cost += new_cost;
-        // A deletion is a version too, unless there is nothing older that it hides.
-        if let Some(mut watch) = watch
-            && before.born <= *watch.key()
-            && (before.value.is_some() || !entry.older.is_empty())
-        {
-            entry.older.push(before);
-            watch.get_mut().kept.push(key.into());
-        } else {
-            self.cost -= cost(before.value.as_ref());
-        }
-        self.prune(key);
+        self.order.write().change(all);
     }
 
-    /// What `batch` will make the cost grow by. What a range removes is left out, so it can be less.
-    fn growth(&self, batch: &WriteBatch<'_>) -> usize {
-        let mut last: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
-        for operation in batch.operations.iter().rev() {
-            match *operation {
-                Operation::Set { key, value } => drop(last.entry(key).or_insert(Some(value))),
-                Operation::Delete { key } => drop(last.entry(key).or_insert(None)),
-                Operation::DeleteRange { .. } => {}
+    /// Takes the dead nodes out of a shard, if nobody else is busy with the order.
+    fn sweep(&self, number: usize) {
+        if let Some(_settling) = self.settling.try_lock() {
+            let waiting = self.write(number).drain(false, |key| self.hash(key));
+            self.order.write().change(waiting);
+        }
+    }
+
+    /// Takes the dead nodes out of the shards whose bits are set.
+    fn sweep_all(&self, mut littered: u64) {
+        while littered != 0 {
+            self.sweep(littered.trailing_zeros() as usize);
+            littered &= littered - 1;
+        }
+    }
+
+    fn watch(self: &Arc<Content>) -> Snapshot {
+        Snapshot { content: self.clone(), tick: self.history.watch() }
+    }
+
+    /// Applies operations on one key, which all the expectations are about.
+    fn apply_one(&self, expectations: &[Expectation<'_>], key: &[u8], value: Option<&[u8]>) -> Result<Outcome> {
+        let (new, hash) = (prepared(value)?, self.hash(key));
+        let mut shard = self.write(number(hash));
+        let node = shard.find(hash, key).cloned();
+        if !expectations.is_empty() {
+            let found = node.as_ref().and_then(|node| shard.now(node));
+            let found = found.map(Held::bytes);
+            if let Some(refusal) = expectations.iter().find_map(|expectation| expectation.refusal(found)) {
+                return Ok(Outcome::Refused(refusal));
             }
         }
-        let (mut more, mut less) = (0, 0);
-        for (key, value) in last {
-            let entry = self.entries.get(key);
-            let seen =
-                |entry: &Entry| self.snapshots.last_key_value().is_some_and(|(tick, _)| entry.newest.born <= *tick);
-            match (entry, value) {
-                (None, None) => {}
-                (None, Some(value)) => more += key.len() + COST + value.len(),
-                (Some(entry), None) if !seen(entry) && entry.older.is_empty() => {
-                    less += key.len() + cost(entry.newest.value.as_ref());
+        let before = shard.figures.cost;
+        let taken = self.take(|| shard.growth(hash, key, value.map(<[u8]>::len), &self.history))?;
+        let node = match value {
+            Some(value) if node.is_none() => Some(self.node(&mut shard, hash, key, value.len())),
+            _ => node,
+        };
+        if let Some(node) = node {
+            shard.put(&node, new, self.history.now(), &self.history);
+            self.notice(&shard);
+        }
+        shard.figures.writes += 1;
+        self.settle_up(taken, before, shard.figures.cost);
+        let littered = shard.is_littered();
+        drop(shard);
+        if littered {
+            self.sweep(number(hash));
+        }
+        Ok(Outcome::Applied)
+    }
+
+    /// Applies any batch.
+    fn apply_all(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
+        // Long values are copied before the locks are taken, so that writers wait for each other's inserts and not for their
+        // copies.
+        let news = batch.operations.iter().map(|operation| prepared(value(operation))).collect::<Result<Vec<_>>>()?;
+        let hash = |key: Option<&[u8]>| key.map_or(0, |key| self.hash(key));
+        let hashes: Vec<_> = batch.operations.iter().map(|operation| hash(operation.key())).collect();
+        let expected: Vec<_> = batch.expectations.iter().map(|expectation| self.hash(expectation.key())).collect();
+        let ranged = batch.operations.iter().any(|operation| operation.key().is_none());
+
+        // A range is looked up in the order, of which nobody else may then take care.
+        let _settling = ranged.then(|| self.settling.lock());
+        let mut order = ranged.then(|| self.order.write());
+        let wanted = hashes.iter().chain(&expected).fold(0u64, |wanted, hash| wanted | 1 << number(*hash));
+        let wanted = if ranged { u64::MAX } else { wanted };
+        let mut shards = self.lock(wanted, |number| self.write(number));
+
+        let mut each = batch.expectations.iter().zip(&expected);
+        let refused = each.find_map(|(expectation, hash)| {
+            let found = shard(&mut shards, *hash).get(*hash, expectation.key());
+            expectation.refusal(found.map(Held::bytes))
+        });
+        if let Some(refusal) = refused {
+            return Ok(Outcome::Refused(refusal));
+        }
+        let sum = |shards: &Locked<_>| shards.iter().flatten().map(|shard: &Writing| shard.figures.cost).sum::<usize>();
+        let before = sum(&shards);
+        let taken = self.take(|| growth(&mut shards, batch, &hashes, &self.history))?;
+
+        if !ranged {
+            for (operation, hash) in batch.operations.iter().zip(&hashes) {
+                if let Operation::Set { key, value } = operation {
+                    self.node(shard(&mut shards, *hash), *hash, key, value.len());
                 }
-                (Some(entry), value) => {
-                    more += COST + value.map_or(0, <[u8]>::len);
-                    if !seen(entry) {
-                        less += cost(entry.newest.value.as_ref());
+            }
+        }
+        let now = self.history.now();
+        for ((operation, new), hash) in batch.operations.iter().zip(news).zip(hashes) {
+            match (operation, &mut order) {
+                (Operation::Set { key, value }, _) => {
+                    let shard = shard(&mut shards, hash);
+                    let node = self.node(shard, hash, key, value.len());
+                    shard.put(&node, new, now, &self.history);
+                }
+                (Operation::Delete { key }, _) => {
+                    let shard = shard(&mut shards, hash);
+                    if let Some(node) = shard.find(hash, key).cloned() {
+                        shard.put(&node, new, now, &self.history);
                     }
                 }
-            }
-        }
-        more.saturating_sub(less)
-    }
-
-    /// Deletes every key from `start` on, and before `end`.
-    fn clear(&mut self, start: &[u8], end: Option<&[u8]>) {
-        let bounds = (Bound::Included(start), end.map_or(Bound::Unbounded, Bound::Excluded));
-        if crosses(bounds) {
-            return;
-        }
-        let keys: Vec<_> = self.entries.range::<[u8], _>(bounds).map(|(key, _)| key.clone()).collect();
-        for key in keys {
-            self.put(&key, None);
-        }
-    }
-
-    /// Forgets a key that is deleted at every moment anyone can see.
-    fn prune(&mut self, key: &[u8]) {
-        if self.entries.get(key).is_some_and(|entry| entry.newest.value.is_none() && entry.older.is_empty()) {
-            self.entries.remove(key);
-            self.cost -= key.len() + cost(None);
-        }
-    }
-
-    /// Ends one snapshot at `tick`. If it was the last one there, its list of kept versions is to be looked through.
-    fn unwatch(&mut self, tick: u64) -> Vec<Key> {
-        let Some(watch) = self.snapshots.get_mut(&tick) else { return Vec::new() };
-        watch.holders -= 1;
-        if watch.holders > 0 {
-            return Vec::new();
-        }
-        self.snapshots.remove(&tick).map(|watch| watch.kept).unwrap_or_default()
-    }
-
-    /// Takes out the versions of `keys` that were kept for `tick` and that no older snapshot can see, which from now on
-    /// answers for the others.
-    fn forget(&mut self, tick: u64, keys: impl Iterator<Item = Key>) -> Vec<Version> {
-        let before = self.cost;
-        let mut forgotten = Vec::new();
-        for key in keys {
-            let Some(entry) = self.entries.get_mut(&key) else { continue };
-            let Some(index) = entry.older.iter().rposition(|version| version.born <= tick) else { continue };
-            match self.snapshots.range_mut(..tick).next_back() {
-                Some((before, watch)) if entry.older[index].born <= *before => watch.kept.push(key),
-                _ => {
-                    let version = entry.older.remove(index);
-                    self.cost -= cost(version.value.as_ref());
-                    forgotten.push(version);
-                    self.prune(&key);
+                (Operation::DeleteRange { start, end }, Some(order)) => {
+                    for shard in shards.iter_mut().flatten() {
+                        order.change(shard.drain(true, |key| self.hash(key)));
+                    }
+                    let end = end.map_or(Bound::Unbounded, Bound::Excluded);
+                    for node in order.range((Bound::Included(start), end)) {
+                        if let Some(shard) = &mut shards[usize::from(node.shard())] {
+                            shard.put(node, New::Nothing, now, &self.history);
+                        }
+                    }
                 }
+                (Operation::DeleteRange { .. }, None) => unreachable!("who deletes a range has the order"),
             }
         }
-        self.budget.give_back(before - self.cost);
-        forgotten
+        self.settle_up(taken, before, sum(&shards));
+        if let Some(shard) = shards.iter_mut().flatten().next() {
+            shard.figures.writes += batch.operations.len() as u64;
+        }
+        let mut littered = 0u64;
+        for shard in shards.iter().flatten() {
+            self.notice(shard);
+            littered |= u64::from(shard.is_littered()) << shard.number();
+        }
+        drop((shards, order, _settling));
+        self.sweep_all(littered);
+        Ok(Outcome::Applied)
+    }
+
+    /// Takes room for what will come, less what will go.
+    fn take(&self, growth: impl FnOnce() -> (usize, usize)) -> Result<usize> {
+        if !self.budget.is_limited() {
+            return Ok(0);
+        }
+        let (more, less) = growth();
+        let growth = more.saturating_sub(less);
+        if self.budget.take(growth) {
+            return Ok(growth);
+        }
+        let text = format!("the memory stores hold what they may, memory_limit_bytes ({})", self.budget.limit());
+        Err(Error::new(Kind::NoMemory, text))
+    }
+
+    /// Sets what was taken against what the costs have really become.
+    fn settle_up(&self, taken: usize, before: usize, after: usize) {
+        if self.budget.is_limited() {
+            match (before + taken).checked_sub(after) {
+                Some(unused) => self.budget.give_back(unused),
+                // Marks of deletion for snapshots: a little more than planned, and deleting must always be possible.
+                None => self.budget.overdraw(after - before - taken),
+            }
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        (0..SHARDS).fold(Figures::default(), |sum, number| sum.and(self.read(number).figures()))
     }
 }
 
-impl Drop for Tree {
+impl Drop for Content {
     fn drop(&mut self) {
-        self.budget.give_back(self.cost);
+        self.settle_up(0, self.figures().cost, 0);
     }
+}
+
+type Writing<'a> = RwLockWriteGuard<'a, Shard>;
+
+/// One of the locked shards, by the hash of a key.
+fn shard<'a>(shards: &'a mut Locked<Writing<'_>>, hash: u64) -> &'a mut Shard {
+    let Some(shard) = &mut shards[number(hash)] else { unreachable!("the shards of all the keys are locked") };
+    shard
+}
+
+/// The value that an operation leaves under its key.
+fn value<'a>(operation: &Operation<'a>) -> Option<&'a [u8]> {
+    match operation {
+        Operation::Set { value, .. } => Some(value),
+        Operation::Delete { .. } | Operation::DeleteRange { .. } => None,
+    }
+}
+
+/// A value ready for its node: a long one in memory of its own.
+fn prepared(value: Option<&[u8]>) -> Result<New<'_>> {
+    let Some(value) = value else { return Ok(New::Nothing) };
+    if value.len() <= INLINE {
+        return Ok(New::Short(value));
+    }
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(value.len()).map_err(|cause| {
+        Error::new(Kind::NoMemory, format!("no memory for a value of {} bytes", value.len())).because(cause)
+    })?;
+    copy.extend_from_slice(value);
+    Ok(New::Long(Arc::new(copy.into_boxed_slice())))
+}
+
+/// What a batch will make the cost grow by, and shrink by. What a range removes is left out, so it can shrink more.
+fn growth(
+    shards: &mut Locked<Writing<'_>>,
+    batch: &WriteBatch<'_>,
+    hashes: &[u64],
+    history: &History,
+) -> (usize, usize) {
+    let mut last = HashMap::new();
+    for (operation, hash) in batch.operations.iter().zip(hashes) {
+        if let Some(key) = operation.key() {
+            last.insert(key, (hash, value(operation)));
+        }
+    }
+    last.into_iter().fold((0, 0), |(more, less), (key, (hash, value))| {
+        let (comes, goes) = shard(shards, *hash).growth(*hash, key, value.map(<[u8]>::len), history);
+        (more + comes, less + goes)
+    })
 }
 
 impl Memory {
     /// An empty store, whose content comes out of `budget`. `lease` is dropped when its last cursor and snapshot are gone
     /// too.
     pub fn new(budget: Arc<Budget>, lease: Lease) -> Memory {
-        let (entries, snapshots) = (BTreeMap::new(), BTreeMap::new());
-        let tree = Tree { entries, now: 0, snapshots, keys: 0, bytes: 0, cost: 0, budget };
-        Memory { held: Arc::new(Held { tree: RwLock::new(tree), tally: Tally::default(), _lease: lease }) }
+        let content = Content {
+            shards: array::from_fn(|number| Alone(RwLock::new(Shard::new(number as u8)))),
+            waiting: AtomicU64::new(0),
+            settling: Mutex::new(()),
+            order: RwLock::default(),
+            history: History::default(),
+            hashing: DefaultHashBuilder::default(),
+            budget,
+            _lease: lease,
+        };
+        Memory { content: Arc::new(content) }
     }
 
-    fn watch(&self) -> Snapshot {
-        let mut tree = self.held.tree.write();
-        let tick = tree.now;
-        tree.snapshots.entry(tick).or_default().holders += 1;
-        Snapshot { held: self.held.clone(), tick }
+    /// A position in the order of the keys, as of now.
+    fn position(&self, range: Range) -> Position {
+        let snapshot = self.content.watch();
+        self.content.settle();
+        Position::new(snapshot, range)
+    }
+}
+
+/// What is lent, as what is given: a long value is shared, a short one copied.
+fn given(held: Held<'_>) -> Result<Value> {
+    match held {
+        Held::Short(bytes) => Ok(Value::Owned(Buffer::of(bytes)?)),
+        Held::Long(bytes) => Ok(Value::Shared(bytes.clone())),
     }
 }
 
 impl Reader for Memory {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        let found = self.held.tree.read().newest(key).cloned();
-        Ok(self.held.tally.read(found).map(Value::Shared))
+        self.content.find(key, given).transpose()
+    }
+
+    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        Ok(self.content.find(key, |held| see(held.bytes())).is_some())
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
-        let found = self.held.tree.read().newest(key).map(|_| ());
-        Ok(self.held.tally.read(found).is_some())
+        Ok(self.content.find(key, |_| ()).is_some())
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        let tree = self.held.tree.read();
-        Ok(keys.iter().map(|key| self.held.tally.read(tree.newest(key).cloned()).map(Value::Shared)).collect())
+        let hashes: Vec<_> = keys.iter().map(|key| self.content.hash(key)).collect();
+        let wanted = hashes.iter().fold(0u64, |wanted, hash| wanted | 1 << number(*hash));
+        let shards = self.content.lock(wanted, |number| self.content.read(number));
+        let find = |(key, hash): (&&[u8], u64)| {
+            let shard = shards[number(hash)].as_ref();
+            shard.and_then(|shard| shard.looked(shard.get(hash, key))).map(given).transpose()
+        };
+        keys.iter().zip(hashes).map(find).collect()
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        Ok(Box::new(Position::new(Arc::new(self.watch()), range)))
+        Ok(Box::new(self.position(range)))
+    }
+
+    fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        self.position(range).scan(visit)
     }
 }
 
 impl Engine for Memory {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
-        // The values are copied before the lock is taken, so that writers wait for each other's inserts and not for their
-        // copies.
-        let values = batch.operations.iter().map(copied).collect::<Result<Vec<_>>>()?;
-        let mut tree = self.held.tree.write();
-        for expectation in batch.expectations {
-            let found = tree.newest(expectation.key()).map(|value| &***value);
-            if let Some(refusal) = expectation.refusal(found) {
-                return Ok(Outcome::Refused(refusal));
+        match *batch.operations {
+            [Operation::Set { key, .. } | Operation::Delete { key }]
+                if batch.expectations.iter().all(|expectation| expectation.key() == key) =>
+            {
+                self.content.apply_one(batch.expectations, key, value(&batch.operations[0]))
             }
+            _ => self.content.apply_all(batch),
         }
-        // Room for all that is new is taken first and what is not needed given back. Only close to the limit it is worth
-        // finding out what the batch will free.
-        let budget = tree.budget.clone();
-        let most: usize =
-            batch.operations.iter().zip(&values).map(|(operation, value)| most_cost(operation, value)).sum();
-        let taken = if budget.take(most) {
-            most
-        } else {
-            let growth = tree.growth(batch);
-            if !budget.take(growth) {
-                let text = format!("the memory stores hold what they may, memory_limit_bytes ({})", budget.limit());
-                return Err(Error::new(Kind::NoMemory, text));
-            }
-            growth
-        };
-        let before = tree.cost;
-        tree.now += 1;
-        for (operation, value) in batch.operations.iter().zip(values) {
-            match operation {
-                Operation::Set { key, .. } | Operation::Delete { key } => tree.put(key, value),
-                Operation::DeleteRange { start, end } => tree.clear(start, *end),
-            }
-        }
-        match (before + taken).checked_sub(tree.cost) {
-            Some(unused) => budget.give_back(unused),
-            // Marks of deletion for snapshots: a little more than planned, and deleting must always be possible.
-            None => budget.overdraw(tree.cost - before - taken),
-        }
-        self.held.tally.wrote(batch.operations.len());
-        Ok(Outcome::Applied)
     }
 
     fn stats(&self) -> Result<Stats> {
-        let tree = self.held.tree.read();
-        let (keys, bytes, memory_bytes) = (tree.keys as u64, tree.bytes as u64, tree.cost as u64);
-        Ok(Stats { keys, bytes, memory_bytes, ..self.held.tally.stats() })
+        let Figures { reads, hits, writes, keys, bytes, cost } = self.content.figures();
+        let (keys, bytes, memory_bytes) = (keys as u64, bytes as u64, cost as u64);
+        Ok(Stats { keys, bytes, memory_bytes, reads, hits, writes, disk_bytes: 0 })
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
-        Ok(Arc::new(self.watch()))
-    }
-}
-
-/// The value that an operation leaves under its key, in memory of its own.
-fn copied(operation: &Operation<'_>) -> Result<Option<Bytes>> {
-    let Operation::Set { value, .. } = operation else { return Ok(None) };
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(value.len()).map_err(|cause| {
-        Error::new(Kind::NoMemory, format!("no memory for a value of {} bytes", value.len())).because(cause)
-    })?;
-    copy.extend_from_slice(value);
-    Ok(Some(Arc::new(copy.into_boxed_slice())))
-}
-
-/// What an operation can cost at most.
-fn most_cost(operation: &Operation<'_>, value: &Option<Bytes>) -> usize {
-    match operation {
-        Operation::Set { key, .. } => key.len() + cost(value.as_ref()),
-        Operation::Delete { .. } | Operation::DeleteRange { .. } => 0,
+        Ok(Arc::new(self.content.watch()))
     }
 }
 
 /// The store as it was at one tick.
 struct Snapshot {
-    held: Arc<Held>,
+    content: Arc<Content>,
     tick: u64,
 }
 
 impl Snapshot {
-    fn find(&self, key: &[u8]) -> Option<Bytes> {
-        let found = self.held.tree.read().entries.get(key).and_then(|entry| entry.at(self.tick)).cloned();
-        self.held.tally.read(found)
+    fn find<R>(&self, key: &[u8], see: impl FnOnce(Held<'_>) -> R) -> Option<R> {
+        let hash = self.content.hash(key);
+        let shard = self.content.read(number(hash));
+        shard.looked(shard.find(hash, key).and_then(|node| shard.at(node, self.tick))).map(see)
+    }
+}
+
+impl Clone for Snapshot {
+    fn clone(&self) -> Snapshot {
+        self.content.history.watch_too(self.tick);
+        Snapshot { content: self.content.clone(), tick: self.tick }
     }
 }
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        let mut kept = self.held.tree.write().unwatch(self.tick);
-        // In steps, and dropped without the lock, so that no writer waits for all of it.
-        while !kept.is_empty() {
-            let step = kept.drain(kept.len().saturating_sub(RUN.1)..);
-            let forgotten = self.held.tree.write().forget(self.tick, step);
-            drop(forgotten);
+        let content = &*self.content;
+        let mut littered = 0u64;
+        for node in content.history.unwatch(self.tick) {
+            let mut shard = content.write(node.shard().into());
+            let before = shard.figures.cost;
+            let version = shard.forget(&node, self.tick, &content.history);
+            content.settle_up(0, before, shard.figures.cost);
+            content.notice(&shard);
+            littered |= u64::from(shard.is_littered()) << node.shard();
+            // Freed without the lock.
+            drop(shard);
+            drop(version);
         }
+        content.sweep_all(littered);
     }
 }
 
 impl Reader for Snapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        Ok(self.find(key).map(Value::Shared))
+        self.find(key, given).transpose()
+    }
+
+    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        Ok(self.find(key, |held| see(held.bytes())).is_some())
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.find(key).is_some())
+        Ok(self.find(key, |_| ()).is_some())
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        Ok(keys.iter().map(|key| self.find(key).map(Value::Shared)).collect())
+        keys.iter().map(|key| self.get(key)).collect()
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        self.held.tree.write().snapshots.entry(self.tick).or_default().holders += 1;
-        let snapshot = Snapshot { held: self.held.clone(), tick: self.tick };
-        Ok(Box::new(Position::new(Arc::new(snapshot), range)))
-    }
-}
-
-/// Whether nothing can lie between the bounds, which a `BTreeMap` answers with a panic for some of them.
-fn crosses(bounds: (Bound<&[u8]>, Bound<&[u8]>)) -> bool {
-    match bounds {
-        (Bound::Included(start), Bound::Included(end)) => start > end,
-        (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start >= end,
-        _ => false,
+        self.content.settle();
+        Ok(Box::new(Position::new(self.clone(), range)))
     }
 }
 
@@ -401,41 +509,63 @@ mod tests {
     use super::*;
 
     /// Old versions must go when nobody can see them any more, in whatever order the snapshots go: what stays is what a
-    /// store without snapshots would hold.
+    /// store without snapshots would hold. And what is deleted must go from the tables and the order too.
     #[test]
     fn old_versions_go_with_their_last_snapshot() {
         let memory = Memory::new(Arc::new(Budget::new(0)), Box::new(()));
+        let content = &memory.content;
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut random: u32 = 1;
         let mut next = |below: usize| {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (random >> 8) as usize % below
         };
+        let each = |check: &mut dyn FnMut(&Shard, &Node)| {
+            content.settle();
+            for node in content.order.read().range((Bound::Unbounded, Bound::Unbounded)) {
+                check(&content.read(node.shard().into()), node);
+            }
+        };
         for _ in 0..20_000 {
             let key = [b'a' + next(5) as u8];
             match next(8) {
-                0 => snapshots.push(memory.watch()),
+                0 => snapshots.push(content.watch()),
                 1 if !snapshots.is_empty() => drop(snapshots.swap_remove(next(snapshots.len()))),
-                2 => memory.held.tree.write().put_at_once(&key, None),
-                _ => memory.held.tree.write().put_at_once(&key, Some(Arc::new(key.as_slice().into()))),
+                2 => drop(content.apply_one(&[], &key, None)),
+                _ => drop(content.apply_one(&[], &key, Some(&key))),
             }
-            let tree = memory.held.tree.read();
-            let moments = tree.snapshots.len();
-            assert!(tree.entries.values().all(|entry| entry.older.len() <= moments), "a version for a moment at most");
+            let moments = content.history.moments();
+            each(&mut |shard, node| assert!(shard.versions(node) <= moments, "a version for a moment at most"));
         }
         drop(snapshots);
-        let tree = memory.held.tree.read();
-        assert!(tree.snapshots.is_empty());
-        assert!(tree.entries.values().all(|entry| entry.older.is_empty() && entry.newest.value.is_some()));
-        let costs = tree.entries.iter().map(|(key, entry)| key.len() + cost(entry.newest.value.as_ref()));
-        assert_eq!(tree.cost, costs.sum::<usize>());
-        assert_eq!((tree.keys, tree.bytes), (tree.entries.len(), tree.entries.len() * 2));
+        assert_eq!(content.history.moments(), 0);
+        let mut keys = 0;
+        each(&mut |shard, node| {
+            assert!(shard.versions(node) == 0 && shard.now(node).is_some());
+            keys += 1;
+        });
+        let Figures { keys: counted, bytes, cost, .. } = content.figures();
+        assert_eq!((counted, bytes, cost), (keys, keys * 2, keys * (2 + shard::COST)));
     }
 
-    impl Tree {
-        fn put_at_once(&mut self, key: &[u8], value: Option<Bytes>) {
-            self.now += 1;
-            self.put(key, value);
+    /// Keys that come and go must not leave nodes behind, whether or not anybody looks at the order.
+    #[test]
+    fn deleted_keys_leave_nothing() {
+        let memory = Memory::new(Arc::new(Budget::new(0)), Box::new(()));
+        let content = &memory.content;
+        for look in [false, true] {
+            for number in 0..100_000u32 {
+                let key = number.to_be_bytes();
+                drop(content.apply_one(&[], &key, Some(b"value")));
+                if look && number % 1000 == 0 {
+                    content.settle();
+                }
+                drop(content.apply_one(&[], &key, None));
+            }
+            let nodes: usize = (0..SHARDS).map(|number| content.read(number).nodes()).sum();
+            assert!(nodes <= SHARDS * 50, "{nodes} nodes for no key");
+            let placed = content.order.read().range((Bound::Unbounded, Bound::Unbounded)).count();
+            assert!(placed <= nodes, "{placed} placed of {nodes}");
         }
     }
 }

@@ -18,6 +18,7 @@ pub struct Out<T>(NonNull<T>);
 
 impl<T> Out<T> {
     /// Gives the answer.
+    #[inline]
     pub fn set(&self, answer: T) {
         // SAFETY: `out` was promised a place that can be written.
         unsafe { self.0.write(answer) }
@@ -25,8 +26,9 @@ impl<T> Out<T> {
 }
 
 /// The place for an answer that the host calls `name`, emptied. To be called before anything else can fail.
+#[inline]
 pub unsafe fn out<T>(name: &str, place: *mut T, empty: T) -> Result<Out<T>> {
-    let place = NonNull::new(place).ok_or_else(|| Error::invalid(format!("{name} is NULL")))?;
+    let place = NonNull::new(place).ok_or_else(|| is_null(name))?;
     // SAFETY: the host passed a place that can be written.
     unsafe { place.write(empty) }
     Ok(Out(place))
@@ -61,47 +63,68 @@ pub unsafe fn keys<'a>(keys: *const kvds_bytes, count: usize) -> Result<Vec<&'a 
 }
 
 /// The key (or prefix) that the host calls `name`.
+#[inline]
 pub unsafe fn key<'a>(name: &str, data: *const c_void, len: usize) -> Result<&'a [u8]> {
     // SAFETY: passed on.
     unsafe { bytes(name, data, len, MAX_KEY_LEN) }
 }
 
 /// The value that the host calls `name`.
+#[inline]
 pub unsafe fn value<'a>(name: &str, data: *const c_void, len: usize) -> Result<&'a [u8]> {
     // SAFETY: passed on.
     unsafe { bytes(name, data, len, MAX_VALUE_LEN) }
 }
 
+#[inline]
 unsafe fn bytes<'a>(name: &str, data: *const c_void, len: usize, most: usize) -> Result<&'a [u8]> {
     if len > most {
-        return Err(Error::invalid(format!("{name} has {len} bytes; {most} is the most")));
+        return Err(is_too_long(name, len, most));
     }
     // SAFETY: passed on.
     unsafe { array(name, data.cast(), len) }
 }
 
 /// The `count` things that the host calls `name`.
+#[inline]
 pub unsafe fn array<'a, T>(name: &str, data: *const T, count: usize) -> Result<&'a [T]> {
     if count == 0 {
         return Ok(&[]);
     }
-    if data.is_null() {
-        return Err(Error::invalid(format!("{name} is NULL, but its length is {count}")));
-    }
-    if !data.is_aligned() {
-        return Err(Error::invalid(format!("{name} is not aligned")));
-    }
-    if count.checked_mul(size_of::<T>()).is_none_or(|size| size > isize::MAX as usize) {
-        return Err(Error::invalid(format!("{name} cannot have a length of {count}")));
+    if data.is_null() || !data.is_aligned() || count > isize::MAX as usize / size_of::<T>() {
+        return Err(is_no_array(name, data, count));
     }
     // SAFETY: the host passed so many, and leaves them alone for the time of the call.
     Ok(unsafe { std::slice::from_raw_parts(data, count) })
 }
 
+// What is wrong is told out of the way of what is right.
+
+#[cold]
+fn is_null(name: &str) -> Error {
+    Error::invalid(format!("{name} is NULL"))
+}
+
+#[cold]
+fn is_too_long(name: &str, len: usize, most: usize) -> Error {
+    Error::invalid(format!("{name} has {len} bytes; {most} is the most"))
+}
+
+#[cold]
+fn is_no_array<T>(name: &str, data: *const T, count: usize) -> Error {
+    Error::invalid(if data.is_null() {
+        format!("{name} is NULL, but its length is {count}")
+    } else if !data.is_aligned() {
+        format!("{name} is not aligned")
+    } else {
+        format!("{name} cannot have a length of {count}")
+    })
+}
+
 /// The text that the host calls `name`.
 pub unsafe fn text<'a>(name: &str, data: *const c_char) -> Result<&'a CStr> {
     if data.is_null() {
-        return Err(Error::invalid(format!("{name} is NULL")));
+        return Err(is_null(name));
     }
     // SAFETY: the host passed a text that ends with a NUL, and leaves it alone for the time of the call.
     Ok(unsafe { CStr::from_ptr(data) })
@@ -116,7 +139,7 @@ pub unsafe fn utf8<'a>(name: &str, data: *const c_char) -> Result<&'a str> {
 
 /// The function that the host calls `name`.
 pub fn callback<F>(name: &str, function: Option<F>) -> Result<F> {
-    function.ok_or_else(|| Error::invalid(format!("{name} is NULL")))
+    function.ok_or_else(|| is_null(name))
 }
 
 /// A backend by its number.

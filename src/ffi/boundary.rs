@@ -22,6 +22,7 @@ pub extern "C" fn kvds_last_error() -> *const c_char {
 }
 
 /// Runs the body of `function`, which answers with a status.
+#[inline]
 pub fn status(function: &'static str, body: impl FnOnce() -> Result<kvds_status>) -> kvds_status {
     run(body).unwrap_or_else(|error| {
         remember(function, &error);
@@ -30,6 +31,7 @@ pub fn status(function: &'static str, body: impl FnOnce() -> Result<kvds_status>
 }
 
 /// Runs the body of `function`, which answers with something else, and with `otherwise` when it fails.
+#[inline]
 pub fn value<R>(function: &'static str, otherwise: R, body: impl FnOnce() -> Result<R>) -> R {
     run(body).unwrap_or_else(|error| {
         remember(function, &error);
@@ -37,16 +39,19 @@ pub fn value<R>(function: &'static str, otherwise: R, body: impl FnOnce() -> Res
     })
 }
 
+#[inline]
 fn run<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {
     // What a panic can leave behind is behind locks that recover, or is this call's own.
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(caught(&*panic)))
 }
 
+#[cold]
 fn caught(panic: &(dyn Any + Send)) -> Error {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     Error::new(Kind::Internal, format!("a bug in kvds: {}", text.unwrap_or("a panic without a message")))
 }
 
+#[cold]
 fn remember(function: &'static str, error: &Error) {
     let text = format!("{function}: {error}").replace('\0', "\u{FFFD}");
     // A thread that is ending has no place for the text any more, and nobody to read it.

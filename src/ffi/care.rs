@@ -8,7 +8,7 @@ use super::boundary;
 use super::handle::{self, kvds_store};
 use super::status::{KVDS_NOT_FOUND, KVDS_OK, kvds_status};
 use super::types::{kvds_log, kvds_log_level, kvds_value};
-use crate::engine::{Stats, Value};
+use crate::engine::{Buffer, Stats, Value};
 use crate::error::{Error, Result};
 use crate::log::{self, Level};
 
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn kvds_store_property(
             let out = arg::out("out", out, kvds_value::EMPTY)?;
             let (store, name) = (handle::get(store)?, arg::utf8("name", name)?);
             let Some(text) = store.property(name)? else { return Ok(KVDS_NOT_FOUND) };
-            out.set(Value::Owned(text.into_bytes().into()).into());
+            out.set(Value::Owned(Buffer::of(text.as_bytes())?).into());
         }
         Ok(KVDS_OK)
     })

@@ -45,23 +45,35 @@ pub fn into<H: Opaque>(reference: Ref<H::Target>) -> *mut H {
     Arc::into_raw(reference.forget()).cast_mut().cast()
 }
 
+#[inline]
 fn target<H: Opaque>(handle: *const H) -> Result<*const Counted<H::Target>> {
-    if handle.is_null() {
-        return Err(Error::invalid(format!("the {} is NULL", H::NAME)));
-    }
     let counted: *const Counted<H::Target> = handle.cast();
-    if !counted.is_aligned() {
-        return Err(Error::invalid(format!("the pointer is not a {}", H::NAME)));
+    if handle.is_null() || !counted.is_aligned() {
+        return Err(is_no_handle(handle));
     }
     // SAFETY: whatever handle of ours it is, it begins with its kind.
     let kind = unsafe { &*counted.cast::<AtomicU32>() }.load(Ordering::Relaxed);
     if kind != <H::Target as Target>::KIND {
-        return Err(Error::invalid(format!("the pointer is not a live {}", H::NAME)));
+        return Err(is_no_handle(handle));
     }
     Ok(counted)
 }
 
+/// What is wrong, told out of the way of what is right.
+#[cold]
+fn is_no_handle<H: Opaque>(handle: *const H) -> Error {
+    let name = H::NAME;
+    Error::invalid(if handle.is_null() {
+        format!("the {name} is NULL")
+    } else if !handle.cast::<Counted<H::Target>>().is_aligned() {
+        format!("the pointer is not a {name}")
+    } else {
+        format!("the pointer is not a live {name}")
+    })
+}
+
 /// What a handle refers to.
+#[inline]
 pub unsafe fn get<'a, H: Opaque>(handle: *const H) -> Result<&'a Counted<H::Target>> {
     // SAFETY: the host holds a reference for the time of the call.
     target(handle).map(|counted| unsafe { &*counted })

@@ -53,14 +53,16 @@ pub unsafe extern "C" fn kvds_get_into(
             let len = arg::out("len", len, 0)?;
             let (store, key) = (handle::get(store)?, arg::key("key", key, key_len)?);
             arg::array("buffer", buffer.cast_const().cast::<u8>(), capacity)?;
-            let Some(value) = store.get(key)? else { return Ok(KVDS_NOT_FOUND) };
-            len.set(value.len());
-            if value.len() > capacity {
-                return Ok(KVDS_TRUNCATED);
-            }
-            buffer.cast::<u8>().copy_from(value.as_ptr(), value.len());
+            let mut status = KVDS_NOT_FOUND;
+            store.look(key, &mut |value| {
+                len.set(value.len());
+                status = if value.len() > capacity { KVDS_TRUNCATED } else { KVDS_OK };
+                if status == KVDS_OK {
+                    buffer.cast::<u8>().copy_from(value.as_ptr(), value.len());
+                }
+            })?;
+            Ok(status)
         }
-        Ok(KVDS_OK)
     })
 }
 

@@ -1,10 +1,11 @@
 //! The plain types that calls take and give.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::ptr;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use super::boundary;
-use crate::engine::{self, Value};
+use crate::engine::{self, Buffer, Value};
 use crate::lifetime::Backend;
 
 /// The longest key and prefix, in bytes: 64 KiB. A longer one is `KVDS_INVALID_ARGUMENT`.
@@ -78,11 +79,45 @@ impl kvds_value {
     pub(super) const EMPTY: kvds_value = kvds_value { data: ptr::null(), len: 0, owner: ptr::null_mut() };
 }
 
+/// What the owner of a value is: told by the last bits of the pointer, which are free in all of them.
+mod owner {
+    /// The bytes themselves, a `Buffer`.
+    pub(super) const BUFFER: usize = 0;
+    /// An `Arc<Box<[u8]>>`.
+    pub(super) const SHARED: usize = 1;
+    /// A `Box` of what a `Value::Pinned` has.
+    pub(super) const PINNED: usize = 2;
+    /// All the bits.
+    pub(super) const MASK: usize = 3;
+}
+
+type Pinned = Box<dyn AsRef<[u8]> + Send + Sync>;
+
 impl From<Value> for kvds_value {
     fn from(value: Value) -> kvds_value {
-        let owner = Box::new(value);
-        // The bytes do not move with the box: what a `Value` owns lies elsewhere.
-        kvds_value { data: owner.as_ptr().cast(), len: owner.len(), owner: Box::into_raw(owner).cast() }
+        // The bytes stay where they are: what a `Value` owns lies elsewhere.
+        let (data, len) = (value.as_ptr().cast(), value.len());
+        let owner: *mut c_void = match value {
+            Value::Owned(buffer) => buffer.into_raw().as_ptr().cast::<c_void>().map_addr(|at| at | owner::BUFFER),
+            Value::Shared(bytes) => Arc::into_raw(bytes).cast_mut().cast::<c_void>().map_addr(|at| at | owner::SHARED),
+            Value::Pinned(bytes) => Box::into_raw(Box::new(bytes)).cast::<c_void>().map_addr(|at| at | owner::PINNED),
+        };
+        kvds_value { data, len, owner }
+    }
+}
+
+/// Drops what `From<Value>` made the owner of a value.
+unsafe fn release(owner: *mut c_void) {
+    let kind = owner.addr() & owner::MASK;
+    let Some(at) = NonNull::new(owner.map_addr(|at| at & !owner::MASK)) else { return };
+    // SAFETY: the bits tell what the pointer was made from, and it is used for the last time.
+    unsafe {
+        match kind {
+            owner::BUFFER => Buffer::free(at.cast()),
+            owner::SHARED => drop(Arc::from_raw(at.as_ptr().cast::<Box<[u8]>>())),
+            owner::PINNED => drop(Box::from_raw(at.as_ptr().cast::<Pinned>())),
+            _ => {}
+        }
     }
 }
 
@@ -96,11 +131,7 @@ pub unsafe extern "C" fn kvds_value_release(value: *mut kvds_value) {
             return Ok(());
         }
         // SAFETY: the caller passed a value that it owns; an owner comes from `From<Value>` and is taken out here.
-        let owner = unsafe { std::mem::replace(&mut *value, kvds_value::EMPTY) }.owner;
-        if !owner.is_null() {
-            // SAFETY: as above.
-            drop(unsafe { Box::from_raw(owner.cast::<Value>()) });
-        }
+        unsafe { release(std::mem::replace(&mut *value, kvds_value::EMPTY).owner) };
         Ok(())
     });
 }

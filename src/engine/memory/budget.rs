@@ -15,6 +15,11 @@ impl Budget {
         Budget { limit: if limit == 0 { usize::MAX } else { limit }, used: AtomicUsize::new(0) }
     }
 
+    /// Whether there is a limit. If there is none, nothing needs to be counted.
+    pub fn is_limited(&self) -> bool {
+        self.limit < usize::MAX
+    }
+
     /// Takes room, unless there is not enough. Taking none is always possible, also when marks of deletion went beyond.
     pub fn take(&self, bytes: usize) -> bool {
         let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);

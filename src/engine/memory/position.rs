@@ -1,12 +1,17 @@
-//! A cursor over the tree in memory.
+//! A cursor over a store in memory.
 
-use std::collections::VecDeque;
+use std::cell::Cell;
+use std::mem;
 use std::ops::Bound;
-use std::sync::Arc;
 
-use super::{Bytes, Key, RUN, Snapshot, crosses};
+use super::node::{Node, Pair};
+use super::shard::Shard;
+use super::{Content, RUN, Snapshot};
 use crate::engine::{Cursor, Range};
 use crate::error::Result;
+
+/// From how many entries on it costs less to lock all shards for them together than each entry's by itself.
+const ALL: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -14,82 +19,109 @@ enum Way {
     Backward,
 }
 
-/// A cursor. The current entry is the front of `run`; behind it lie the entries that follow it in the direction of `way`.
+/// A cursor. The current entry is the one at `at` of the run; behind it lie those that follow it in the direction of `way`.
 pub struct Position {
-    snapshot: Arc<Snapshot>,
+    snapshot: Snapshot,
     range: Range,
     way: Way,
-    run: VecDeque<(Key, Bytes)>,
+    run: Run,
+    at: usize,
     /// How many entries the next fill may look at.
     ahead: usize,
-    /// Whether `run` holds all that is left in its direction.
+    /// Whether the run has all that is left in its direction.
     complete: bool,
 }
 
 impl Position {
     /// A cursor over `range` as `snapshot` shows it.
-    pub fn new(snapshot: Arc<Snapshot>, range: Range) -> Position {
-        Position { snapshot, range, way: Way::Forward, run: VecDeque::new(), ahead: RUN.0, complete: true }
+    pub fn new(snapshot: Snapshot, range: Range) -> Position {
+        // Most iterations are short, and getting memory for them takes longer than they do.
+        let run = Run(SPARE.try_with(Cell::take).unwrap_or_default());
+        Position { snapshot, range, way: Way::Forward, run, at: 0, ahead: RUN.0, complete: true }
     }
 
     /// Starts anew with the entries from `from` on.
     fn go(&mut self, way: Way, from: Bound<&[u8]>) {
-        self.run.clear();
         self.way = way;
         self.ahead = RUN.0;
         self.fill(from);
     }
 
-    /// Adds entries behind the run, from `from` on, until one was found or there are no more.
+    /// Reads a new run, from `from` on, of one entry at least if there are any.
     fn fill(&mut self, from: Bound<&[u8]>) {
+        self.run.0.clear();
+        self.at = 0;
         self.complete = true;
         let start = Bound::Included(&self.range.start[..]);
         let end = self.range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut resume: Option<Key> = None;
-        while self.run.is_empty() {
-            let from = resume.as_deref().map_or(from, Bound::Excluded);
-            let bounds = match self.way {
-                Way::Forward => (from, end),
-                Way::Backward => (start, from),
+        let Snapshot { content, tick } = &self.snapshot;
+        let mut last: Option<Node> = None;
+        while self.run.0.is_empty() {
+            let from = last.as_ref().map_or(from, |last| Bound::Excluded(last.key()));
+            let order = content.order.read();
+            let read = match self.way {
+                Way::Forward => self.run.read(content, order.range((from, end)).take(self.ahead), *tick),
+                Way::Backward => self.run.read(content, order.range((start, from)).rev().take(self.ahead), *tick),
             };
-            if crosses(bounds) {
+            if read.count < self.ahead {
                 return;
             }
-            let tree = self.snapshot.held.tree.read();
-            let mut entries = tree.entries.range::<[u8], _>(bounds);
-            let mut looked = 0;
-            let last = loop {
-                let entry = match self.way {
-                    Way::Forward => entries.next(),
-                    Way::Backward => entries.next_back(),
-                };
-                let Some((key, entry)) = entry else { return };
-                if let Some(value) = entry.at(self.snapshot.tick) {
-                    self.run.push_back((key.clone(), value.clone()));
-                }
-                looked += 1;
-                if looked >= self.ahead {
-                    break key.clone();
-                }
-            };
-            drop(tree);
-            self.ahead = (self.ahead * 2).min(RUN.1);
-            resume = Some(last);
+            self.ahead = (self.ahead * 8).min(RUN.1);
+            last = read.last.cloned();
         }
         self.complete = false;
     }
 
-    fn advance(&mut self, way: Way) {
-        let Some((key, _)) = self.run.front().cloned() else { return };
-        if way != self.way {
-            self.go(way, Bound::Excluded(&key));
-            return;
+    /// Shows the whole range to `visit`, until it answers false. Returns whether the end was reached.
+    pub fn scan(mut self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        self.first()?;
+        loop {
+            for index in 0..self.run.0.len() {
+                let Some((key, value)) = self.pair(index) else { break };
+                if !visit(key, value) {
+                    return Ok(false);
+                }
+            }
+            let last = self.run.0.len().checked_sub(1).and_then(|last| self.pair(last));
+            let Some((last, _)) = last.filter(|_| !self.complete) else { return Ok(true) };
+            let last = last.to_vec();
+            self.fill(Bound::Excluded(&last));
         }
-        self.run.pop_front();
-        if self.run.is_empty() && !self.complete {
+    }
+
+    /// An entry of the run.
+    #[allow(unsafe_code)]
+    fn pair(&self, index: usize) -> Option<(&[u8], &[u8])> {
+        // SAFETY: they were found at the tick of the snapshot, which lives as long as this.
+        self.run.0.get(index).map(|pair| unsafe { pair.bytes() })
+    }
+
+    fn advance(&mut self, way: Way) {
+        let Some((key, _)) = self.pair(self.at) else { return };
+        if way != self.way {
+            let key = key.to_vec();
+            self.go(way, Bound::Excluded(&key));
+        } else if self.at + 1 < self.run.0.len() || self.complete {
+            self.at += 1;
+        } else {
+            let key = key.to_vec();
             self.fill(Bound::Excluded(&key));
         }
     }
+}
+
+impl Drop for Position {
+    fn drop(&mut self) {
+        let mut spare = mem::take(&mut self.run.0);
+        spare.clear();
+        // A thread that is ending has no place for it any more.
+        let _ = SPARE.try_with(|place| place.set(spare));
+    }
+}
+
+thread_local! {
+    /// The memory of the last run that this thread has read.
+    static SPARE: Cell<Vec<Pair>> = const { Cell::new(Vec::new()) };
 }
 
 impl Cursor for Position {
@@ -122,6 +154,47 @@ impl Cursor for Position {
     }
 
     fn entry(&self) -> Option<(&[u8], &[u8])> {
-        self.run.front().map(|(key, value)| (&**key, &***value))
+        self.pair(self.at)
+    }
+}
+
+/// Entries, where they lie: the snapshot keeps them there.
+#[derive(Default)]
+struct Run(Vec<Pair>);
+
+/// Which nodes were read.
+struct Read<'a> {
+    count: usize,
+    last: Option<&'a Node>,
+}
+
+impl Run {
+    /// Reads what nodes held at a tick.
+    fn read<'a>(&mut self, content: &Content, nodes: impl Iterator<Item = &'a Node> + Clone, tick: u64) -> Read<'a> {
+        let mut read = Read { count: 0, last: None };
+        for node in nodes.clone() {
+            node.prefetch();
+            read = Read { count: read.count + 1, last: Some(node) };
+        }
+        if read.count < ALL {
+            for node in nodes {
+                self.add(&content.read(node.shard().into()), node, tick);
+            }
+        } else {
+            let shards = content.lock(u64::MAX, |number| content.read(number));
+            for node in nodes {
+                if let Some(shard) = &shards[usize::from(node.shard())] {
+                    self.add(shard, node, tick);
+                }
+            }
+        }
+        read
+    }
+
+    /// Adds what a node held at a tick, if it held anything.
+    fn add(&mut self, shard: &Shard, node: &Node, tick: u64) {
+        if let Some(value) = shard.at(node, tick) {
+            self.0.push(Pair::new(node.key(), value.bytes()));
+        }
     }
 }

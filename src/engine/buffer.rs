@@ -1,0 +1,69 @@
+//! Copies of values, in memory from C's `malloc`: they can be handed to C, and come back, as a pointer alone.
+#![allow(unsafe_code)]
+
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::slice;
+
+use crate::error::{Error, Kind, Result};
+
+/// Bytes of its own.
+pub struct Buffer {
+    bytes: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the bytes are its own and don't change.
+unsafe impl Send for Buffer {}
+// SAFETY: as above.
+unsafe impl Sync for Buffer {}
+
+impl Buffer {
+    /// A copy of `bytes`.
+    #[inline]
+    pub fn of(bytes: &[u8]) -> Result<Buffer> {
+        // For nothing, malloc may answer NULL.
+        // SAFETY: any size may be asked for.
+        let block = unsafe { libc::malloc(bytes.len().max(1)) }.cast::<u8>();
+        let Some(block) = NonNull::new(block) else {
+            return Err(Error::new(Kind::NoMemory, format!("no memory for a value of {} bytes", bytes.len())));
+        };
+        // SAFETY: the block is new and has that size.
+        unsafe { block.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+        Ok(Buffer { bytes: block, len: bytes.len() })
+    }
+
+    /// The first byte, for [`Buffer::free`].
+    #[inline]
+    pub fn into_raw(self) -> NonNull<u8> {
+        let bytes = self.bytes;
+        std::mem::forget(self);
+        bytes
+    }
+
+    /// Frees a copy.
+    ///
+    /// # Safety
+    ///
+    /// `bytes` came from [`Buffer::into_raw`] and is not used any more.
+    pub unsafe fn free(bytes: NonNull<u8>) {
+        // SAFETY: it came from malloc.
+        unsafe { libc::free(bytes.as_ptr().cast()) };
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: they were written by `of`.
+        unsafe { slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: nobody has the bytes any more.
+        unsafe { Buffer::free(self.bytes) };
+    }
+}

@@ -1,0 +1,98 @@
+//! Moments: the clock, and the snapshots that look at the past.
+//!
+//! The clock goes on when a snapshot is taken, and only then: what was written between two snapshots has one tick. A writer
+//! reads the clock while it holds the locks of all it writes, so a snapshot, which waits for these locks when it reads, sees
+//! of a batch all or nothing.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::node::Node;
+
+/// The clock and the live snapshots.
+#[derive(Default)]
+pub struct History {
+    now: AtomicU64,
+    /// One more than the tick of the newest live snapshot; 0 if there is none.
+    watched: AtomicU64,
+    /// By their ticks.
+    snapshots: Mutex<VecDeque<Watch>>,
+}
+
+/// The snapshots at one tick, and the nodes in which an older version is kept that no younger snapshot sees.
+struct Watch {
+    tick: u64,
+    holders: usize,
+    kept: Vec<Node>,
+}
+
+/// How many of the snapshots are before a tick.
+fn before(snapshots: &VecDeque<Watch>, tick: u64) -> usize {
+    snapshots.partition_point(|watch| watch.tick < tick)
+}
+
+impl History {
+    /// The tick of what is written now.
+    pub fn now(&self) -> u64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    /// A new snapshot: of all that was written up to the tick that this answers, and of nothing that is written later.
+    pub fn watch(&self) -> u64 {
+        let mut snapshots = self.snapshots.lock();
+        let tick = self.now.load(Ordering::SeqCst);
+        snapshots.push_back(Watch { tick, holders: 1, kept: Vec::new() });
+        // Before the clock goes on: who writes at the next tick must know that this one is looked at.
+        self.watched.store(tick + 1, Ordering::SeqCst);
+        self.now.store(tick + 1, Ordering::SeqCst);
+        tick
+    }
+
+    /// One snapshot more at the tick of a live one.
+    pub fn watch_too(&self, tick: u64) {
+        let mut snapshots = self.snapshots.lock();
+        let index = before(&snapshots, tick);
+        snapshots[index].holders += 1;
+    }
+
+    /// Ends a snapshot. If it was the last one at its tick, the nodes that have a version for it are to be looked through.
+    pub fn unwatch(&self, tick: u64) -> Vec<Node> {
+        let mut snapshots = self.snapshots.lock();
+        let index = before(&snapshots, tick);
+        snapshots[index].holders -= 1;
+        if snapshots[index].holders > 0 {
+            return Vec::new();
+        }
+        let kept = snapshots.remove(index).map(|watch| watch.kept).unwrap_or_default();
+        let newest = snapshots.back().map_or(0, |newest| newest.tick + 1);
+        self.watched.store(newest, Ordering::SeqCst);
+        kept
+    }
+
+    /// Whether a live snapshot may see what a node holds since the tick `born`.
+    pub fn sees(&self, born: u64) -> bool {
+        born < self.watched.load(Ordering::SeqCst)
+    }
+
+    /// Puts down that `node` keeps what it held from the tick `born` to before `end`, for the newest snapshot of that time.
+    /// Returns whether there is one. It must not be a younger one: a snapshot that was taken while a write was on its way has
+    /// the tick of the write, and sees what was written.
+    pub fn keep(&self, node: &Node, born: u64, end: u64) -> bool {
+        let mut snapshots = self.snapshots.lock();
+        let Some(index) = before(&snapshots, end).checked_sub(1) else { return false };
+        let watch = &mut snapshots[index];
+        if watch.tick < born {
+            return false;
+        }
+        watch.kept.push(node.clone());
+        true
+    }
+
+    /// How many moments live snapshots look at.
+    #[cfg(test)]
+    pub fn moments(&self) -> usize {
+        self.snapshots.lock().len()
+    }
+}

@@ -1,0 +1,57 @@
+//! Lanes: several copies of something that all threads use, so that they don't get in each other's way.
+//!
+//! What one processor has just written, another has to fetch, and that takes longer than most calls. So threads are dealt
+//! out among a few copies.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// How many copies there are.
+const LANES: usize = 8;
+
+/// The copies.
+#[derive(Default)]
+pub struct Lanes<T>([Lane<T>; LANES]);
+
+/// Alone on its cache lines (two, as processors fetch them in pairs).
+#[derive(Default)]
+#[repr(align(128))]
+struct Lane<T>(T);
+
+impl<T> Lanes<T> {
+    /// Copies as `make` makes them.
+    pub fn new(mut make: impl FnMut() -> T) -> Lanes<T> {
+        Lanes(std::array::from_fn(|_| Lane(make())))
+    }
+
+    /// The copy for the calling thread.
+    #[inline]
+    pub fn mine(&self) -> &T {
+        &self.0[number()].0
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|lane| &lane.0)
+    }
+}
+
+thread_local! {
+    static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+/// The number of the calling thread's lane.
+#[inline]
+fn number() -> usize {
+    let number = NUMBER.get();
+    if number < LANES { number } else { deal() }
+}
+
+/// Gives the calling thread a lane.
+#[cold]
+fn deal() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Relaxed) % LANES;
+    NUMBER.set(number);
+    number
+}
