@@ -211,6 +211,7 @@ pub enum Value {
 impl Deref for Value {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         match self {
             Value::Shared(bytes) => bytes,

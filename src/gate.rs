@@ -43,7 +43,7 @@ impl<T> Gate<T> {
         let lane = self.lanes.mine();
         // Recursive: a second entry by a thread that is inside must not queue behind a closing that waits for that thread.
         let value = lane.read_recursive();
-        value.is_some().then_some(Inside { closed: &self.closed, lane, value: Some(value) })
+        value.is_some().then_some(Inside { value, _out: Out { closed: &self.closed, lane } })
     }
 
     /// Closes the gate. The value is dropped when nobody is inside any more: before this returns if it is to `wait`.
@@ -75,26 +75,30 @@ fn clear<T>(lane: &RwLock<Option<T>>) {
 
 /// A stay inside a [`Gate`].
 pub struct Inside<'a, T> {
-    closed: &'a AtomicBool,
-    lane: &'a RwLock<Option<T>>,
-    value: Option<RwLockReadGuard<'a, Option<T>>>,
+    // Dropped in this order.
+    value: RwLockReadGuard<'a, Option<T>>,
+    _out: Out<'a, T>,
 }
 
 impl<T> Deref for Inside<'_, T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
-        let Some(value) = self.value.as_deref().and_then(Option::as_ref) else {
-            unreachable!("a gate with someone inside keeps its value")
-        };
+        let Some(value) = &*self.value else { unreachable!("a gate with someone inside keeps its value") };
         value
     }
 }
 
-impl<T> Drop for Inside<'_, T> {
+/// What happens when someone has gone out.
+struct Out<'a, T> {
+    closed: &'a AtomicBool,
+    lane: &'a RwLock<Option<T>>,
+}
+
+impl<T> Drop for Out<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        drop(self.value.take());
         // The fences here and in `close`: either this load sees the closing, or the closing's `try_write` sees the lock free.
         // On this processor the instruction that frees the lock is such a fence already, and it is an expensive one.
         if cfg!(target_arch = "x86_64") {

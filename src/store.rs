@@ -64,26 +64,31 @@ impl Store {
     }
 
     /// Reads from the store as it is now.
+    #[inline]
     pub fn read<R>(&self, read: impl FnOnce(&dyn Reader) -> Result<R>) -> Result<R> {
         self.with(|engine| read(engine))
     }
 
     /// Applies a batch in one atomic step.
+    #[inline]
     pub fn write(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
         self.with(|engine| engine.apply(batch))
     }
 
     /// The value under `key`.
+    #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         self.read(|now| now.get(key))
     }
 
     /// Shows the value under `key` to `see`, where it lies. Returns whether there is one. `see` must not call the store.
+    #[inline]
     pub fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
         self.read(|now| now.look(key, see))
     }
 
     /// Whether `key` is there.
+    #[inline]
     pub fn exists(&self, key: &[u8]) -> Result<bool> {
         self.read(|now| now.contains(key))
     }
@@ -214,20 +219,24 @@ impl Store {
     }
 
     /// Does something with the engine, if the store is open, and says of a failure where it happened.
+    #[inline]
     pub fn with<R>(&self, call: impl FnOnce(&dyn Engine) -> Result<R>) -> Result<R> {
         self.with_shared(|engine| call(&**engine))
     }
 
     /// The same, with a share of the engine to keep.
+    #[inline]
     pub fn with_shared<R>(&self, call: impl FnOnce(&Arc<dyn Engine>) -> Result<R>) -> Result<R> {
         let engine = self.engine.enter().ok_or_else(|| self.closed())?;
         call(&engine).map_err(|error| self.here(error))
     }
 
+    #[cold]
     fn closed(&self) -> Error {
         self.here(Error::new(Kind::Closed, "the store is closed"))
     }
 
+    #[cold]
     fn here(&self, error: Error) -> Error {
         error.within(|| self.identity.to_string())
     }

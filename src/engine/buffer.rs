@@ -55,6 +55,7 @@ impl Buffer {
 impl Deref for Buffer {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: they were written by `of`.
         unsafe { slice::from_raw_parts(self.bytes.as_ptr(), self.len) }

@@ -94,11 +94,12 @@ mod owner {
 type Pinned = Box<dyn AsRef<[u8]> + Send + Sync>;
 
 impl From<Value> for kvds_value {
+    #[inline]
     fn from(value: Value) -> kvds_value {
         // The bytes stay where they are: what a `Value` owns lies elsewhere.
         let (data, len) = (value.as_ptr().cast(), value.len());
-        let owner: *mut c_void = match value {
-            Value::Owned(buffer) => buffer.into_raw().as_ptr().cast::<c_void>().map_addr(|at| at | owner::BUFFER),
+        let owner = match value {
+            Value::Owned(buffer) => buffer.into_raw().as_ptr().cast::<c_void>(),
             Value::Shared(bytes) => Arc::into_raw(bytes).cast_mut().cast::<c_void>().map_addr(|at| at | owner::SHARED),
             Value::Pinned(bytes) => Box::into_raw(Box::new(bytes)).cast::<c_void>().map_addr(|at| at | owner::PINNED),
         };
@@ -107,6 +108,7 @@ impl From<Value> for kvds_value {
 }
 
 /// Drops what `From<Value>` made the owner of a value.
+#[inline]
 unsafe fn release(owner: *mut c_void) {
     let kind = owner.addr() & owner::MASK;
     let Some(at) = NonNull::new(owner.map_addr(|at| at & !owner::MASK)) else { return };
