@@ -243,8 +243,7 @@ impl Content {
                     for shard in shards.iter_mut().flatten() {
                         order.change(shard.drain(true, |key| self.hash(key)));
                     }
-                    let end = end.map_or(Bound::Unbounded, Bound::Excluded);
-                    for node in order.range((Bound::Included(start), end)) {
+                    for node in order.forward(Bound::Included(start), *end) {
                         if let Some(shard) = &mut shards[usize::from(node.shard())] {
                             shard.put(node, New::Nothing, now, &self.history);
                         }
@@ -522,7 +521,7 @@ mod tests {
         };
         let each = |check: &mut dyn FnMut(&Shard, &Node)| {
             content.settle();
-            for node in content.order.read().range((Bound::Unbounded, Bound::Unbounded)) {
+            for node in content.order.read().forward(Bound::Unbounded, None) {
                 check(&content.read(node.shard().into()), node);
             }
         };
@@ -564,7 +563,7 @@ mod tests {
             }
             let nodes: usize = (0..SHARDS).map(|number| content.read(number).nodes()).sum();
             assert!(nodes <= SHARDS * 50, "{nodes} nodes for no key");
-            let placed = content.order.read().range((Bound::Unbounded, Bound::Unbounded)).count();
+            let placed = content.order.read().forward(Bound::Unbounded, None).count();
             assert!(placed <= nodes, "{placed} placed of {nodes}");
         }
     }

@@ -39,6 +39,10 @@ impl Placed {
     pub fn new(node: Node) -> Placed {
         Placed { begin: begin(node.key()), node }
     }
+
+    fn compare(&self, wanted: &Wanted<'_>) -> Ordering {
+        self.begin.cmp(&wanted.begin).then_with(|| self.node.key().cmp(wanted.key))
+    }
 }
 
 impl Place for Placed {
@@ -51,6 +55,7 @@ impl Place for Placed {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Wanted<'a> {
     begin: Begin,
     key: &'a [u8],
@@ -149,13 +154,22 @@ impl Order {
         }
     }
 
-    /// The nodes between two keys, forwards or backwards.
-    pub fn range(&self, bounds: (Bound<&[u8]>, Bound<&[u8]>)) -> impl DoubleEndedIterator<Item = &Node> + Clone {
-        // A `BTreeSet` answers bounds with nothing in between with a panic, for some of them.
-        let nothing = (Bound::Included(&[][..]), Bound::Excluded(&[][..]));
-        let (start, end) = if crosses(bounds) { nothing } else { bounds };
-        let (start, end) = (start.map(wanted), end.map(wanted));
-        self.0.range::<dyn Place, _>((as_place(&start), as_place(&end))).map(|placed| &placed.node)
+    // A range of a `BTreeSet` with two ends looks for both of them at once. Looking for one, and comparing on the way when the
+    // other is reached, costs less: that is mostly told by the first bytes.
+
+    /// The nodes from a key on, and before `end` if there is one.
+    pub fn forward<'a>(&'a self, from: Bound<&[u8]>, end: Option<&'a [u8]>) -> impl Iterator<Item = &'a Node> + Clone {
+        let (from, end) = (from.map(wanted), end.map(wanted));
+        let found = self.0.range::<dyn Place, _>((as_place(&from), Bound::Unbounded));
+        let inside = move |placed: &&Placed| end.as_ref().is_none_or(|end| placed.compare(end).is_lt());
+        found.take_while(inside).map(|placed| &placed.node)
+    }
+
+    /// The nodes from a key on backwards, down to `start`.
+    pub fn backward<'a>(&'a self, from: Bound<&[u8]>, start: &'a [u8]) -> impl Iterator<Item = &'a Node> + Clone {
+        let (from, start) = (from.map(wanted), wanted(start));
+        let found = self.0.range::<dyn Place, _>((Bound::Unbounded, as_place(&from)));
+        found.rev().take_while(move |placed| placed.compare(&start).is_ge()).map(|placed| &placed.node)
     }
 }
 
@@ -165,13 +179,4 @@ fn wanted(key: &[u8]) -> Wanted<'_> {
 
 fn as_place<'a>(bound: &'a Bound<Wanted<'a>>) -> Bound<&'a (dyn Place + 'a)> {
     bound.as_ref().map(|wanted| wanted as &dyn Place)
-}
-
-/// Whether nothing can lie between the bounds.
-fn crosses(bounds: (Bound<&[u8]>, Bound<&[u8]>)) -> bool {
-    match bounds {
-        (Bound::Included(start), Bound::Included(end)) => start > end,
-        (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start >= end,
-        _ => false,
-    }
 }

@@ -52,16 +52,15 @@ impl Position {
         self.run.0.clear();
         self.at = 0;
         self.complete = true;
-        let start = Bound::Included(&self.range.start[..]);
-        let end = self.range.end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let Range { start, end } = &self.range;
         let Snapshot { content, tick } = &self.snapshot;
         let mut last: Option<Node> = None;
         while self.run.0.is_empty() {
             let from = last.as_ref().map_or(from, |last| Bound::Excluded(last.key()));
             let order = content.order.read();
             let read = match self.way {
-                Way::Forward => self.run.read(content, order.range((from, end)).take(self.ahead), *tick),
-                Way::Backward => self.run.read(content, order.range((start, from)).rev().take(self.ahead), *tick),
+                Way::Forward => self.run.read(content, order.forward(from, end.as_deref()).take(self.ahead), *tick),
+                Way::Backward => self.run.read(content, order.backward(from, start).take(self.ahead), *tick),
             };
             if read.count < self.ahead {
                 return;
