@@ -49,11 +49,11 @@ demo: build ## Count the words of TEXT="FILE..." with the C example (examples/c/
 	$(WORDCOUNT) $(TEXT)
 
 .PHONY: build
-build: setup ## Build the release library: libkvds.so and libkvds.a in target/release
+build: setup ## Build the release library and its man pages: libkvds.so and libkvds.a in target/release
 	$(RUN) build --release
 	@scripts/uninstalled $(RELEASE)
 	@stat -c %s $(RELEASE)/libkvds.so | awk '{ printf "$(RELEASE)/libkvds.so: %.1f MiB stripped\n", $$1 / 1048576 }'
-	@$(MAKE) --no-print-directory $(PACKAGE)/libkvds.a
+	@$(MAKE) --no-print-directory $(PACKAGE)/libkvds.a man
 
 .PHONY: docs
 docs: setup-docs man ## Build the API reference as HTML and man pages: target/docs
@@ -61,7 +61,7 @@ docs: setup-docs man ## Build the API reference as HTML and man pages: target/do
 	@(cat docs/Doxyfile && echo 'OUTPUT_DIRECTORY = $(TARGET_DIR)/docs') | doxygen -
 	@scripts/reference enums $(TARGET_DIR)/docs/xml
 	mandoc -Tlint $$(grep -L '^\.so ' $(MAN)/*.3)
-	@echo "make docs: $(TARGET_DIR)/docs/html/index.html, and man $(MAN)/kvds.3"
+	@echo "make docs: $(TARGET_DIR)/docs/html/index.html, and man -M $(TARGET_DIR)/docs/man kvds"
 
 .PHONY: man
 man: $(MAN)/kvds.3 ## Build the man pages of the API reference alone: target/docs/man
@@ -91,8 +91,10 @@ uninstall: ## Remove what was installed to PREFIX=/usr/local
 deb: setup-deb $(PACKAGE)/libkvds.a man ## Make the Debian packages libkvds0 and libkvds-dev in target/debian
 	@scripts/deb
 
-# Installing is often done by root, who should not build; so it takes what is there, and this is made when the library is.
+# Installing is often done by root, who should not build; so it takes what is there: this and the man pages are made when the
+# library is.
 $(PACKAGE)/libkvds.a: $(RELEASE)/libkvds.a include/kvds.h scripts/static-library scripts/functions
+	@rustc --version >/dev/null || { echo "make: rustc, which has the notices of its standard library, does not run" >&2; exit 1; }
 	@mkdir -p $(@D)
 	scripts/static-library $< $@
 	@cp "$$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html" $(@D) 2>/dev/null || \

@@ -3,7 +3,10 @@ package kvds
 // #include <kvds.h>
 import "C"
 
-import "runtime"
+import (
+	"runtime"
+	"unsafe"
+)
 
 // Batch is operations, and expectations of what is there before them, that Store.Write applies in one step. It is not used up
 // by that.
@@ -26,24 +29,28 @@ func (b *Batch) Release() { b.release() }
 func (b *Batch) Set(key, value []byte) error {
 	k, kLen := span(key)
 	v, vLen := span(value)
-	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_set(b, k, kLen, v, vLen) })
+	return b.call(func(b *C.kvds_batch) C.kvds_status {
+		return C.kvds_batch_set(b, unsafe.Pointer(&k[0]), kLen, unsafe.Pointer(&v[0]), vLen)
+	})
 }
 
 // Delete adds the operation to remove key, which may be absent.
 func (b *Batch) Delete(key []byte) error {
 	k, kLen := span(key)
-	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_del(b, k, kLen) })
+	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_del(b, unsafe.Pointer(&k[0]), kLen) })
 }
 
 // Expect adds the expectation that key has the value value before the batch.
 func (b *Batch) Expect(key, value []byte) error {
 	k, kLen := span(key)
 	v, vLen := span(value)
-	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_expect(b, k, kLen, v, vLen) })
+	return b.call(func(b *C.kvds_batch) C.kvds_status {
+		return C.kvds_batch_expect(b, unsafe.Pointer(&k[0]), kLen, unsafe.Pointer(&v[0]), vLen)
+	})
 }
 
 // ExpectAbsent adds the expectation that key is not there before the batch.
 func (b *Batch) ExpectAbsent(key []byte) error {
 	k, kLen := span(key)
-	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_expect_absent(b, k, kLen) })
+	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_expect_absent(b, unsafe.Pointer(&k[0]), kLen) })
 }

@@ -61,7 +61,7 @@ func (c *Cursor) Last() bool {
 // Seek moves to the first key that is key or greater.
 func (c *Cursor) Seek(key []byte) bool {
 	k, kLen := span(key)
-	return c.move(func(c *C.kvds_cursor) C.kvds_status { return C.kvds_cursor_seek(c, k, kLen) })
+	return c.move(func(c *C.kvds_cursor) C.kvds_status { return C.kvds_cursor_seek(c, unsafe.Pointer(&k[0]), kLen) })
 }
 
 // Next moves one key on.

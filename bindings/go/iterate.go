@@ -27,7 +27,7 @@ func (s *Store) Iterate(prefix []byte, visit func(key, value []byte) error) erro
 	defer h.Delete()
 	p, pLen := span(prefix)
 	err := s.call(func(s *C.kvds_store) C.kvds_status {
-		return C.kvds_iterate(s, p, pLen, C.kvds_visit(C.kvdsVisit), unsafe.Pointer(&h))
+		return C.kvds_iterate(s, unsafe.Pointer(&p[0]), pLen, C.kvds_visit(C.kvdsVisit), unsafe.Pointer(&h))
 	})
 	if it.panicked != nil {
 		panic(it.panicked)

@@ -122,7 +122,7 @@ func (h *handle[T]) done() {
 	h.users--
 	last := h.released && h.users == 0
 	h.mutex.Unlock()
-	if last {
+	if last && h.pointer != nil {
 		h.free(h.pointer)
 	}
 }
@@ -134,7 +134,7 @@ func (h *handle[T]) release() int64 {
 	h.released = true
 	idle := h.users == 0
 	h.mutex.Unlock()
-	if first && idle {
+	if first && idle && h.pointer != nil {
 		return h.free(h.pointer)
 	}
 	return 0
@@ -159,12 +159,14 @@ func look[T, R any](h *handle[T], ask func(*T) R) (answer R) {
 	return answer
 }
 
-// span is the pointer and the length of bytes, for as long as one call.
-func span(b []byte) (unsafe.Pointer, C.size_t) {
+// span is bytes that have a first one to point to, and their length. The pointer is made where the call is made, as
+// unsafe.Pointer(&b[0]): only from that form does cgo see that it is one to bytes, and not check the whole of what they are
+// part of, which may have pointers in it.
+func span(b []byte) ([]byte, C.size_t) {
 	if len(b) == 0 {
-		return nil, 0
+		return []byte{0}, 0
 	}
-	return unsafe.Pointer(&b[0]), C.size_t(len(b))
+	return b, C.size_t(len(b))
 }
 
 // text is a copy for C, to be freed with C.free, of what C reads up to its first NUL.

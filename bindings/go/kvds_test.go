@@ -91,6 +91,70 @@ func TestNilIsEmpty(t *testing.T) {
 	}
 }
 
+func TestBytesMayBePartsOfAnything(t *testing.T) {
+	_, store := open(t)
+	user := &struct {
+		name  string
+		id    [4]byte
+		born  [4]byte
+		other *int
+	}{"ada", [4]byte{'i', 'd'}, [4]byte{'1', '8', '1', '5'}, new(int)}
+	id, born := user.id[:], user.born[:]
+	batch := kvds.NewBatch()
+	defer batch.Release()
+	cursor, err := store.Cursor(kvds.Range{Prefix: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cursor.Release()
+	scope, err := store.Scope(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer scope.Release()
+	cursor.Seek(id)
+	failures := []error{
+		store.Set(id, born), store.CompareAndSwap(id, born, born), store.SetBatch([]kvds.Pair{{Key: id, Value: born}}),
+		batch.Expect(id, born), batch.Delete(id), batch.ExpectAbsent(id), batch.Set(id, born),
+		store.Iterate(id, func(key, value []byte) error { return store.Set(id, born) }), cursor.Err(),
+	}
+	value, err := store.Get(id)
+	failures = append(failures, err)
+	if string(value) != string(born) {
+		t.Error(value)
+	}
+	for _, yes := range []func([]byte) (bool, error){store.Has, store.Delete} {
+		there, err := yes(id)
+		failures = append(failures, err)
+		if !there {
+			t.Error("the key is not there")
+		}
+	}
+	_, err = store.SetNX(id, born)
+	failures = append(failures, err, store.CompareAndDelete(id, born), store.DeletePrefix(id))
+	if sum, err := store.Add(id, 1815); sum != 1815 || err != nil {
+		t.Error(sum, err)
+	}
+	for i, err := range failures {
+		if err != nil {
+			t.Error(i, err)
+		}
+	}
+}
+
+func TestAZeroHandleIsNone(t *testing.T) {
+	var store kvds.Store
+	if _, err := store.Get(nil); err == nil {
+		t.Error("there is no store to get from")
+	}
+	if store.Release() != 0 || store.Release() != 0 {
+		t.Error("there is nothing to release")
+	}
+	new(kvds.Cursor).Release()
+	new(kvds.Batch).Release()
+	new(kvds.Distributor).Release()
+}
+
 func TestIterateReturnsWhatItsCallbackReturns(t *testing.T) {
 	_, store := open(t)
 	for _, key := range []string{"a", "b"} {

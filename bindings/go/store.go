@@ -89,7 +89,8 @@ func (s *Store) Close() error {
 func (s *Store) Get(key []byte) ([]byte, error) {
 	k, kLen := span(key)
 	var value C.kvds_value
-	if err := s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_get(s, k, kLen, &value) }); err != nil {
+	err := s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_get(s, unsafe.Pointer(&k[0]), kLen, &value) })
+	if err != nil {
 		return nil, err
 	}
 	return taken(&value), nil
@@ -98,7 +99,7 @@ func (s *Store) Get(key []byte) ([]byte, error) {
 // Has is whether key is there.
 func (s *Store) Has(key []byte) (bool, error) {
 	k, kLen := span(key)
-	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_exists(s, k, kLen) }))
+	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_exists(s, unsafe.Pointer(&k[0]), kLen) }))
 }
 
 // GetMany is the values of several keys, all as of one moment, in the order of the keys; nil for those that are not there.
@@ -127,20 +128,24 @@ func (s *Store) GetMany(keys [][]byte) ([][]byte, error) {
 func (s *Store) Set(key, value []byte) error {
 	k, kLen := span(key)
 	v, vLen := span(value)
-	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_set(s, k, kLen, v, vLen) })
+	return s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_set(s, unsafe.Pointer(&k[0]), kLen, unsafe.Pointer(&v[0]), vLen)
+	})
 }
 
 // Delete removes key, and answers whether it was there.
 func (s *Store) Delete(key []byte) (bool, error) {
 	k, kLen := span(key)
-	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_del(s, k, kLen) }))
+	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_del(s, unsafe.Pointer(&k[0]), kLen) }))
 }
 
 // SetNX sets key if it is not there yet, and answers whether it did.
 func (s *Store) SetNX(key, value []byte) (bool, error) {
 	k, kLen := span(key)
 	v, vLen := span(value)
-	return unless(Exists, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_set_nx(s, k, kLen, v, vLen) }))
+	return unless(Exists, s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_set_nx(s, unsafe.Pointer(&k[0]), kLen, unsafe.Pointer(&v[0]), vLen)
+	}))
 }
 
 // CompareAndSwap sets key if its value is expected. Mismatch if it has another one, NotFound if it is not there.
@@ -148,21 +153,27 @@ func (s *Store) CompareAndSwap(key, expected, value []byte) error {
 	k, kLen := span(key)
 	e, eLen := span(expected)
 	v, vLen := span(value)
-	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_compare_and_swap(s, k, kLen, e, eLen, v, vLen) })
+	return s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_compare_and_swap(s, unsafe.Pointer(&k[0]), kLen, unsafe.Pointer(&e[0]), eLen, unsafe.Pointer(&v[0]), vLen)
+	})
 }
 
 // CompareAndDelete removes key if its value is expected. Mismatch if it has another one, NotFound if it is not there.
 func (s *Store) CompareAndDelete(key, expected []byte) error {
 	k, kLen := span(key)
 	e, eLen := span(expected)
-	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_compare_and_delete(s, k, kLen, e, eLen) })
+	return s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_compare_and_delete(s, unsafe.Pointer(&k[0]), kLen, unsafe.Pointer(&e[0]), eLen)
+	})
 }
 
 // Add adds to the decimal number that key has as its value, 0 if it is not there, and returns the sum.
 func (s *Store) Add(key []byte, delta int64) (int64, error) {
 	k, kLen := span(key)
 	var sum C.int64_t
-	err := s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_add(s, k, kLen, C.int64_t(delta), &sum) })
+	err := s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_add(s, unsafe.Pointer(&k[0]), kLen, C.int64_t(delta), &sum)
+	})
 	return int64(sum), err
 }
 
@@ -190,7 +201,7 @@ func (s *Store) DeleteBatch(keys [][]byte) error {
 // DeletePrefix removes every key that begins with prefix, in one step.
 func (s *Store) DeletePrefix(prefix []byte) error {
 	p, pLen := span(prefix)
-	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_delete_prefix(s, p, pLen) })
+	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_delete_prefix(s, unsafe.Pointer(&p[0]), pLen) })
 }
 
 // Write applies a batch in one step. It answers false, and nothing is changed, if something is not as the batch expects.
@@ -214,7 +225,7 @@ func (s *Store) View(rights Rights) (*Store, error) {
 func (s *Store) Scope(prefix []byte) (*Store, error) {
 	p, pLen := span(prefix)
 	return opened(&s.handle, func(s *C.kvds_store, out **C.kvds_store) C.kvds_status {
-		return C.kvds_store_scope(s, p, pLen, out)
+		return C.kvds_store_scope(s, unsafe.Pointer(&p[0]), pLen, out)
 	})
 }
 

@@ -6,8 +6,8 @@
 
 local ffi = require 'ffi'
 
--- The part of include/kvds.h that is used here.
-ffi.cdef [[
+-- The part of include/kvds.h that is used here. A type can be declared once, and this module be loaded again.
+if not pcall(ffi.typeof, 'kvds_value') then ffi.cdef [[
 typedef struct kvds_batch kvds_batch;
 typedef struct kvds_cursor kvds_cursor;
 typedef struct kvds_distributor kvds_distributor;
@@ -93,9 +93,10 @@ kvds_status kvds_sync(const kvds_store *store);
 kvds_status kvds_compact(const kvds_store *store);
 kvds_status kvds_refresh(const kvds_store *store);
 kvds_status kvds_store_property(const kvds_store *store, const char *name, kvds_value *out);
-]]
+]] end
 
-local library = ffi.load(os.getenv 'KVDS_LIBRARY' or 'libkvds.so.0')
+local named = os.getenv 'KVDS_LIBRARY' or ''
+local library = ffi.load(named ~= '' and named or 'libkvds.so.0')
 
 local OK, NOT_FOUND, EXISTS, MISMATCH, STOPPED = 0, 1, 2, 3, 4
 local INVALID_ARGUMENT, CLOSED = -1, -2
@@ -128,6 +129,18 @@ local function bytes(given, what)
         fail(INVALID_ARGUMENT, ('the %s must be a string, not %s'):format(what, type(given)))
     end
     return given, #given
+end
+
+-- The length of a list, which is all that is in it: a hole or a name would be passed over.
+local function length(given, what)
+    local count = 0
+    if type(given) == 'table' then
+        for _ in pairs(given) do count = count + 1 end
+    end
+    if type(given) ~= 'table' or count ~= #given then
+        fail(INVALID_ARGUMENT, ('the %s must be a list: a table with all from 1 to its length and nothing else'):format(what))
+    end
+    return count
 end
 
 -- Text, which C reads up to its first NUL.
@@ -279,9 +292,10 @@ function Store:exists(key) return check(library.kvds_exists(pointer_of(self), by
 
 -- An array of kvds_bytes for a list of strings, which must live as long as it is used.
 local function spans(keys)
-    local made = ffi.new('kvds_bytes[?]', #keys)
-    for i, key in ipairs(keys) do made[i - 1].data, made[i - 1].len = bytes(key, 'key') end
-    return made, #keys
+    local count = length(keys, 'keys')
+    local made = ffi.new('kvds_bytes[?]', count)
+    for i = 1, count do made[i - 1].data, made[i - 1].len = bytes(keys[i], 'key') end
+    return made, count
 end
 
 --- The values of a list of keys, as of one moment: a table from the keys that are there to their values.
@@ -290,7 +304,8 @@ function Store:multi_get(keys)
     local values, statuses = ffi.new('kvds_value[?]', count), ffi.new('kvds_status[?]', count)
     check(library.kvds_multi_get(pointer_of(self), k, count, values, statuses))
     local found = {}
-    for i, key in ipairs(keys) do
+    for i = 1, count do
+        local key = keys[i]
         if statuses[i - 1] == OK then found[key] = ffi.string(values[i - 1].data, values[i - 1].len) end
         library.kvds_value_release(values[i - 1])
     end
@@ -360,12 +375,15 @@ end
 
 --- Sets a list of {key, value}, all or none.
 function Store:set_batch(pairs)
-    local made = ffi.new('kvds_pair[?]', #pairs)
-    for i, pair in ipairs(pairs) do
+    local count = length(pairs, 'pairs')
+    local made = ffi.new('kvds_pair[?]', count)
+    for i = 1, count do
+        local pair = pairs[i]
+        if type(pair) ~= 'table' then fail(INVALID_ARGUMENT, ('a pair must be a table, not %s'):format(type(pair))) end
         made[i - 1].key, made[i - 1].key_len = bytes(pair[1], 'key')
         made[i - 1].value, made[i - 1].value_len = bytes(pair[2], 'value')
     end
-    check(library.kvds_set_batch(pointer_of(self), made, #pairs))
+    check(library.kvds_set_batch(pointer_of(self), made, count))
 end
 
 --- Removes a list of keys, all or none. Absent ones are fine.

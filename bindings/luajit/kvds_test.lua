@@ -16,6 +16,18 @@ assert(kvds.version():match '^%d+%.%d+%.%d+$')
 -- Bad arguments are told, and change nothing.
 fails('KVDS_INVALID_ARGUMENT', 'the value must be a string, not number', store.set, store, 'key', 1)
 fails('KVDS_INVALID_ARGUMENT', 'the key must be a string, not nil', store.get, store)
+store:set_batch {{'', 'empty'}, {'a', '1'}}
+for _, wrong in ipairs {{'a', nil, 'b'}, {a = 'b'}, {[2] = 'a'}, {'a', n = 1}} do
+    fails('KVDS_INVALID_ARGUMENT', 'the keys must be a list', store.delete_batch, store, wrong)
+    fails('KVDS_INVALID_ARGUMENT', 'the keys must be a list', store.multi_get, store, wrong)
+end
+fails('KVDS_INVALID_ARGUMENT', 'the pairs must be a list', store.set_batch, store, {{'', 'b'}, nil, {'a', '2'}})
+fails('KVDS_INVALID_ARGUMENT', 'the pairs must be a list', store.set_batch, store, {a = 'b'})
+fails('KVDS_INVALID_ARGUMENT', 'the pairs must be a list', store.set_batch, store, 'ab')
+fails('KVDS_INVALID_ARGUMENT', 'a pair must be a table, not string', store.set_batch, store, {'ab'})
+assert(store:get '' == 'empty' and store:get 'a' == '1' and store:property 'kvds.keys' == '2')
+store:delete_batch {'', 'a'}
+store:delete_batch {}
 fails('KVDS_INVALID_ARGUMENT', 'NUL', distributor.get_or_create, distributor, 'a\0b', 'memory')
 fails('KVDS_INVALID_ARGUMENT', 'not tape', distributor.get_or_create, distributor, 'a', 'tape')
 fails('KVDS_INVALID_ARGUMENT', 'not 0.5', store.add, store, 'n', 0.5)
@@ -71,6 +83,14 @@ forgotten = nil
 collectgarbage()
 collectgarbage()
 assert(store:ref_count() == 1)
+
+-- The module can be loaded again. An empty $KVDS_LIBRARY is none: it is the system's library then, which the loader looks for
+-- here.
+package.loaded.kvds = nil
+assert(require('kvds') ~= kvds)
+local named = os.getenv 'KVDS_LIBRARY'
+local system = ("KVDS_LIBRARY= LD_LIBRARY_PATH='%s' luajit -e \"require 'kvds'\""):format(named:match '^(.*)/')
+assert(os.execute(system) == 0)
 
 assert(store:release() == 0 and distributor:store_count() == 0)
 assert(distributor:release() == 0)

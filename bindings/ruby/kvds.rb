@@ -11,7 +11,8 @@ module Kvds
   # The functions of include/kvds.h that are used here.
   module Library
     extend Fiddle::Importer
-    dlload ENV.fetch('KVDS_LIBRARY', 'libkvds.so.0')
+    named = ENV.fetch('KVDS_LIBRARY', '')
+    dlload named.empty? ? 'libkvds.so.0' : named
     typealias 'kvds_status', 'int'
     typealias 'kvds_backend', 'int'
     typealias 'int64_t', 'long long'
@@ -122,7 +123,7 @@ module Kvds
       status
     end
 
-    def yes?(status) = check(status) == OK
+    def yes?(status) = status == OK
 
     # The arguments for bytes. A copy: another thread may change the string while the library reads it.
     def bytes(*given)
@@ -138,6 +139,13 @@ module Kvds
       raise Error.new(INVALID_ARGUMENT, "the name has a NUL in it: #{copy.inspect}") if copy.include?("\0")
 
       copy.encode('UTF-8')
+    end
+
+    # The elements of a list. A String is none, though it has a size too.
+    def list(given)
+      raise TypeError, "a list is an Array or another Enumerable, not #{given.class}" unless given.is_a?(Enumerable)
+
+      given.to_a
     end
 
     # An array of structs of pointers and lengths. The strings must be kept as long as it is used.
@@ -170,14 +178,22 @@ module Kvds
   class Handle
     include Convert
 
-    # Gives it up; the second time does nothing. Returns how many references are left.
+    # Gives it up; the second time does nothing. Returns how many references are left, or 0 if calls are running, which may be
+    # in other threads: it takes effect when the last of them is done.
     def release
-      return 0 unless @pointer
+      idle = @guard.synchronize do
+        return 0 if @released
 
-      pointer = @pointer
-      @pointer = nil
+        @released = true
+        @users.zero?
+      end
+      idle ? free : 0
+    end
+
+    # A copy would be a second owner of what is given up once. It has the finalizer already.
+    def initialize_copy(_)
       ObjectSpace.undefine_finalizer(self)
-      @free.call(pointer) || 0
+      raise TypeError, "a #{self.class} is not copied; a store has retain"
     end
 
     private
@@ -185,10 +201,37 @@ module Kvds
     def initialize(pointer, free)
       @pointer = pointer
       @free = free
+      @guard = Mutex.new
+      @users = 0
+      @released = false
       ObjectSpace.define_finalizer(self, self.class.send(:finalizer, pointer, free))
     end
 
-    def pointer = @pointer || raise(Error.new(CLOSED, "this #{self.class} was released"))
+    # Yields the pointer, which is not freed meanwhile.
+    def using
+      @guard.synchronize do
+        raise Error.new(CLOSED, "this #{self.class} was released") if @released
+
+        @users += 1
+      end
+      begin
+        yield @pointer
+      ensure
+        last = @guard.synchronize { (@users -= 1).zero? && @released }
+        free if last
+      end
+    end
+
+    # Makes a call on the pointer that answers a status.
+    def call(function, *arguments) = using { |pointer| check(Library.public_send(function, pointer, *arguments)) }
+
+    # Makes a call on the pointer that cannot fail.
+    def ask(function, *arguments) = using { |pointer| Library.public_send(function, pointer, *arguments) }
+
+    def free
+      ObjectSpace.undefine_finalizer(self)
+      @free.call(@pointer) || 0
+    end
 
     class << self
       private
@@ -205,48 +248,45 @@ module Kvds
     def initialize = super(Library.kvds_batch_new, Library.method(:kvds_batch_free))
 
     # Adds the operation to set +key+.
-    def set(key, value) = added(Library.kvds_batch_set(pointer, *bytes(key, value)))
+    def set(key, value) = added(call(:kvds_batch_set, *bytes(key, value)))
 
     # Adds the operation to remove +key+.
-    def delete(key) = added(Library.kvds_batch_del(pointer, *bytes(key)))
+    def delete(key) = added(call(:kvds_batch_del, *bytes(key)))
 
     # Adds the expectation that +key+ has this value before the batch.
-    def expect(key, value) = added(Library.kvds_batch_expect(pointer, *bytes(key, value)))
+    def expect(key, value) = added(call(:kvds_batch_expect, *bytes(key, value)))
 
     # Adds the expectation that +key+ is not there before the batch.
-    def expect_absent(key) = added(Library.kvds_batch_expect_absent(pointer, *bytes(key)))
+    def expect_absent(key) = added(call(:kvds_batch_expect_absent, *bytes(key)))
 
     private
 
-    def added(status)
-      check(status)
-      self
-    end
+    def added(_status) = self
   end
 
   # A position in a range of keys, over the moment it was made. Moves answer whether it then stands on a key. One thread at
   # a time.
   class Cursor < Handle
     # To the first key.
-    def first = yes?(Library.kvds_cursor_first(pointer))
+    def first = yes?(call(:kvds_cursor_first))
 
     # To the last key.
-    def last = yes?(Library.kvds_cursor_last(pointer))
+    def last = yes?(call(:kvds_cursor_last))
 
     # To the first key that is +key+ or greater.
-    def seek(key) = yes?(Library.kvds_cursor_seek(pointer, *bytes(key)))
+    def seek(key) = yes?(call(:kvds_cursor_seek, *bytes(key)))
 
     # One key on.
-    def next = yes?(Library.kvds_cursor_next(pointer))
+    def next = yes?(call(:kvds_cursor_next))
 
     # One key back.
-    def prev = yes?(Library.kvds_cursor_prev(pointer))
+    def prev = yes?(call(:kvds_cursor_prev))
 
     # The key that it stands on, or nil.
-    def key = shown { |out| Library.kvds_cursor_key(pointer, out) }
+    def key = shown { |cursor, out| Library.kvds_cursor_key(cursor, out) }
 
     # The value of that key, or nil.
-    def value = shown { |out| Library.kvds_cursor_value(pointer, out) }
+    def value = shown { |cursor, out| Library.kvds_cursor_value(cursor, out) }
 
     private
 
@@ -254,7 +294,7 @@ module Kvds
 
     def shown
       out = Library::Bytes.malloc(Fiddle::RUBY_FREE)
-      copied(out) if yes?(yield(out))
+      using { |cursor| copied(out) if yes?(check(yield(cursor, out))) }
     end
   end
 
@@ -263,40 +303,41 @@ module Kvds
     include Enumerable
 
     # One more reference, an object of its own.
-    def retain = Store.send(:new, Library.kvds_store_retain(pointer))
+    def retain = Store.send(:new, ask(:kvds_store_retain))
 
     # How many references there are.
-    def ref_count = Library.kvds_store_ref_count(pointer)
+    def ref_count = ask(:kvds_store_ref_count)
 
     # The name that the store was asked for by.
-    def id = Library.kvds_store_id(pointer).to_s.force_encoding('UTF-8')
+    def id = using { |store| Library.kvds_store_id(store).to_s }.force_encoding('UTF-8')
 
     # :memory or :disk.
-    def backend = BACKENDS[Library.kvds_store_backend(pointer)]
+    def backend = BACKENDS[ask(:kvds_store_backend)]
 
     # The number of the store, unique in its distributor.
-    def tag = Library.kvds_store_tag(pointer)
+    def tag = ask(:kvds_store_tag)
 
     # Whether the store can be used.
-    def open? = Library.kvds_is_open(pointer) == 1
+    def open? = ask(:kvds_is_open) == 1
 
     # Closes the store for every holder.
-    def close = void(Library.kvds_close(pointer))
+    def close = void(call(:kvds_close))
 
     # The value of +key+, or nil.
-    def get(key) = fetched { |out| Library.kvds_get(pointer, *bytes(key), out) }
+    def get(key) = fetched { |out| call(:kvds_get, *bytes(key), out) }
     alias [] get
 
     # Whether +key+ is there.
-    def key?(key) = yes?(Library.kvds_exists(pointer, *bytes(key)))
+    def key?(key) = yes?(call(:kvds_exists, *bytes(key)))
 
     # The values of several keys, as of one moment: an array with nil for what is not there.
     def multi_get(keys)
-      spans = bytes(*keys)
-      values = Fiddle::Pointer.malloc([keys.size * Library::Value.size, 1].max, Fiddle::RUBY_FREE)
-      statuses = Fiddle::Pointer.malloc([keys.size * Fiddle::SIZEOF_INT, 1].max, Fiddle::RUBY_FREE)
-      check(Library.kvds_multi_get(pointer, packed(spans), keys.size, values, statuses))
-      found = statuses[0, keys.size * Fiddle::SIZEOF_INT].unpack('l*')
+      spans = list(keys).flat_map { |key| bytes(key) }
+      count = spans.size / 2
+      values = Fiddle::Pointer.malloc([count * Library::Value.size, 1].max, Fiddle::RUBY_FREE)
+      statuses = Fiddle::Pointer.malloc([count * Fiddle::SIZEOF_INT, 1].max, Fiddle::RUBY_FREE)
+      call(:kvds_multi_get, packed(spans), count, values, statuses)
+      found = statuses[0, count * Fiddle::SIZEOF_INT].unpack('l*')
       found.each_with_index.map do |status, i|
         out = Library::Value.new(values + i * Library::Value.size)
         status == OK ? copied(out).tap { Library.kvds_value_release(out) } : nil
@@ -323,7 +364,8 @@ module Kvds
 
     # Yields every pair whose key begins with +prefix+, as +each+ does, from a callback of the library, until the block
     # returns false. Answers whether the end was reached. An exception ends it and goes on its way. Break, return and throw
-    # cannot pass the library; they end it too, and become a LocalJumpError.
+    # cannot pass the library; they end it too, and become a LocalJumpError. So does Thread#kill, and so does Timeout.timeout,
+    # which throws unless it is given an error to raise: <tt>Timeout.timeout(1, MyError)</tt>. +each+ may be left in any way.
     def iterate(prefix = '')
       problem = nil
       visit = lambda do |_, key, key_len, value, value_len|
@@ -335,7 +377,7 @@ module Kvds
         problem = e
       ensure
         unless ended
-          problem ||= LocalJumpError.new('the block of iterate ends it by false, not by break, return or throw; see each')
+          problem ||= LocalJumpError.new('the block of iterate ends it by false or an exception; see each')
           return 0
         end
       end
@@ -343,29 +385,29 @@ module Kvds
         Fiddle::TYPE_INT,
         [Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP, Fiddle::TYPE_SIZE_T, Fiddle::TYPE_VOIDP, Fiddle::TYPE_SIZE_T], &visit
       )
-      status = Library.kvds_iterate(pointer, *bytes(prefix), closure, nil)
+      status = call(:kvds_iterate, *bytes(prefix), closure, nil)
       raise problem if problem
 
       yes?(status)
     end
 
     # Sets +key+.
-    def set(key, value) = void(Library.kvds_set(pointer, *bytes(key, value)))
+    def set(key, value) = void(call(:kvds_set, *bytes(key, value)))
     alias []= set
 
     # Removes +key+; answers whether it was there.
-    def delete(key) = yes?(Library.kvds_del(pointer, *bytes(key)))
+    def delete(key) = yes?(call(:kvds_del, *bytes(key)))
 
     # Sets +key+ if it is not there; answers whether it did.
-    def set_nx(key, value) = yes?(Library.kvds_set_nx(pointer, *bytes(key, value)))
+    def set_nx(key, value) = yes?(call(:kvds_set_nx, *bytes(key, value)))
 
     # Sets +key+ if its value is +expected+: true; false if it has another one, nil if it is not there.
     def compare_and_swap(key, expected, value)
-      compared(Library.kvds_compare_and_swap(pointer, *bytes(key, expected, value)))
+      compared(call(:kvds_compare_and_swap, *bytes(key, expected, value)))
     end
 
     # Removes +key+ if its value is +expected+; answers as +compare_and_swap+ does.
-    def compare_and_delete(key, expected) = compared(Library.kvds_compare_and_delete(pointer, *bytes(key, expected)))
+    def compare_and_delete(key, expected) = compared(call(:kvds_compare_and_delete, *bytes(key, expected)))
 
     # Adds to the decimal number that +key+ has as its value, and returns the sum.
     def add(key, delta = 1)
@@ -374,70 +416,71 @@ module Kvds
       end
 
       sum = Fiddle::Pointer.malloc(Fiddle::SIZEOF_LONG_LONG, Fiddle::RUBY_FREE)
-      check(Library.kvds_add(pointer, *bytes(key), delta, sum))
+      call(:kvds_add, *bytes(key), delta, sum)
       sum[0, Fiddle::SIZEOF_LONG_LONG].unpack1('q')
     end
 
     # Sets all pairs of a Hash, or of an array of such, or none.
     def set_batch(pairs)
-      spans = bytes(*pairs.flat_map { |key, value| [key, value] })
-      void(Library.kvds_set_batch(pointer, packed(spans), pairs.size))
+      spans = list(pairs).flat_map { |key, value| bytes(key, value) }
+      void(call(:kvds_set_batch, packed(spans), spans.size / 4))
     end
 
     # Removes all keys, or none. Absent ones are fine.
     def delete_batch(keys)
-      spans = bytes(*keys)
-      void(Library.kvds_delete_batch(pointer, packed(spans), keys.size))
+      spans = list(keys).flat_map { |key| bytes(key) }
+      void(call(:kvds_delete_batch, packed(spans), spans.size / 2))
     end
 
     # Removes every key that begins with +prefix+, in one step.
-    def delete_prefix(prefix) = void(Library.kvds_delete_prefix(pointer, *bytes(prefix)))
+    def delete_prefix(prefix) = void(call(:kvds_delete_prefix, *bytes(prefix)))
 
     # Applies a batch in one step; false, and nothing is changed, if something is not as it expects.
-    def write(batch) = yes?(Library.kvds_write(pointer, batch.send(:pointer)))
+    def write(batch)
+      raise TypeError, "write takes a Kvds::Batch, not #{batch.class}" unless batch.is_a?(Batch)
+
+      yes?(batch.send(:using) { |pointer| call(:kvds_write, pointer) })
+    end
 
     # A cursor over a range of keys; what is left out is no bound.
     def cursor(prefix: '', start: '', finish: '')
       range = Library::Range.malloc(Fiddle::RUBY_FREE)
       spans = bytes(prefix, start, finish)
       range.prefix, range.prefix_len, range.start, range.start_len, range.finish, range.finish_len = spans
-      Cursor.send(:new, opened { |out| Library.kvds_cursor_new(pointer, range, out) })
+      Cursor.send(:new, opened { |out| call(:kvds_cursor_new, range, out) })
     end
 
     # A view that allows reading, writing or both.
     def view(read: false, write: false)
       rights = (read ? 1 : 0) | (write ? 2 : 0)
-      viewed { |out| Library.kvds_store_view(pointer, rights, out) }
+      viewed { |out| call(:kvds_store_view, rights, out) }
     end
 
     # A view of the keys that begin with +prefix+, which they don't have in it.
-    def scope(prefix) = viewed { |out| Library.kvds_store_scope(pointer, *bytes(prefix), out) }
+    def scope(prefix) = viewed { |out| call(:kvds_store_scope, *bytes(prefix), out) }
 
     # A view of the store as it is now.
-    def snapshot = viewed { |out| Library.kvds_store_snapshot(pointer, out) }
+    def snapshot = viewed { |out| call(:kvds_store_snapshot, out) }
 
     # Makes all that was written survive a power cut.
-    def sync = void(Library.kvds_sync(pointer))
+    def sync = void(call(:kvds_sync))
 
     # Gives back disk space that is free.
-    def compact = void(Library.kvds_compact(pointer))
+    def compact = void(call(:kvds_compact))
 
     # Has a store that was opened with the option read_only show what was written since.
-    def refresh = void(Library.kvds_refresh(pointer))
+    def refresh = void(call(:kvds_refresh))
 
     # What is known under a name such as "kvds.keys", or nil.
-    def property(name) = fetched { |out| Library.kvds_store_property(pointer, text(name), out) }
+    def property(name) = fetched { |out| call(:kvds_store_property, text(name), out) }
 
     private
 
     def initialize(pointer) = super(pointer, Library.method(:kvds_store_release))
 
-    def void(status)
-      check(status)
-      nil
-    end
+    def void(_status) = nil
 
-    def compared(status) = check(status) == NOT_FOUND ? nil : status == OK
+    def compared(status) = status == NOT_FOUND ? nil : status == OK
 
     def viewed(&open) = Store.send(:new, opened(&open))
   end
@@ -450,7 +493,7 @@ module Kvds
       made = Library.kvds_options_new
       options.each { |name, value| check(Library.kvds_options_set(made, text(name.to_s), text(value.to_s))) }
       base = path && text(path)
-      distributor = opened { |out| Library.kvds_distributor_open(base, made, out) }
+      distributor = opened { |out| check(Library.kvds_distributor_open(base, made, out)) }
       super(distributor, Library.method(:kvds_distributor_release))
     ensure
       Library.kvds_options_free(made) if made
@@ -459,22 +502,22 @@ module Kvds
     # The live store called +id+ on :memory or :disk, made if there is none; nil if the options say not to make it. With a
     # block, it is yielded and then released, and the answer is the block's.
     def get_or_create(id, backend, &block)
-      lent(opened { |out| Library.kvds_distributor_get_or_create(pointer, text(id), number(backend), out) }, &block)
+      lent(opened { |out| call(:kvds_distributor_get_or_create, text(id), number(backend), out) }, &block)
     end
 
     # The live store called +id+, or nil. With a block as +get_or_create+.
     def get(id, backend, &block)
-      lent(opened { |out| Library.kvds_distributor_get(pointer, text(id), number(backend), out) }, &block)
+      lent(opened { |out| call(:kvds_distributor_get, text(id), number(backend), out) }, &block)
     end
 
     # Closes every live store and hands out none any more.
     def shutdown
-      check(Library.kvds_distributor_shutdown(pointer))
+      call(:kvds_distributor_shutdown)
       nil
     end
 
     # How many stores live.
-    def store_count = Library.kvds_distributor_store_count(pointer)
+    def store_count = ask(:kvds_distributor_store_count)
 
     private
 

@@ -32,6 +32,12 @@ must(Kvds.version.match?(/\A\d+\.\d+\.\d+\z/), true)
 error(TypeError) { store.set('key', 1) }
 error(TypeError) { store[nil] }
 error(TypeError) { store.set_batch('a' => 'b', 'c' => 1) }
+error(TypeError) { store.set_batch('ab') }
+error(TypeError) { store.set_batch(nil) }
+error(TypeError) { store.delete_batch('n') }
+error(TypeError) { store.multi_get('n') }
+error(TypeError) { store.write(store) }
+error(TypeError) { store.write(nil) }
 fails('KVDS_INVALID_ARGUMENT', 'NUL') { distributor.get_or_create("a\0b", :memory) }
 fails('KVDS_INVALID_ARGUMENT', ':tape') { distributor.get_or_create('a', :tape) }
 fails('KVDS_INVALID_ARGUMENT', '0.5') { store.add('n', 0.5) }
@@ -42,6 +48,15 @@ error(NoMethodError) { Kvds::Store.new(1) }
 must(store.property('kvds.keys'), '0')
 must(store.add('n', -(2**63)), -(2**63))
 Kvds::Distributor.new(durability: :sync, keep_stores: true, memory_limit_bytes: 1024).release
+
+# Lists are what they yield, whatever size they say they have.
+['n', 'none', 'm'].each { |key| store[key] = key }
+liar = Enumerator.new(1000) { |list| list << 'n' << 'none' }
+must(store.multi_get(liar), %w[n none])
+store.delete_batch(liar)
+must(store.multi_get(%w[n none m].each), [nil, nil, 'm'])
+store.set_batch(Enumerator.new(1000) { |list| list << %w[n 1] })
+must(store.to_a, [%w[m m], %w[n 1]])
 
 # Strings are bytes, whatever their encoding.
 store.delete_prefix('')
@@ -61,6 +76,8 @@ error(LocalJumpError) { store.iterate { break } }
 error(LocalJumpError) { catch(:out) { store.iterate { throw :out } } }
 def leave(store) = store.iterate { return 1 }
 error(LocalJumpError) { leave(store) }
+killed = Thread.new { error(LocalJumpError) { store.iterate { Thread.exit } } }
+must(killed.value.class, LocalJumpError)
 must(store.iterate { |key, value| store.iterate(key) { |_, same| must(same, value) } }, true)
 must(store.iterate { |key, _| store.delete(key) }, true)
 must(store.to_a, [])
@@ -104,6 +121,33 @@ must(distributor.get('store', :memory) { |same| same.ref_count }, 2)
 error(mine) { distributor.get('store', :memory) { raise mine } }
 must(store.ref_count, 1)
 
+# A copy would give up what is not its own.
+error(TypeError) { store.dup }
+error(TypeError) { store.clone }
+GC.start
+must(store.ref_count, 1)
+
+# A release waits for the calls of others, and of the thread itself.
+2.times do |n|
+  shared = distributor.get_or_create('shared', :memory)
+  shared['key'] = 'value'
+  done = shared.iterate do |key, _|
+    must(n.zero? ? Thread.new { shared.release }.value : shared.release, 0)
+    must(distributor.store_count, 2)
+    fails('KVDS_CLOSED', 'this Kvds::Store was released') { shared[key] }
+  end
+  must(done, true)
+  must(distributor.store_count, 1)
+end
+
+# What is released while others write to it is not used any more, nor is what comes to be in its place.
+100.times do
+  again = store.retain
+  writing = Thread.new { error { loop { again.set('key', 'value') } }.code }
+  again.release
+  must(writing.value, 'KVDS_CLOSED')
+end
+
 # What is forgotten is released by the garbage collector.
 100.times { store.retain.cursor.first }
 GC.start
@@ -111,4 +155,8 @@ must(store.ref_count < 50, true)
 
 store.release
 distributor.release
+
+# An empty $KVDS_LIBRARY is none: it is the system's library then, which the loader looks for here.
+system = { 'KVDS_LIBRARY' => '', 'LD_LIBRARY_PATH' => File.dirname(ENV.fetch('KVDS_LIBRARY')) }
+must(IO.popen([system, RbConfig.ruby, '-r', './kvds', '-e', 'print Kvds.version'], &:read), Kvds.version)
 puts 'kvds_test: passed'

@@ -37,9 +37,10 @@ class BackgroundWorker {
     run(job) {
         return new Promise((resolve, reject) => {
             const number = ++this.#last;
+            // This throws if an argument cannot be sent: then there is nothing to wait for.
+            this.#worker.postMessage({ number, ...job });
             this.#waiting.set(number, { resolve, reject });
             this.#worker.ref();
-            this.#worker.postMessage({ number, ...job });
         });
     }
 

@@ -18,6 +18,14 @@ export function bytes(given, what = 'key') {
     throw new TypeError(`the ${what} must be a string or a Uint8Array, not ${given === null ? 'null' : typeof given}`);
 }
 
+/** The elements of an iterable. A string is one of characters, which nobody means where keys or pairs are asked for. */
+export function list(given, what) {
+    if (typeof given === 'string' || typeof given?.[Symbol.iterator] !== 'function') {
+        throw new TypeError(`${what} must be an array or another iterable, not ${given === null ? 'null' : typeof given}`);
+    }
+    return Array.from(given);
+}
+
 /** An id, path or name, which C reads up to its first NUL. */
 export function text(given, what) {
     if (typeof given !== 'string') throw new TypeError(`the ${what} must be a string, not ${typeof given}`);

@@ -2,7 +2,7 @@
 
 import { background } from './background.js';
 import { Batch, operationsOf, withNative } from './batch.js';
-import { bytes, copy, text } from './bytes.js';
+import { bytes, copy, list, text } from './bytes.js';
 import { openCursor, Scan } from './cursor.js';
 import { check, EXISTS, MISMATCH, NOT_FOUND, OK, STOPPED, TRUNCATED } from './errors.js';
 import { Handle, internal, pointerOf } from './handle.js';
@@ -93,7 +93,7 @@ export class Store extends Handle {
     }
 
     getMany(keys) {
-        const spans = Array.from(keys, span);
+        const spans = list(keys, 'the keys').map(span);
         const values = Buffer.alloc(VALUE_SIZE * spans.length);
         const statuses = new Int32Array(spans.length);
         check(native.multi_get(pointerOf(this), spans, spans.length, values, statuses));
@@ -169,7 +169,8 @@ export class Store extends Handle {
     }
 
     setBatch(entries) {
-        const pairs = Array.from(entries, ([key, value]) => {
+        const pairs = list(entries, 'the pairs').map((pair) => {
+            const [key, value] = list(pair, 'a pair');
             const [k, v] = [bytes(key), bytes(value, 'value')];
             return { key: k, key_len: k.length, value: v, value_len: v.length };
         });
@@ -177,7 +178,7 @@ export class Store extends Handle {
     }
 
     deleteBatch(keys) {
-        const spans = Array.from(keys, span);
+        const spans = list(keys, 'the keys').map(span);
         check(native.delete_batch(pointerOf(this), spans, spans.length));
     }
 

@@ -44,6 +44,10 @@ test('failures are rejections with the text of the library', async (t) => {
     await assert.rejects(s.checkpointAsync(path), fails('KVDS_INVALID_ARGUMENT', new RegExp(path)));
     await assert.rejects(s.getAsync(1), TypeError);
     await assert.rejects(s.addAsync('n', 0.5), RangeError);
+    for (const wrong of ['ab', { ada: '1815' }]) {
+        await assert.rejects(s.setBatchAsync(wrong), TypeError);
+        await assert.rejects(s.deleteBatchAsync(wrong), TypeError);
+    }
     await assert.rejects(s.setAsync(Buffer.alloc(65537), ''), fails('KVDS_INVALID_ARGUMENT', /65536/));
     s.release();
     await assert.rejects(s.getAsync('a'), fails('KVDS_CLOSED', /released/));
@@ -79,4 +83,16 @@ test('a program ends when its calls are answered, whatever else is open', () => 
         cwd: new URL('.', import.meta.url), encoding: 'utf8',
     });
     assert.deepEqual({ stdout, stderr, status }, { stdout: 'value\n', stderr: '', status: 0 });
+});
+
+test('an argument that cannot go to another thread is a rejection, and keeps neither the program nor the store', () => {
+    const program = `
+        import { Distributor } from 'kvds';
+        const store = new Distributor().getOrCreate('a', 'memory');
+        await store.setAsync('key', () => {}).catch((error) => console.log(error.name));
+        console.log(store.refCount);`;
+    const { stdout, stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+        cwd: new URL('.', import.meta.url), encoding: 'utf8', timeout: 60_000,
+    });
+    assert.deepEqual({ stdout, stderr, status }, { stdout: 'DataCloneError\n1\n', stderr: '', status: 0 });
 });

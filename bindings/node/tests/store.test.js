@@ -39,6 +39,19 @@ test('what is neither a string nor bytes is a TypeError, and text without UTF-8 
     assert.deepEqual([...s], []);
 });
 
+test('what is no list of keys or pairs is a TypeError, and nothing is changed', (t) => {
+    const s = store(t);
+    s.setBatch([['a', '1'], ['b', '2']]);
+    for (const wrong of ['ab', '', { a: '3' }, 1, null, undefined]) {
+        assert.throws(() => s.setBatch(wrong), TypeError);
+        assert.throws(() => s.deleteBatch(wrong), TypeError);
+        assert.throws(() => s.getMany(wrong), TypeError);
+    }
+    assert.throws(() => s.setBatch(['ab']), TypeError);
+    assert.throws(() => s.deleteBatch(['a', , 'b']), TypeError);
+    assert.deepEqual(strings(s), ['a=1', 'b=2']);
+});
+
 test('a value is a copy: neither side sees what the other does to it', (t) => {
     const s = store(t);
     const given = Buffer.from('given');

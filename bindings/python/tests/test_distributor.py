@@ -152,6 +152,11 @@ def test_observers_are_told_of_each_death(distributor: kvds.Distributor, backend
     assert len(deaths) == 2
 
 
+def test_an_observer_that_cannot_be_called_is_told_at_once(distributor: kvds.Distributor) -> None:
+    with pytest.raises(TypeError, match="callable, not int"):
+        distributor.observe(5)  # type: ignore[arg-type]
+
+
 def test_an_observer_that_is_dropped_goes_on_and_ends_with_the_stores() -> None:
     class Witness:
         deaths = 0

@@ -107,6 +107,8 @@ class Distributor(Handle):
         It is called until the observer that this gives is closed, or the distributor and its stores are gone, or Python
         ends; the observer may be dropped. What it raises goes to `sys.unraisablehook`.
         """
+        if not callable(on_death):
+            raise TypeError(f"on_death must be callable, not {type(on_death).__name__}")
         return Observer(self._held(), on_death)
 
     def shutdown(self) -> None:
