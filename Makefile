@@ -141,9 +141,18 @@ memcheck: setup-memcheck ## Run the C and C++ tests under valgrind
 test-packages: setup-packages build deb ## Install, use and remove the library by every way there is (debootstrap as root, once)
 	scripts/test-packages
 
+# kvds beside other stores. What else can be chosen, target/release/kvds-bench --help tells.
 .PHONY: bench
-bench: setup ## Measure what the documentation says and what decisions rest on
-	$(RUN) run --release --package kvds-bench
+bench: setup-bench build ## Measure kvds beside other stores (five minutes; FULL=1 the whole, ONLY=memory or disk)
+	$(RUN) build --release --package kvds-bench
+	$(RUN) build --release --package kvds-boundary
+	$(RELEASE)/kvds-bench $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY))
+
+.PHONY: bench-decisions
+bench-decisions: setup-bench build ## Measure what decisions in docs/decisions rest on
+	$(RUN) build --release --package kvds-bench
+	$(RELEASE)/kvds-bench load
+	$(RELEASE)/kvds-bench alternatives
 
 .PHONY: header
 header: setup-test ## Write include/kvds.h anew from the source
@@ -166,8 +175,8 @@ third-party: setup-test ## Write THIRD-PARTY anew from the sources of what is li
 setup: ## Check that the needed tools are there, and install what is missing (apt-get)
 	@scripts/setup build
 
-.PHONY: setup-test setup-check setup-memcheck setup-docs setup-deb setup-packages
-setup-test setup-check setup-memcheck setup-docs setup-deb setup-packages:
+.PHONY: setup-test setup-check setup-memcheck setup-docs setup-deb setup-packages setup-bench
+setup-test setup-check setup-memcheck setup-docs setup-deb setup-packages setup-bench:
 	@scripts/setup $(@:setup-%=%)
 
 .PHONY: clean

@@ -1,10 +1,13 @@
 //! How much memory a load into a disk store takes: it must stay within what the options' documentation says.
 
-use std::fs;
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
-use crate::host::Store;
+use anyhow::Result;
+
+use crate::machine::resident;
+use crate::peer::Store;
+use crate::peers::kvds::Kvds;
 
 const VALUE: usize = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -12,19 +15,12 @@ const MIB: u64 = 1 << 20;
 /// What the documentation of `block_cache_bytes` says, for the default options.
 const BOUND: u64 = 64 * MIB + 128 * MIB * 3 / 2 + 64 * MIB;
 
-/// Resident bytes of this process.
-fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default() << 10
-}
-
 /// Writes `bytes` in pairs with keys in random order and values of which one half does not compress, reads some of them, and
 /// tells the most memory that was seen.
-pub fn run(bytes: u64) {
-    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+pub fn run(bytes: u64) -> Result<()> {
+    let directory = tempfile::tempdir()?;
     let before = resident();
-    let store = Store::open(Some(directory.path()));
+    let store = Kvds::disk(directory.path(), false)?;
     let pairs = bytes / VALUE as u64;
     let mut value = vec![b'v'; VALUE];
     let mut most = 0;
@@ -58,4 +54,5 @@ pub fn run(bytes: u64) {
         BOUND / MIB,
     );
     println!("{}", if grown <= BOUND { "within the bound" } else { "BEYOND THE BOUND" });
+    Ok(())
 }

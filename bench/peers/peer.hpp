@@ -1,0 +1,83 @@
+/*
+ * What a peer written in C++ is, for the benchmark that calls it.
+ *
+ * A call costs what the peer's own interface costs, and nothing more that can be avoided: where that takes a std::string, the
+ * string is one of the thread's own that keeps its room from call to call, so that no call allocates for the benchmark's sake.
+ */
+
+#ifndef KVDS_BENCH_PEER_HPP
+#define KVDS_BENCH_PEER_HPP
+
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+struct bytes {
+    const char *data;
+    std::size_t len;
+};
+
+struct pair {
+    bytes key;
+    bytes value;
+};
+
+using visit = bool (*)(void *user_data, bytes key, bytes value);
+
+class peer {
+public:
+    virtual ~peer() = default;
+
+    /** `value` is valid until the thread's next call. */
+    virtual bool get(bytes key, bytes &value) = 0;
+    virtual bool exists(bytes key) = 0;
+    virtual void set(bytes key, bytes value) = 0;
+    virtual bool del(bytes key) = 0;
+    virtual void set_batch(const pair *pairs, std::size_t count) = 0;
+    virtual void iterate(bytes prefix, visit show, void *user_data) = 0;
+
+    /* What not every peer can. The benchmark asks only those that can. */
+    virtual bool set_nx(bytes, bytes) { missing(); }
+    virtual bool compare_and_swap(bytes, bytes, bytes) { missing(); }
+    /** `count` pairs from the first key that is not less than `start` on, or from the last that is not greater backward. */
+    virtual void scan(bytes, std::size_t, bool, visit, void *) { missing(); }
+
+private:
+    [[noreturn]] static void missing()
+    {
+        std::fputs("a peer was asked for what it can't do\n", stderr);
+        std::abort();
+    }
+};
+
+/** Ends the measurement: a peer that fails has no speed. */
+[[noreturn]] inline void fail(const std::string &why)
+{
+    std::fprintf(stderr, "a peer failed: %s\n", why.c_str());
+    std::abort();
+}
+
+/** The thread's own string number `which`, with a copy of `from`. */
+template <int which> const std::string &as_string(bytes from)
+{
+    thread_local std::string text;
+    text.assign(from.data, from.len);
+    return text;
+}
+
+/** The thread's own string for what is read. */
+inline std::string &read_string()
+{
+    thread_local std::string text;
+    return text;
+}
+
+inline bytes as_bytes(const std::string &text) { return {text.data(), text.size()}; }
+
+template <class view> bool begins_with(const view &text, bytes prefix)
+{
+    return text.size() >= prefix.len && text.compare(0, prefix.len, prefix.data, prefix.len) == 0;
+}
+
+#endif /* KVDS_BENCH_PEER_HPP */

@@ -1,0 +1,186 @@
+//! What a store costs beside time. Each peer is measured in a process of its own, so that nobody's memory or writing is
+//! taken for another's: the benchmark runs itself with the hidden subcommand `child`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::contest::{Row, Settings, scores};
+use crate::data::{Data, Dice, Versions, Zipfian};
+use crate::machine::{disk_bytes, resident, written};
+use crate::peer::{Ability, Durability, Field, Medium, Peer};
+use crate::peers;
+use crate::plan::Group;
+use crate::progress::Progress;
+use crate::scratch::Scratch;
+use crate::work::Ground;
+
+/// What is measured: the name of the line, what a child is asked for, and the unit of what it answers.
+type Question = (&'static str, &'static str, &'static str);
+
+const IN_MEMORY: &[Question] = &[("resident memory, per key", "resident", "bytes")];
+
+/// In this order: a store is written and closed, and then opened.
+const ON_DISK: &[Question] = &[
+    ("disk space, per key", "disk", "bytes"),
+    ("write amplification", "written", "times"),
+    ("close", "close", "ms"),
+    ("open and read a key", "open", "ms"),
+];
+
+/// The arguments of a child.
+#[derive(clap::Args)]
+pub struct Child {
+    /// What to do: fill or open.
+    task: String,
+    peer: String,
+    keys: u64,
+    directory: PathBuf,
+    #[arg(long)]
+    disk: bool,
+}
+
+impl Child {
+    /// Does it, and prints the figures, one in a line.
+    pub fn run(&self) -> Result<()> {
+        let (medium, durability) =
+            if self.disk { (Medium::Disk, Durability::ProcessCrash) } else { (Medium::Memory, Durability::None) };
+        let peer = peers::on(medium, durability).into_iter().find(|peer| peer.name == self.peer);
+        let peer = peer.with_context(|| format!("there is no peer {}", self.peer))?;
+        let data = Data::usual(self.keys);
+        match self.task.as_str() {
+            "fill" => fill(&peer, data, &self.directory),
+            "open" => {
+                let start = Instant::now();
+                let store = (peer.open)(&self.directory)?;
+                ensure!(store.get(&data.key(data.keys / 2)).is_some(), "the key is there");
+                println!("open {}", start.elapsed().as_secs_f64() * 1e3);
+                drop(store);
+                Ok(())
+            }
+            task => bail!("there is no task {task}"),
+        }
+    }
+}
+
+/// Loads everything in random order, key by key in memory and by batches on disk; there, a tenth of it is updated after.
+fn fill(peer: &Peer, data: Data, directory: &Path) -> Result<()> {
+    let (zipfian, versions) = (Zipfian::new(data.keys), Versions::new(data.keys));
+    let (memory, disk) = (resident(), written());
+    let store = (peer.open)(directory)?;
+    Ground::new(&*store, data, &zipfian, &versions).fill(peer.medium == Medium::Disk && peer.can(&[Ability::Batch]));
+    println!("resident {}", resident().saturating_sub(memory) as f64 / data.keys as f64);
+    if peer.medium == Medium::Memory {
+        return Ok(());
+    }
+    let (mut dice, mut value, updates) = (Dice::new(1), Vec::new(), data.keys / 10);
+    for number in (0..updates).map(|_| dice.below(data.keys)) {
+        data.value(number, versions.next(number), &mut value);
+        store.set(&data.key(number), &value);
+    }
+    let start = Instant::now();
+    drop(store);
+    println!("close {}", start.elapsed().as_secs_f64() * 1e3);
+    println!("written {}", (written() - disk) as f64 / (data.bytes() + data.bytes() / data.keys * updates) as f64);
+    println!("disk {}", disk_bytes(directory) as f64 / data.keys as f64);
+    Ok(())
+}
+
+/// Asks a child; returns what it printed.
+fn ask(task: &str, peer: &Peer, keys: u64, directory: &Path, library: &Path) -> Result<String> {
+    // By this name it is the same program also if it was built anew meanwhile.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("--library").arg(library).args(["child", task, peer.name, &keys.to_string()]).arg(directory);
+    if peer.medium == Medium::Disk {
+        command.arg("--disk");
+    }
+    let output = command.stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "{} failed to {task}: {}", peer.name, output.status);
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn answer(text: &str, name: &str) -> Result<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|number| number.trim().parse().ok()).with_context(|| format!("a child did not tell {name}"))
+}
+
+/// How many lines [`rows`] makes.
+pub fn lines(medium: Medium) -> u64 {
+    if medium == Medium::Memory { IN_MEMORY.len() as u64 } else { ON_DISK.len() as u64 }
+}
+
+/// Measures all peers, `rounds` times.
+pub fn rows(
+    field: &Field,
+    keys: u64,
+    rounds: usize,
+    settings: &Settings<'_>,
+    library: &Path,
+    scratch: &Scratch,
+    progress: &Progress,
+) -> Result<Vec<Row>> {
+    let subject = field.subject();
+    let questions = if subject.medium == Medium::Memory { IN_MEMORY } else { ON_DISK };
+    let questions: Vec<_> = questions.iter().filter(|(name, ..)| settings.wants(name)).collect();
+    if questions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut texts: Vec<(&Peer, Vec<String>)> = field.peers().iter().map(|peer| (peer, Vec::new())).collect();
+    for _ in 0..rounds {
+        for (peer, texts) in &mut texts {
+            progress.say(&format!("cost {}, {keys} keys", peer.name));
+            let path = scratch.directory(peer.name)?;
+            let mut text = ask("fill", peer, keys, &path, library)?;
+            if peer.medium == Medium::Disk {
+                text += &ask("open", peer, keys, &path, library)?;
+            }
+            texts.push(text);
+            scratch.remove(&path)?;
+        }
+    }
+    let row = |(name, figure, unit): &Question| {
+        let of = |(peer, texts): &(&Peer, Vec<String>)| {
+            Ok((peer.name, texts.iter().map(|text| answer(text, figure)).collect::<Result<Vec<_>>>()?))
+        };
+        progress.step();
+        Ok(Row {
+            medium: subject.medium,
+            durability: subject.durability,
+            group: Group::Cost,
+            name: (*name).to_owned(),
+            threads: 1,
+            data: Data::usual(keys),
+            metric: "",
+            unit,
+            scores: scores(texts.iter().map(of).collect::<Result<_>>()?),
+        })
+    };
+    questions.into_iter().map(row).collect()
+}
+
+/// How much dearer a call is with the most keys than with the fewest, for every line that was run with both.
+pub fn growth(rows: &[Row]) -> Vec<Row> {
+    let usual = |row: &&Row| row.data == Data::usual(row.data.keys) && row.threads == 1 && row.unit == "ns";
+    let usual: Vec<_> =
+        rows.iter().filter(usual).filter(|row| matches!(row.group, Group::Point | Group::Range)).collect();
+    let least = usual.iter().map(|row| row.data.keys).min().unwrap_or(0);
+    let of = |small: &&Row| {
+        let large = usual.iter().filter(|row| row.name == small.name && row.data.keys > least);
+        let large = large.max_by_key(|row| row.data.keys)?;
+        let peer = |score: &crate::contest::Score| {
+            let large = large.score(score.peer)?;
+            Some((score.peer, vec![large.median / score.median]))
+        };
+        Some(Row {
+            group: Group::Cost,
+            name: format!("growth of {} from {} keys", small.name, least),
+            unit: "times",
+            metric: "",
+            scores: scores(small.scores.iter().filter_map(peer).collect()),
+            ..(*large).clone()
+        })
+    };
+    usual.iter().filter(|row| row.data.keys == least).filter_map(of).collect()
+}

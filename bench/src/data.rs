@@ -1,0 +1,213 @@
+//! Keys, values, and which of them is asked for. All of it is computed when it is needed: a table of keys would be read from
+//! memory, and that would be measured too.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use rand::SeedableRng;
+use rand::distr::Distribution;
+use rand::rngs::SmallRng;
+use rand_distr::Zipf;
+use serde::{Deserialize, Serialize};
+
+/// A bijection that looks like chance (the end of splitmix64).
+pub fn mix(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ (number >> 31)
+}
+
+/// What is in a store: so many keys of this kind, with values of so many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Data {
+    pub keys: u64,
+    pub key_len: usize,
+    pub value_len: usize,
+}
+
+/// The length of "user" and 16 hex digits.
+pub const LONG_KEY: usize = 20;
+/// The length of a 64-bit number.
+pub const SHORT_KEY: usize = 8;
+
+/// Numbers from here on are never written: the keys of misses.
+const NEVER: u64 = 1 << 48;
+
+/// A key, in place.
+#[derive(Clone, Copy)]
+pub struct Key {
+    bytes: [u8; LONG_KEY],
+    len: usize,
+}
+
+impl Deref for Key {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    table
+};
+
+impl Data {
+    /// Keys of 20 bytes, values of 100.
+    pub fn usual(keys: u64) -> Data {
+        Data { keys, key_len: LONG_KEY, value_len: 100 }
+    }
+
+    /// The key of a number. Neighbours in number are far apart in order.
+    pub fn key(&self, number: u64) -> Key {
+        self.mixed_key(mix(number))
+    }
+
+    /// A key that is not there.
+    pub fn missing(&self, number: u64) -> Key {
+        self.key(NEVER + number)
+    }
+
+    /// The key of a number that is mixed already.
+    pub fn mixed_key(&self, mixed: u64) -> Key {
+        let mut bytes = *b"user0000000000000000";
+        if self.key_len == SHORT_KEY {
+            bytes[..SHORT_KEY].copy_from_slice(&mixed.to_be_bytes());
+        } else {
+            for (pair, byte) in bytes[4..].chunks_exact_mut(2).zip(mixed.to_be_bytes()) {
+                pair.copy_from_slice(&HEX[usize::from(byte)]);
+            }
+        }
+        Key { bytes, len: self.key_len }
+    }
+
+    /// The numbers, mixed, in the order of their keys.
+    pub fn sorted(&self) -> Vec<u64> {
+        let mut mixed: Vec<_> = (0..self.keys).map(mix).collect();
+        mixed.sort_unstable();
+        mixed
+    }
+
+    /// Makes `value` a version of the value of a number: one half does not compress, the other does.
+    pub fn value(&self, number: u64, version: u8, value: &mut Vec<u8>) {
+        let number = number ^ (u64::from(version) << 40);
+        value.resize(self.value_len, b'v');
+        for (index, word) in value[..self.value_len / 2].chunks_mut(8).enumerate() {
+            let bytes = mix(number.wrapping_add((index as u64) << 56)).to_le_bytes();
+            word.copy_from_slice(&bytes[..word.len()]);
+        }
+    }
+
+    /// The beginning of a key that about 250 keys share, and how many that are on average.
+    pub fn prefix_len(&self) -> usize {
+        let apart = |digits: &u32| (self.keys as f64 / 16_f64.powi(*digits as i32) / 250.0).ln().abs();
+        let digits = (0..=8).min_by(|one, other| apart(one).total_cmp(&apart(other))).unwrap_or(0);
+        4 + digits as usize
+    }
+
+    /// The bytes of all keys and values.
+    pub fn bytes(&self) -> u64 {
+        self.keys * (self.key_len + self.value_len) as u64
+    }
+}
+
+/// Which version of its value each key has, so that every write changes something (a store may leave out one that does not),
+/// and a comparison knows what to expect. One byte for each key.
+pub struct Versions(Vec<AtomicU8>);
+
+impl Versions {
+    pub fn new(keys: u64) -> Versions {
+        Versions((0..keys).map(|_| AtomicU8::new(0)).collect())
+    }
+
+    /// The version that is there. Keys beyond those of the data have only one.
+    pub fn now(&self, number: u64) -> u8 {
+        self.0.get(number as usize).map_or(0, |version| version.load(Ordering::Relaxed))
+    }
+
+    /// The version to write.
+    pub fn next(&self, number: u64) -> u8 {
+        let next = self.0.get(number as usize).map(|version| version.fetch_add(1, Ordering::Relaxed));
+        next.map_or(0, |before| before.wrapping_add(1))
+    }
+}
+
+/// Chance, at the cost of a multiplication or two.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Dice {
+        Dice(mix(seed.wrapping_add(1)))
+    }
+
+    pub fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        mix(self.0)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.roll()) * u128::from(bound)) >> 64) as u64
+    }
+}
+
+/// Numbers of which few are asked for often: zipfian, 0.99. Drawn beforehand, as drawing one takes longer than a read; the
+/// 65,536 ranks lie in the second level of the cache and are gone through from a random place on.
+pub struct Zipfian {
+    ranks: Vec<u32>,
+}
+
+impl Zipfian {
+    pub fn new(keys: u64) -> Zipfian {
+        let zipf = Zipf::new(keys as f64, 0.99).expect("there are keys, and 0.99 is positive");
+        let mut chance = SmallRng::seed_from_u64(99);
+        Zipfian { ranks: (0..1 << 16).map(|_| zipf.sample(&mut chance) as u32 - 1).collect() }
+    }
+
+    /// The rank at a place, 0 for the most frequent.
+    pub fn rank(&self, place: u64) -> u64 {
+        u64::from(self.ranks[(place & 0xFFFF) as usize])
+    }
+}
+
+/// Reads bytes, as a host would that uses them.
+pub fn digest(bytes: &[u8]) -> u64 {
+    let mut words = bytes.chunks_exact(8);
+    let sum = (&mut words).fold(0, |sum, word| sum ^ u64::from_le_bytes(word.try_into().expect("8 bytes")));
+    words.remainder().iter().fold(sum, |sum, byte| sum.rotate_left(8) ^ u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_have_their_form_and_sorted_is_their_order() {
+        let data = Data::usual(1000);
+        let mut keys: Vec<_> = (0..1000).map(|number| data.key(number).to_vec()).collect();
+        keys.sort();
+        let sorted: Vec<_> = data.sorted().into_iter().map(|mixed| data.mixed_key(mixed).to_vec()).collect();
+        assert_eq!(keys, sorted);
+        assert!(keys.iter().all(|key| key.len() == 20 && key.starts_with(b"user")));
+        assert!(!keys.contains(&data.missing(7).to_vec()));
+    }
+
+    #[test]
+    fn prefixes_have_about_250_keys() {
+        assert_eq!(Data::usual(1_000_000).prefix_len(), 4 + 3);
+        assert_eq!(Data::usual(10_000).prefix_len(), 4 + 1);
+    }
+
+    #[test]
+    fn zipfian_prefers_few() {
+        let zipfian = Zipfian::new(1_000_000);
+        let first = (0..1 << 16).filter(|place| zipfian.rank(*place) == 0).count();
+        assert!((2_000..10_000).contains(&first), "{first} of 65536");
+    }
+}

@@ -1,0 +1,286 @@
+//! kvds, as a host calls it: the functions of libkvds.so, loaded when the program runs, so that its RocksDB and those of the
+//! peers don't meet.
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::path::Path;
+use std::ptr;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, ensure};
+
+use super::ALL;
+use crate::data::digest;
+use crate::peer::{Durability, Medium, Pair, Peer, Store, Visit};
+
+#[allow(non_camel_case_types, non_upper_case_globals, non_snake_case, dead_code)]
+#[allow(clippy::all)]
+mod c {
+    include!(concat!(env!("OUT_DIR"), "/kvds.rs"));
+}
+
+const OK: c_int = c::KVDS_OK as c_int;
+const EMPTY: c::kvds_value = c::kvds_value { data: ptr::null(), len: 0, owner: ptr::null_mut() };
+
+static LIBRARY: OnceLock<c::Functions> = OnceLock::new();
+
+/// Loads the library that is measured.
+pub fn load(library: &Path) -> Result<()> {
+    // SAFETY: loading libkvds.so runs nothing but what it needs to be loaded.
+    let functions = unsafe { c::Functions::new(library) };
+    let functions = functions.with_context(|| format!("{}: build it with `make build`", library.display()))?;
+    LIBRARY.set(functions).ok().context("the library is loaded once")
+}
+
+fn functions() -> &'static c::Functions {
+    LIBRARY.get().expect("main loads the library first")
+}
+
+fn version() -> String {
+    // SAFETY: the text is constant.
+    unsafe { CStr::from_ptr(functions().kvds_version()) }.to_string_lossy().into_owned()
+}
+
+pub fn peers() -> Vec<Peer> {
+    let peer = |settings, medium, durability, open| Peer {
+        name: "kvds",
+        version: version(),
+        settings,
+        medium,
+        durability,
+        can: ALL,
+        open,
+    };
+    vec![
+        peer("default options", Medium::Memory, Durability::None, |_| Ok(Box::new(Kvds::memory()?))),
+        peer(
+            "default options: written to the log at once, synced every half second",
+            Medium::Disk,
+            Durability::ProcessCrash,
+            |path| Ok(Box::new(Kvds::disk(path, false)?)),
+        ),
+        peer("KVDS_DURABILITY_SYNC", Medium::Disk, Durability::PowerCut, |path| Ok(Box::new(Kvds::disk(path, true)?))),
+    ]
+}
+
+/// A store and its distributor.
+pub struct Kvds {
+    functions: &'static c::Functions,
+    distributor: *mut c::kvds_distributor,
+    store: *mut c::kvds_store,
+}
+
+// SAFETY: every function that is called on them may be called from any thread.
+unsafe impl Send for Kvds {}
+// SAFETY: likewise.
+unsafe impl Sync for Kvds {}
+
+/// Ends the measurement if a call failed.
+#[inline]
+fn must(status: c_int) {
+    if status != OK {
+        failed(status);
+    }
+}
+
+#[cold]
+fn failed(status: c_int) -> ! {
+    // SAFETY: the text is valid until the next failing call on this thread.
+    let text = unsafe { CStr::from_ptr(functions().kvds_last_error()) };
+    panic!("kvds answered {status}: {}", text.to_string_lossy());
+}
+
+fn at(bytes: &[u8]) -> *const c_void {
+    bytes.as_ptr().cast()
+}
+
+impl Kvds {
+    pub fn memory() -> Result<Kvds> {
+        Kvds::open(None, false)
+    }
+
+    pub fn disk(path: &Path, sync: bool) -> Result<Kvds> {
+        Kvds::open(Some(path), sync)
+    }
+
+    fn open(path: Option<&Path>, sync: bool) -> Result<Kvds> {
+        let functions = functions();
+        let text = path.map(|path| CString::new(path.as_os_str().as_encoded_bytes())).transpose()?;
+        let (mut distributor, mut store) = (ptr::null_mut(), ptr::null_mut());
+        let backend = if path.is_some() { c::KVDS_DISK } else { c::KVDS_MEMORY };
+        // SAFETY: the texts end with a NUL, the outputs can be written, and the options are freed once.
+        unsafe {
+            let options = functions.kvds_options_new();
+            if sync {
+                must(functions.kvds_options_set_durability(options, c::KVDS_DURABILITY_SYNC as _));
+            }
+            let text = text.as_ref().map_or(ptr::null(), |text| text.as_ptr());
+            let status = functions.kvds_distributor_open(text, options, &mut distributor);
+            functions.kvds_options_free(options);
+            must(status);
+            let id = c"store".as_ptr();
+            must(functions.kvds_distributor_get_or_create(distributor, id, backend as _, &mut store));
+        }
+        ensure!(!store.is_null(), "there is a store");
+        Ok(Kvds { functions, distributor, store })
+    }
+
+    /// Reads many values and returns the sum of their lengths.
+    pub fn multi_get(&self, keys: &[Vec<u8>]) -> usize {
+        let keys = bytes(keys);
+        let mut values = vec![EMPTY; keys.len()];
+        let mut statuses = vec![OK; keys.len()];
+        // SAFETY: the arrays are as long as is said, and each value is released once.
+        unsafe {
+            let (count, values_at) = (keys.len(), values.as_mut_ptr());
+            must(self.functions.kvds_multi_get(self.store, keys.as_ptr(), count, values_at, statuses.as_mut_ptr()));
+            let release = |value: &mut c::kvds_value| {
+                let len = value.len;
+                self.functions.kvds_value_release(value);
+                len
+            };
+            values.iter_mut().map(release).sum()
+        }
+    }
+
+    pub fn delete_batch(&self, keys: &[Vec<u8>]) {
+        let keys = bytes(keys);
+        // SAFETY: the keys point to slices that outlive the call.
+        must(unsafe { self.functions.kvds_delete_batch(self.store, keys.as_ptr(), keys.len()) });
+    }
+
+    pub fn delete_prefix(&self, prefix: &[u8]) {
+        // SAFETY: the slice is what it says.
+        must(unsafe { self.functions.kvds_delete_prefix(self.store, at(prefix), prefix.len()) });
+    }
+
+    /// Whether the answer is OK, of a call that may also answer `no`.
+    #[inline]
+    fn answer(status: c_int, no: u32) -> bool {
+        if status == no as c_int {
+            return false;
+        }
+        must(status);
+        true
+    }
+}
+
+fn bytes(keys: &[Vec<u8>]) -> Vec<c::kvds_bytes> {
+    keys.iter().map(|key| c::kvds_bytes { data: at(key), len: key.len() }).collect()
+}
+
+/// # Safety
+///
+/// `data` is null only if `len` is 0, and is readable for the life that is asked for.
+unsafe fn slice<'a>(data: *const c_void, len: usize) -> &'a [u8] {
+    // SAFETY: as above; an empty slice must not begin at null.
+    if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data.cast(), len) } }
+}
+
+impl Store for Kvds {
+    fn get(&self, key: &[u8]) -> Option<u64> {
+        let mut value = EMPTY;
+        // SAFETY: the slice is what it says, and the value is read before it is released, once.
+        unsafe {
+            let status = self.functions.kvds_get(self.store, at(key), key.len(), &mut value);
+            if !Self::answer(status, c::KVDS_NOT_FOUND) {
+                return None;
+            }
+            let sum = digest(slice(value.data, value.len));
+            self.functions.kvds_value_release(&mut value);
+            Some(sum)
+        }
+    }
+
+    fn exists(&self, key: &[u8]) -> bool {
+        // SAFETY: the slice is what it says.
+        Self::answer(unsafe { self.functions.kvds_exists(self.store, at(key), key.len()) }, c::KVDS_NOT_FOUND)
+    }
+
+    fn set(&self, key: &[u8], value: &[u8]) {
+        // SAFETY: the slices are what they say.
+        must(unsafe { self.functions.kvds_set(self.store, at(key), key.len(), at(value), value.len()) });
+    }
+
+    fn del(&self, key: &[u8]) {
+        // SAFETY: the slice is what it says.
+        Self::answer(unsafe { self.functions.kvds_del(self.store, at(key), key.len()) }, c::KVDS_NOT_FOUND);
+    }
+
+    fn iterate(&self, prefix: &[u8], mut visit: Visit<'_>) {
+        unsafe extern "C" fn show(
+            visit: *mut c_void,
+            key: *const c_void,
+            key_len: usize,
+            value: *const c_void,
+            value_len: usize,
+        ) -> c_int {
+            // SAFETY: the first is what was passed below, the others are what kvds shows.
+            unsafe { (*visit.cast::<Visit<'_>>())(slice(key, key_len), slice(value, value_len)) };
+            1
+        }
+        // SAFETY: the slice is what it says, and `visit` outlives the call.
+        must(unsafe {
+            let visit = (&raw mut visit).cast();
+            self.functions.kvds_iterate(self.store, at(prefix), prefix.len(), Some(show), visit)
+        });
+    }
+
+    fn scan(&self, start: &[u8], count: usize, backward: bool, visit: Visit<'_>) {
+        let mut cursor = ptr::null_mut();
+        // SAFETY: the outputs can be written, what they point to is read before the next move, and the cursor is freed once.
+        unsafe {
+            let functions = self.functions;
+            must(functions.kvds_cursor_new(self.store, ptr::null(), &mut cursor));
+            let mut status = functions.kvds_cursor_seek(cursor, at(start), start.len());
+            let [mut key, mut value] = [c::kvds_bytes { data: ptr::null(), len: 0 }; 2];
+            for _ in 0..count {
+                if !Self::answer(status, c::KVDS_NOT_FOUND) {
+                    break;
+                }
+                must(functions.kvds_cursor_key(cursor, &mut key));
+                must(functions.kvds_cursor_value(cursor, &mut value));
+                visit(slice(key.data, key.len), slice(value.data, value.len));
+                status = if backward { functions.kvds_cursor_prev(cursor) } else { functions.kvds_cursor_next(cursor) };
+            }
+            functions.kvds_cursor_free(cursor);
+        }
+    }
+
+    fn set_nx(&self, key: &[u8], value: &[u8]) -> bool {
+        // SAFETY: the slices are what they say.
+        let status = unsafe { self.functions.kvds_set_nx(self.store, at(key), key.len(), at(value), value.len()) };
+        Self::answer(status, c::KVDS_EXISTS)
+    }
+
+    fn compare_and_swap(&self, key: &[u8], expected: &[u8], value: &[u8]) -> bool {
+        let (key_at, expected_at, value_at) = (at(key), at(expected), at(value));
+        let (key, expected, value) = (key.len(), expected.len(), value.len());
+        // SAFETY: the slices are what they say.
+        let status = unsafe {
+            self.functions.kvds_compare_and_swap(self.store, key_at, key, expected_at, expected, value_at, value)
+        };
+        status != c::KVDS_NOT_FOUND as c_int && Self::answer(status, c::KVDS_MISMATCH)
+    }
+
+    fn set_batch(&self, pairs: &[Pair<'_>]) {
+        let pair = |Pair { key, value }: &Pair<'_>| c::kvds_pair {
+            key: at(key),
+            key_len: key.len(),
+            value: at(value),
+            value_len: value.len(),
+        };
+        let pairs: Vec<_> = pairs.iter().map(pair).collect();
+        // SAFETY: the pairs point to slices that outlive the call.
+        must(unsafe { self.functions.kvds_set_batch(self.store, pairs.as_ptr(), pairs.len()) });
+    }
+}
+
+impl Drop for Kvds {
+    fn drop(&mut self) {
+        // SAFETY: both references are this one's own.
+        unsafe {
+            self.functions.kvds_store_release(self.store);
+            self.functions.kvds_distributor_release(self.distributor);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The calls of one thread: which operation, on which key.
+
+use std::hint::black_box;
+use std::sync::atomic::Ordering;
+
+use crate::data::{Dice, digest, mix};
+use crate::work::Ground;
+
+/// One call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// None at all: what the benchmark itself costs.
+    Nothing,
+    Get,
+    Miss,
+    Exists,
+    Update,
+    Insert,
+    Del,
+    /// On a key that is there.
+    SetNx,
+    Swap,
+    ReadModifyWrite,
+    /// So many pairs from a key on.
+    Scan(u64),
+    ScanBack(u64),
+    /// From one pair to so many.
+    ScanUpTo(u64),
+}
+
+/// Which keys are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    Uniform,
+    Zipfian,
+    /// Zipfian, the last that was inserted most often.
+    Latest,
+}
+
+/// Operations and how many of a hundred calls they are.
+pub type Mix = &'static [(Op, u64)];
+
+/// One thread's calls.
+pub struct Worker<'a> {
+    ground: &'a Ground<'a>,
+    choice: Choice,
+    dice: Dice,
+    place: u64,
+    value: Vec<u8>,
+    expected: Vec<u8>,
+    sum: u64,
+}
+
+impl<'a> Worker<'a> {
+    pub fn new(ground: &'a Ground<'a>, choice: Choice, seed: u64) -> Worker<'a> {
+        let mut dice = Dice::new(seed);
+        let place = dice.roll();
+        Worker { ground, choice, dice, place, value: Vec::new(), expected: Vec::new(), sum: 0 }
+    }
+
+    pub fn calls(&mut self, mix: Mix, calls: u64) {
+        for _ in 0..calls {
+            let mut dart = if mix.len() > 1 { self.dice.below(100) } else { 0 };
+            let hit = mix.iter().find(|(_, share)| {
+                let hit = dart < *share;
+                dart = dart.wrapping_sub(*share);
+                hit
+            });
+            self.call(hit.expect("the shares sum up to 100").0);
+        }
+        black_box(self.sum);
+    }
+
+    fn number(&mut self) -> u64 {
+        let keys = self.ground.data.keys;
+        match self.choice {
+            Choice::Uniform => self.dice.below(keys),
+            Choice::Zipfian => {
+                self.place = self.place.wrapping_add(1);
+                // The frequent ones lie anywhere.
+                mix(self.ground.zipfian.rank(self.place)) % keys
+            }
+            Choice::Latest => {
+                self.place = self.place.wrapping_add(1);
+                // What was inserted last may still be on its way in another thread.
+                keys - 1 - self.ground.zipfian.rank(self.place).min(keys - 1)
+            }
+        }
+    }
+
+    fn call(&mut self, op: Op) {
+        let Ground { store, data, versions, .. } = *self.ground;
+        let number = self.number();
+        let key = data.key(number);
+        match op {
+            Op::Nothing => {
+                data.value(number, versions.next(number), &mut self.value);
+                self.sum ^= digest(&key) ^ digest(&self.value);
+            }
+            Op::Get => self.sum ^= store.get(&key).expect("the key is there"),
+            Op::Miss => assert!(store.get(&data.missing(number)).is_none(), "the key is not there"),
+            Op::Exists => assert!(store.exists(&key), "the key is there"),
+            Op::Update => {
+                data.value(number, versions.next(number), &mut self.value);
+                store.set(&key, &self.value);
+            }
+            Op::Insert => {
+                let number = self.ground.next.fetch_add(1, Ordering::Relaxed);
+                data.value(number, 0, &mut self.value);
+                store.set(&data.key(number), &self.value);
+            }
+            Op::Del => store.del(&data.key(self.ground.gone.fetch_add(1, Ordering::Relaxed))),
+            Op::SetNx => {
+                data.value(number, 0, &mut self.value);
+                assert!(!store.set_nx(&key, &self.value), "the key is there");
+            }
+            Op::Swap => {
+                data.value(number, versions.now(number), &mut self.expected);
+                data.value(number, versions.next(number), &mut self.value);
+                assert!(store.compare_and_swap(&key, &self.expected, &self.value), "the value is as it was set");
+            }
+            Op::ReadModifyWrite => {
+                self.sum ^= store.get(&key).expect("the key is there");
+                data.value(number, versions.next(number), &mut self.value);
+                store.set(&key, &self.value);
+            }
+            Op::Scan(count) => self.scan(&key, count, false),
+            Op::ScanBack(count) => self.scan(&key, count, true),
+            Op::ScanUpTo(most) => {
+                let count = 1 + self.dice.below(most);
+                self.scan(&key, count, false);
+            }
+        }
+    }
+
+    fn scan(&mut self, start: &[u8], count: u64, backward: bool) {
+        let sum = &mut self.sum;
+        let mut visit = |key: &[u8], value: &[u8]| *sum ^= digest(key) ^ digest(value);
+        self.ground.store.scan(start, count as usize, backward, &mut visit);
+    }
+}
