@@ -222,6 +222,8 @@ impl<'a> Ground<'a> {
         let beside = |stop: &AtomicBool| {
             while iterating && !stop.load(Ordering::Relaxed) {
                 self.iterate(b"");
+                // A mutex is not fair: without a pause, who iterates takes it again before the others have woken up.
+                std::thread::sleep(Duration::from_millis(1));
             }
         };
         self.latencies(&[(Op::Update, 100)], calls, round, beside)
@@ -239,7 +241,7 @@ impl<'a> Ground<'a> {
         result
     }
 
-    /// Takes the time of every call while another thread does something else.
+    /// Takes the time of every call, of as many as there is patience for, while another thread does something else.
     fn latencies(&self, mix: Mix, calls: u64, round: u64, beside: impl Fn(&AtomicBool) + Sync) -> Vec<f64> {
         let mut times = Histogram::<u64>::new_with_bounds(1, LONGEST, 3).expect("3 digits are possible");
         let (stop, barrier) = (AtomicBool::new(false), Barrier::new(2));
@@ -250,10 +252,15 @@ impl<'a> Ground<'a> {
             });
             barrier.wait();
             let mut worker = Worker::new(self, Choice::Uniform, mix_seed(round, 0));
+            let began = Instant::now();
             for _ in 0..calls {
                 let start = Instant::now();
                 worker.calls(mix, 1);
                 times.saturating_record(start.elapsed().as_nanos() as u64);
+                // Who waits for a whole iteration with each call has been seen enough.
+                if began.elapsed() > PATIENCE {
+                    break;
+                }
             }
             stop.store(true, Ordering::Relaxed);
         });
@@ -285,6 +292,9 @@ fn mix_seed(round: u64, thread: u64) -> u64 {
 fn nanoseconds(time: Duration) -> f64 {
     time.as_nanos() as f64
 }
+
+/// How long the calls of one round may take.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The longest time of a call that is told from longer ones: a minute.
 const LONGEST: u64 = 60_000_000_000;
