@@ -4,8 +4,8 @@
 //! written into the node, so that reading and overwriting a key touch one place in memory. A long value lies apart, in
 //! memory that is shared with those who read it.
 //!
-//! What a node holds belongs to the lock of its shard (see `shard.rs`), which lends it out: this file is what makes that
-//! borrowing sound, and the only one of the engine with `unsafe` in it.
+//! What a node holds belongs to the lock of its shard: this file has the memory, `shard.rs` lends it out to who has the lock,
+//! and `position.rs` to who has a snapshot. These three are what `unsafe` there is in the engine.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
