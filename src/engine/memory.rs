@@ -17,6 +17,7 @@ mod node;
 mod order;
 mod position;
 mod shard;
+mod table;
 
 use std::array;
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hashbrown::DefaultHashBuilder;
+use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use self::budget::Budget;
@@ -59,7 +60,7 @@ struct Content {
     settling: Mutex<()>,
     order: RwLock<Order>,
     history: History,
-    hashing: DefaultHashBuilder,
+    hashing: RandomState,
     budget: Arc<Budget>,
     /// Dropped last.
     _lease: Lease,
@@ -106,7 +107,7 @@ impl Content {
     /// be known before the clock is read for it: a cursor lets the clock go on first and then looks what waits, so that it
     /// finds every key of its moment.
     fn node(&self, shard: &mut Shard, hash: u64, key: &[u8], len: usize) -> Node {
-        let (node, made) = shard.node(hash, key, len, |node| self.hash(node.key()));
+        let (node, made) = shard.node(hash, key, len, |key| self.hash(key));
         if made {
             self.notice(shard);
         }
@@ -361,7 +362,7 @@ impl Memory {
             settling: Mutex::new(()),
             order: RwLock::default(),
             history: History::default(),
-            hashing: DefaultHashBuilder::default(),
+            hashing: RandomState::default(),
             budget,
             _lease: lease,
         };

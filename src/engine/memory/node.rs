@@ -15,6 +15,8 @@ use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+use crate::engine::MAX_KEY_LEN;
+
 /// A value that lies apart.
 pub type Bytes = Arc<Box<[u8]>>;
 
@@ -25,38 +27,85 @@ pub(super) const INLINE: usize = 1024;
 pub struct Node(NonNull<Head>);
 
 /// What a node begins with. The key follows, and then the room for a value.
+///
+/// It is kept small, as there is one for each key: 32 bytes on 64-bit machines.
 #[repr(C)]
 struct Head {
     references: AtomicU32,
-    key_len: u32,
-    room: u16,
-    shard: u8,
+    fixed: Fixed,
     state: UnsafeCell<State>,
+}
+
+/// What never changes: the length of the key, and the number of the shard in the upper bits.
+#[derive(Clone, Copy)]
+struct Fixed(u32);
+
+/// How many bits of [`Fixed`] have the length of the key.
+const LEN_BITS: u32 = 24;
+
+const _: () = assert!(MAX_KEY_LEN < 1 << LEN_BITS && size_of::<Head>() <= 32);
+
+impl Fixed {
+    fn new(shard: u8, key_len: usize) -> Fixed {
+        assert!(key_len < 1 << LEN_BITS);
+        Fixed(u32::from(shard) << LEN_BITS | key_len as u32)
+    }
+
+    fn shard(self) -> u8 {
+        (self.0 >> LEN_BITS) as u8
+    }
+
+    fn key_len(self) -> usize {
+        self.0 as usize % (1 << LEN_BITS)
+    }
 }
 
 /// What a node holds: the part of it that changes.
 pub struct State {
+    /// The tick from which on it holds what it holds now.
+    pub born: u64,
+    /// What few nodes have.
+    more: Option<Box<More>>,
+    /// How long a value may be that is written into the node. This never changes.
+    room: u16,
     /// Where the value is.
     place: Place,
     /// Whether the room in the node is taken by a value that is kept for snapshots. Such a value stays where it is until
     /// nobody looks at it any more; what the key gets meanwhile lies apart.
     taken: bool,
-    /// Whether the node is in the ordered index.
-    pub placed: bool,
-    /// Whether the node waits for its place in the ordered index, or for being taken out of it.
-    pub queued: bool,
-    /// The tick from which on it holds what it holds now.
-    pub born: u64,
-    /// What few nodes have.
-    more: Option<Box<More>>,
+    /// Where the node is on its way into the order and out of it.
+    pub standing: Standing,
 }
 
-/// Where a value is.
+/// Where a value is: nowhere, apart, or in the node with its length. One number, as a length is much shorter than that.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Nowhere,
-    Here(u16),
-    Apart,
+struct Place(u16);
+
+impl Place {
+    const NOWHERE: Place = Place(u16::MAX);
+    const APART: Place = Place(u16::MAX - 1);
+
+    fn here(len: usize) -> Place {
+        Place(len as u16)
+    }
+
+    /// The length of a value in the node.
+    fn len(self) -> Option<usize> {
+        (self.0 < Place::APART.0).then_some(self.0.into())
+    }
+}
+
+/// How a node stands to the order, which is brought up to date from a queue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Neither in the order nor in the queue.
+    Outside,
+    /// In the queue, to be put in.
+    Entering,
+    /// In the order.
+    Inside,
+    /// In the order and in the queue, to be looked at whether it is to be taken out.
+    Checked,
 }
 
 #[derive(Default)]
@@ -145,11 +194,12 @@ impl Node {
         // SAFETY: the layout is not empty, as there is a head.
         let block = unsafe { alloc(layout) }.cast::<Head>();
         let Some(head) = NonNull::new(block) else { handle_alloc_error(layout) };
-        let state = State { place: Place::Nowhere, taken: false, placed: false, queued: false, born: 0, more: None };
-        let (references, key_len, room) = (AtomicU32::new(1), key.len() as u32, room as u16);
+        let (references, fixed, room) = (AtomicU32::new(1), Fixed::new(shard, key.len()), room as u16);
+        let (place, standing) = (Place::NOWHERE, Standing::Outside);
+        let state = State { born: 0, more: None, room, place, taken: false, standing };
         // SAFETY: the block is new, and has room for the head and the key behind it.
         unsafe {
-            head.write(Head { references, key_len, room, shard, state: UnsafeCell::new(state) });
+            head.write(Head { references, fixed, state: UnsafeCell::new(state) });
             head.add(1).cast::<u8>().copy_from_nonoverlapping(NonNull::from(key).cast(), key.len());
         }
         Node(head)
@@ -173,13 +223,13 @@ impl Node {
 
     /// The number of its shard.
     pub fn shard(&self) -> u8 {
-        self.head().shard
+        self.head().fixed.shard()
     }
 
     /// Its key.
     pub fn key(&self) -> &[u8] {
         // SAFETY: the key lies behind the head and never changes.
-        unsafe { slice::from_raw_parts(self.0.add(1).cast::<u8>().as_ptr(), self.head().key_len as usize) }
+        unsafe { slice::from_raw_parts(self.0.add(1).cast::<u8>().as_ptr(), self.head().fixed.key_len()) }
     }
 
     /// Whether this is its key. If so, the value is looked at next, and may lie some lines further: they are all fetched at
@@ -223,7 +273,7 @@ impl Node {
     }
 
     fn here(&self) -> *mut u8 {
-        let key_len = self.head().key_len as usize;
+        let key_len = self.head().fixed.key_len();
         // SAFETY: within the block, or just behind it if there is no room for a value.
         unsafe { self.0.add(1).cast::<u8>().add(key_len).as_ptr() }
     }
@@ -267,10 +317,10 @@ impl Node {
     #[inline]
     unsafe fn at<'a>(&'a self, place: Place, apart: Option<&'a Bytes>) -> Option<Held<'a>> {
         match place {
-            Place::Nowhere => None,
-            // SAFETY: the first `len` bytes of the room were written before the place was named.
-            Place::Here(len) => Some(Held::Short(unsafe { slice::from_raw_parts(self.here(), len.into()) })),
-            Place::Apart => apart.map(Held::Long),
+            Place::NOWHERE => None,
+            Place::APART => apart.map(Held::Long),
+            // SAFETY: so many bytes of the room were written before the place was named.
+            here => here.len().map(|len| Held::Short(unsafe { slice::from_raw_parts(self.here(), len) })),
         }
     }
 
@@ -284,20 +334,20 @@ impl Node {
         let state = unsafe { self.state_mut() };
         let apart = match new {
             New::Nothing => {
-                state.place = Place::Nowhere;
+                state.place = Place::NOWHERE;
                 None
             }
-            New::Short(bytes) if bytes.len() <= self.head().room.into() && !state.taken => {
+            New::Short(bytes) if bytes.len() <= state.room.into() && !state.taken => {
                 // SAFETY: there is room, and nobody else looks at it: who reads has the lock, or looks at what is kept.
                 unsafe { self.here().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-                state.place = Place::Here(bytes.len() as u16);
+                state.place = Place::here(bytes.len());
                 None
             }
             New::Short(bytes) => Some(Arc::new(bytes.into())),
             New::Long(bytes) => Some(bytes),
         };
         if apart.is_some() {
-            state.place = Place::Apart;
+            state.place = Place::APART;
             state.more.get_or_insert_default().value = apart;
         } else if let Some(more) = &mut state.more {
             more.value = None;
@@ -314,18 +364,18 @@ impl State {
 
     /// Keeps the value as it is for snapshots; a new one, or none, is to be written then.
     pub fn keep(&mut self) {
-        self.taken |= matches!(self.place, Place::Here(_));
+        self.taken |= self.place.len().is_some();
         let (born, place) = (self.born, self.place);
         let more = self.more.get_or_insert_default();
         let value = more.value.take();
         more.older.push(Version { born, place, value });
-        self.place = Place::Nowhere;
+        self.place = Place::NOWHERE;
     }
 
     /// Takes out a version by its index.
     pub fn take_older(&mut self, index: usize) -> Option<Version> {
         let version = self.more.as_mut()?.older.remove(index);
-        self.taken &= !matches!(version.place, Place::Here(_));
+        self.taken &= version.place.len().is_none();
         self.tidy();
         Some(version)
     }
@@ -338,18 +388,14 @@ impl State {
 
     /// Whether it holds nothing at any moment that anyone can see.
     pub fn is_dead(&self) -> bool {
-        self.place == Place::Nowhere && self.older().is_empty()
+        self.place == Place::NOWHERE && self.older().is_empty()
     }
 }
 
 impl Version {
     /// The length of the value, if there is one.
     pub fn len(&self) -> Option<usize> {
-        match self.place {
-            Place::Nowhere => None,
-            Place::Here(len) => Some(len.into()),
-            Place::Apart => self.value.as_ref().map(|value| value.len()),
-        }
+        self.place.len().or_else(|| self.value.as_ref().map(|value| value.len()))
     }
 }
 
@@ -367,9 +413,9 @@ impl Drop for Node {
             return;
         }
         fence(Ordering::Acquire);
-        let (layout, _) = Node::layout(self.head().key_len as usize, self.head().room.into());
         // SAFETY: this was the last reference, and the layout is the one it was made with: the room fills it exactly.
         unsafe {
+            let (layout, _) = Node::layout(self.head().fixed.key_len(), self.state().room.into());
             self.0.drop_in_place();
             dealloc(self.0.as_ptr().cast(), layout);
         }

@@ -6,12 +6,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-
 use super::history::History;
-use super::node::{Held, New, Node, Version};
+use super::node::{Held, New, Node, Standing, Version};
 use super::order::{Placed, Waiting};
+use super::table::Table;
 
 /// What an entry costs beside its key and its newest value, and a further version beside its value: roughly what the
 /// structures and the allocator take for it.
@@ -25,7 +23,7 @@ pub fn cost(value_len: Option<usize>) -> usize {
 /// Some of the keys.
 pub struct Shard {
     number: u8,
-    nodes: HashTable<Node>,
+    nodes: Table,
     /// The nodes that are to be put into the order, or taken out.
     queue: Vec<Placed>,
     /// How many nodes hold nothing at any moment.
@@ -79,7 +77,7 @@ impl Shard {
     pub fn new(number: u8) -> Shard {
         Shard {
             number,
-            nodes: HashTable::new(),
+            nodes: Table::default(),
             queue: Vec::new(),
             dead: 0,
             figures: Figures::default(),
@@ -112,7 +110,7 @@ impl Shard {
 
     /// The node of a key.
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<&Node> {
-        self.nodes.find(hash, |node| node.has(key))
+        self.nodes.find(hash, key)
     }
 
     /// What a key holds now.
@@ -136,26 +134,26 @@ impl Shard {
     }
 
     /// The node of a key, made if there is none, then with room for a value of `len` bytes; and whether it was made.
-    pub fn node(&mut self, hash: u64, key: &[u8], len: usize, rehash: impl Fn(&Node) -> u64) -> (Node, bool) {
-        match self.nodes.entry(hash, |node| node.has(key), rehash) {
-            Entry::Occupied(found) => (found.get().clone(), false),
-            Entry::Vacant(place) => {
-                let node = Node::new(self.number, key, len);
-                place.insert(node.clone());
-                self.dead += 1;
-                self.enqueue(&node);
-                (node, true)
-            }
+    pub fn node(&mut self, hash: u64, key: &[u8], len: usize, rehash: impl Fn(&[u8]) -> u64) -> (Node, bool) {
+        if let Some(node) = self.find(hash, key) {
+            return (node.clone(), false);
         }
+        let node = Node::new(self.number, key, len);
+        self.nodes.insert(hash, node.clone(), rehash);
+        self.dead += 1;
+        self.enqueue(&node);
+        (node, true)
     }
 
     fn enqueue(&mut self, node: &Node) {
         // SAFETY: it is a node of this shard, and the shard is borrowed alone.
         let state = unsafe { node.state_mut() };
-        if !state.queued {
-            state.queued = true;
-            self.queue.push(Placed::new(node.clone()));
-        }
+        state.standing = match state.standing {
+            Standing::Outside => Standing::Entering,
+            Standing::Inside => Standing::Checked,
+            Standing::Entering | Standing::Checked => return,
+        };
+        self.queue.push(Placed::new(node.clone()));
     }
 
     /// Gives a node of this shard a new value, or none, at the tick `now`, keeping the one before if a snapshot sees it.
@@ -244,21 +242,19 @@ impl Shard {
         for placed in queue {
             // SAFETY: it is a node of this shard, and the shard is borrowed alone.
             let state = unsafe { placed.node.state_mut() };
+            let was_inside = state.standing == Standing::Checked;
             if state.is_dead() {
-                state.queued = false;
+                state.standing = Standing::Outside;
                 self.dead -= 1;
                 let key = placed.node.key();
-                if let Ok(found) = self.nodes.find_entry(hash(key), |node| node.key() == key) {
-                    found.remove();
-                }
-                if state.placed {
+                self.nodes.remove(hash(key), key);
+                if was_inside {
                     waiting.gone.push(placed);
                 }
-            } else if state.placed {
-                state.queued = false;
+            } else if was_inside {
+                state.standing = Standing::Inside;
             } else if all {
-                state.queued = false;
-                state.placed = true;
+                state.standing = Standing::Inside;
                 waiting.new.push(placed);
             } else {
                 self.queue.push(placed);
