@@ -4,32 +4,58 @@
 //! waits until those inside are out. Who must not wait, because it may be inside itself, closes without: then the last one
 //! out takes the value away.
 //!
-//! There is a copy of the value for each lane, behind a lock of its own, so that going in and out is cheap for many threads;
-//! closing goes through all lanes.
+//! Every call on a store goes through here, so it is as little as it can be: one count up and one down, and for each lane a
+//! count of its own, so that threads don't get in each other's way. Locks in place of the counts took three times as many
+//! instructions.
+#![allow(unsafe_code)]
 
+use std::cell::UnsafeCell;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{Condvar, Mutex};
 
 use crate::lanes::Lanes;
 
 /// A value that can be used until it is closed.
 pub struct Gate<T> {
     closed: AtomicBool,
-    lanes: Lanes<RwLock<Option<T>>>,
+    /// For each lane, how many are inside, in steps of [`ONE`], and the two marks below.
+    lanes: Lanes<AtomicUsize>,
+    /// How many lanes there may still be somebody in.
+    busy: AtomicUsize,
+    value: UnsafeCell<Option<T>>,
+    /// Whether the value is gone.
+    ended: Mutex<bool>,
+    end: Condvar,
 }
 
-impl<T: Clone> Gate<T> {
-    /// An open gate.
-    pub fn new(value: T) -> Gate<T> {
-        Gate { closed: AtomicBool::new(false), lanes: Lanes::new(|| RwLock::new(Some(value.clone()))) }
-    }
-}
+/// The mark of a lane that lets nobody in.
+const CLOSED: usize = 1;
+/// The mark of a closed lane that was found empty and has been counted as such.
+const EMPTIED: usize = 2;
+/// One that is inside.
+const ONE: usize = 4;
+
+// SAFETY: those inside share the value, and one takes it, maybe on another thread: as with a reader-writer lock.
+unsafe impl<T: Send + Sync> Sync for Gate<T> {}
 
 impl<T> Gate<T> {
+    /// An open gate.
+    pub fn new(value: T) -> Gate<T> {
+        let lanes = Lanes::new(AtomicUsize::default);
+        let busy = AtomicUsize::new(lanes.iter().count());
+        Gate {
+            closed: AtomicBool::new(false),
+            lanes,
+            busy,
+            value: UnsafeCell::new(Some(value)),
+            ended: Mutex::new(false),
+            end: Condvar::new(),
+        }
+    }
+
     /// Whether calls are let in.
-    #[inline]
     pub fn is_open(&self) -> bool {
         !self.closed.load(Ordering::Acquire)
     }
@@ -37,47 +63,59 @@ impl<T> Gate<T> {
     /// Goes in, if the gate is open. The value stays for as long as the guard lives. One thread may be inside several times.
     #[inline]
     pub fn enter(&self) -> Option<Inside<'_, T>> {
-        if !self.is_open() {
+        let lane = self.lanes.mine();
+        let before = lane.fetch_add(ONE, Ordering::Acquire);
+        let stay = Stay { gate: self, lane };
+        if before & CLOSED != 0 {
             return None;
         }
-        let lane = self.lanes.mine();
-        // Recursive: a second entry by a thread that is inside must not queue behind a closing that waits for that thread.
-        let value = lane.read_recursive();
-        value.is_some().then_some(Inside { value, _out: Out { closed: &self.closed, lane } })
+        // SAFETY: the value is taken when all lanes were found empty after they were closed. This one was open when the
+        // stay was counted, and it is counted until the guard is dropped.
+        let value = unsafe { &*self.value.get() };
+        value.as_ref().map(|value| Inside { value, _stay: stay })
     }
 
     /// Closes the gate. The value is dropped when nobody is inside any more: before this returns if it is to `wait`.
     /// Returns whether the gate was open.
     pub fn close(&self, wait: bool) -> bool {
-        if self.closed.swap(true, Ordering::SeqCst) {
+        if self.closed.swap(true, Ordering::AcqRel) {
             return false;
         }
-        fence(Ordering::SeqCst);
         for lane in self.lanes.iter() {
-            if wait {
-                let value = lane.write().take();
-                drop(value);
-            } else {
-                clear(lane);
+            if lane.fetch_or(CLOSED, Ordering::AcqRel) < ONE {
+                self.emptied(lane);
+            }
+        }
+        if wait {
+            let mut ended = self.ended.lock();
+            while !*ended {
+                self.end.wait(&mut ended);
             }
         }
         true
     }
-}
 
-/// Drops a lane's copy of the value unless somebody is inside, who will do it then.
-#[cold]
-fn clear<T>(lane: &RwLock<Option<T>>) {
-    // The lock is free again before the value is dropped: that can take long and can call back.
-    let value = lane.try_write().and_then(|mut value| value.take());
-    drop(value);
+    /// A closed lane is empty. That is noticed by the last one to go out, and maybe by others who only tried to come in; it
+    /// counts once. The last lane takes the value along.
+    #[cold]
+    fn emptied(&self, lane: &AtomicUsize) {
+        // If somebody tries to come in just now, this is left to him.
+        let first = lane.compare_exchange(CLOSED, CLOSED | EMPTIED, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if first && self.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // SAFETY: all lanes are closed and were empty after that, so nobody is inside or will be. Only one comes here.
+            let value = unsafe { (*self.value.get()).take() };
+            // No lock is held meanwhile: this can take long and can call back.
+            drop(value);
+            *self.ended.lock() = true;
+            self.end.notify_all();
+        }
+    }
 }
 
 /// A stay inside a [`Gate`].
 pub struct Inside<'a, T> {
-    // Dropped in this order.
-    value: RwLockReadGuard<'a, Option<T>>,
-    _out: Out<'a, T>,
+    value: &'a T,
+    _stay: Stay<'a, T>,
 }
 
 impl<T> Deref for Inside<'_, T> {
@@ -85,29 +123,21 @@ impl<T> Deref for Inside<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        let Some(value) = &*self.value else { unreachable!("a gate with someone inside keeps its value") };
-        value
+        self.value
     }
 }
 
-/// What happens when someone has gone out.
-struct Out<'a, T> {
-    closed: &'a AtomicBool,
-    lane: &'a RwLock<Option<T>>,
+/// What is counted, and counted back when it ends.
+struct Stay<'a, T> {
+    gate: &'a Gate<T>,
+    lane: &'a AtomicUsize,
 }
 
-impl<T> Drop for Out<'_, T> {
+impl<T> Drop for Stay<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // The fences here and in `close`: either this load sees the closing, or the closing's `try_write` sees the lock free.
-        // On this processor the instruction that frees the lock is such a fence already, and it is an expensive one.
-        if cfg!(target_arch = "x86_64") {
-            compiler_fence(Ordering::SeqCst);
-        } else {
-            fence(Ordering::SeqCst);
-        }
-        if self.closed.load(Ordering::SeqCst) {
-            clear(self.lane);
+        if self.lane.fetch_sub(ONE, Ordering::Release) == ONE | CLOSED {
+            self.gate.emptied(self.lane);
         }
     }
 }

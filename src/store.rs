@@ -225,7 +225,7 @@ impl Store {
     }
 
     /// The same, with a share of the engine to keep.
-    #[inline]
+    #[inline(always)]
     pub fn with_shared<R>(&self, call: impl FnOnce(&Arc<dyn Engine>) -> Result<R>) -> Result<R> {
         let engine = self.engine.enter().ok_or_else(|| self.closed())?;
         call(&engine).map_err(|error| self.here(error))

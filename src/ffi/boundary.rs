@@ -22,27 +22,29 @@ pub extern "C" fn kvds_last_error() -> *const c_char {
 }
 
 /// Runs the body of `function`, which answers with a status.
-#[inline]
+#[inline(always)]
 pub fn status(function: &'static str, body: impl FnOnce() -> Result<kvds_status>) -> kvds_status {
-    run(body).unwrap_or_else(|error| {
+    run(body, move |error| {
         remember(function, &error);
         status::of(&error)
     })
 }
 
 /// Runs the body of `function`, which answers with something else, and with `otherwise` when it fails.
-#[inline]
-pub fn value<R>(function: &'static str, otherwise: R, body: impl FnOnce() -> Result<R>) -> R {
-    run(body).unwrap_or_else(|error| {
+#[inline(always)]
+pub fn value<R: Copy>(function: &'static str, otherwise: R, body: impl FnOnce() -> Result<R>) -> R {
+    run(body, move |error| {
         remember(function, &error);
         otherwise
     })
 }
 
-#[inline]
-fn run<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {
+// Failures become answers before the guard against panics is left, so that what comes out of it fits into a register.
+#[inline(always)]
+fn run<R>(body: impl FnOnce() -> Result<R>, failed: impl Fn(Error) -> R + Copy) -> R {
     // What a panic can leave behind is behind locks that recover, or is this call's own.
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(caught(&*panic)))
+    let guarded = AssertUnwindSafe(move || body().unwrap_or_else(failed));
+    catch_unwind(guarded).unwrap_or_else(|panic| failed(caught(&*panic)))
 }
 
 #[cold]

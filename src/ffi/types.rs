@@ -94,30 +94,52 @@ mod owner {
 type Pinned = Box<dyn AsRef<[u8]> + Send + Sync>;
 
 impl From<Value> for kvds_value {
-    #[inline]
+    // The bytes stay where they are: what a `Value` owns lies elsewhere.
+    #[inline(always)]
     fn from(value: Value) -> kvds_value {
-        // The bytes stay where they are: what a `Value` owns lies elsewhere.
-        let (data, len) = (value.as_ptr().cast(), value.len());
-        let owner = match value {
-            Value::Owned(buffer) => buffer.into_raw().as_ptr().cast::<c_void>(),
-            Value::Shared(bytes) => Arc::into_raw(bytes).cast_mut().cast::<c_void>().map_addr(|at| at | owner::SHARED),
-            Value::Pinned(bytes) => Box::into_raw(Box::new(bytes)).cast::<c_void>().map_addr(|at| at | owner::PINNED),
-        };
-        kvds_value { data, len, owner }
+        match value {
+            Value::Owned(buffer) => {
+                let len = buffer.len();
+                let bytes = buffer.into_raw().as_ptr().cast::<c_void>();
+                kvds_value { data: bytes, len, owner: bytes }
+            }
+            shared => from_shared(shared),
+        }
     }
 }
 
+/// The same for what is no copy: apart, as most values are short and copied.
+#[cold]
+fn from_shared(value: Value) -> kvds_value {
+    let (data, len) = (value.as_ptr().cast(), value.len());
+    let (pointer, kind) = match value {
+        Value::Owned(buffer) => (buffer.into_raw().as_ptr().cast::<c_void>(), owner::BUFFER),
+        Value::Shared(bytes) => (Arc::into_raw(bytes).cast_mut().cast(), owner::SHARED),
+        Value::Pinned(bytes) => (Box::into_raw(Box::new(bytes)).cast(), owner::PINNED),
+    };
+    kvds_value { data, len, owner: pointer.map_addr(|at| at | kind) }
+}
+
 /// Drops what `From<Value>` made the owner of a value.
-#[inline]
+#[inline(always)]
 unsafe fn release(owner: *mut c_void) {
-    let kind = owner.addr() & owner::MASK;
-    let Some(at) = NonNull::new(owner.map_addr(|at| at & !owner::MASK)) else { return };
     // SAFETY: the bits tell what the pointer was made from, and it is used for the last time.
     unsafe {
+        match owner.addr() & owner::MASK {
+            owner::BUFFER => NonNull::new(owner).into_iter().for_each(|at| Buffer::free(at.cast())),
+            kind => release_shared(kind, owner.map_addr(|at| at & !owner::MASK)),
+        }
+    }
+}
+
+/// The same for what is no copy.
+#[cold]
+unsafe fn release_shared(kind: usize, owner: *mut c_void) {
+    // SAFETY: passed on.
+    unsafe {
         match kind {
-            owner::BUFFER => Buffer::free(at.cast()),
-            owner::SHARED => drop(Arc::from_raw(at.as_ptr().cast::<Box<[u8]>>())),
-            owner::PINNED => drop(Box::from_raw(at.as_ptr().cast::<Pinned>())),
+            owner::SHARED => drop(Arc::from_raw(owner.cast::<Box<[u8]>>())),
+            owner::PINNED => drop(Box::from_raw(owner.cast::<Pinned>())),
             _ => {}
         }
     }

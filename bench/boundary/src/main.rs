@@ -1,14 +1,15 @@
-//! The same reads, once through the C functions of libkvds.so and once of the engine that lies below them. `kvds-bench` runs
-//! it under callgrind: what is counted more in the first is what the boundary adds.
+//! The same reads, through the C functions of libkvds.so, of a store as Rust has it, and of the engine below. `kvds-bench` runs
+//! it under callgrind: what is counted more in the first than in the second is what the boundary adds, and what the second
+//! has more than the third is for the store, which may be closed at any time.
 //!
-//! usage: kvds-boundary LIBRARY c|engine READS
+//! usage: kvds-boundary LIBRARY c|store|engine READS
 
 use std::ffi::{CStr, c_char, c_void};
 use std::hint::black_box;
 use std::ptr;
 
-use kvds::engine::Reader;
-use kvds::{Backend, Distributor, Options, Outcome};
+use kvds::engine::{self, Reader};
+use kvds::{Backend, Distributor, Options, Outcome, Store};
 
 const KEYS: u64 = 1000;
 const VALUE: [u8; 100] = [7; 100];
@@ -58,17 +59,26 @@ fn through_c(library: &str, reads: u64) {
     }
 }
 
-fn of_the_engine(reads: u64) {
+fn in_rust(reads: u64, of_the_engine: bool) {
     let distributor = Distributor::open(None, &Options::default()).expect("memory needs nothing");
     let name: &CStr = c"boundary";
     let store = distributor.get_or_create(name, Backend::Memory).expect("memory needs nothing").expect("it was made");
     for number in 0..KEYS {
         assert_eq!(store.set(&key(number), &VALUE).expect("memory is there"), Outcome::Applied);
     }
-    let engine = store.with_shared(|engine| Ok(engine.clone())).expect("it is open");
-    let engine: &dyn Reader = black_box(&*engine);
-    for read in 0..reads {
-        let value = engine.get(&key(read % KEYS)).expect("memory can be read").expect("it was set");
+    if of_the_engine {
+        let engine = store.with_shared(|engine| Ok(engine.clone())).expect("it is open");
+        let engine: &dyn Reader = black_box(&*engine);
+        read(reads, |key| engine.get(key));
+    } else {
+        let store: &Store = black_box(&store);
+        read(reads, |key| store.get(key));
+    }
+}
+
+fn read(reads: u64, get: impl Fn(&[u8]) -> kvds::Result<Option<engine::Value>>) {
+    for number in 0..reads {
+        let value = get(&key(number % KEYS)).expect("memory can be read").expect("it was set");
         assert!(black_box(value.len()) == 100);
     }
 }
@@ -78,7 +88,7 @@ fn main() {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [library, "c", reads] => through_c(library, reads.parse().expect("a number")),
-        [_, "engine", reads] => of_the_engine(reads.parse().expect("a number")),
-        _ => panic!("usage: kvds-boundary LIBRARY c|engine READS"),
+        [_, way @ ("store" | "engine"), reads] => in_rust(reads.parse().expect("a number"), way == "engine"),
+        _ => panic!("usage: kvds-boundary LIBRARY c|store|engine READS"),
     }
 }
