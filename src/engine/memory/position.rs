@@ -5,13 +5,9 @@ use std::mem;
 use std::ops::Bound;
 
 use super::node::{Node, Pair};
-use super::shard::Shard;
-use super::{Content, RUN, Snapshot};
+use super::{Content, RUN, SHARDS, Snapshot};
 use crate::engine::{Cursor, Range};
 use crate::error::Result;
-
-/// From how many entries on it costs less to lock all shards for them together than each entry's by itself.
-const ALL: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -54,19 +50,22 @@ impl Position {
         self.complete = true;
         let Range { start, end } = &self.range;
         let Snapshot { content, tick } = &self.snapshot;
+        let fetch = |node: &&Node| node.prefetch();
         let mut last: Option<Node> = None;
         while self.run.0.is_empty() {
             let from = last.as_ref().map_or(from, |last| Bound::Excluded(last.key()));
             let order = content.order.read();
-            let read = match self.way {
-                Way::Forward => self.run.read(content, order.forward(from, end.as_deref()).take(self.ahead), *tick),
-                Way::Backward => self.run.read(content, order.backward(from, start).take(self.ahead), *tick),
-            };
-            if read.count < self.ahead {
+            let mut nodes = Vec::with_capacity(self.ahead);
+            match self.way {
+                Way::Forward => nodes.extend(order.forward(from, end.as_deref()).take(self.ahead).inspect(fetch)),
+                Way::Backward => nodes.extend(order.backward(from, start).take(self.ahead).inspect(fetch)),
+            }
+            self.run.read(content, &nodes, *tick);
+            if nodes.len() < self.ahead {
                 return;
             }
             self.ahead = (self.ahead * 8).min(RUN.1);
-            last = read.last.cloned();
+            last = nodes.last().map(|last| (*last).clone());
         }
         self.complete = false;
     }
@@ -92,7 +91,7 @@ impl Position {
     #[allow(unsafe_code)]
     fn pair(&self, index: usize) -> Option<(&[u8], &[u8])> {
         // SAFETY: they were found at the tick of the snapshot, which lives as long as this.
-        self.run.0.get(index).map(|pair| unsafe { pair.bytes() })
+        self.run.0.get(index)?.map(|pair| unsafe { pair.bytes() })
     }
 
     fn advance(&mut self, way: Way) {
@@ -120,7 +119,7 @@ impl Drop for Position {
 
 thread_local! {
     /// The memory of the last run that this thread has read.
-    static SPARE: Cell<Vec<Pair>> = const { Cell::new(Vec::new()) };
+    static SPARE: Cell<Vec<Option<Pair>>> = const { Cell::new(Vec::new()) };
 }
 
 impl Cursor for Position {
@@ -157,43 +156,32 @@ impl Cursor for Position {
     }
 }
 
-/// Entries, where they lie: the snapshot keeps them there.
+/// Entries, where they lie: the snapshot keeps them there. None for a node that held nothing at the moment.
 #[derive(Default)]
-struct Run(Vec<Pair>);
+struct Run(Vec<Option<Pair>>);
 
-/// Which nodes were read.
-struct Read<'a> {
-    count: usize,
-    last: Option<&'a Node>,
-}
+/// The end of a chain of indexes.
+const END: u16 = u16::MAX;
 
 impl Run {
-    /// Reads what nodes held at a tick.
-    fn read<'a>(&mut self, content: &Content, nodes: impl Iterator<Item = &'a Node> + Clone, tick: u64) -> Read<'a> {
-        let mut read = Read { count: 0, last: None };
-        for node in nodes.clone() {
-            node.prefetch();
-            read = Read { count: read.count + 1, last: Some(node) };
+    /// Reads what nodes held at a tick: shard by shard, so that each is locked once for all of its nodes, and a writer waits
+    /// for these few at most.
+    fn read(&mut self, content: &Content, nodes: &[&Node], tick: u64) {
+        self.0.resize(nodes.len(), None);
+        // For each shard the first of its nodes, and for each node the next one of its shard.
+        let (mut first, mut next) = ([END; SHARDS], [END; RUN.1]);
+        for (index, node) in nodes.iter().enumerate().rev() {
+            next[index] = mem::replace(&mut first[usize::from(node.shard())], index as u16);
         }
-        if read.count < ALL {
-            for node in nodes {
-                self.add(&content.read(node.shard().into()), node, tick);
+        for (number, first) in first.into_iter().enumerate().filter(|(_, first)| *first != END) {
+            let shard = content.read(number);
+            let mut at = usize::from(first);
+            while at < nodes.len() {
+                let value = shard.at(nodes[at], tick);
+                self.0[at] = value.map(|value| Pair::new(nodes[at].key(), value.bytes()));
+                at = next[at].into();
             }
-        } else {
-            let shards = content.lock(u64::MAX, |number| content.read(number));
-            for node in nodes {
-                if let Some(shard) = &shards[usize::from(node.shard())] {
-                    self.add(shard, node, tick);
-                }
-            }
         }
-        read
-    }
-
-    /// Adds what a node held at a tick, if it held anything.
-    fn add(&mut self, shard: &Shard, node: &Node, tick: u64) {
-        if let Some(value) = shard.at(node, tick) {
-            self.0.push(Pair::new(node.key(), value.bytes()));
-        }
+        self.0.retain(Option::is_some);
     }
 }
