@@ -118,8 +118,10 @@ impl Report {
 
     pub fn print_targets(&self) {
         if let Some(boundary) = &self.boundary {
-            let Boundary { through_c, engine } = boundary;
-            println!("\nInstructions of a get: {through_c:.0} through C, {engine:.0} of the engine alone.");
+            let Boundary { through_c, store, engine } = boundary;
+            println!(
+                "\nInstructions of a get: {through_c:.0} through C, {store:.0} of a store in Rust, {engine:.0} of the engine."
+            );
         }
         if self.targets.is_empty() {
             return;

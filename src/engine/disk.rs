@@ -8,10 +8,12 @@
 mod child;
 mod claim;
 mod errors;
+mod hot;
 mod replica;
 mod settings;
 mod syncer;
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -19,11 +21,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::{DB, ReadOptions, Snapshot, WriteOptions};
+use rocksdb::{DB, DBPinnableSlice, ReadOptions, Snapshot, WriteOptions};
 
 use self::child::{Child, Moment, Position};
 use self::claim::Claim;
 use self::errors::failed;
+use self::hot::Part;
 use self::replica::Replica;
 pub use self::settings::Shared;
 use self::settings::{spelt_for_this_process, wake_threads_after_fork};
@@ -52,7 +55,10 @@ pub struct Disk {
     path: PathBuf,
     role: Role,
     stripes: Stripes,
+    hot: Option<Part>,
     tally: Arc<Tally>,
+    /// How what is read now is read: made once, as making it takes as long as some reads.
+    reading: ReadOptions,
     birth: Birth,
     this: Weak<Disk>,
 }
@@ -146,20 +152,31 @@ impl Disk {
         })?;
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
-        let disk = Disk::around(path, db, role, Beside::Claim(claim), Arc::default(), lease);
+        let hot = Some(shared.hot());
+        let disk = Disk::around(path, db, role, hot, Beside::Claim(claim), Arc::default(), lease);
         if options.durability == Durability::Process {
             disk.serve()?;
         }
         Ok(Some(disk))
     }
 
-    fn around(path: &Path, db: DB, role: Role, beside: Beside, tally: Arc<Tally>, lease: Lease) -> Arc<Disk> {
+    fn around(
+        path: &Path,
+        db: DB,
+        role: Role,
+        hot: Option<Part>,
+        beside: Beside,
+        tally: Arc<Tally>,
+        lease: Lease,
+    ) -> Arc<Disk> {
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
             held: ManuallyDrop::new(Opened { served: OnceLock::new(), db, _beside: beside, _lease: lease }),
             path: path.to_path_buf(),
             role,
             stripes: Stripes::new(),
+            hot,
             tally,
+            reading: ReadOptions::default(),
             birth: Birth::here(),
             this: this.clone(),
         })
@@ -266,16 +283,48 @@ impl Disk {
         Child::new(made, disk)
     }
 
-    fn get_with(&self, key: &[u8], how: &ReadOptions) -> Result<Option<Value>> {
-        // SAFETY: the slice is dropped here or becomes a child.
+    /// What `key` holds in the database.
+    fn found(&self, key: &[u8], how: &ReadOptions) -> Result<Option<DBPinnableSlice<'static>>> {
+        // SAFETY: who calls drops the slice before the engine, or makes it a child.
         #[allow(unsafe_code)]
         let db = unsafe { self.unbound()? };
-        let found = db.get_pinned_opt(key, how).map_err(|cause| self.failed("cannot read", cause))?;
-        let Some(found) = self.tally.read(found) else { return Ok(None) };
-        Ok(Some(match found.len() {
+        db.get_pinned_opt(key, how).map_err(|cause| self.failed("cannot read", cause))
+    }
+
+    /// What `key` holds now: seen by `hot` if it was read lately, else found in the database.
+    fn now<R>(
+        &self,
+        key: &[u8],
+        hot: impl FnOnce(&[u8]) -> Result<R>,
+        found: impl FnOnce(DBPinnableSlice<'static>) -> Result<R>,
+    ) -> Result<Option<R>> {
+        self.check()?;
+        let ticket = match &self.hot {
+            Some(part) => match part.look(key, hot) {
+                Ok(seen) => return seen.map(Some),
+                Err(ticket) => Some((part, ticket)),
+            },
+            None => None,
+        };
+        let Some(slice) = self.found(key, &self.reading)? else { return Ok(None) };
+        if let Some((part, ticket)) = ticket
+            && slice.len() < PIN_FROM
+        {
+            part.keep(key, &slice, ticket);
+        }
+        found(slice).map(Some)
+    }
+
+    /// What was found, for somebody to keep.
+    fn given(&self, found: DBPinnableSlice<'static>) -> Result<Value> {
+        Ok(match found.len() {
             ..PIN_FROM => Value::Owned(Buffer::of(&found)?),
             _ => Value::Pinned(Box::new(self.child(found))),
-        }))
+        })
+    }
+
+    fn get_with(&self, key: &[u8], how: &ReadOptions) -> Result<Option<Value>> {
+        self.tally.read(self.found(key, how)?).map(|found| self.given(found)).transpose()
     }
 
     fn get_many_with(&self, keys: &[&[u8]], moment: Option<&Snapshot<'_>>) -> Result<Vec<Option<Value>>> {
@@ -299,8 +348,7 @@ impl Disk {
     }
 
     fn contains_with(&self, key: &[u8], how: &ReadOptions) -> Result<bool> {
-        let found = self.db()?.get_pinned_opt(key, how).map_err(|cause| self.failed("cannot read", cause))?;
-        Ok(self.tally.read(found).is_some())
+        Ok(self.tally.read(self.found(key, how)?).is_some())
     }
 
     fn cursor_at(&self, range: Range, moment: Option<Arc<Child<Snapshot<'static>>>>) -> Result<Box<dyn Cursor>> {
@@ -323,11 +371,18 @@ impl Disk {
 
 impl Reader for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.get_with(key, &ReadOptions::default())
+        let found = self.now(key, |bytes| Buffer::of(bytes).map(Value::Owned), |found| self.given(found))?;
+        Ok(self.tally.read(found))
+    }
+
+    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let see = RefCell::new(see);
+        let show = |bytes: &[u8]| Ok(see.borrow_mut()(bytes));
+        Ok(self.tally.read(self.now(key, show, |found| show(&found))?).is_some())
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.contains_with(key, &ReadOptions::default())
+        Ok(self.tally.read(self.now(key, |_| Ok(()), |_| Ok(()))?).is_some())
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
@@ -347,11 +402,16 @@ impl Engine for Disk {
         };
         let _held = self.stripes.lock(batch);
         for expectation in batch.expectations {
-            let found = db.get_pinned(expectation.key()).map_err(|cause| self.failed("cannot read", cause))?;
-            if let Some(refusal) = expectation.refusal(found.as_deref()) {
+            let refusal = self.now(
+                expectation.key(),
+                |bytes| Ok(expectation.refusal(Some(bytes))),
+                |found| Ok(expectation.refusal(Some(&found))),
+            )?;
+            if let Some(refusal) = refusal.unwrap_or_else(|| expectation.refusal(None)) {
                 return Ok(Outcome::Refused(refusal));
             }
         }
+        let writing = self.hot.as_ref().map(|part| part.writing(batch));
         match batch.operations {
             [] => Ok(()),
             [Operation::Set { key, value }] => db.put_opt(key, value, how),
@@ -359,6 +419,9 @@ impl Engine for Disk {
             operations => db.write_opt(collected(operations), how),
         }
         .map_err(|cause| self.failed("cannot write", cause))?;
+        if let Some(writing) = writing {
+            writing.done(batch);
+        }
         if let Some(served) = self.held.served.get() {
             served.written();
         }

@@ -68,7 +68,7 @@ fn instance(path: &Path, settings: &rocksdb::Options, tally: &Arc<Tally>, lease:
         let db = signals::blocked(|| DB::open_as_secondary(settings, path, &scratch));
         if before.is_some() && table_list(path) == before {
             let db = db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
-            return Ok(Disk::around(path, db, Role::Reader, beside, tally.clone(), Box::new(lease.clone())));
+            return Ok(Disk::around(path, db, Role::Reader, None, beside, tally.clone(), Box::new(lease.clone())));
         }
         std::thread::sleep(Duration::from_millis(attempt));
     }

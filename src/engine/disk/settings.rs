@@ -1,6 +1,7 @@
 //! How RocksDB is set up.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rocksdb::{
@@ -9,6 +10,7 @@ use rocksdb::{
 };
 
 use super::errors::failed;
+use super::hot::{Hot, Part};
 use crate::error::Result;
 use crate::fork;
 use crate::log::{self, Level};
@@ -18,18 +20,29 @@ use crate::options::{Compression, Durability, Options};
 pub struct Shared {
     cache: Cache,
     buffers: WriteBufferManager,
+    hot: Arc<Hot>,
 }
 
 impl Shared {
     /// Memory of the sizes that `options` say.
     pub fn new(options: &Options) -> Shared {
+        let hot = options.block_cache_bytes / HOT_PART;
         Shared {
+            hot: Hot::new(hot),
             // 0: RocksDB finds out the size of the entries by itself.
-            cache: Cache::new_hyper_clock_cache(options.block_cache_bytes as usize, 0),
+            cache: Cache::new_hyper_clock_cache((options.block_cache_bytes - hot) as usize, 0),
             buffers: WriteBufferManager::new_write_buffer_manager(options.write_buffer_bytes as usize, false),
         }
     }
+
+    /// The values of a new store that are read often.
+    pub fn hot(&self) -> Part {
+        self.hot.part()
+    }
 }
+
+/// Which part of the block cache is for single values that are read often.
+const HOT_PART: u64 = 2;
 
 /// RocksDB's options for a store.
 pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
