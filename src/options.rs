@@ -57,7 +57,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             durability: Durability::default(),
-            block_cache_bytes: 64 * MIB,
+            block_cache_bytes: 256 * MIB,
             write_buffer_bytes: 128 * MIB,
             memory_limit_bytes: 0,
             compression: Compression::default(),
