@@ -8,11 +8,11 @@
 //! closing goes through all lanes.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
-
-use parking_lot::{RwLock, RwLockReadGuard};
+use std::sync::atomic::compiler_fence;
 
 use crate::lanes::Lanes;
+use crate::sync::atomic::{AtomicBool, Ordering, fence};
+use crate::sync::{RwLock, RwLockReadGuard};
 
 /// A value that can be used until it is closed.
 pub struct Gate<T> {
@@ -101,7 +101,7 @@ impl<T> Drop for Out<'_, T> {
     fn drop(&mut self) {
         // The fences here and in `close`: either this load sees the closing, or the closing's `try_write` sees the lock free.
         // On this processor the instruction that frees the lock is such a fence already, and it is an expensive one.
-        if cfg!(target_arch = "x86_64") {
+        if cfg!(all(target_arch = "x86_64", not(loom))) {
             compiler_fence(Ordering::SeqCst);
         } else {
             fence(Ordering::SeqCst);

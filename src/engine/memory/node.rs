@@ -13,7 +13,8 @@ use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
+
+use crate::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// A value that lies apart.
 pub type Bytes = Arc<Box<[u8]>>;
