@@ -7,7 +7,8 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+
+use crate::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
 /// Something handed out by counted references.
 pub trait Target {

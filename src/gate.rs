@@ -11,11 +11,10 @@
 
 use std::cell::UnsafeCell;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::lanes::Lanes;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex};
 
 /// A value that can be used until it is closed.
 pub struct Gate<T> {
@@ -43,7 +42,7 @@ unsafe impl<T: Send + Sync> Sync for Gate<T> {}
 impl<T> Gate<T> {
     /// An open gate.
     pub fn new(value: T) -> Gate<T> {
-        let lanes = Lanes::new(AtomicUsize::default);
+        let lanes = Lanes::new(|| AtomicUsize::new(0));
         let busy = AtomicUsize::new(lanes.iter().count());
         Gate {
             closed: AtomicBool::new(false),

@@ -3,11 +3,14 @@
 //! What one processor has just written, another has to fetch, and that takes longer than most calls. So threads are dealt
 //! out among a few copies.
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+#[cfg(not(any(loom, shuttle)))]
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 /// How many copies there are.
-const LANES: usize = 8;
+const LANES: usize = if cfg!(any(loom, shuttle)) { 2 } else { 8 };
 
 /// The copies.
 #[derive(Default)]
@@ -36,11 +39,19 @@ impl<T> Lanes<T> {
     }
 }
 
+#[cfg(not(any(loom, shuttle)))]
 thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
 /// The number of the calling thread's lane.
+#[cfg(any(loom, shuttle))]
+fn number() -> usize {
+    crate::sync::thread_number() % LANES
+}
+
+/// The number of the calling thread's lane.
+#[cfg(not(any(loom, shuttle)))]
 #[inline]
 fn number() -> usize {
     let number = NUMBER.get();
@@ -48,6 +59,7 @@ fn number() -> usize {
 }
 
 /// Gives the calling thread a lane.
+#[cfg(not(any(loom, shuttle)))]
 #[cold]
 fn deal() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);

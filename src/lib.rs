@@ -26,6 +26,7 @@ pub mod name;
 pub mod options;
 pub mod signals;
 pub mod store;
+pub mod sync;
 pub mod view;
 
 pub use batch::{Expectation, Operation, Outcome, Refusal, WriteBatch};

@@ -5,6 +5,7 @@ use std::path::Path;
 
 /// From the ground up. Modules on one line don't know each other.
 const LAYERS: &[&[&str]] = &[
+    &["sync"],
     &["error", "fork", "signals", "callback", "lanes"],
     &["log", "batch", "options"],
     &["engine"],

@@ -24,10 +24,6 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use foldhash::fast::RandomState;
-use parking_lot::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub use self::budget::Budget;
 use self::history::History;
@@ -38,13 +34,21 @@ use self::shard::{Figures, Shard};
 use super::{Buffer, Cursor, Engine, Lease, Range, Reader, Stats, Value};
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// How many shards there are: as many as a word has bits.
-const SHARDS: usize = 64;
+/// What keys are hashed with. Models have to be the same in each run, so there keys have the same shards.
+#[cfg(not(any(loom, shuttle)))]
+type Hashing = foldhash::fast::RandomState;
+#[cfg(any(loom, shuttle))]
+type Hashing = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+
+/// How many shards there are: as many as a word has bits. In models, few of everything do.
+const SHARDS: usize = if cfg!(shuttle) { 2 } else { 64 };
 
 /// How many entries a cursor reads under one hold of the lock: the least and the most. It begins small, so that a look at
 /// the first entry is cheap, and grows as the iteration proves long.
-const RUN: (usize, usize) = (32, 256);
+const RUN: (usize, usize) = if cfg!(shuttle) { (1, 4) } else { (32, 256) };
 
 /// An ordered store in memory.
 pub struct Memory {
@@ -60,7 +64,7 @@ struct Content {
     settling: Mutex<()>,
     order: RwLock<Order>,
     history: History,
-    hashing: RandomState,
+    hashing: Hashing,
     budget: Arc<Budget>,
     /// Dropped last.
     _lease: Lease,
@@ -362,7 +366,7 @@ impl Memory {
             settling: Mutex::new(()),
             order: RwLock::default(),
             history: History::default(),
-            hashing: RandomState::default(),
+            hashing: Hashing::default(),
             budget,
             _lease: lease,
         };

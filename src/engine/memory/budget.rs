@@ -1,6 +1,6 @@
 //! What memory stores may hold together.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// How much all memory stores of a distributor may hold, old versions for snapshots included.
 pub struct Budget {

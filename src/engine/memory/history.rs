@@ -5,11 +5,10 @@
 //! of a batch all or nothing.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
 
 use super::node::Node;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The clock and the live snapshots.
 #[derive(Default)]

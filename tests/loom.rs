@@ -1,0 +1,175 @@
+//! Models of what rests on the memory model: every course of events that it allows, tried out by loom. `make models` runs
+//! them; in other builds there is nothing here.
+#![cfg(loom)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+use kvds::counted::{Counted, Ref, Target};
+use kvds::gate::Gate;
+use loom::cell::UnsafeCell;
+use loom::thread;
+
+/// Something in which loom watches who comes after whom: many may see it at once, and who changes it must know that all others
+/// are through.
+#[derive(Default)]
+struct Watched(UnsafeCell<()>);
+
+impl Watched {
+    fn see(&self) {
+        self.0.with(|_| ());
+    }
+
+    fn change(&self) {
+        self.0.with_mut(|_| ());
+    }
+}
+
+/// What a gate guards: dropping it changes it. How many there are is counted with an atomic that loom does not know, so that
+/// counting brings no order into anything.
+struct Value {
+    watched: Watched,
+    living: Arc<AtomicUsize>,
+}
+
+impl Value {
+    fn new(living: &Arc<AtomicUsize>) -> Value {
+        living.fetch_add(1, SeqCst);
+        Value { watched: Watched::default(), living: living.clone() }
+    }
+}
+
+impl Clone for Value {
+    fn clone(&self) -> Value {
+        Value::new(&self.living)
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        self.watched.change();
+        self.living.fetch_sub(1, SeqCst);
+    }
+}
+
+fn gate() -> (Arc<Gate<Value>>, Arc<AtomicUsize>) {
+    let living = Arc::default();
+    let value = Value::new(&living);
+    (Arc::new(Gate::new(value)), living)
+}
+
+fn call(gate: &Arc<Gate<Value>>) -> thread::JoinHandle<()> {
+    let gate = gate.clone();
+    thread::spawn(move || {
+        if let Some(value) = gate.enter() {
+            value.watched.see();
+            // While it is inside, another thread may be next: only at an atomic does loom think of that.
+            gate.is_open();
+            value.watched.see();
+        }
+    })
+}
+
+fn join(thread: thread::JoinHandle<()>) {
+    thread.join().expect("the thread did not panic");
+}
+
+#[test]
+fn closing_waits_for_those_inside() {
+    loom::model(|| {
+        let (gate, living) = gate();
+        let calls = [call(&gate), call(&gate)];
+        assert!(gate.close(true));
+        assert_eq!(living.load(SeqCst), 0, "nobody is inside, and nothing is left");
+        assert!(gate.enter().is_none());
+        calls.into_iter().for_each(join);
+    });
+}
+
+/// Either the closing finds nobody inside, or the last one out finds that the gate is closed.
+#[test]
+fn who_does_not_wait_leaves_the_rest_to_the_last_one_out() {
+    loom::model(|| {
+        let (gate, living) = gate();
+        let calls = [call(&gate), call(&gate)];
+        assert!(gate.close(false));
+        calls.into_iter().for_each(join);
+        assert_eq!(living.load(SeqCst), 0, "somebody took it away");
+    });
+}
+
+#[test]
+fn a_gate_is_closed_once() {
+    loom::model(|| {
+        let (gate, living) = gate();
+        let closed = Arc::new(AtomicUsize::new(0));
+        let close = |wait| {
+            let (gate, closed) = (gate.clone(), closed.clone());
+            thread::spawn(move || _ = closed.fetch_add(gate.close(wait).into(), SeqCst))
+        };
+        let closings = [close(true), close(false)];
+        if let Some(value) = gate.enter() {
+            value.watched.see();
+        }
+        closings.into_iter().for_each(join);
+        assert_eq!((closed.load(SeqCst), living.load(SeqCst)), (1, 0));
+    });
+}
+
+/// A target that two holders change, each its own part, and that looks at both in the end.
+struct Shared {
+    parts: [Watched; 2],
+    ends: Arc<AtomicUsize>,
+}
+
+impl Target for Shared {
+    const KIND: u32 = 1;
+
+    fn released(&self) {
+        self.parts.iter().for_each(Watched::change);
+        self.ends.fetch_add(1, SeqCst);
+    }
+}
+
+fn shared() -> (Ref<Shared>, Arc<AtomicUsize>) {
+    let ends = Arc::<AtomicUsize>::default();
+    (Ref::new(Shared { parts: Default::default(), ends: ends.clone() }), ends)
+}
+
+/// The end comes once, after all that the holders did.
+#[test]
+fn the_last_reference_brings_the_end() {
+    loom::model(|| {
+        let (first, ends) = shared();
+        let second = first.clone();
+        let other = thread::spawn(move || {
+            second.parts[1].change();
+            drop(second);
+        });
+        first.parts[0].change();
+        let left = first.release();
+        assert!(left == 1 || ends.load(SeqCst) == 1, "at none, the end has been");
+        join(other);
+        assert_eq!(ends.load(SeqCst), 1);
+    });
+}
+
+/// Whoever asks for a store while its last reference goes gets a living one or none.
+#[test]
+fn what_has_ended_is_not_revived() {
+    loom::model(|| {
+        let (last, ends) = shared();
+        let kept: Arc<Counted<Shared>> = last.kept().clone();
+        let counted = ends.clone();
+        let other = thread::spawn(move || {
+            let Some(revived) = Ref::revive(&kept) else { return };
+            assert_eq!(counted.load(SeqCst), 0, "it lives");
+            revived.parts[1].change();
+            drop(revived);
+        });
+        last.parts[0].change();
+        drop(last);
+        join(other);
+        assert_eq!(ends.load(SeqCst), 1);
+    });
+}
