@@ -133,6 +133,15 @@ ctest: setup-test ## Run the C tests alone
 test-bindings: build ## Run the tests of all other languages, and install the languages that are missing
 	CARGO_TARGET_DIR=$(TARGET_DIR) scripts/bindings test --all
 
+# Builds of their own, as everything in them is compiled with another cfg.
+models_of = RUSTFLAGS="$(RUSTFLAGS) --cfg $(1)" $(RUN) test --profile model --no-default-features \
+	--target-dir $(TARGET_DIR)/$(1) --test $(1)
+
+.PHONY: models
+models: setup-models ## Try the concurrency out in models, with loom and shuttle (KVDS_MODEL_RUNS=1000000 for longer)
+	$(call models_of,loom)
+	$(call models_of,shuttle)
+
 .PHONY: memcheck
 memcheck: setup-memcheck ## Run the C and C++ tests under valgrind
 	KVDS_VALGRIND=1 $(RUN) test --test c --test cpp
@@ -175,8 +184,8 @@ third-party: setup-test ## Write THIRD-PARTY anew from the sources of what is li
 setup: ## Check that the needed tools are there, and install what is missing (apt-get)
 	@scripts/setup build
 
-.PHONY: setup-test setup-check setup-memcheck setup-docs setup-deb setup-packages setup-bench
-setup-test setup-check setup-memcheck setup-docs setup-deb setup-packages setup-bench:
+.PHONY: setup-test setup-check setup-models setup-memcheck setup-docs setup-deb setup-packages setup-bench
+setup-test setup-check setup-models setup-memcheck setup-docs setup-deb setup-packages setup-bench:
 	@scripts/setup $(@:setup-%=%)
 
 .PHONY: clean

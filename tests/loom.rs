@@ -63,6 +63,9 @@ fn call(gate: &Arc<Gate<Value>>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         if let Some(value) = gate.enter() {
             value.watched.see();
+            // While it is inside, another thread may be next: only at an atomic does loom think of that.
+            gate.is_open();
+            value.watched.see();
         }
     })
 }

@@ -3,7 +3,6 @@
 //! Two things of parking_lot's are not modelled: that one thread may have a lock for reading several times (these tools take
 //! no notice of that, or refuse it), and that a reader queues behind a writer that waits.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
 
@@ -106,9 +105,8 @@ impl<T> RwLock<T> {
     }
 }
 
-/// A number of the calling thread, the same in each run of a model.
+/// The number of the calling thread, the same in each run of a model. What both tools have of it is a text.
 pub fn thread_number() -> usize {
-    let mut hasher = DefaultHasher::new();
-    thread::current().id().hash(&mut hasher);
-    hasher.finish() as usize
+    let text = format!("{:?}", thread::current().id());
+    text.bytes().filter(u8::is_ascii_digit).fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
 }
