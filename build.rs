@@ -1,4 +1,5 @@
-//! Names the shared library for the dynamic linker, and tells the linker what to leave out. Nothing is compiled here.
+//! Names the shared library for the dynamic linker, and tells the linker what to leave out; compiles what RocksDB's C
+//! interface has not.
 
 /// Where parts of RocksDB begin that no call of the library can reach, by the names that the C++ compiler gives functions. The
 /// linker cannot know that, as tables of names and of virtual functions lead to them. Without these, all that the part
@@ -29,6 +30,8 @@ const NOT_REGISTERED: &[&str] = &[
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    #[cfg(feature = "disk")]
+    compile();
     let target_os = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if target_os == "linux" {
         // The SONAME carries the ABI's number: a program linked today goes on with every 0.x.y that keeps the ABI.
@@ -53,4 +56,25 @@ fn replace(functions: &[&str], other: &str) {
     for function in functions {
         println!("cargo:rustc-cdylib-link-arg=-Wl,--wrap={function},--defsym=__wrap_{function}={other}");
     }
+}
+
+/// Compiles src/engine/disk/resume.cc with the headers of the RocksDB that is linked.
+#[cfg(feature = "disk")]
+fn compile() {
+    const SOURCE: &str = "src/engine/disk/resume.cc";
+    println!("cargo:rerun-if-changed={SOURCE}");
+    println!("cargo:rerun-if-env-changed=ROCKSDB_INCLUDE_DIR");
+    let sources = std::env::var("DEP_ROCKSDB_CARGO_MANIFEST_DIR").unwrap_or_default();
+    let headers = std::env::var("ROCKSDB_INCLUDE_DIR").unwrap_or(format!("{sources}/rocksdb/include"));
+    cc::Build::new()
+        .cpp(true)
+        .std("c++20")
+        .include(headers)
+        .define("NDEBUG", None)
+        // RocksDB may be compiled without; with it, a class of ours would look for what its class does not have then.
+        .flag("-fno-rtti")
+        // RocksDB's headers are not ours to mend.
+        .warnings(false)
+        .file(SOURCE)
+        .compile("kvds_resume");
 }

@@ -9,6 +9,7 @@ mod child;
 mod claim;
 mod errors;
 mod replica;
+mod resume;
 mod settings;
 mod syncer;
 
@@ -25,6 +26,7 @@ use self::child::{Child, Moment, Position};
 use self::claim::Claim;
 use self::errors::failed;
 use self::replica::Replica;
+use self::resume::Resumption;
 pub use self::settings::Shared;
 use self::settings::{spelt_for_this_process, wake_threads_after_fork};
 use self::syncer::Served;
@@ -62,6 +64,7 @@ pub struct Disk {
 struct Opened {
     served: OnceLock<Served>,
     db: DB,
+    resumption: Arc<Resumption>,
     _beside: Beside,
     _lease: Lease,
 }
@@ -130,6 +133,7 @@ impl Disk {
         }
         let own_path = spelt_for_this_process(path);
         let settings = settings::database(options, shared);
+        resume::prepare(&settings);
         let db = signals::blocked(|| DB::open(&settings, &own_path)).map_err(|cause| {
             let error = failed("cannot open the store", path, cause);
             // Leave nothing half made behind. RocksDB's own clean-up takes the lock first, so that it removes nothing that
@@ -155,7 +159,13 @@ impl Disk {
 
     fn around(path: &Path, db: DB, role: Role, beside: Beside, tally: Arc<Tally>, lease: Lease) -> Arc<Disk> {
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
-            held: ManuallyDrop::new(Opened { served: OnceLock::new(), db, _beside: beside, _lease: lease }),
+            held: ManuallyDrop::new(Opened {
+                served: OnceLock::new(),
+                db,
+                resumption: Arc::new(Resumption::new(path)),
+                _beside: beside,
+                _lease: lease,
+            }),
             path: path.to_path_buf(),
             role,
             stripes: Stripes::new(),
@@ -174,14 +184,14 @@ impl Disk {
         unsafe impl Send for Borrowed {}
 
         let db = Borrowed(&raw const self.held.db);
-        let path = self.path.clone();
+        let resumption = self.held.resumption.clone();
         let served = Served::new(move || {
             let db = &db;
             // SAFETY: the engine lives in an `Arc`, so the database does not move; and it is dropped after `served`, whose
             // end waits until this does not run and will not run again.
             #[allow(unsafe_code)]
             let db = unsafe { &*db.0 };
-            db.flush_wal(true).map_err(|cause| failed("cannot sync", &path, cause))
+            resumption.attempt(db, "cannot sync", |db| db.flush_wal(true))
         })?;
         self.held.served.get_or_init(|| served);
         Ok(())
@@ -247,6 +257,17 @@ impl Disk {
 
     fn failed(&self, what: &'static str, cause: rocksdb::Error) -> Error {
         failed(what, &self.path, cause)
+    }
+
+    /// Does `work`, which writes, and resumes the database for it if need be.
+    #[inline]
+    fn attempt<T>(
+        &self,
+        db: &DB,
+        what: &'static str,
+        work: impl Fn(&DB) -> std::result::Result<T, rocksdb::Error>,
+    ) -> Result<T> {
+        self.held.resumption.attempt(db, what, work)
     }
 
     /// The database, without the borrow that RocksDB's wrapper ties its children to.
@@ -352,13 +373,12 @@ impl Engine for Disk {
                 return Ok(Outcome::Refused(refusal));
             }
         }
-        match batch.operations {
+        self.attempt(db, "cannot write", |db| match batch.operations {
             [] => Ok(()),
             [Operation::Set { key, value }] => db.put_opt(key, value, how),
             [Operation::Delete { key }] => db.delete_opt(key, how),
             operations => db.write_opt(collected(operations), how),
-        }
-        .map_err(|cause| self.failed("cannot write", cause))?;
+        })?;
         if let Some(served) = self.held.served.get() {
             served.written();
         }
@@ -378,15 +398,14 @@ impl Engine for Disk {
         match &self.role {
             Role::Reader => Ok(()),
             // Without a log, what was written is brought to a table file.
-            Role::Writer { durability: Durability::None, .. } => db.flush(),
-            Role::Writer { .. } => db.flush_wal(true),
+            Role::Writer { durability: Durability::None, .. } => self.attempt(db, "cannot sync", DB::flush),
+            Role::Writer { .. } => self.attempt(db, "cannot sync", |db| db.flush_wal(true)),
         }
-        .map_err(|cause| self.failed("cannot sync", cause))
     }
 
     fn compact(&self) -> Result<()> {
         let db = self.db()?;
-        db.flush().map_err(|cause| self.failed("cannot flush", cause))?;
+        self.attempt(db, "cannot flush", DB::flush)?;
         db.compact_range(None::<&[u8]>, None::<&[u8]>);
         Ok(())
     }

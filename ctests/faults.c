@@ -1,0 +1,454 @@
+/*
+ * A disk that is full or fails. Each case breaks something under an open store, sees that a write fails with a status and a
+ * text, that nothing acknowledged is lost and nothing refused is there, mends it, and goes on with the same handle.
+ *
+ * Errors of the disk come from the functions of the C library that this program defines for itself, the library and RocksDB.
+ */
+
+#include "check.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+/* ------------------------------------------------- a disk that is made to fail */
+
+enum call { NO_CALL = 0, OPEN = 1, WRITE = 2, SYNC = 4 };
+
+/* Which calls fail, and how, on files in the directory `base` whose names contain `file`. */
+static struct {
+    atomic_int calls;
+    int error;
+    char base[PATH_MAX];
+    const char *file;
+    /* How often, or -1 for always. */
+    atomic_int left;
+    /* Of what is to be written, a part is. */
+    bool torn;
+} disk;
+
+static bool fails(enum call call, const char *path)
+{
+    if (!(atomic_load(&disk.calls) & call))
+        return false;
+    const size_t len = strlen(disk.base);
+    if (strncmp(path, disk.base, len) != 0 || !strstr(path + len, disk.file))
+        return false;
+    if (atomic_load(&disk.left) >= 0 && atomic_fetch_sub(&disk.left, 1) <= 0) {
+        atomic_store(&disk.calls, NO_CALL);
+        return false;
+    }
+    errno = disk.error;
+    return true;
+}
+
+static bool fails_on(enum call call, int file)
+{
+    if (!(atomic_load(&disk.calls) & call))
+        return false;
+    char path[PATH_MAX] = "";
+    const struct text link = text_of("/proc/self/fd/%d", file);
+    return readlink(link.data, path, sizeof path - 1) > 0 && fails(call, path);
+}
+
+static void break_disk(const char *base, int calls, int error, const char *file)
+{
+    path_of(disk.base, base, "");
+    disk.error = error;
+    disk.file = file;
+    disk.left = -1;
+    disk.torn = false;
+    atomic_store(&disk.calls, calls);
+}
+
+static void mend_disk(const char *base)
+{
+    (void)base;
+    atomic_store(&disk.calls, NO_CALL);
+}
+
+ssize_t write(int file, const void *bytes, size_t len)
+{
+    if (fails_on(WRITE, file)) {
+        const int error = errno;
+        if (disk.torn)
+            must(syscall(SYS_write, file, bytes, len / 2) >= 0);
+        errno = error;
+        return -1;
+    }
+    return (ssize_t)syscall(SYS_write, file, bytes, len);
+}
+
+int fdatasync(int file)
+{
+    return fails_on(SYNC, file) ? -1 : (int)syscall(SYS_fdatasync, file);
+}
+
+int fsync(int file)
+{
+    return fails_on(SYNC, file) ? -1 : (int)syscall(SYS_fsync, file);
+}
+
+static int open_for(const char *path, int flags, mode_t mode)
+{
+    return (flags & (O_WRONLY | O_RDWR)) && fails(OPEN, path) ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+#define MODE_OF(flags) \
+    mode_t mode = 0; \
+    if ((flags) & (O_CREAT | O_TMPFILE)) { \
+        va_list arguments; \
+        va_start(arguments, flags); \
+        mode = va_arg(arguments, mode_t); \
+        va_end(arguments); \
+    }
+
+int open(const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    return open_for(path, flags, mode);
+}
+
+int open64(const char *path, int flags, ...)
+{
+    MODE_OF(flags)
+    return open_for(path, flags, mode);
+}
+
+/* ----------------------------------------------------- disks that are what they are */
+
+static bool can_mount;
+
+/* Becomes a process that may mount, where the system lets it: what it mounts is seen by nobody else, and goes with it. */
+static bool may_mount(void)
+{
+    if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
+        return false;
+    return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+/* A directory on a small disk of its own. */
+static void make_base(char base[PATH_MAX])
+{
+    make_directory(base);
+    if (can_mount)
+        must(mount("tmpfs", base, "tmpfs", 0, "size=8m") == 0);
+}
+
+static void remove_base(const char *base)
+{
+    if (can_mount)
+        must(umount(base) == 0);
+    remove_directory(base);
+}
+
+static void fill(const char *base)
+{
+    static const char block[4096];
+    const int file = open(PATH(base, "filler"), O_WRONLY | O_CREAT, 0600);
+    must(file >= 0);
+    while (write(file, block, sizeof block) > 0)
+        ;
+    must(errno == ENOSPC);
+    must(close(file) == 0);
+}
+
+static void make_room(const char *base)
+{
+    must(unlink(PATH(base, "filler")) == 0);
+}
+
+/* Seen through another mount, which is for reading only. Files that are open stay as they are. */
+static void forbid_writing(const char *base)
+{
+    must(mount(base, base, NULL, MS_BIND, NULL) == 0);
+    must(mount(NULL, base, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0);
+}
+
+static void allow_writing(const char *base)
+{
+    must(umount(base) == 0);
+}
+
+static void limit(int resource, rlim_t most)
+{
+    struct rlimit now;
+    must(getrlimit(resource, &now) == 0);
+    now.rlim_cur = most < now.rlim_max ? most : now.rlim_max;
+    must(setrlimit(resource, &now) == 0);
+}
+
+static void limit_file_size(const char *base)
+{
+    (void)base;
+    limit(RLIMIT_FSIZE, 64 << 10);
+}
+
+static void allow_any_file_size(const char *base)
+{
+    (void)base;
+    limit(RLIMIT_FSIZE, RLIM_INFINITY);
+}
+
+static void take_descriptors(const char *base)
+{
+    (void)base;
+    limit(RLIMIT_NOFILE, 3);
+}
+
+static void give_descriptors(const char *base)
+{
+    (void)base;
+    limit(RLIMIT_NOFILE, 1024);
+}
+
+/* --------------------------------------------------------------- the cases */
+
+enum { VALUE_LEN = 4000, MOST = 4096 };
+
+/* A store, and what was answered about its keys, which are the numbers from 0 on. */
+struct book {
+    char base[PATH_MAX];
+    kvds_durability durability;
+    kvds_distributor *distributor;
+    kvds_store *store;
+    size_t count;
+    bool acknowledged[MOST];
+};
+
+/* Noise, as what can be compressed needs less room. */
+static const void *value_of(size_t number)
+{
+    static unsigned char value[VALUE_LEN];
+    uint64_t state = number * 0x9E3779B97F4A7C15u + 1;
+    for (size_t i = 0; i < sizeof value; i++) {
+        state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+        value[i] = (unsigned char)(state >> 32);
+    }
+    return value;
+}
+
+static void open_book(struct book *book)
+{
+    kvds_options *options = kvds_options_new();
+    must_ok(kvds_options_set_durability(options, book->durability));
+    must_ok(kvds_distributor_open(book->base, options, &book->distributor));
+    kvds_options_free(options);
+    book->store = open_store(book->distributor, "ledger", KVDS_DISK);
+}
+
+static void close_book(struct book *book)
+{
+    must(kvds_store_release(book->store) == 0);
+    must(kvds_distributor_release(book->distributor) == 0);
+}
+
+/* Sets the next key. */
+static kvds_status enter(struct book *book)
+{
+    must(book->count < MOST);
+    const size_t number = book->count++;
+    const struct text key = text_of("%zu", number);
+    const kvds_status status = kvds_set(book->store, key.data, key.len, value_of(number), VALUE_LEN);
+    book->acknowledged[number] = status == KVDS_OK;
+    return status;
+}
+
+/* What was acknowledged is there. What was refused is not, unless `or_more` allows for it. */
+static void check_store(const struct book *book, const kvds_store *store, bool or_more)
+{
+    for (size_t i = 0; i < book->count; i++) {
+        const struct text key = text_of("%zu", i);
+        if (book->acknowledged[i])
+            must(has(store, key.data, key.len, value_of(i), VALUE_LEN));
+        else if (!or_more)
+            must_answer(KVDS_NOT_FOUND, kvds_exists(store, key.data, key.len));
+    }
+}
+
+/* Copies the files of the store as the death of the process would leave them, and looks what is in them. */
+static void check_after_death(const struct book *book)
+{
+    struct book dead = *book;
+    char command[3 * PATH_MAX];
+    make_directory(dead.base);
+    snprintf(command, sizeof command, "cp -r '%s/ledger' '%s/ledger'", book->base, dead.base);
+    must(system(command) == 0);
+    open_book(&dead);
+    check_store(book, dead.store, true);
+    close_book(&dead);
+    remove_directory(dead.base);
+}
+
+/* How a fault is met: by writing, or only by what flushes or syncs. */
+enum use { BY_WRITING, BY_FLUSHING, BY_SYNCING };
+
+/* A way for a disk to fail. */
+struct fault {
+    const char *name;
+    void (*break_it)(const char *base);
+    void (*mend_it)(const char *base);
+    enum use use;
+    kvds_status status;
+    /* What the system calls it. */
+    const char *cause;
+};
+
+/* Writes, and does what meets the fault. */
+static kvds_status use(struct book *book, const struct fault *fault)
+{
+    const kvds_status status = enter(book);
+    if (status != KVDS_OK || fault->use == BY_WRITING)
+        return status;
+    return fault->use == BY_FLUSHING ? kvds_compact(book->store) : kvds_sync(book->store);
+}
+
+static void must_say_why(const struct fault *fault, const char *base, const char *id)
+{
+    must(strstr(kvds_last_error(), "disk store \""));
+    must(strstr(kvds_last_error(), id));
+    must(strstr(kvds_last_error(), base));
+    must(strstr(kvds_last_error(), fault->cause));
+}
+
+static void suffer(const struct fault *fault, kvds_durability durability)
+{
+    struct book book = { .durability = durability };
+    print_message("%s, durability %d\n", fault->name, (int)durability);
+    make_base(book.base);
+    open_book(&book);
+    for (size_t i = 0; i < 100; i++)
+        must_ok(enter(&book));
+
+    fault->break_it(book.base);
+    kvds_status status = KVDS_OK;
+    while (status == KVDS_OK)
+        status = use(&book, fault);
+    must_answer(fault->status, status);
+    must_say_why(fault, book.base, "ledger");
+    for (size_t i = 0; i < 3; i++)
+        must_answer(fault->status, use(&book, fault));
+    check_store(&book, book.store, false);
+    fault->mend_it(book.base);
+    if (durability != KVDS_DURABILITY_NONE) {
+        check_after_death(&book);
+        fault->break_it(book.base);
+        must_answer(fault->status, use(&book, fault));
+        fault->mend_it(book.base);
+    }
+
+    /* At once, and not after a while. */
+    for (size_t i = 0; i < 100; i++)
+        must_ok(enter(&book));
+    must_ok(kvds_sync(book.store));
+    check_store(&book, book.store, false);
+    check_after_death(&book);
+    close_book(&book);
+    open_book(&book);
+    check_store(&book, book.store, false);
+    close_book(&book);
+    remove_base(book.base);
+}
+
+/* ---------------------------------------------------------------- the table */
+
+#define INJECTED(name, calls, error, file) \
+    static void name(const char *base) \
+    { \
+        break_disk(base, calls, error, file); \
+    }
+
+INJECTED(fail_writing, WRITE, EIO, "")
+INJECTED(fail_writing_the_log, WRITE, EIO, ".log")
+INJECTED(fail_writing_tables, WRITE, EIO, ".sst")
+INJECTED(fail_writing_the_list, WRITE, EIO, "MANIFEST")
+INJECTED(fail_syncing, SYNC, EIO, "")
+INJECTED(fail_syncing_the_log, SYNC, EIO, ".log")
+INJECTED(fail_opening, OPEN, EIO, "")
+INJECTED(exceed_quota, WRITE, EDQUOT, "")
+
+static void tear(const char *base)
+{
+    break_disk(base, WRITE, ENOSPC, ".log");
+    disk.torn = true;
+}
+
+static const struct fault full = { "full", fill, make_room, BY_WRITING, KVDS_NO_SPACE, "No space left on device" };
+static const struct fault read_only
+    = { "read only", forbid_writing, allow_writing, BY_FLUSHING, KVDS_IO, "Read-only file system" };
+static const struct fault file_size
+    = { "a limit of file sizes", limit_file_size, allow_any_file_size, BY_WRITING, KVDS_NO_SPACE, "File too large" };
+static const struct fault descriptors
+    = { "no descriptors", take_descriptors, give_descriptors, BY_FLUSHING, KVDS_IO, "Too many open files" };
+
+static const struct fault injected[] = {
+    { "writing", fail_writing, mend_disk, BY_WRITING, KVDS_IO, "Input/output error" },
+    { "writing the log", fail_writing_the_log, mend_disk, BY_WRITING, KVDS_IO, "Input/output error" },
+    { "writing tables", fail_writing_tables, mend_disk, BY_FLUSHING, KVDS_IO, "Input/output error" },
+    { "writing the list", fail_writing_the_list, mend_disk, BY_FLUSHING, KVDS_IO, "Input/output error" },
+    { "syncing", fail_syncing, mend_disk, BY_SYNCING, KVDS_IO, "Input/output error" },
+    { "syncing the log", fail_syncing_the_log, mend_disk, BY_SYNCING, KVDS_IO, "Input/output error" },
+    { "opening", fail_opening, mend_disk, BY_FLUSHING, KVDS_IO, "Input/output error" },
+    { "a quota", exceed_quota, mend_disk, BY_WRITING, KVDS_NO_SPACE, "Disk quota exceeded" },
+    { "a torn write", tear, mend_disk, BY_WRITING, KVDS_NO_SPACE, "No space left on device" },
+};
+
+static void with_every_durability(const struct fault *fault)
+{
+    suffer(fault, KVDS_DURABILITY_PROCESS);
+    suffer(fault, KVDS_DURABILITY_SYNC);
+}
+
+static void a_full_disk(void **state)
+{
+    (void)state;
+    if (!can_mount)
+        skip();
+    with_every_durability(&full);
+}
+
+static void a_disk_that_is_read_only(void **state)
+{
+    (void)state;
+    if (!can_mount)
+        skip();
+    with_every_durability(&read_only);
+}
+
+static void a_limit_of_file_sizes(void **state)
+{
+    (void)state;
+    with_every_durability(&file_size);
+}
+
+static void no_descriptors(void **state)
+{
+    (void)state;
+    with_every_durability(&descriptors);
+}
+
+static void a_disk_that_fails(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(injected); i++)
+        with_every_durability(&injected[i]);
+}
+
+int main(void)
+{
+    can_mount = may_mount();
+    if (!can_mount)
+        print_message("This process may not mount: the tests that need a disk of their own are skipped.\n");
+    signal(SIGXFSZ, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_full_disk),
+        cmocka_unit_test(a_disk_that_is_read_only),
+        cmocka_unit_test(a_limit_of_file_sizes),
+        cmocka_unit_test(no_descriptors),
+        cmocka_unit_test(a_disk_that_fails),
+    };
+    return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
+}
