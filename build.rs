@@ -58,23 +58,18 @@ fn replace(functions: &[&str], other: &str) {
     }
 }
 
-/// Compiles src/engine/disk/resume.cc with the headers of the RocksDB that is linked.
+/// Compiles src/engine/disk/resume.cc with the headers of RocksDB, the inner ones too, as RocksDB was compiled.
 #[cfg(feature = "disk")]
 fn compile() {
     const SOURCE: &str = "src/engine/disk/resume.cc";
     println!("cargo:rerun-if-changed={SOURCE}");
-    println!("cargo:rerun-if-env-changed=ROCKSDB_INCLUDE_DIR");
     let sources = std::env::var("DEP_ROCKSDB_CARGO_MANIFEST_DIR").unwrap_or_default();
-    let headers = std::env::var("ROCKSDB_INCLUDE_DIR").unwrap_or(format!("{sources}/rocksdb/include"));
-    cc::Build::new()
-        .cpp(true)
-        .std("c++20")
-        .include(headers)
-        .define("NDEBUG", None)
-        // RocksDB may be compiled without; with it, a class of ours would look for what its class does not have then.
-        .flag("-fno-rtti")
-        // RocksDB's headers are not ours to mend.
-        .warnings(false)
-        .file(SOURCE)
-        .compile("kvds_resume");
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++20").file(SOURCE);
+    build.include(format!("{sources}/rocksdb")).include(format!("{sources}/rocksdb/include"));
+    for definition in ["NDEBUG", "OS_LINUX", "ROCKSDB_PLATFORM_POSIX", "ROCKSDB_LIB_IO_POSIX"] {
+        build.define(definition, "1");
+    }
+    // RocksDB's headers are not ours to mend.
+    build.warnings(false).compile("kvds_resume");
 }

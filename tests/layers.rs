@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// From the ground up. Modules on one line don't know each other.
 const LAYERS: &[&[&str]] = &[
-    &["error", "fork", "signals", "callback", "lanes"],
+    &["error", "fork", "signals", "callback", "directories", "lanes"],
     &["log", "batch", "options"],
     &["engine"],
     &["engine::stripes", "engine::tally", "engine::buffer"],

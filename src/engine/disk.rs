@@ -14,7 +14,6 @@ mod settings;
 mod syncer;
 
 use std::fs;
-use std::io;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
@@ -34,6 +33,7 @@ use super::stripes::Stripes;
 use super::tally::Tally;
 use super::{Buffer, Cursor, Engine, Lease, MAX_KEY_LEN, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
+use crate::directories::Made;
 use crate::error::{Error, Kind, Result};
 use crate::fork::Birth;
 use crate::log::{self, Level};
@@ -120,13 +120,13 @@ impl Disk {
             return Ok(None);
         }
         wake_threads_after_fork()?;
-        let base = path.parent().unwrap_or(path);
-        fs::create_dir_all(base).map_err(|cause| Error::io("cannot make the base directory", cause).at(base))?;
-        let made = match fs::create_dir(path) {
-            Ok(()) => true,
-            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => false,
-            Err(cause) => return Err(Error::io("cannot make the store's directory", cause).at(path)),
-        };
+        let mut directories = Made::default();
+        if let Some(base) = path.parent() {
+            let made = directories.make(base);
+            made.map_err(|cause| Error::io("cannot make the base directory", cause).at(base))?;
+        }
+        let made = directories.make(path);
+        let made = made.map_err(|cause| Error::io("cannot make the store's directory", cause).at(path))?;
         let claim = Claim::new(path)?;
         if !made && !Disk::has_traces(path)? && holds_something(path)? {
             return Err(Error::invalid("the directory holds something else than a store").at(path));
@@ -151,9 +151,16 @@ impl Disk {
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
         let disk = Disk::around(path, db, role, Beside::Claim(claim), Arc::default(), lease);
-        if options.durability == Durability::Process {
-            disk.serve()?;
+        if options.durability == Durability::Process
+            && let Err(error) = disk.serve()
+        {
+            drop(disk);
+            if made {
+                let _ = Disk::destroy(path);
+            }
+            return Err(error);
         }
+        directories.keep();
         Ok(Some(disk))
     }
 
@@ -191,7 +198,7 @@ impl Disk {
             // end waits until this does not run and will not run again.
             #[allow(unsafe_code)]
             let db = unsafe { &*db.0 };
-            resumption.attempt(db, "cannot sync", |db| db.flush_wal(true))
+            resumption.attempt_apart(db, "cannot sync", |db| db.flush_wal(true))
         })?;
         self.held.served.get_or_init(|| served);
         Ok(())
@@ -257,17 +264,6 @@ impl Disk {
 
     fn failed(&self, what: &'static str, cause: rocksdb::Error) -> Error {
         failed(what, &self.path, cause)
-    }
-
-    /// Does `work`, which writes, and resumes the database for it if need be.
-    #[inline]
-    fn attempt<T>(
-        &self,
-        db: &DB,
-        what: &'static str,
-        work: impl Fn(&DB) -> std::result::Result<T, rocksdb::Error>,
-    ) -> Result<T> {
-        self.held.resumption.attempt(db, what, work)
     }
 
     /// The database, without the borrow that RocksDB's wrapper ties its children to.
@@ -373,7 +369,7 @@ impl Engine for Disk {
                 return Ok(Outcome::Refused(refusal));
             }
         }
-        self.attempt(db, "cannot write", |db| match batch.operations {
+        self.held.resumption.attempt(db, "cannot write", |db| match batch.operations {
             [] => Ok(()),
             [Operation::Set { key, value }] => db.put_opt(key, value, how),
             [Operation::Delete { key }] => db.delete_opt(key, how),
@@ -395,19 +391,22 @@ impl Engine for Disk {
 
     fn sync(&self) -> Result<()> {
         let db = self.db()?;
+        let resumption = &self.held.resumption;
         match &self.role {
             Role::Reader => Ok(()),
             // Without a log, what was written is brought to a table file.
-            Role::Writer { durability: Durability::None, .. } => self.attempt(db, "cannot sync", DB::flush),
-            Role::Writer { .. } => self.attempt(db, "cannot sync", |db| db.flush_wal(true)),
+            Role::Writer { durability: Durability::None, .. } => resumption.attempt_apart(db, "cannot sync", DB::flush),
+            Role::Writer { .. } => resumption.attempt_apart(db, "cannot sync", |db| db.flush_wal(true)),
         }
     }
 
     fn compact(&self) -> Result<()> {
         let db = self.db()?;
-        self.attempt(db, "cannot flush", DB::flush)?;
-        db.compact_range(None::<&[u8]>, None::<&[u8]>);
-        Ok(())
+        self.held.resumption.attempt_apart(db, "cannot compact", |db| {
+            db.flush()?;
+            db.compact_range(None::<&[u8]>, None::<&[u8]>);
+            Ok(())
+        })
     }
 
     fn checkpoint(&self, path: &Path) -> Result<bool> {

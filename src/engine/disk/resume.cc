@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include <db/db_impl/db_impl.h>
 #include <rocksdb/db.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
@@ -13,6 +14,7 @@
 namespace {
 
 using rocksdb::BackgroundErrorReason;
+using rocksdb::DBImpl;
 using rocksdb::Status;
 
 class Listener : public rocksdb::EventListener {
@@ -29,6 +31,52 @@ class Listener : public rocksdb::EventListener {
     // resuming meanwhile.
     void OnErrorRecoveryBegin(BackgroundErrorReason, Status, bool *automatic) override { *automatic = false; }
 };
+
+// Names for what is private: instantiating a template explicitly is the one place in C++ where access is not checked.
+template <typename Name, auto member>
+struct Private {
+    friend auto member_of(Name) { return member; }
+};
+struct Mutex {
+    friend auto member_of(Mutex);
+};
+struct Errors {
+    friend auto member_of(Errors);
+};
+struct Queue {
+    friend auto member_of(Queue);
+};
+struct Unscheduled {
+    friend auto member_of(Unscheduled);
+};
+struct Wait {
+    friend auto member_of(Wait);
+};
+template struct Private<Mutex, &DBImpl::mutex_>;
+template struct Private<Errors, &DBImpl::error_handler_>;
+template struct Private<Queue, &DBImpl::flush_queue_>;
+template struct Private<Unscheduled, &DBImpl::unscheduled_flushes_>;
+template struct Private<Wait, &DBImpl::WaitForBackgroundWork>;
+
+// Takes the requests out of the queue of a halted database that wait for their tables to be flushed. Resuming flushes all tables, and waits for
+// that; but a request that was in the queue already when the database was halted either is dropped or has nobody who looks
+// at it, while it keeps the one for resuming out: then it waits for ever. RocksDB has this right where it resumes by itself.
+void forget_requests(DBImpl &database)
+{
+    rocksdb::InstrumentedMutexLock lock(&(database.*member_of(Mutex())));
+    if (!(database.*member_of(Errors())).IsDBStopped())
+        return;
+    (database.*member_of(Wait()))();
+    auto &queue = database.*member_of(Queue());
+    for (const auto &request : queue) {
+        for (const auto &[family, last] : request.cfd_to_max_mem_id_to_persist) {
+            family->set_queued_for_flush(false);
+            family->UnrefAndTryDelete();
+        }
+    }
+    queue.clear();
+    database.*member_of(Unscheduled()) = 0;
+}
 
 } // namespace
 
@@ -47,10 +95,19 @@ void kvds_rocksdb_listen(rocksdb_options_t *options)
     options->rep.listeners.push_back(std::make_shared<Listener>());
 }
 
-// Writes the text of an error to `text` and returns its length, 0 for success.
+// Writes the text of an error to `text` and returns its length, 0 for success. Nothing else than reading and writing goes on
+// meanwhile.
 std::size_t kvds_rocksdb_resume(rocksdb_t *database, char *text, std::size_t capacity)
 {
-    const Status status = database->rep->Resume();
+    // A writer that waits for tables to be flushed gives up when it sees the error, but not if it sees that resuming has
+    // begun, and that would wait for the writer. So writers are let pass first.
+    Status status = database->rep->LockWAL();
+    if (status.ok())
+        status = database->rep->UnlockWAL();
+    if (status.ok()) {
+        forget_requests(static_cast<DBImpl &>(*database->rep->GetRootDB()));
+        status = database->rep->Resume();
+    }
     if (status.ok())
         return 0;
     const std::string told = status.ToString();

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use librocksdb_sys::{rocksdb_options_t, rocksdb_t};
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 use rocksdb::{AsRawPtr, DB, ErrorKind};
 
 use super::errors::{failed, file_system_failed};
@@ -56,8 +56,8 @@ pub fn prepare(options: &rocksdb::Options) {
 /// What there is to know for resuming the database of a store.
 pub struct Resumption {
     path: PathBuf,
-    /// Locked while the database is resumed.
-    past: Mutex<Past>,
+    /// Locked while the database is resumed, and shared by what does not go with that.
+    past: RwLock<Past>,
 }
 
 #[derive(Default)]
@@ -81,7 +81,7 @@ impl Past {
 impl Resumption {
     /// For the database in the directory `path`.
     pub fn new(path: &Path) -> Resumption {
-        Resumption { path: path.to_path_buf(), past: Mutex::default() }
+        Resumption { path: path.to_path_buf(), past: RwLock::default() }
     }
 
     /// Does `work`. If the file system fails or has failed before, resumes the database and does it again: what failed is in
@@ -103,13 +103,26 @@ impl Resumption {
         }
     }
 
+    /// The same for what syncs, flushes or compacts: resuming waits until it is done, and it waits for resuming.
+    pub fn attempt_apart<T>(
+        &self,
+        db: &DB,
+        what: &'static str,
+        work: impl Fn(&DB) -> std::result::Result<T, rocksdb::Error>,
+    ) -> Result<T> {
+        self.attempt(db, what, |db| {
+            let _apart = self.past.read();
+            work(db)
+        })
+    }
+
     /// Resumes the database after an error, if that can help and was not done too many times for it.
     #[cold]
     fn overcome(&self, db: &DB, what: &'static str, cause: rocksdb::Error, times: u32) -> Result<()> {
         if cause.kind() != ErrorKind::IOError {
             return Err(failed(what, &self.path, cause));
         }
-        let text = self.past.lock().remember(cause.as_ref());
+        let text = self.past.write().remember(cause.as_ref());
         if times == TIMES {
             return Err(file_system_failed(what, &self.path, text));
         }
@@ -118,8 +131,8 @@ impl Resumption {
     }
 
     /// Resumes the database, if it is halted.
-    pub fn resume(&self, db: &DB, what: &'static str) -> Result<()> {
-        let mut past = self.past.lock();
+    fn resume(&self, db: &DB, what: &'static str) -> Result<()> {
+        let mut past = self.past.write();
         // An attempt that fails leaves one more table in memory for reads to look into, and takes up to a second. So it is
         // not made in vain.
         if past.failed.is_some_and(|since| since.elapsed() < PATIENCE) {
