@@ -510,6 +510,137 @@ static void what_cannot_be_opened_is_left_as_it_was(void **state)
     }
 }
 
+/* --------------------------------------------------- many writers, many faults */
+
+enum { WRITERS = 4, ROUNDS = 4, EACH = 1 << 16 };
+
+/* One of the writers, and what was answered about its keys. */
+struct writer {
+    kvds_store *store;
+    const void *value;
+    size_t number, count;
+    bool acknowledged[EACH];
+};
+
+static atomic_size_t successes, failures;
+static atomic_bool done;
+
+static struct text key_of(size_t writer, size_t number)
+{
+    return text_of("%zu/%zu", writer, number);
+}
+
+static void *write_on(void *argument)
+{
+    struct writer *writer = argument;
+    while (!done) {
+        must(writer->count < EACH);
+        const struct text key = key_of(writer->number, writer->count);
+        const kvds_status status = kvds_set(writer->store, key.data, key.len, writer->value, VALUE_LEN);
+        must(status == KVDS_OK || status == KVDS_IO);
+        writer->acknowledged[writer->count++] = status == KVDS_OK;
+        atomic_fetch_add(status == KVDS_OK ? &successes : &failures, 1);
+    }
+    return NULL;
+}
+
+static void wait_for_more(const atomic_size_t *count, size_t more)
+{
+    for (const size_t before = *count; *count < before + more;)
+        usleep(1000);
+}
+
+/*
+ * Errors come at any moment: while tables wait to be flushed, while writers wait for that, while others resume. RocksDB can
+ * wait for ever then, with all writers behind it.
+ */
+static void writers_go_on_when_the_disk_does(void **state)
+{
+    static void (*const breaks[])(const char *) = { fail_writing, fail_writing_tables, fail_syncing, fail_writing_the_list };
+    const kvds_durability durabilities[] = { KVDS_DURABILITY_PROCESS, KVDS_DURABILITY_NONE };
+    (void)state;
+    for (size_t d = 0; d < COUNT_OF(durabilities); d++) {
+        static struct writer writers[WRITERS];
+        const void *value = value_of(0);
+        char base[PATH_MAX];
+        make_directory(base);
+        kvds_distributor *distributor;
+        kvds_options *options = kvds_options_new();
+        must_ok(kvds_options_set_durability(options, durabilities[d]));
+        must_ok(kvds_options_set_write_buffer_bytes(options, 1 << 20));
+        must_ok(kvds_distributor_open(base, options, &distributor));
+        kvds_store *store = open_store(distributor, "store", KVDS_DISK);
+        pthread_t threads[WRITERS];
+        done = false;
+        for (size_t i = 0; i < WRITERS; i++) {
+            writers[i] = (struct writer){ .store = store, .value = value, .number = i };
+            threads[i] = start(write_on, &writers[i]);
+        }
+        for (size_t round = 0; round < ROUNDS; round++) {
+            wait_for_more(&successes, 200);
+            breaks[round % COUNT_OF(breaks)](base);
+            wait_for_more(&failures, 2);
+            mend_disk(base);
+        }
+        wait_for_more(&successes, 200);
+        done = true;
+        for (size_t i = 0; i < WRITERS; i++)
+            join(threads[i]);
+        must_ok(kvds_sync(store));
+        kvds_store_release(store);
+        store = open_store(distributor, "store", KVDS_DISK);
+        for (size_t i = 0; i < WRITERS; i++)
+            for (size_t number = 0; number < writers[i].count; number++) {
+                const struct text key = key_of(i, number);
+                must_answer(writers[i].acknowledged[number] ? KVDS_OK : KVDS_NOT_FOUND,
+                            kvds_exists(store, key.data, key.len));
+            }
+        kvds_store_release(store);
+        kvds_distributor_release(distributor);
+        remove_directory(base);
+    }
+}
+
+/* -------------------------------------------------------------------- memory */
+
+/* The system has no more for this process than it has already, and a bit. */
+static void limit_memory(size_t more)
+{
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    must(file && fscanf(file, "%zu", &pages) == 1 && fclose(file) == 0);
+    limit(RLIMIT_AS, pages * (size_t)sysconf(_SC_PAGESIZE) + more);
+}
+
+static void a_value_that_memory_has_no_room_for(void **state)
+{
+    (void)state;
+    if (getenv("KVDS_TEST_SCALE"))
+        skip(); /* Valgrind needs its memory. */
+    enum { BIG = 256 << 20, BIT = 64 << 20 };
+    void *big = mmap(NULL, BIG, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    must(big != MAP_FAILED);
+    kvds_distributor *distributor = kvds_distributor_new(NULL);
+    kvds_store *store = open_store(distributor, "store", KVDS_MEMORY);
+    must_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+    limit_memory(BIT);
+    const kvds_pair pairs[] = { { "a", 1, "1", 1 }, { "key", 3, big, BIG } };
+    must_answer(KVDS_NO_MEMORY, kvds_set(store, BYTES("key"), big, BIG));
+    must_answer(KVDS_NO_MEMORY, kvds_set_nx(store, BYTES("new"), big, BIG));
+    must_answer(KVDS_NO_MEMORY, kvds_compare_and_swap(store, BYTES("key"), BYTES("value"), big, BIG));
+    must_answer(KVDS_NO_MEMORY, kvds_set_batch(store, pairs, COUNT_OF(pairs)));
+    must(strstr(kvds_last_error(), "memory store \"store\""));
+    must(has(store, BYTES("key"), BYTES("value")));
+    must_answer(KVDS_NOT_FOUND, kvds_exists(store, BYTES("new")));
+    must_answer(KVDS_NOT_FOUND, kvds_exists(store, BYTES("a")));
+    must_ok(kvds_set(store, BYTES("small"), BYTES("value")));
+    limit(RLIMIT_AS, RLIM_INFINITY);
+    must_ok(kvds_set(store, BYTES("key"), big, BIG));
+    kvds_store_release(store);
+    kvds_distributor_release(distributor);
+    must(munmap(big, BIG) == 0);
+}
+
 int main(int count, char **arguments)
 {
     signal(SIGXFSZ, SIG_IGN);
@@ -524,6 +655,8 @@ int main(int count, char **arguments)
         cmocka_unit_test(the_same_handle_works_again),
         cmocka_unit_test(death_while_the_disk_fails_loses_nothing),
         cmocka_unit_test(what_cannot_be_opened_is_left_as_it_was),
+        cmocka_unit_test(writers_go_on_when_the_disk_does),
+        cmocka_unit_test(a_value_that_memory_has_no_room_for),
     };
     return HAS_DISK ? cmocka_run_group_tests_name("faults", tests, NULL, NULL) : 0;
 }
