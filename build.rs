@@ -1,4 +1,5 @@
-//! Names the shared library for the dynamic linker, and tells the linker what to leave out. Nothing is compiled here.
+//! Names the shared library for the dynamic linker, and tells the linker what to leave out; compiles what RocksDB's C
+//! interface has not.
 
 /// Where parts of RocksDB begin that no call of the library can reach, by the names that the C++ compiler gives functions. The
 /// linker cannot know that, as tables of names and of virtual functions lead to them. Without these, all that the part
@@ -29,6 +30,8 @@ const NOT_REGISTERED: &[&str] = &[
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    #[cfg(feature = "disk")]
+    compile();
     let target_os = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if target_os == "linux" {
         // The SONAME carries the ABI's number: a program linked today goes on with every 0.x.y that keeps the ABI.
@@ -53,4 +56,20 @@ fn replace(functions: &[&str], other: &str) {
     for function in functions {
         println!("cargo:rustc-cdylib-link-arg=-Wl,--wrap={function},--defsym=__wrap_{function}={other}");
     }
+}
+
+/// Compiles src/engine/disk/resume.cc with the headers of RocksDB, the inner ones too, as RocksDB was compiled.
+#[cfg(feature = "disk")]
+fn compile() {
+    const SOURCE: &str = "src/engine/disk/resume.cc";
+    println!("cargo:rerun-if-changed={SOURCE}");
+    let sources = std::env::var("DEP_ROCKSDB_CARGO_MANIFEST_DIR").unwrap_or_default();
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++20").file(SOURCE);
+    build.include(format!("{sources}/rocksdb")).include(format!("{sources}/rocksdb/include"));
+    for definition in ["NDEBUG", "OS_LINUX", "ROCKSDB_PLATFORM_POSIX", "ROCKSDB_LIB_IO_POSIX"] {
+        build.define(definition, "1");
+    }
+    // RocksDB's headers are not ours to mend.
+    build.warnings(false).compile("kvds_resume");
 }

@@ -361,13 +361,15 @@ typedef void (*kvds_log)(void *user_data, kvds_log_level level, const char *text
 #define KVDS_LOCKED -4
 
 /**
- * The file system failed.
+ * The file system failed. Nothing acknowledged was lost. A disk store works again, with the same handle, when the file system
+ * does: each call that writes tries.
  */
 #define KVDS_IO -5
 
 /**
- * The disk is full or a quota is reached. Nothing acknowledged was lost. Try again after making room; if it goes on, there is
- * not enough of it, or the store has to be released by all and opened again.
+ * The disk is full, or a quota or the limit of file sizes is reached (`SIGXFSZ`, which the system then sends, is for the program
+ * to ignore). Nothing acknowledged was lost. Try again after making room: the same handle works again; if it goes on, there is
+ * not enough of it for what was written last, which is in memory.
  */
 #define KVDS_NO_SPACE -6
 
@@ -880,6 +882,10 @@ kvds_status kvds_iterate(const struct kvds_store *store,
  * the death of the process. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL, a key longer than `KVDS_MAX_KEY_LEN` or
  * a value longer than `KVDS_MAX_VALUE_LEN`; `KVDS_CLOSED`; `KVDS_NO_MEMORY`; on disk also `KVDS_IO`, `KVDS_NO_SPACE`,
  * `KVDS_CORRUPTION` and `KVDS_FORKED`. Threads: any. Atomic with every other call on the store, as all writes are.
+ *
+ * A write that fails changes nothing that can be read. But after `KVDS_IO` or `KVDS_NO_SPACE` it may be in a file already: if the
+ * process ends before another write to the store is acknowledged, it may be there when the store is opened again. Such an
+ * answer can take a second or two, as writing is tried again before it is given.
  */
 kvds_status kvds_set(const struct kvds_store *store,
                      const void *key,
@@ -1161,7 +1167,7 @@ kvds_status kvds_store_snapshot(const struct kvds_store *store,
  * there is nothing to do.
  *
  * Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for NULL; `KVDS_CLOSED`; on disk also `KVDS_IO`, `KVDS_NO_SPACE` and
- * `KVDS_FORKED`. Threads: any.
+ * `KVDS_FORKED`; then nothing more than before is certain to survive. Threads: any.
  */
 kvds_status kvds_sync(const struct kvds_store *store);
 

@@ -6,7 +6,7 @@ use std::path::Path;
 /// From the ground up. Modules on one line don't know each other.
 const LAYERS: &[&[&str]] = &[
     &["sync"],
-    &["error", "fork", "signals", "callback", "lanes"],
+    &["error", "fork", "signals", "callback", "directories", "lanes"],
     &["log", "batch", "options"],
     &["engine"],
     &["engine::stripes", "engine::tally", "engine::buffer"],

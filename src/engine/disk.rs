@@ -10,12 +10,12 @@ mod claim;
 mod errors;
 mod hot;
 mod replica;
+mod resume;
 mod settings;
 mod syncer;
 
 use std::cell::RefCell;
 use std::fs;
-use std::io;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
@@ -28,6 +28,7 @@ use self::claim::Claim;
 use self::errors::failed;
 use self::hot::Part;
 use self::replica::Replica;
+use self::resume::Resumption;
 pub use self::settings::Shared;
 use self::settings::{spelt_for_this_process, wake_threads_after_fork};
 use self::syncer::Served;
@@ -35,6 +36,7 @@ use super::stripes::Stripes;
 use super::tally::Tally;
 use super::{Buffer, Cursor, Engine, Lease, MAX_KEY_LEN, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
+use crate::directories::Made;
 use crate::error::{Error, Kind, Result};
 use crate::fork::Birth;
 use crate::log::{self, Level};
@@ -68,6 +70,7 @@ pub struct Disk {
 struct Opened {
     served: OnceLock<Served>,
     db: DB,
+    resumption: Arc<Resumption>,
     _beside: Beside,
     _lease: Lease,
 }
@@ -123,19 +126,20 @@ impl Disk {
             return Ok(None);
         }
         wake_threads_after_fork()?;
-        let base = path.parent().unwrap_or(path);
-        fs::create_dir_all(base).map_err(|cause| Error::io("cannot make the base directory", cause).at(base))?;
-        let made = match fs::create_dir(path) {
-            Ok(()) => true,
-            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => false,
-            Err(cause) => return Err(Error::io("cannot make the store's directory", cause).at(path)),
-        };
+        let mut directories = Made::default();
+        if let Some(base) = path.parent() {
+            let made = directories.make(base);
+            made.map_err(|cause| Error::io("cannot make the base directory", cause).at(base))?;
+        }
+        let made = directories.make(path);
+        let made = made.map_err(|cause| Error::io("cannot make the store's directory", cause).at(path))?;
         let claim = Claim::new(path)?;
         if !made && !Disk::has_traces(path)? && holds_something(path)? {
             return Err(Error::invalid("the directory holds something else than a store").at(path));
         }
         let own_path = spelt_for_this_process(path);
         let settings = settings::database(options, shared);
+        resume::prepare(&settings);
         let db = signals::blocked(|| DB::open(&settings, &own_path)).map_err(|cause| {
             let error = failed("cannot open the store", path, cause);
             // Leave nothing half made behind. RocksDB's own clean-up takes the lock first, so that it removes nothing that
@@ -154,9 +158,16 @@ impl Disk {
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
         let hot = Some(shared.hot());
         let disk = Disk::around(path, db, role, hot, Beside::Claim(claim), Arc::default(), lease);
-        if options.durability == Durability::Process {
-            disk.serve()?;
+        if options.durability == Durability::Process
+            && let Err(error) = disk.serve()
+        {
+            drop(disk);
+            if made {
+                let _ = Disk::destroy(path);
+            }
+            return Err(error);
         }
+        directories.keep();
         Ok(Some(disk))
     }
 
@@ -170,7 +181,13 @@ impl Disk {
         lease: Lease,
     ) -> Arc<Disk> {
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
-            held: ManuallyDrop::new(Opened { served: OnceLock::new(), db, _beside: beside, _lease: lease }),
+            held: ManuallyDrop::new(Opened {
+                served: OnceLock::new(),
+                db,
+                resumption: Arc::new(Resumption::new(path)),
+                _beside: beside,
+                _lease: lease,
+            }),
             path: path.to_path_buf(),
             role,
             stripes: Stripes::new(),
@@ -191,14 +208,14 @@ impl Disk {
         unsafe impl Send for Borrowed {}
 
         let db = Borrowed(&raw const self.held.db);
-        let path = self.path.clone();
+        let resumption = self.held.resumption.clone();
         let served = Served::new(move || {
             let db = &db;
             // SAFETY: the engine lives in an `Arc`, so the database does not move; and it is dropped after `served`, whose
             // end waits until this does not run and will not run again.
             #[allow(unsafe_code)]
             let db = unsafe { &*db.0 };
-            db.flush_wal(true).map_err(|cause| failed("cannot sync", &path, cause))
+            resumption.attempt_apart(db, "cannot sync", |db| db.flush_wal(true))
         })?;
         self.held.served.get_or_init(|| served);
         Ok(())
@@ -412,13 +429,12 @@ impl Engine for Disk {
             }
         }
         let writing = self.hot.as_ref().map(|part| part.writing(batch));
-        match batch.operations {
+        self.held.resumption.attempt(db, "cannot write", |db| match batch.operations {
             [] => Ok(()),
             [Operation::Set { key, value }] => db.put_opt(key, value, how),
             [Operation::Delete { key }] => db.delete_opt(key, how),
             operations => db.write_opt(collected(operations), how),
-        }
-        .map_err(|cause| self.failed("cannot write", cause))?;
+        })?;
         if let Some(writing) = writing {
             writing.done(batch);
         }
@@ -438,20 +454,22 @@ impl Engine for Disk {
 
     fn sync(&self) -> Result<()> {
         let db = self.db()?;
+        let resumption = &self.held.resumption;
         match &self.role {
             Role::Reader => Ok(()),
             // Without a log, what was written is brought to a table file.
-            Role::Writer { durability: Durability::None, .. } => db.flush(),
-            Role::Writer { .. } => db.flush_wal(true),
+            Role::Writer { durability: Durability::None, .. } => resumption.attempt_apart(db, "cannot sync", DB::flush),
+            Role::Writer { .. } => resumption.attempt_apart(db, "cannot sync", |db| db.flush_wal(true)),
         }
-        .map_err(|cause| self.failed("cannot sync", cause))
     }
 
     fn compact(&self) -> Result<()> {
         let db = self.db()?;
-        db.flush().map_err(|cause| self.failed("cannot flush", cause))?;
-        db.compact_range(None::<&[u8]>, None::<&[u8]>);
-        Ok(())
+        self.held.resumption.attempt_apart(db, "cannot compact", |db| {
+            db.flush()?;
+            db.compact_range(None::<&[u8]>, None::<&[u8]>);
+            Ok(())
+        })
     }
 
     fn checkpoint(&self, path: &Path) -> Result<bool> {

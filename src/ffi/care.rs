@@ -16,7 +16,7 @@ use crate::log::{self, Level};
 /// there is nothing to do.
 ///
 /// Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for NULL; `KVDS_CLOSED`; on disk also `KVDS_IO`, `KVDS_NO_SPACE` and
-/// `KVDS_FORKED`. Threads: any.
+/// `KVDS_FORKED`; then nothing more than before is certain to survive. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_sync(store: *const kvds_store) -> kvds_status {
     boundary::status("kvds_sync", || {

@@ -29,10 +29,12 @@ pub const KVDS_CLOSED: kvds_status = -2;
 pub const KVDS_DENIED: kvds_status = -3;
 /// Another process, or another distributor of this one, has this disk store open.
 pub const KVDS_LOCKED: kvds_status = -4;
-/// The file system failed.
+/// The file system failed. Nothing acknowledged was lost. A disk store works again, with the same handle, when the file system
+/// does: each call that writes tries.
 pub const KVDS_IO: kvds_status = -5;
-/// The disk is full or a quota is reached. Nothing acknowledged was lost. Try again after making room; if it goes on, there is
-/// not enough of it, or the store has to be released by all and opened again.
+/// The disk is full, or a quota or the limit of file sizes is reached (`SIGXFSZ`, which the system then sends, is for the program
+/// to ignore). Nothing acknowledged was lost. Try again after making room: the same handle works again; if it goes on, there is
+/// not enough of it for what was written last, which is in memory.
 pub const KVDS_NO_SPACE: kvds_status = -6;
 /// Stored bytes do not check out.
 pub const KVDS_CORRUPTION: kvds_status = -7;

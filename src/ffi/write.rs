@@ -16,6 +16,10 @@ use crate::error::Result;
 /// the death of the process. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL, a key longer than `KVDS_MAX_KEY_LEN` or
 /// a value longer than `KVDS_MAX_VALUE_LEN`; `KVDS_CLOSED`; `KVDS_NO_MEMORY`; on disk also `KVDS_IO`, `KVDS_NO_SPACE`,
 /// `KVDS_CORRUPTION` and `KVDS_FORKED`. Threads: any. Atomic with every other call on the store, as all writes are.
+///
+/// A write that fails changes nothing that can be read. But after `KVDS_IO` or `KVDS_NO_SPACE` it may be in a file already: if the
+/// process ends before another write to the store is acknowledged, it may be there when the store is opened again. Such an
+/// answer can take a second or two, as writing is tried again before it is given.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_set(
     store: *const kvds_store,

@@ -4,16 +4,14 @@ use std::io;
 use std::path::Path;
 
 use rocksdb::ErrorKind;
+use thiserror::Error as Cause;
 
 use crate::error::{Error, Kind};
 
 /// An error of kvds for one of RocksDB's, about the store in `path`. RocksDB's C interface gives errors as text; its beginning
 /// is the code.
 pub fn failed(what: &'static str, path: &Path, cause: rocksdb::Error) -> Error {
-    // Without the path, which could say anything.
-    let path_text = path.to_str().filter(|path| !path.is_empty());
-    let text = path_text.map_or(cause.as_ref().to_owned(), |path| cause.as_ref().replace(path, ""));
-    let says = |errno| text.contains(&system_text(errno));
+    let text = without(path, cause.as_ref());
     let kind = match cause.kind() {
         ErrorKind::Corruption => Kind::Corruption,
         ErrorKind::NotSupported => Kind::Unsupported,
@@ -21,9 +19,7 @@ pub fn failed(what: &'static str, path: &Path, cause: rocksdb::Error) -> Error {
         ErrorKind::IOError if text.contains("While lock file") || text.contains("lock hold by current process") => {
             return Error::new(Kind::Locked, "another process has the store open").at(path).because(cause);
         }
-        ErrorKind::IOError if text.starts_with("IO error: No space left on device") => Kind::NoSpace,
-        ErrorKind::IOError if says(libc::ENOSPC) || says(libc::EDQUOT) || says(libc::EFBIG) => Kind::NoSpace,
-        ErrorKind::IOError => Kind::Io,
+        ErrorKind::IOError => of_the_file_system(&text),
         ErrorKind::Busy | ErrorKind::TimedOut | ErrorKind::TryAgain | ErrorKind::Incomplete => Kind::Busy,
         ErrorKind::Aborted if text.contains("Memory limit") => Kind::NoMemory,
         ErrorKind::NotFound
@@ -36,6 +32,30 @@ pub fn failed(what: &'static str, path: &Path, cause: rocksdb::Error) -> Error {
         | ErrorKind::Unknown => Kind::Internal,
     };
     Error::new(kind, what).at(path).because(cause)
+}
+
+/// The same for one of the file system's, of which there is the text alone.
+pub fn file_system_failed(what: &'static str, path: &Path, text: String) -> Error {
+    /// What RocksDB says.
+    #[derive(Debug, Cause)]
+    #[error("{0}")]
+    struct Told(String);
+
+    Error::new(of_the_file_system(&without(path, &text)), what).at(path).because(Told(text))
+}
+
+/// A text without the path, which could say anything.
+fn without(path: &Path, text: &str) -> String {
+    path.to_str().filter(|path| !path.is_empty()).map_or(text.to_owned(), |path| text.replace(path, ""))
+}
+
+fn of_the_file_system(text: &str) -> Kind {
+    let says = |errno| text.contains(&system_text(errno));
+    let no_space = text.starts_with("IO error: No space left on device")
+        || says(libc::ENOSPC)
+        || says(libc::EDQUOT)
+        || says(libc::EFBIG);
+    if no_space { Kind::NoSpace } else { Kind::Io }
 }
 
 /// How the system words an error, in the language that RocksDB got it in.

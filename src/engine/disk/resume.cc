@@ -1,0 +1,118 @@
+// What RocksDB has for going on after an error, and its C interface has not.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include <db/db_impl/db_impl.h>
+#include <rocksdb/db.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/options.h>
+
+namespace {
+
+using rocksdb::BackgroundErrorReason;
+using rocksdb::DBImpl;
+using rocksdb::Status;
+
+class Listener : public rocksdb::EventListener {
+    // RocksDB takes most errors of the file system for the end of the database, and a full disk and errors of file systems
+    // that tell whether trying again helps for a halt. Resuming from a halt is the same whatever the error was: what is in
+    // memory goes to a new table file, and the files in which writing failed are not written again. So all are a halt.
+    void OnBackgroundError(BackgroundErrorReason, Status *error) override
+    {
+        if (error->IsIOError() && !error->IsIOFenced() && error->severity() < Status::Severity::kUnrecoverableError)
+            *error = Status(*error, Status::Severity::kHardError);
+    }
+
+    // Looking every five seconds whether there is room again is no help for who has just made it, and keeps others from
+    // resuming meanwhile.
+    void OnErrorRecoveryBegin(BackgroundErrorReason, Status, bool *automatic) override { *automatic = false; }
+};
+
+// Names for what is private: instantiating a template explicitly is the one place in C++ where access is not checked.
+template <typename Name, auto member>
+struct Private {
+    friend auto member_of(Name) { return member; }
+};
+struct Mutex {
+    friend auto member_of(Mutex);
+};
+struct Errors {
+    friend auto member_of(Errors);
+};
+struct Queue {
+    friend auto member_of(Queue);
+};
+struct Unscheduled {
+    friend auto member_of(Unscheduled);
+};
+struct Wait {
+    friend auto member_of(Wait);
+};
+template struct Private<Mutex, &DBImpl::mutex_>;
+template struct Private<Errors, &DBImpl::error_handler_>;
+template struct Private<Queue, &DBImpl::flush_queue_>;
+template struct Private<Unscheduled, &DBImpl::unscheduled_flushes_>;
+template struct Private<Wait, &DBImpl::WaitForBackgroundWork>;
+
+// Takes the requests out of the queue of a halted database that wait for their tables to be flushed. Resuming flushes all tables, and waits for
+// that; but a request that was in the queue already when the database was halted either is dropped or has nobody who looks
+// at it, while it keeps the one for resuming out: then it waits for ever. RocksDB has this right where it resumes by itself.
+void forget_requests(DBImpl &database)
+{
+    rocksdb::InstrumentedMutexLock lock(&(database.*member_of(Mutex())));
+    if (!(database.*member_of(Errors())).IsDBStopped())
+        return;
+    (database.*member_of(Wait()))();
+    auto &queue = database.*member_of(Queue());
+    for (const auto &request : queue) {
+        for (const auto &[family, last] : request.cfd_to_max_mem_id_to_persist) {
+            family->set_queued_for_flush(false);
+            family->UnrefAndTryDelete();
+        }
+    }
+    queue.clear();
+    database.*member_of(Unscheduled()) = 0;
+}
+
+} // namespace
+
+// The structs of RocksDB's C interface are not in its headers. These have nothing but this in them:
+struct rocksdb_t {
+    rocksdb::DB *rep;
+};
+struct rocksdb_options_t {
+    rocksdb::Options rep;
+};
+
+extern "C" {
+
+void kvds_rocksdb_listen(rocksdb_options_t *options)
+{
+    options->rep.listeners.push_back(std::make_shared<Listener>());
+}
+
+// Writes the text of an error to `text` and returns its length, 0 for success. Nothing else than reading and writing goes on
+// meanwhile.
+std::size_t kvds_rocksdb_resume(rocksdb_t *database, char *text, std::size_t capacity)
+{
+    // A writer that waits for tables to be flushed gives up when it sees the error, but not if it sees that resuming has
+    // begun, and that would wait for the writer. So writers are let pass first.
+    Status status = database->rep->LockWAL();
+    if (status.ok())
+        status = database->rep->UnlockWAL();
+    if (status.ok()) {
+        forget_requests(static_cast<DBImpl &>(*database->rep->GetRootDB()));
+        status = database->rep->Resume();
+    }
+    if (status.ok())
+        return 0;
+    const std::string told = status.ToString();
+    const std::size_t len = std::min(told.size(), capacity);
+    std::memcpy(text, told.data(), len);
+    return len;
+}
+}
