@@ -8,6 +8,8 @@
 mod child;
 mod claim;
 mod errors;
+mod inspection;
+mod records;
 mod replica;
 mod settings;
 mod syncer;
@@ -62,25 +64,9 @@ pub struct Disk {
 struct Opened {
     served: OnceLock<Served>,
     db: DB,
-    _beside: Beside,
-    _lease: Lease,
-}
-
-/// What comes with a database that is open.
-enum Beside {
     /// Of a writer: the right to the directory.
-    Claim(#[allow(dead_code, reason = "held")] Claim),
-    /// Of a reader: a directory that RocksDB wants to have for itself.
-    Scratch(PathBuf),
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        if let Beside::Scratch(path) = self {
-            // It holds nothing of worth, and lies where the system clears up by itself.
-            let _ = fs::remove_dir_all(path);
-        }
-    }
+    _claim: Option<Claim>,
+    _lease: Lease,
 }
 
 /// What the database was opened for.
@@ -128,6 +114,9 @@ impl Disk {
         if !made && !Disk::has_traces(path)? && holds_something(path)? {
             return Err(Error::invalid("the directory holds something else than a store").at(path));
         }
+        if !made {
+            inspection::inspect(path)?;
+        }
         let own_path = spelt_for_this_process(path);
         let settings = settings::database(options, shared);
         let db = signals::blocked(|| DB::open(&settings, &own_path)).map_err(|cause| {
@@ -146,16 +135,16 @@ impl Disk {
         })?;
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
-        let disk = Disk::around(path, db, role, Beside::Claim(claim), Arc::default(), lease);
+        let disk = Disk::around(path, db, role, Some(claim), Arc::default(), lease);
         if options.durability == Durability::Process {
             disk.serve()?;
         }
         Ok(Some(disk))
     }
 
-    fn around(path: &Path, db: DB, role: Role, beside: Beside, tally: Arc<Tally>, lease: Lease) -> Arc<Disk> {
+    fn around(path: &Path, db: DB, role: Role, claim: Option<Claim>, tally: Arc<Tally>, lease: Lease) -> Arc<Disk> {
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
-            held: ManuallyDrop::new(Opened { served: OnceLock::new(), db, _beside: beside, _lease: lease }),
+            held: ManuallyDrop::new(Opened { served: OnceLock::new(), db, _claim: claim, _lease: lease }),
             path: path.to_path_buf(),
             role,
             stripes: Stripes::new(),
@@ -189,13 +178,18 @@ impl Disk {
 
     /// Whether there is a store in `path`: the last file that RocksDB makes of a new one.
     fn exists(path: &Path) -> Result<bool> {
-        is_there(path, "CURRENT")
+        let exists = is_there(path, "CURRENT")?;
+        if !exists && path.is_dir() {
+            // It may be missing.
+            inspection::inspect(path)?;
+        }
+        Ok(exists)
     }
 
     /// Whether there is a store in `path`, or what is left of one that was half made or half removed: the lock file is the
     /// first that RocksDB makes and the last that it removes.
     fn has_traces(path: &Path) -> Result<bool> {
-        Ok(is_there(path, "LOCK")? || Disk::exists(path)?)
+        Ok(is_there(path, "LOCK")? || is_there(path, "CURRENT")?)
     }
 
     /// Removes the files of the store in `path`. Returns whether there was a store. Files that are not RocksDB's are left.
@@ -387,8 +381,18 @@ impl Engine for Disk {
     fn compact(&self) -> Result<()> {
         let db = self.db()?;
         db.flush().map_err(|cause| self.failed("cannot flush", cause))?;
+        let failures = || db.property_int_value("rocksdb.background-errors").ok().flatten();
+        let before = failures();
         db.compact_range(None::<&[u8]>, None::<&[u8]>);
-        Ok(())
+        if failures() == before {
+            return Ok(());
+        }
+        // RocksDB's C interface keeps to itself why. But what takes no writes any more says why to one that writes nothing.
+        if let Role::Writer { how, .. } = &self.role {
+            let nothing = rocksdb::WriteBatch::default();
+            db.write_opt(nothing, how).map_err(|cause| self.failed("cannot compact", cause))?;
+        }
+        Err(Error::new(Kind::Io, "cannot compact; the log callback is told why").at(&self.path))
     }
 
     fn checkpoint(&self, path: &Path) -> Result<bool> {
