@@ -151,7 +151,8 @@ FUZZ_TARGETS = operations boundary identifiers
 fuzz: setup-fuzz ## Make up inputs for SECONDS=600 a target (ONLY=one of operations, boundary, identifiers)
 	@mkdir -p $(FUZZ_TARGETS:%=fuzz/corpus/%)
 	@set -e; for target in $(or $(ONLY),$(FUZZ_TARGETS)); do \
-		CC="$(BUILD_CC)" CXX="$(BUILD_CXX)" $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+		CC="$(CURDIR)/fuzz/uninstrumented $(BUILD_CC)" CXX="$(CURDIR)/fuzz/uninstrumented $(BUILD_CXX)" \
+			$(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
 			-max_total_time=$(or $(SECONDS),600) -timeout=120 -print_final_stats=1; \
 	done
 	@echo "make fuzz: nothing found."

@@ -78,10 +78,9 @@ fn sample(fixture: &Fixture) -> Vec<Case> {
         let of = |damage| Case { file: file.clone(), damage };
         cases.push(of(Damage::Removed));
         let (flips, cuts) = match of(Damage::Removed).kind() {
-            "CURRENT" => (*len, *len),
-            "MANIFEST" => (60, 20),
-            "log" => (60, 20),
-            "table" => (25, 8),
+            "CURRENT" | "MANIFEST" => (*len, *len),
+            "log" => (100, 60),
+            "table" => (150, 40),
             _ => (3, 2),
         };
         if *len == 0 {

@@ -31,6 +31,8 @@ struct Examination<'a> {
     /// The states that all reads so far agree with.
     possible: Vec<usize>,
     told: Told,
+    /// Whether an iteration failed.
+    unreadable: bool,
     case: &'a Case,
 }
 
@@ -58,7 +60,7 @@ impl Known {
 pub fn examine(known: &Known, case: &Case, base: &Path) -> Judged<Told> {
     let directory = base.join("store");
     case.inflict(&directory);
-    let mut examination = Examination { known, possible: known.possible(case), told: Told::Never, case };
+    let mut examination = Examination { known, possible: known.possible(case), told: Told::Never, unreadable: false, case };
     let read_only = Options { read_only: true, ..Options::default() };
     examination.opened(base, &read_only, |examination, store| examination.read(store))?;
     // A first opening must not make of damage what a second one takes for a store.
@@ -170,6 +172,7 @@ impl Examination<'_> {
     ) -> Judged {
         let complete = result.is_ok();
         if let Err(error) = result {
+            self.unreadable = true;
             self.failed(Told::Reading, what, &error)?;
         }
         self.agree(
@@ -191,8 +194,10 @@ impl Examination<'_> {
 
     /// What rewrites tables must not lose what it cannot read.
     fn work(&mut self, store: &Store) -> Judged {
-        if let Err(error) = store.compact() {
-            self.failed(Told::Working, "compact", &error)?;
+        match store.compact() {
+            Ok(()) if self.unreadable => return Err("compact has read what cannot be read".to_owned()),
+            Ok(()) => {}
+            Err(error) => self.failed(Told::Working, "compact", &error)?,
         }
         self.read(store)?;
         if let Err(error) = store.sync() {

@@ -133,9 +133,16 @@ pub fn open(base: &Path, options: &Options) -> kvds::Result<Ref<Store>> {
     distributor.get_or_create(ID, Backend::Disk).map(|store| store.expect("a store that is not there is made"))
 }
 
+/// A directory, in memory where there is a place for that: RocksDB syncs a lot, and no disk is asked here what it kept.
+pub fn room() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+    made.expect("a directory can be made")
+}
+
 impl Fixture {
     pub fn new() -> Fixture {
-        let whole = TempDir::new().expect("a directory can be made");
+        let whole = room();
         let alive = whole.path().join("alive");
         for (number, (compression, steps)) in tables().into_iter().enumerate() {
             // Without a log, a sync makes a table.

@@ -15,11 +15,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 use super::case::Case;
 use super::examine::{Known, Told, examine};
-use super::fixture::{Fixture, copy};
+use super::fixture::{Fixture, copy, room};
 
 /// How a case ended.
 #[derive(Clone, Debug)]
@@ -77,7 +75,7 @@ pub fn in_processes(fixture: &Fixture, cases: &[Case], orders: &str, name: &str)
 fn judged(fixture: &Fixture, batch: &[Case], orders: &str, name: &str) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     while verdicts.len() < batch.len() {
-        let room = TempDir::new().expect("a directory can be made");
+        let room = room();
         let paper = room.path().join("orders");
         let mut text = format!("{}\n", fixture.base().display());
         batch[verdicts.len()..].iter().for_each(|case| text += &format!("{case}\n"));
@@ -151,7 +149,7 @@ pub fn follow(paper: &Path) {
     let known = Known::of(&base);
     for line in lines {
         let case: Case = line.parse().expect("a case");
-        let room = TempDir::new().expect("a directory can be made");
+        let room = room();
         copy(&base.join("store"), &room.path().join("store"));
         let said = match examine(&known, &case, room.path()) {
             Ok(told) => format!("{told:?}"),
