@@ -75,7 +75,10 @@ fn judged(status: kvds_status) -> kvds_status {
     assert!((KVDS_INTERNAL..=KVDS_TRUNCATED).contains(&status), "no status: {status}");
     // SAFETY: both texts are the library's, and valid here.
     let (name, text) = unsafe { (CStr::from_ptr(kvds_status_name(status)), CStr::from_ptr(kvds_last_error())) };
-    assert!(![KVDS_INTERNAL, KVDS_CORRUPTION, KVDS_UNKNOWN_OUTCOME, KVDS_FORKED].contains(&status), "{name:?}: {text:?}");
+    assert!(
+        ![KVDS_INTERNAL, KVDS_CORRUPTION, KVDS_UNKNOWN_OUTCOME, KVDS_FORKED].contains(&status),
+        "{name:?}: {text:?}"
+    );
     assert!(status >= 0 || !text.is_empty(), "{name:?} without a text");
     status
 }
@@ -117,7 +120,9 @@ impl World {
             self.values.iter_mut().for_each(|value| kvds_value_release(value));
             self.cursors.iter().for_each(|cursor| kvds_cursor_free(*cursor));
             self.batches.iter().for_each(|batch| kvds_batch_free(*batch));
-            self.stores.iter().for_each(|store| drop(kvds_store_release(*store)));
+            for store in &self.stores {
+                kvds_store_release(*store);
+            }
             kvds_options_free(self.options);
             assert_eq!(kvds_distributor_store_count(self.distributor), 0, "every store was released");
             assert_eq!(kvds_distributor_release(self.distributor), 0);
@@ -582,7 +587,13 @@ struct Visitor {
 }
 
 /// Writes to the store that is gone over, and starts another iteration inside.
-extern "C" fn visit(data: *mut c_void, key: *const c_void, key_len: usize, value: *const c_void, value_len: usize) -> c_int {
+extern "C" fn visit(
+    data: *mut c_void,
+    key: *const c_void,
+    key_len: usize,
+    value: *const c_void,
+    value_len: usize,
+) -> c_int {
     // SAFETY: the data is the `Visitor` of the call, which is alone with it.
     unsafe {
         let visitor = data.cast::<Visitor>();

@@ -38,7 +38,10 @@ fn name_of(id: &[u8]) -> Option<String> {
     assert_eq!(decoded(&name).as_deref(), Some(id), "a name tells its id: {name}");
     let path = Path::new("base").join(&name);
     let parts: Vec<Component> = path.components().collect();
-    assert!(matches!(parts[..], [_, Component::Normal(last)] if last == name.as_str()), "it leaves its directory: {name}");
+    assert!(
+        matches!(parts[..], [_, Component::Normal(last)] if last == name.as_str()),
+        "it leaves its directory: {name}"
+    );
     Some(name)
 }
 

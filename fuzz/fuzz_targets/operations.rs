@@ -3,8 +3,8 @@
 #[allow(dead_code)]
 #[path = "../../tests/common/mod.rs"]
 mod common;
+#[path = "../../tests/model"]
 mod model {
-    #[path = "../../../../tests/model/program.rs"]
     pub mod program;
 }
 #[path = "../bodies/operations.rs"]

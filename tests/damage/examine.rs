@@ -60,7 +60,8 @@ impl Known {
 pub fn examine(known: &Known, case: &Case, base: &Path) -> Judged<Told> {
     let directory = base.join("store");
     case.inflict(&directory);
-    let mut examination = Examination { known, possible: known.possible(case), told: Told::Never, unreadable: false, case };
+    let mut examination =
+        Examination { known, possible: known.possible(case), told: Told::Never, unreadable: false, case };
     let read_only = Options { read_only: true, ..Options::default() };
     examination.opened(base, &read_only, |examination, store| examination.read(store))?;
     // A first opening must not make of damage what a second one takes for a store.
@@ -99,7 +100,8 @@ impl Examination<'_> {
         let before = self.possible.clone();
         self.possible.retain(|state| agrees(&self.known.states[*state]));
         if self.possible.is_empty() {
-            let all: Vec<usize> = (0..self.known.states.len()).filter(|state| agrees(&self.known.states[*state])).collect();
+            let all: Vec<usize> =
+                (0..self.known.states.len()).filter(|state| agrees(&self.known.states[*state])).collect();
             return Err(format!("{} after {} told nothing (states {before:?}; it fits {all:?})", what(), self.case));
         }
         Ok(())

@@ -33,7 +33,8 @@ enum Step {
 impl Step {
     fn set(key: String, len: usize) -> Step {
         // As good as random, so that no compression makes two tables alike.
-        let mut state = key.bytes().fold(len as u32 + 1, |state, byte| state.wrapping_mul(31).wrapping_add(byte.into()));
+        let mut state =
+            key.bytes().fold(len as u32 + 1, |state, byte| state.wrapping_mul(31).wrapping_add(byte.into()));
         let value = (0..len).map(|at| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             // Half of it can be compressed.
@@ -80,8 +81,7 @@ fn tables() -> [(Compression, Vec<Step>); 2] {
 /// What goes to one more table while the store is open, without compression. No more: the table that is made of the log in
 /// opening would be the fourth that RocksDB wants to make one of.
 fn flushed() -> Vec<Step> {
-    let mut steps: Vec<Step> =
-        (100..200).step_by(2).map(|number| Step::set(format!("key{number:03}"), 18)).collect();
+    let mut steps: Vec<Step> = (100..200).step_by(2).map(|number| Step::set(format!("key{number:03}"), 18)).collect();
     steps.push(Step::Delete("key003".to_owned()));
     steps.push(Step::set("long/top".to_owned(), 4500));
     steps

@@ -203,4 +203,3 @@ pub fn run(bench: &Bench, steps: &[Step]) {
         }
     }
 }
-

@@ -84,7 +84,9 @@ impl Distributor {
     pub fn deaths(&self, during: impl FnOnce()) -> u64 {
         unsafe extern "C" fn on_death(count: *mut c_void, _: u64, _: *const std::ffi::c_char, _: kvds_backend) {
             // SAFETY: the data is the number below, until the observer is gone.
-            unsafe { (*count.cast::<std::sync::atomic::AtomicU64>()).fetch_add(1, std::sync::atomic::Ordering::Relaxed) };
+            unsafe {
+                (*count.cast::<std::sync::atomic::AtomicU64>()).fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+            };
         }
         let count = std::sync::atomic::AtomicU64::new(0);
         let mut observer = 0;
