@@ -146,6 +146,31 @@ models: setup-models ## Try the concurrency out in models, with loom and shuttle
 memcheck: setup-memcheck ## Run the C and C++ tests under valgrind
 	KVDS_VALGRIND=1 $(RUN) test --test c --test cpp
 
+.PHONY: damage
+damage: setup-test ## Damage every byte of a small store, one after the other, and read what is left (hours)
+	KVDS_DAMAGE=all $(RUN) test --test damage -- --nocapture
+
+.PHONY: soak
+soak: setup-test ## Make, use and drop stores for MINUTES=30, and see that memory, threads and files level off
+	KVDS_SOAK_MINUTES=$(or $(MINUTES),30) $(RUN) test --release --test soak -- --nocapture stores_come_and_go
+
+# Each target goes on from its seeds and from what it found before, in fuzz/corpus. What fails is in fuzz/artifacts.
+FUZZ = KVDS_FUZZ_CC="$(BUILD_CC)" KVDS_FUZZ_CXX="$(BUILD_CXX)" CC=$(CURDIR)/fuzz/uninstrumented \
+	CXX=$(CURDIR)/fuzz/uninstrumented++ $(CARGO) +nightly fuzz
+FUZZ_TARGETS = operations boundary identifiers
+.PHONY: fuzz
+fuzz: setup-fuzz ## Make up inputs for SECONDS=600 a target (ONLY=one of operations, boundary, identifiers)
+	@mkdir -p $(FUZZ_TARGETS:%=fuzz/corpus/%)
+	@set -e; for target in $(or $(ONLY),$(FUZZ_TARGETS)); do \
+		$(FUZZ) run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(or $(SECONDS),600) -timeout=120 -print_final_stats=1; \
+	done
+	@echo "make fuzz: nothing found."
+
+.PHONY: fuzz-seeds
+fuzz-seeds: setup-fuzz ## Replace fuzz/seeds by the smallest inputs that reach what fuzz/corpus and it reach
+	@set -e; for target in $(or $(ONLY),$(FUZZ_TARGETS)); do fuzz/minimise $$target $(FUZZ); done
+
 .PHONY: test-packages
 test-packages: setup-packages build deb ## Install, use and remove the library by every way there is (debootstrap as root, once)
 	scripts/test-packages
@@ -184,8 +209,8 @@ third-party: setup-test ## Write THIRD-PARTY anew from the sources of what is li
 setup: ## Check that the needed tools are there, and install what is missing (apt-get)
 	@scripts/setup build
 
-.PHONY: setup-test setup-check setup-models setup-memcheck setup-docs setup-deb setup-packages setup-bench
-setup-test setup-check setup-models setup-memcheck setup-docs setup-deb setup-packages setup-bench:
+.PHONY: setup-test setup-check setup-models setup-memcheck setup-docs setup-deb setup-packages setup-bench setup-fuzz
+setup-test setup-check setup-models setup-memcheck setup-docs setup-deb setup-packages setup-bench setup-fuzz:
 	@scripts/setup $(@:setup-%=%)
 
 .PHONY: clean

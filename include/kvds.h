@@ -579,8 +579,8 @@ kvds_status kvds_options_set_compression(struct kvds_options *options,
 /**
  * Whether disk stores are opened for reading only: 0 (the default) or 1. A store can so be read while another process writes
  * it. It shows the moment of its opening, or of the last `kvds_refresh`; writing answers `KVDS_DENIED`. A store that is not
- * there is not made: `KVDS_NOT_FOUND`, also for memory stores, as an empty one could only stay empty. An open store has a small
- * directory of its own in `$TMPDIR` (or /tmp). Opening answers `KVDS_BUSY` if the other process writes too fast for it.
+ * there is not made: `KVDS_NOT_FOUND`, also for memory stores, as an empty one could only stay empty. Opening
+ * answers `KVDS_BUSY` if the other process writes too fast for it.
  *
  * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
  * on one object.

@@ -79,6 +79,26 @@ fn a_torn_end_of_the_log_is_none() {
     }
 }
 
+/// Who destroyed a store once claimed its directory a moment longer than that was there. Another thread, whose new store got the
+/// inode, was told that its store is open elsewhere.
+#[test]
+fn stores_that_are_destroyed_leave_others_alone() {
+    let base = tempdir().expect("a directory can be made");
+    let distributor = distributor(base.path());
+    std::thread::scope(|scope| {
+        for id in [c"one", c"two", c"three", c"four"] {
+            let distributor = &distributor;
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    let store = distributor.get_or_create(id, Backend::Disk).expect("it is nobody else's");
+                    drop(store.expect("it is made"));
+                    assert!(distributor.destroy_store(id).expect("it is nobody else's"));
+                }
+            });
+        }
+    });
+}
+
 /// A second process that met the lock once changed the owner's files before it found out.
 #[test]
 fn nothing_is_written_beside_the_store() {

@@ -9,6 +9,8 @@ mod child;
 mod claim;
 mod errors;
 mod hot;
+mod inspection;
+mod records;
 mod replica;
 mod resume;
 mod settings;
@@ -71,25 +73,9 @@ struct Opened {
     served: OnceLock<Served>,
     db: DB,
     resumption: Arc<Resumption>,
-    _beside: Beside,
-    _lease: Lease,
-}
-
-/// What comes with a database that is open.
-enum Beside {
     /// Of a writer: the right to the directory.
-    Claim(#[allow(dead_code, reason = "held")] Claim),
-    /// Of a reader: a directory that RocksDB wants to have for itself.
-    Scratch(PathBuf),
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        if let Beside::Scratch(path) = self {
-            // It holds nothing of worth, and lies where the system clears up by itself.
-            let _ = fs::remove_dir_all(path);
-        }
-    }
+    _claim: Option<Claim>,
+    _lease: Lease,
 }
 
 /// What the database was opened for.
@@ -137,6 +123,9 @@ impl Disk {
         if !made && !Disk::has_traces(path)? && holds_something(path)? {
             return Err(Error::invalid("the directory holds something else than a store").at(path));
         }
+        if !made {
+            inspection::inspect(path)?;
+        }
         let own_path = spelt_for_this_process(path);
         let settings = settings::database(options, shared);
         resume::prepare(&settings);
@@ -157,7 +146,7 @@ impl Disk {
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
         let hot = Some(shared.hot());
-        let disk = Disk::around(path, db, role, hot, Beside::Claim(claim), Arc::default(), lease);
+        let disk = Disk::around(path, db, role, hot, Some(claim), Arc::default(), lease);
         if options.durability == Durability::Process
             && let Err(error) = disk.serve()
         {
@@ -176,7 +165,7 @@ impl Disk {
         db: DB,
         role: Role,
         hot: Option<Part>,
-        beside: Beside,
+        claim: Option<Claim>,
         tally: Arc<Tally>,
         lease: Lease,
     ) -> Arc<Disk> {
@@ -185,7 +174,7 @@ impl Disk {
                 served: OnceLock::new(),
                 db,
                 resumption: Arc::new(Resumption::new(path)),
-                _beside: beside,
+                _claim: claim,
                 _lease: lease,
             }),
             path: path.to_path_buf(),
@@ -223,13 +212,18 @@ impl Disk {
 
     /// Whether there is a store in `path`: the last file that RocksDB makes of a new one.
     fn exists(path: &Path) -> Result<bool> {
-        is_there(path, "CURRENT")
+        let exists = is_there(path, "CURRENT")?;
+        if !exists && path.is_dir() {
+            // It may be missing.
+            inspection::inspect(path)?;
+        }
+        Ok(exists)
     }
 
     /// Whether there is a store in `path`, or what is left of one that was half made or half removed: the lock file is the
     /// first that RocksDB makes and the last that it removes.
     fn has_traces(path: &Path) -> Result<bool> {
-        Ok(is_there(path, "LOCK")? || Disk::exists(path)?)
+        Ok(is_there(path, "LOCK")? || is_there(path, "CURRENT")?)
     }
 
     /// Removes the files of the store in `path`. Returns whether there was a store. Files that are not RocksDB's are left.
@@ -465,11 +459,24 @@ impl Engine for Disk {
 
     fn compact(&self) -> Result<()> {
         let db = self.db()?;
-        self.held.resumption.attempt_apart(db, "cannot compact", |db| {
+        let failures = || db.property_int_value("rocksdb.background-errors").ok().flatten();
+        let complete = self.held.resumption.attempt_apart(db, "cannot compact", |db| {
             db.flush()?;
+            let before = failures();
             db.compact_range(None::<&[u8]>, None::<&[u8]>);
-            Ok(())
-        })
+            if failures() == before {
+                return Ok(true);
+            }
+            // RocksDB's C interface keeps to itself why. But what takes no writes any more says why to one that writes nothing.
+            if let Role::Writer { how, .. } = &self.role {
+                db.write_opt(rocksdb::WriteBatch::default(), how)?;
+            }
+            Ok(false)
+        })?;
+        if complete {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Io, "cannot compact; the log callback is told why").at(&self.path))
     }
 
     fn checkpoint(&self, path: &Path) -> Result<bool> {

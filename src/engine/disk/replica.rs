@@ -1,22 +1,21 @@
 //! Reading a store that another process writes.
 //!
-//! RocksDB calls it a secondary instance: it reads the writer's files without a lock and can catch up with it. It has no
-//! snapshots, so here an instance never catches up once it is open: it is a moment of the store by itself, and refreshing
-//! opens a new one beside it. What was made from the old one (snapshots, cursors, values) keeps that.
+//! RocksDB opens such a store without its lock and writes nothing. What it has open never changes: it is a moment of the store
+//! by itself, and refreshing opens a new one beside it. What was made from the old one (snapshots, cursors, values) keeps
+//! that. RocksDB's secondary instances, which can catch up with a writer, are not used: they show an older store, or none,
+//! where a table is missing or damaged.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::RwLock;
 use rocksdb::DB;
 
 use super::errors::failed;
+use super::inspection::{inspect, table_list};
 use super::settings::{self, Shared};
-use super::{Beside, Disk, Role};
+use super::{Disk, Role};
 use crate::batch::{Outcome, WriteBatch};
 use crate::engine::tally::Tally;
 use crate::engine::{Cursor, Engine, Lease, Range, Reader, Stats, Value};
@@ -63,12 +62,11 @@ impl Replica {
 fn instance(path: &Path, settings: &rocksdb::Options, tally: &Arc<Tally>, lease: &Arc<Lease>) -> Result<Arc<Disk>> {
     for attempt in 0..ATTEMPTS {
         let before = table_list(path);
-        let scratch = scratch()?;
-        let beside = Beside::Scratch(scratch.clone());
-        let db = signals::blocked(|| DB::open_as_secondary(settings, path, &scratch));
+        inspect(path)?;
+        let db = signals::blocked(|| DB::open_for_read_only(settings, path, false));
         if before.is_some() && table_list(path) == before {
             let db = db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
-            return Ok(Disk::around(path, db, Role::Reader, None, beside, tally.clone(), Box::new(lease.clone())));
+            return Ok(Disk::around(path, db, Role::Reader, None, None, tally.clone(), Box::new(lease.clone())));
         }
         std::thread::sleep(Duration::from_millis(attempt));
     }
@@ -77,28 +75,6 @@ fn instance(path: &Path, settings: &rocksdb::Options, tally: &Arc<Tally>, lease:
 
 /// How often an opening is tried; each waits a millisecond longer than the one before, two seconds in all.
 const ATTEMPTS: u64 = 64;
-
-/// The list of table files, as its name and length: RocksDB only appends to it, or begins another one.
-fn table_list(path: &Path) -> Option<(String, u64)> {
-    let name = fs::read_to_string(path.join("CURRENT")).ok()?;
-    let len = fs::metadata(path.join(name.trim_end())).ok()?.len();
-    Some((name, len))
-}
-
-/// A new directory for temporary files, which RocksDB wants to have for an instance.
-fn scratch() -> Result<PathBuf> {
-    static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let parent = std::env::temp_dir();
-    loop {
-        let number = NUMBER.fetch_add(1, Relaxed);
-        let path = parent.join(format!("kvds-reader-{}-{number}", std::process::id()));
-        match fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(cause) => return Err(Error::io("cannot make a temporary directory", cause).at(&path)),
-        }
-    }
-}
 
 impl Reader for Replica {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {

@@ -1,0 +1,67 @@
+//! From ids to names of directories.
+
+use std::ffi::CString;
+use std::path::{Component, Path};
+
+use kvds::name::{MAX_NAME_LEN, directory};
+
+/// Takes `data` for two ids, one on each side of a newline, and checks what becomes of them.
+pub fn identifiers(data: &[u8]) {
+    let mut names = Vec::new();
+    for part in data.splitn(2, |byte| *byte == b'\n') {
+        let id: Vec<u8> = part.iter().copied().filter(|byte| *byte != 0).collect();
+        names.extend(name_of(&id).map(|name| (id, name)));
+    }
+    if let [(one, one_name), (other, other_name)] = &names[..] {
+        assert_eq!(one == other, one_name == other_name, "two ids have one name, or one id has two");
+        // A file system that does not tell upper from lower case is none of ours, but escapes must not depend on it.
+        assert!(one_name.len() >= one.len() && other_name.len() >= other.len());
+    }
+}
+
+fn name_of(id: &[u8]) -> Option<String> {
+    let text = CString::new(id).expect("there is no NUL in it");
+    let name = match directory(&text) {
+        Ok(name) => name.into_owned(),
+        Err(error) => {
+            let longest = id.iter().map(|byte| if plain(*byte) { 1 } else { 3 }).sum::<usize>();
+            let refused = id.is_empty() || std::str::from_utf8(id).is_err() || longest > MAX_NAME_LEN;
+            assert!(refused, "{} is refused: {error}", id.escape_ascii());
+            return None;
+        }
+    };
+    assert!(!id.is_empty() && name.len() <= MAX_NAME_LEN, "{name}");
+    assert!(name.bytes().all(|byte| plain(byte) || byte == b'%'), "{name}");
+    if id.iter().all(|byte| plain(*byte)) && id != b"." && id != b".." {
+        assert_eq!(name.as_bytes(), id, "a plain id is its own name");
+    }
+    assert_eq!(decoded(&name).as_deref(), Some(id), "a name tells its id: {name}");
+    let path = Path::new("base").join(&name);
+    let parts: Vec<Component> = path.components().collect();
+    assert!(
+        matches!(parts[..], [_, Component::Normal(last)] if last == name.as_str()),
+        "it leaves its directory: {name}"
+    );
+    Some(name)
+}
+
+fn plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._-".contains(&byte)
+}
+
+/// The id that a name was made of.
+fn decoded(name: &str) -> Option<Vec<u8>> {
+    let mut id = Vec::new();
+    let mut rest = name.as_bytes();
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = behind;
+        if *byte != b'%' {
+            id.push(*byte);
+            continue;
+        }
+        let (digits, behind) = rest.split_at_checked(2)?;
+        id.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+        rest = behind;
+    }
+    Some(id)
+}

@@ -1,0 +1,210 @@
+//! Reads a damaged store in every way and judges what it answers.
+
+use std::path::Path;
+
+use kvds::engine::Range;
+use kvds::{Error, Kind, Options, Store};
+
+use super::case::{Case, Damage};
+use super::fixture::{self, Map};
+
+/// What is known of the store in its undamaged form.
+pub struct Known {
+    keys: Vec<Vec<u8>>,
+    states: Vec<Map>,
+    ends: Vec<u64>,
+}
+
+/// Where damage was told first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Told {
+    Opening,
+    Reading,
+    Working,
+    /// It did no harm.
+    Never,
+}
+
+/// What a store may show, and where it told of damage.
+struct Examination<'a> {
+    known: &'a Known,
+    /// The states that all reads so far agree with.
+    possible: Vec<usize>,
+    told: Told,
+    /// Whether an iteration failed.
+    unreadable: bool,
+    case: &'a Case,
+}
+
+type Judged<T = ()> = Result<T, String>;
+
+impl Known {
+    pub fn of(base: &Path) -> Known {
+        Known { keys: fixture::keys(), states: fixture::states(), ends: fixture::ends(base) }
+    }
+
+    /// The states that a store with this damage may show.
+    fn possible(&self, case: &Case) -> Vec<usize> {
+        let all = self.ends.len();
+        match case.damage {
+            // Whoever cuts the log makes a power cut of it.
+            Damage::Cut(len) if case.kind() == "log" => vec![self.ends.iter().filter(|end| **end <= len).count()],
+            // So does a byte of the last record, but for no other.
+            Damage::Flipped(at, _) if case.kind() == "log" && at >= self.ends[all - 2] => vec![all - 1, all],
+            _ => vec![all],
+        }
+    }
+}
+
+/// Damages the store in `base` and examines it.
+pub fn examine(known: &Known, case: &Case, base: &Path) -> Judged<Told> {
+    let directory = base.join("store");
+    case.inflict(&directory);
+    let mut examination =
+        Examination { known, possible: known.possible(case), told: Told::Never, unreadable: false, case };
+    let read_only = Options { read_only: true, ..Options::default() };
+    examination.opened(base, &read_only, |examination, store| examination.read(store))?;
+    // A first opening must not make of damage what a second one takes for a store.
+    for round in 0..2 {
+        examination.opened(base, &Options::default(), |examination, store| {
+            examination.read(store)?;
+            if round == 1 || !case.is_worked_with() {
+                return Ok(());
+            }
+            examination.copy(store, &base.join("copy"))?;
+            examination.work(store)
+        })?;
+    }
+    Ok(examination.told)
+}
+
+impl Examination<'_> {
+    /// A failure must say that it is damage, and is noted.
+    fn failed(&mut self, told: Told, what: &str, error: &Error) -> Judged {
+        self.told = self.told.min(told);
+        if error.kind() == Kind::Corruption {
+            return Ok(());
+        }
+        Err(format!("{what}: {:?} instead of Corruption: {error}", error.kind()))
+    }
+
+    fn opened(&mut self, base: &Path, how: &Options, then: impl FnOnce(&mut Self, &Store) -> Judged) -> Judged {
+        match fixture::open(base, how) {
+            Ok(store) => then(self, &store),
+            Err(error) => self.failed(Told::Opening, "opening", &error),
+        }
+    }
+
+    /// Keeps the states that a read agrees with; there must be one.
+    fn agree(&mut self, what: impl FnOnce() -> String, agrees: impl Fn(&Map) -> bool) -> Judged {
+        let before = self.possible.clone();
+        self.possible.retain(|state| agrees(&self.known.states[*state]));
+        if self.possible.is_empty() {
+            let all: Vec<usize> =
+                (0..self.known.states.len()).filter(|state| agrees(&self.known.states[*state])).collect();
+            return Err(format!("{} after {} told nothing (states {before:?}; it fits {all:?})", what(), self.case));
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, store: &Store) -> Judged {
+        let known = self.known;
+        for key in &known.keys {
+            match store.get(key) {
+                Ok(value) => self.agree(
+                    || format!("get {} answers {:?}", key.escape_ascii(), value.as_deref().map(<[u8]>::len)),
+                    |map| map.get(key).map(Vec::as_slice) == value.as_deref(),
+                )?,
+                Err(error) => self.failed(Told::Reading, "get", &error)?,
+            }
+            match store.exists(key) {
+                Ok(there) => self.agree(
+                    || format!("exists {} answers {there}", key.escape_ascii()),
+                    |map| map.contains_key(key) == there,
+                )?,
+                Err(error) => self.failed(Told::Reading, "exists", &error)?,
+            }
+        }
+        let keys: Vec<&[u8]> = known.keys.iter().map(Vec::as_slice).collect();
+        match store.multi_get(&keys) {
+            Ok(values) => self.agree(
+                || "multi_get is wrong".to_owned(),
+                |map| keys.iter().zip(&values).all(|(key, value)| map.get(*key).map(Vec::as_slice) == value.as_deref()),
+            )?,
+            Err(error) => self.failed(Told::Reading, "multi_get", &error)?,
+        }
+        self.go_over(store)?;
+        store.stats().map_err(|error| format!("stats: {error}"))?;
+        Ok(())
+    }
+
+    /// Everything in order, forward and backward; what was seen before a failure must be right too.
+    fn go_over(&mut self, store: &Store) -> Judged {
+        for prefix in ["", "key1"] {
+            let mut seen = Vec::new();
+            let result = store.iterate(prefix.as_bytes(), |key, value| {
+                seen.push((key.to_vec(), value.to_vec()));
+                true
+            });
+            self.saw("iterate", result.map(drop), &seen, |map| {
+                let behind = map.iter().filter(|(key, _)| key.starts_with(prefix.as_bytes()));
+                behind.map(|(key, value)| (key.clone(), value.clone())).collect()
+            })?;
+        }
+        let mut seen = Vec::new();
+        let mut backward = || -> kvds::Result<()> {
+            let mut cursor = store.cursor(Range::prefix(b""))?;
+            cursor.last()?;
+            while let Some((key, value)) = cursor.entry() {
+                seen.push((key.to_vec(), value.to_vec()));
+                cursor.prev()?;
+            }
+            Ok(())
+        };
+        let result = backward();
+        self.saw("going backward", result, &seen, |map| map.clone().into_iter().rev().collect())
+    }
+
+    fn saw(
+        &mut self,
+        what: &str,
+        result: kvds::Result<()>,
+        seen: &[(Vec<u8>, Vec<u8>)],
+        all: impl Fn(&Map) -> Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> Judged {
+        let complete = result.is_ok();
+        if let Err(error) = result {
+            self.unreadable = true;
+            self.failed(Told::Reading, what, &error)?;
+        }
+        self.agree(
+            || format!("{what} shows {} pairs", seen.len()),
+            |map| {
+                let all = all(map);
+                if complete { all == seen } else { all.starts_with(seen) }
+            },
+        )
+    }
+
+    /// A copy is whole, or there is none, or it tells of the damage itself.
+    fn copy(&mut self, store: &Store, place: &Path) -> Judged {
+        if let Err(error) = store.checkpoint(&place.join("store")) {
+            return self.failed(Told::Working, "checkpoint", &error);
+        }
+        self.opened(place, &Options::default(), Self::read)
+    }
+
+    /// What rewrites tables must not lose what it cannot read.
+    fn work(&mut self, store: &Store) -> Judged {
+        match store.compact() {
+            Ok(()) if self.unreadable => return Err("compact has read what cannot be read".to_owned()),
+            Ok(()) => {}
+            Err(error) => self.failed(Told::Working, "compact", &error)?,
+        }
+        self.read(store)?;
+        if let Err(error) = store.sync() {
+            self.failed(Told::Working, "sync", &error)?;
+        }
+        Ok(())
+    }
+}

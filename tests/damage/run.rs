@@ -1,0 +1,161 @@
+//! Cases in processes of their own.
+//!
+//! A process gets its orders as a file: the directory of the untouched store and a list of cases. It writes a line when it
+//! begins a case and one when it has judged it. So if it dies or stops, the last line says over what, and the next process
+//! goes on behind that.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use super::case::Case;
+use super::examine::{Known, Told, examine};
+use super::fixture::{Fixture, copy, room};
+
+/// How a case ended.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    Told(Told),
+    Wrong(String),
+}
+
+impl Verdict {
+    pub fn column(&self) -> &'static str {
+        match self {
+            Verdict::Told(Told::Opening) => "told at opening",
+            Verdict::Told(Told::Reading) => "told at reading",
+            Verdict::Told(Told::Working) => "told at working",
+            Verdict::Told(Told::Never) => "harmless",
+            Verdict::Wrong(_) => "WRONG",
+        }
+    }
+}
+
+/// A case takes milliseconds; one that takes so long will not end, on however slow a machine.
+const FOR_EVER: Duration = Duration::from_secs(300);
+
+/// How many cases a process gets.
+const AT_ONCE: usize = 100;
+
+/// How many processes run at the same time.
+const PROCESSES: usize = 2;
+
+/// Examines all cases, in processes that run the test `name` of this program with their orders in the variable `orders`.
+pub fn in_processes(fixture: &Fixture, cases: &[Case], orders: &str, name: &str) -> Vec<Verdict> {
+    let batches: Vec<&[Case]> = cases.chunks(AT_ONCE).collect();
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(vec![Vec::new(); batches.len()]);
+    thread::scope(|scope| {
+        for _ in 0..PROCESSES {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Relaxed);
+                    let Some(batch) = batches.get(index) else { return };
+                    let verdicts = judged(fixture, batch, orders, name);
+                    let mut done = done.lock().expect("nobody panicked");
+                    done[index] = verdicts;
+                    if batches.len() > 8 {
+                        eprintln!("{} of {} cases", done.iter().map(Vec::len).sum::<usize>(), cases.len());
+                    }
+                }
+            });
+        }
+    });
+    done.into_inner().expect("nobody panicked").concat()
+}
+
+/// One batch, in as many processes as it takes.
+fn judged(fixture: &Fixture, batch: &[Case], orders: &str, name: &str) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    while verdicts.len() < batch.len() {
+        let room = room();
+        let paper = room.path().join("orders");
+        let mut text = format!("{}\n", fixture.base().display());
+        batch[verdicts.len()..].iter().for_each(|case| text += &format!("{case}\n"));
+        fs::write(&paper, text).expect("a file can be written");
+        let mut child = Command::new(std::env::current_exe().expect("a program has a path"))
+            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            .env(orders, &paper)
+            .env("TMPDIR", room.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(room.path().join("stderr")).expect("a file can be made"))
+            .spawn()
+            .expect("a process can be started");
+        let before = verdicts.len();
+        let ended = listen(&mut child, &mut verdicts);
+        if verdicts.len() < batch.len() {
+            let said = fs::read_to_string(room.path().join("stderr")).unwrap_or_default();
+            let said: Vec<&str> = said.lines().rev().take(4).collect();
+            assert!(verdicts.len() > before || ended != "it ended", "a process did nothing: {said:?}");
+            verdicts.push(Verdict::Wrong(format!("{ended} ({})", said.join(" | "))));
+        }
+    }
+    verdicts
+}
+
+/// Collects what a process says until it ends or says nothing for too long. Returns how it ended.
+fn listen(child: &mut Child, verdicts: &mut Vec<Verdict>) -> String {
+    let output = BufReader::new(child.stdout.take().expect("its output is piped"));
+    let (send, receive) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        for line in output.lines().map_while(Result::ok) {
+            let _ = send.send(line);
+        }
+    });
+    let mut silent = false;
+    loop {
+        match receive.recv_timeout(FOR_EVER) {
+            Ok(line) => verdicts.extend(verdict(&line)),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                silent = true;
+                child.kill().expect("a process can be killed");
+            }
+        }
+    }
+    reader.join().expect("the reader does not panic");
+    let status = child.wait().expect("a process can be waited for");
+    match (silent, status.signal()) {
+        (true, _) => "it hangs".to_owned(),
+        (false, Some(signal)) => format!("it dies of signal {signal}"),
+        (false, None) if status.success() => "it ended".to_owned(),
+        (false, None) => format!("it {status}"),
+    }
+}
+
+const MARK: &str = "case: ";
+
+fn verdict(line: &str) -> Option<Verdict> {
+    // The test harness writes on the same line.
+    let (_, said) = line.split_once(MARK)?;
+    let tolds = [Told::Opening, Told::Reading, Told::Working, Told::Never];
+    let told = tolds.into_iter().find(|told| format!("{told:?}") == said);
+    Some(told.map_or_else(|| Verdict::Wrong(said.to_owned()), Verdict::Told))
+}
+
+/// Does what the orders in the file `paper` say.
+pub fn follow(paper: &Path) {
+    let text = fs::read_to_string(paper).expect("the orders can be read");
+    let mut lines = text.lines();
+    let base = PathBuf::from(lines.next().expect("a directory"));
+    let known = Known::of(&base);
+    for line in lines {
+        let case: Case = line.parse().expect("a case");
+        let room = room();
+        copy(&base.join("store"), &room.path().join("store"));
+        let said = match examine(&known, &case, room.path()) {
+            Ok(told) => format!("{told:?}"),
+            Err(wrong) => wrong.replace('\n', " "),
+        };
+        println!("\n{MARK}{said}");
+        std::io::stdout().flush().expect("a line can be written");
+    }
+}

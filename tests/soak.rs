@@ -1,0 +1,111 @@
+//! Stores that are made, used, closed, reopened and destroyed without end, by several threads, through the C functions.
+//!
+//! `make test` runs this for some seconds, which is enough to see that every answer is right. `make soak` runs it for
+//! MINUTES=30 and judges whether memory, threads and open files level off.
+#![cfg(feature = "disk")]
+
+mod soak {
+    pub mod c;
+    pub mod gauge;
+    pub mod load;
+}
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use soak::c::Distributor;
+use soak::gauge::{self, Sample};
+use soak::load::Worker;
+
+const THREADS: usize = 4;
+
+/// How long it runs where nobody says how long.
+const SHORT: Duration = Duration::from_millis(2500);
+
+/// How often a long run is measured: often enough for a median of each quarter.
+const SAMPLES: u32 = 200;
+
+#[test]
+fn stores_come_and_go() {
+    let minutes: Option<f64> = std::env::var("KVDS_SOAK_MINUTES").ok().map(|text| text.parse().expect("a number"));
+    let duration = minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0));
+    let samples = run(duration, minutes.is_some());
+    if minutes.is_some() {
+        let courses = gauge::courses(&samples);
+        eprintln!("\n{}", gauge::head());
+        courses.iter().for_each(|course| eprintln!("{course}"));
+        let growing = courses.iter().filter(|course| !course.levels_off()).count();
+        assert_eq!(growing, 0, "something grows: see the table");
+        eprintln!("soak: everything levels off, and every answer was right");
+    }
+}
+
+fn run(duration: Duration, tell: bool) -> Vec<Sample> {
+    let directory = tempfile::tempdir().expect("a directory can be made");
+    // Small, so that caches and buffers fill in the first quarter.
+    let options = [("block_cache_bytes", "4M"), ("write_buffer_bytes", "4M")];
+    let distributor = Distributor::open(directory.path(), &options);
+    let (done, rounds) = (AtomicBool::new(false), AtomicU64::new(0));
+    let begin = Instant::now();
+    let mut samples = Vec::new();
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..THREADS)
+            .map(|number| {
+                let (distributor, done, rounds, base) = (&distributor, &done, &rounds, directory.path());
+                scope.spawn(move || {
+                    // A thread that finds a mistake ends the run.
+                    let _end = Ending(done);
+                    let mut worker = Worker::new(number, distributor, base);
+                    while !done.load(Relaxed) {
+                        worker.round();
+                        rounds.fetch_add(1, Relaxed);
+                    }
+                })
+            })
+            .collect();
+        while begin.elapsed() < duration && !done.load(Relaxed) {
+            thread::sleep((duration / SAMPLES).max(Duration::from_millis(10)));
+            let sample = Sample::now(begin.elapsed());
+            samples.push(sample);
+            if tell {
+                progress(&sample, duration, rounds.load(Relaxed));
+            }
+        }
+        done.store(true, Relaxed);
+        workers.into_iter().for_each(|worker| worker.join().expect("every answer is right"));
+    });
+    assert!(rounds.load(Relaxed) > 0);
+    samples
+}
+
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// One line, which is written over where somebody looks at it.
+fn progress(sample: &Sample, duration: Duration, rounds: u64) {
+    let Sample { after, memory, threads, files } = sample;
+    let (so_far, all) = (after.as_secs(), duration.as_secs());
+    let line = format!("{so_far:5} of {all} s: {rounds} rounds, {memory} KiB, {threads} threads, {files} files");
+    let mut out = std::io::stderr();
+    let written = if out.is_terminal() { write!(out, "\r{line}  ") } else { writeln!(out, "{line}") };
+    written.and_then(|()| out.flush()).expect("progress can be told");
+}
+
+/// A judge that never finds anything guilty would be of no use.
+#[test]
+fn what_grows_is_seen() {
+    let course = |growth: u64| -> Vec<Sample> {
+        let sample = |at: u64| Sample { memory: 50_000 + at * growth, threads: 9, files: 30, ..Sample::default() };
+        (0..200).map(sample).collect()
+    };
+    assert!(gauge::courses(&course(0)).iter().all(|course| course.levels_off()));
+    let verdicts = gauge::courses(&course(200)).map(|course| course.levels_off());
+    assert_eq!(verdicts, [false, true, true], "40 MB more at the end are not level");
+}
