@@ -8,6 +8,8 @@
 mod child;
 mod claim;
 mod errors;
+mod lock;
+mod removal;
 mod replica;
 mod settings;
 mod syncer;
@@ -119,6 +121,9 @@ impl Disk {
         wake_threads_after_fork()?;
         let base = path.parent().unwrap_or(path);
         fs::create_dir_all(base).map_err(|cause| Error::io("cannot make the base directory", cause).at(base))?;
+        if removal::is_begun(path)? {
+            removal::finish(path)?;
+        }
         let made = match fs::create_dir(path) {
             Ok(()) => true,
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => false,
@@ -187,15 +192,15 @@ impl Disk {
         Ok(())
     }
 
-    /// Whether there is a store in `path`: the last file that RocksDB makes of a new one.
+    /// Whether there is a store in `path`: the last file that RocksDB makes of a new one, and no mark that it is removed.
     fn exists(path: &Path) -> Result<bool> {
-        is_there(path, "CURRENT")
+        Ok(is_there(path, "CURRENT")? && !removal::is_begun(path)?)
     }
 
     /// Whether there is a store in `path`, or what is left of one that was half made or half removed: the lock file is the
     /// first that RocksDB makes and the last that it removes.
     fn has_traces(path: &Path) -> Result<bool> {
-        Ok(is_there(path, "LOCK")? || Disk::exists(path)?)
+        Ok(is_there(path, "LOCK")? || is_there(path, "CURRENT")? || removal::is_begun(path)?)
     }
 
     /// Removes the files of the store in `path`. Returns whether there was a store. Files that are not RocksDB's are left.
@@ -203,10 +208,7 @@ impl Disk {
         if !Disk::has_traces(path)? {
             return Ok(false);
         }
-        // Held while the files go, so that nobody opens them meanwhile.
-        let _claim = Claim::new(path)?;
-        DB::destroy(&settings::plain(), spelt_for_this_process(path))
-            .map_err(|cause| failed("cannot remove the store", path, cause))?;
+        removal::remove(path)?;
         log::line(Level::Info, || format!("removed {}", path.display()));
         Ok(true)
     }
