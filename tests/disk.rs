@@ -121,6 +121,34 @@ fn nothing_is_written_beside_the_store() {
     assert_eq!(names(), before);
 }
 
+/// A process that died while it destroyed a store once left files that could neither be opened nor made into a new store.
+#[test]
+fn a_store_that_is_half_destroyed_is_none() {
+    let (base, log) = killed(10);
+    let all = fs::read_dir(log.parent().expect("it is in the store")).expect("the store can be listed").count();
+    for gone in 1..all {
+        let (base, _log) = killed(10);
+        let path = base.path().join("store");
+        // As it is found when the process dies after some of the files.
+        fs::write(path.join("DESTROYED"), "").expect("a file can be made");
+        let entries: Vec<_> = fs::read_dir(&path).expect("the store can be listed").collect();
+        let paths = entries.into_iter().map(|entry| entry.expect("the store can be listed").path());
+        for path in paths.filter(|path| !path.ends_with("DESTROYED")).take(gone) {
+            fs::remove_file(path).expect("a file can be removed");
+        }
+        let options = Options { create_if_missing: false, ..Options::default() };
+        let asked = Distributor::open(Some(base.path()), &options).expect("a distributor can be made");
+        assert!(asked.get_or_create(ID, Backend::Disk).expect("it can be asked for").is_none());
+        let store = store(base.path()).expect("a new one is made");
+        assert_eq!(found(&store, 0..10), 0);
+        fill(&store, 0..10);
+        drop(store);
+        assert_eq!(found(&self::store(base.path()).expect("it opens"), 0..10), 10);
+    }
+    assert!(distributor(base.path()).destroy_store(ID).expect("it can be destroyed"));
+    assert!(!base.path().join("store").exists(), "nothing is left of it");
+}
+
 /// The path is part of an error's text, and must not be taken for what RocksDB says.
 #[test]
 fn the_name_of_a_directory_is_no_diagnosis() {

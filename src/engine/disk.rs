@@ -10,7 +10,9 @@ mod claim;
 mod errors;
 mod hot;
 mod inspection;
+mod lock;
 mod records;
+mod removal;
 mod replica;
 mod resume;
 mod settings;
@@ -117,6 +119,9 @@ impl Disk {
             let made = directories.make(base);
             made.map_err(|cause| Error::io("cannot make the base directory", cause).at(base))?;
         }
+        if removal::is_begun(path)? {
+            removal::finish(path)?;
+        }
         let made = directories.make(path);
         let made = made.map_err(|cause| Error::io("cannot make the store's directory", cause).at(path))?;
         let claim = Claim::new(path)?;
@@ -210,8 +215,11 @@ impl Disk {
         Ok(())
     }
 
-    /// Whether there is a store in `path`: the last file that RocksDB makes of a new one.
+    /// Whether there is a store in `path`: the last file that RocksDB makes of a new one, and no mark that it is removed.
     fn exists(path: &Path) -> Result<bool> {
+        if removal::is_begun(path)? {
+            return Ok(false);
+        }
         let exists = is_there(path, "CURRENT")?;
         if !exists && path.is_dir() {
             // It may be missing.
@@ -223,7 +231,7 @@ impl Disk {
     /// Whether there is a store in `path`, or what is left of one that was half made or half removed: the lock file is the
     /// first that RocksDB makes and the last that it removes.
     fn has_traces(path: &Path) -> Result<bool> {
-        Ok(is_there(path, "LOCK")? || is_there(path, "CURRENT")?)
+        Ok(is_there(path, "LOCK")? || is_there(path, "CURRENT")? || removal::is_begun(path)?)
     }
 
     /// Removes the files of the store in `path`. Returns whether there was a store. Files that are not RocksDB's are left.
@@ -231,10 +239,7 @@ impl Disk {
         if !Disk::has_traces(path)? {
             return Ok(false);
         }
-        // Held while the files go, so that nobody opens them meanwhile.
-        let _claim = Claim::new(path)?;
-        DB::destroy(&settings::plain(), spelt_for_this_process(path))
-            .map_err(|cause| failed("cannot remove the store", path, cause))?;
+        removal::remove(path)?;
         log::line(Level::Info, || format!("removed {}", path.display()));
         Ok(true)
     }
