@@ -256,3 +256,69 @@ impl Drop for Writing<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(part: &Part, key: &[u8]) -> Result<Vec<u8>, Ticket> {
+        part.look(key, <[u8]>::to_vec)
+    }
+
+    /// A reader that was slow comes back with what a writer has changed meanwhile, or is changing.
+    #[test]
+    fn what_was_read_before_a_write_is_not_kept() {
+        let part = Hot::new(1 << 20).part();
+        let batch = WriteBatch { expectations: &[], operations: &[Operation::Set { key: b"key", value: b"new" }] };
+        let several = WriteBatch { operations: &[batch.operations[0]; 2], ..batch };
+        let range = WriteBatch { operations: &[Operation::DeleteRange { start: b"", end: None }], ..batch };
+        for batch in [batch, several, range] {
+            let Err(before) = seen(&part, b"key") else { panic!("nothing was kept yet") };
+            let writing = part.writing(&batch);
+            part.keep(b"key", b"old", before);
+            let Err(during) = seen(&part, b"key") else { panic!("it is being written") };
+            part.keep(b"key", b"old", during);
+            assert!(seen(&part, b"key").is_err());
+            writing.done(&batch);
+            part.keep(b"key", b"old", before);
+            part.keep(b"key", b"old", during);
+            assert!(seen(&part, b"key").is_err());
+        }
+    }
+
+    /// Of two writers at once nobody knows who was last in the database, so neither value is kept.
+    #[test]
+    fn a_written_value_is_kept_if_it_was_read_before_and_nobody_else_wrote() {
+        let part = Hot::new(1 << 20).part();
+        let set = |value| [Operation::Set { key: b"key", value }];
+        let write = |beside: Option<&[u8]>| {
+            let (one, other) = (set(b"one"), set(beside.unwrap_or_default()));
+            let batch = WriteBatch { expectations: &[], operations: &one };
+            let other = beside.map(|_| part.writing(&WriteBatch { expectations: &[], operations: &other }));
+            part.writing(&batch).done(&batch);
+            drop(other);
+        };
+        write(None);
+        let Err(ticket) = seen(&part, b"key") else { panic!("nobody has read it") };
+        part.keep(b"key", b"read", ticket);
+        write(None);
+        assert_eq!(seen(&part, b"key").ok().as_deref(), Some(&b"one"[..]));
+        write(Some(b"other"));
+        assert!(seen(&part, b"key").is_err());
+    }
+
+    #[test]
+    fn stores_have_their_own_keys_in_one_room() {
+        let hot = Hot::new(1 << 20);
+        let parts = [hot.part(), hot.part()];
+        for number in 0..10_000_u32 {
+            for part in &parts {
+                let key = number.to_be_bytes();
+                let Err(ticket) = seen(part, &key) else { panic!("it is another store's") };
+                part.keep(&key, &[0; 100], ticket);
+            }
+        }
+        let weight: u64 = hot.shards.iter().map(|shard| shard.read().values.weight()).sum();
+        assert!((1 << 19..=1 << 20).contains(&weight), "{weight} bytes");
+    }
+}
