@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::directories;
 use crate::engine::Engine;
 use crate::engine::disk::Disk;
 use crate::error::{Error, Result};
@@ -19,8 +20,7 @@ pub fn make(engine: &dyn Engine, path: &Path) -> Result<()> {
         return Err(taken(path));
     }
     let Some(parent) = path.parent() else { return Err(taken(path)) };
-    fs::create_dir_all(parent)
-        .map_err(|cause| Error::io("cannot make the directory for the copy", cause).at(parent))?;
+    directories::make(parent)?;
     let workshop = Workshop::new(parent)?;
     let copy = workshop.0.join("copy");
     if !engine.checkpoint(&copy)? {
@@ -31,8 +31,7 @@ pub fn make(engine: &dyn Engine, path: &Path) -> Result<()> {
         _ => Error::io("cannot put the copy in its place", cause).at(path),
     })?;
     // That it is there must survive what its content survives.
-    let synced = fs::File::open(parent).and_then(|parent| parent.sync_all());
-    synced.map_err(|cause| Error::io("cannot sync the directory of the copy", cause).at(parent))
+    directories::sync(parent).map_err(|cause| Error::io("cannot sync the directory of the copy", cause).at(parent))
 }
 
 fn taken(path: &Path) -> Error {

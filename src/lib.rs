@@ -13,6 +13,7 @@ pub mod batch;
 pub mod callback;
 pub mod checkpoint;
 pub mod counted;
+pub mod directories;
 pub mod distributor;
 pub mod engine;
 pub mod error;

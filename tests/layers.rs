@@ -6,7 +6,7 @@ use std::path::Path;
 /// From the ground up. Modules on one line don't know each other.
 const LAYERS: &[&[&str]] = &[
     &["error", "fork", "signals", "callback", "lanes"],
-    &["log", "batch", "options"],
+    &["log", "batch", "options", "directories"],
     &["engine"],
     &["engine::stripes", "engine::tally", "engine::buffer"],
     &["engine::memory", "engine::disk", "engine::no_disk"],

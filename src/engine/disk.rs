@@ -15,7 +15,6 @@ mod settings;
 mod syncer;
 
 use std::fs;
-use std::io;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
@@ -34,6 +33,7 @@ use super::stripes::Stripes;
 use super::tally::Tally;
 use super::{Buffer, Cursor, Engine, Lease, MAX_KEY_LEN, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
+use crate::directories;
 use crate::error::{Error, Kind, Result};
 use crate::fork::Birth;
 use crate::log::{self, Level};
@@ -119,16 +119,10 @@ impl Disk {
             return Ok(None);
         }
         wake_threads_after_fork()?;
-        let base = path.parent().unwrap_or(path);
-        fs::create_dir_all(base).map_err(|cause| Error::io("cannot make the base directory", cause).at(base))?;
         if removal::is_begun(path)? {
             removal::finish(path)?;
         }
-        let made = match fs::create_dir(path) {
-            Ok(()) => true,
-            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => false,
-            Err(cause) => return Err(Error::io("cannot make the store's directory", cause).at(path)),
-        };
+        let made = directories::make(path)?;
         let claim = Claim::new(path)?;
         if !made && !Disk::has_traces(path)? && holds_something(path)? {
             return Err(Error::invalid("the directory holds something else than a store").at(path));
