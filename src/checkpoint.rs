@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::directories::Made;
+use crate::directories::{self, Made};
 use crate::engine::Engine;
 use crate::engine::disk::Disk;
 use crate::error::{Error, Result};
@@ -20,8 +20,8 @@ pub fn make(engine: &dyn Engine, path: &Path) -> Result<()> {
         return Err(taken(path));
     }
     let Some(parent) = path.parent() else { return Err(taken(path)) };
-    let mut directories = Made::default();
-    let made = directories.make(parent);
+    let mut above = Made::default();
+    let made = above.make(parent);
     made.map_err(|cause| Error::io("cannot make the directory for the copy", cause).at(parent))?;
     let workshop = Workshop::new(parent)?;
     let copy = workshop.0.join("copy");
@@ -32,10 +32,9 @@ pub fn make(engine: &dyn Engine, path: &Path) -> Result<()> {
         io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory => taken(path),
         _ => Error::io("cannot put the copy in its place", cause).at(path),
     })?;
-    directories.keep();
+    above.keep();
     // That it is there must survive what its content survives.
-    let synced = fs::File::open(parent).and_then(|parent| parent.sync_all());
-    synced.map_err(|cause| Error::io("cannot sync the directory of the copy", cause).at(parent))
+    directories::sync(parent).map_err(|cause| Error::io("cannot sync the directory of the copy", cause).at(parent))
 }
 
 fn taken(path: &Path) -> Error {

@@ -1,6 +1,9 @@
-//! Making directories that go again if what they were made for does not come.
+//! Making directories: for good, or so that they go again if what they were made for does not come.
+//!
+//! A directory that was made is there after a power cut when the one above it was synced; what is in it, synced or not, goes
+//! with it until then.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,18 +13,28 @@ use std::path::{Path, PathBuf};
 pub struct Made(Vec<PathBuf>);
 
 impl Made {
-    /// Makes the directory `path`, and those above it, where they are missing. Returns whether `path` was.
+    /// Makes the directory `path`, and those above it, where they are missing. Returns whether `path` was. It is then there
+    /// for good.
     pub fn make(&mut self, path: &Path) -> io::Result<bool> {
+        let above = path.parent().filter(|above| *above != Path::new(""));
         loop {
-            match (fs::create_dir(path), path.parent()) {
-                (Ok(()), _) => {
+            match (fs::create_dir(path), above) {
+                (Ok(()), above) => {
                     self.0.push(path.to_path_buf());
+                    above.map_or(Ok(()), sync)?;
                     return Ok(true);
                 }
-                (Err(cause), _) if cause.kind() == io::ErrorKind::AlreadyExists || path.is_dir() => return Ok(false),
+                (Err(cause), above) if cause.kind() == io::ErrorKind::AlreadyExists || path.is_dir() => {
+                    // Whoever made it may have died before it was for good. A directory that cannot be read is not one that
+                    // the library made.
+                    return match above.map_or(Ok(()), sync) {
+                        Err(cause) if cause.kind() != io::ErrorKind::PermissionDenied => Err(cause),
+                        _ => Ok(false),
+                    };
+                }
                 // Made again if somebody who made it before has it go again in between.
-                (Err(cause), Some(parent)) if cause.kind() == io::ErrorKind::NotFound && parent != Path::new("") => {
-                    self.make(parent)?;
+                (Err(cause), Some(above)) if cause.kind() == io::ErrorKind::NotFound => {
+                    self.make(above)?;
                 }
                 (Err(cause), _) => return Err(cause),
             }
@@ -41,4 +54,9 @@ impl Drop for Made {
             let _ = fs::remove_dir(path);
         }
     }
+}
+
+/// Has the entries of a directory, as they are now, survive a power cut.
+pub fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }

@@ -1,35 +1,250 @@
-//! What a power cut leaves of a store.
+//! What a power cut leaves of stores, at each level of durability.
+//!
+//! This program runs itself once more as a process that writes into stores with every call there is, behind the library of
+//! `ctests/preload`, which writes down what it does to its files. From that a disk is made as it may be after a power cut at any
+//! moment: with all that a sync has covered, and with nothing, all or a random part of everything else. Then the stores there
+//! are opened and looked at. `make crash` does that many times.
 #![cfg(feature = "disk")]
 
+mod platter;
 mod preload;
+mod workload;
 
-use std::env;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
-use kvds::{Backend, Distributor, Kind, Options};
+use fastrand::Rng;
+use kvds::options::Durability;
+use platter::{Before, History, Journal, Kind, Node, Survival, Tree};
+use workload::Writer;
+use workload::child::Orders;
+use workload::expected::{Event, Expected};
 
-/// Run in a process of its own by the test below it.
-#[test]
-#[ignore = "the inside of another test"]
-fn failing_calls() {
-    let base = env::var_os("KVDS_TEST_BASE").expect("where to put the store");
-    let distributor = Distributor::open(Some(base.as_ref()), &Options::default()).expect("a distributor can be made");
-    let store = distributor.get_or_create(c"store", Backend::Disk).expect("it opens").expect("it is made");
-    assert!(preload::is_there());
-    preload::fail(preload::WRITE, ".log", libc::ENOSPC, 1, 1);
-    let written = || store.set(b"key", b"value");
-    written().map(drop).expect("the first one is let through");
-    let error = written().expect_err("the second one is not");
-    assert_eq!(error.kind(), Kind::NoSpace, "{error}");
-    assert_eq!((preload::seen(), preload::failed()), (2, 1));
-    preload::heal();
+const WRITERS: u64 = 3;
+
+/// How many power cuts there are at each level of durability, if the environment does not say.
+const ROUNDS: u64 = 5;
+
+/// How many moments of one process the power is cut at.
+const CUTS: u64 = 5;
+
+/// The thread that syncs in the background.
+const SYNCER: &[u8] = b"kvds-sync";
+
+/// How long it may pause, so that no write waits for longer than a second on a disk that needs half a second for a sync.
+const PAUSE: u64 = 500_000_000;
+
+fn variable(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().expect("the variable is a number"))
 }
 
 #[test]
-fn calls_can_be_made_to_fail() {
-    let base = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
-    let mut inside = Command::new(env::current_exe().expect("a program has a path"));
-    inside.args(["--ignored", "--exact", "failing_calls"]).env("KVDS_TEST_BASE", base.path());
-    preload::put_before(&mut inside, base.path());
-    assert!(inside.status().expect("it runs").success());
+#[ignore = "the process whose files are looked at, in the tests below"]
+fn the_process_that_is_cut_off() {
+    let Some(orders) = Orders::received() else { return };
+    orders.follow(&|event| preload::note(&event.report()));
+}
+
+/// A directory that stands for a disk, and the journal of what is done to it.
+struct Machine {
+    disk: PathBuf,
+    journal: PathBuf,
+}
+
+impl Machine {
+    fn new(directory: &Path, image: &Tree) -> Machine {
+        let machine = Machine { disk: directory.join("disk"), journal: directory.join("journal") };
+        fs::create_dir_all(&machine.disk).expect("a directory can be made");
+        image.write(&machine.disk);
+        machine
+    }
+
+    /// Where the stores are: below directories that the library makes.
+    fn base(disk: &Path) -> PathBuf {
+        disk.join("new/base")
+    }
+
+    fn child(&self, orders: &Orders) -> Command {
+        let mut child = orders.command("the_process_that_is_cut_off");
+        preload::put_before(&mut child, &self.disk);
+        child.env("KVDS_PRELOAD_JOURNAL", &self.journal);
+        child
+    }
+}
+
+fn events(journal: &Journal) -> Vec<(u64, Event)> {
+    let notes = journal.records().filter(|record| record.kind == Kind::Note);
+    notes.map(|note| (note.at, Event::read(note.bytes.try_into().expect("a report")))).collect()
+}
+
+/// The time before which all that was acknowledged is covered by a round of the thread that syncs in the background: the
+/// beginning of the last round that had ended when the power was cut.
+fn synced_in_the_background(journal: &Journal, cut: u64) -> u64 {
+    let mut woken = HashMap::new();
+    let mut kept = 0;
+    for record in journal.records().take_while(|record| record.at < cut) {
+        match record.kind {
+            Kind::Wake if record.bytes == SYNCER => drop(woken.insert(record.thread, record.at)),
+            Kind::Pause if record.bytes == SYNCER => {
+                assert!(record.a <= PAUSE, "the thread that syncs pauses for {} ns", record.a);
+                kept = woken.get(&record.thread).copied().unwrap_or(0).max(kept);
+            }
+            _ => {}
+        }
+    }
+    kept
+}
+
+/// The longest time, in milliseconds, between an acknowledgement and the end of the round that covered it.
+fn longest_wait(journal: &Journal) -> u64 {
+    let (mut since, mut waits, mut longest) = (None, HashMap::new(), 0);
+    for record in journal.records() {
+        match record.kind {
+            Kind::Note if matches!(Event::read(record.bytes.try_into().expect("a report")), Event::Done(..)) => {
+                since.get_or_insert(record.clock);
+            }
+            Kind::Wake if record.bytes == SYNCER => drop(waits.insert(record.thread, since.take())),
+            Kind::Pause if record.bytes == SYNCER => {
+                if let Some(Some(first)) = waits.remove(&record.thread) {
+                    longest = longest.max(record.clock - first);
+                }
+            }
+            _ => {}
+        }
+    }
+    longest / 1_000_000
+}
+
+/// The image without what the next process would meet of the one before: it makes new ones of these.
+fn with_the_main_store_alone(mut image: Tree) -> Tree {
+    let mut place = &mut image;
+    for name in ["new", "base"] {
+        let Some(Node::Directory(below)) = place.0.get_mut(name) else { return image };
+        place = below;
+    }
+    place.0.retain(|name, _| name == "main");
+    image
+}
+
+fn cut_again_and_again(durability: Durability) {
+    let rounds = variable("KVDS_POWERCUT_ROUNDS", ROUNDS);
+    let seed = variable("KVDS_POWERCUT_SEED", fastrand::u64(..1 << 32));
+    let mut dice = Rng::with_seed(seed);
+    let mut directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    directory.disable_cleanup(true);
+    let none: Vec<_> = (0..WRITERS).map(|id| Writer::new(seed, id)).collect();
+    let (mut image, mut writers) = (Tree::default(), none.clone());
+    let (mut writes, mut longest) = (0, 0);
+    let mut left = rounds;
+    for run in 0.. {
+        let place = directory.path().join(format!("run-{run}"));
+        let machine = Machine::new(&place, &image);
+        let orders = Orders {
+            base: Machine::base(&machine.disk),
+            durability,
+            seed,
+            numbers: writers.iter().map(|writer| writer.number).collect(),
+            first: 1 + 1000 * run,
+            limit: u64::MAX,
+        };
+        let before = Before::read(&machine.disk);
+        let mut child = machine.child(&orders).spawn().expect("the child can be started");
+        // Long enough for the background to sync.
+        thread::sleep(Duration::from_millis(dice.u64(1200..2000)));
+        assert!(child.try_wait().expect("it can be asked").is_none(), "the child fails (seed {seed})");
+        child.kill().expect("the child can be killed");
+        child.wait().expect("the child is dead");
+
+        let journal = Journal::read(&machine.journal);
+        let (history, events) = (History::new(before, &journal), events(&journal));
+        writes += events.iter().filter(|(_, event)| matches!(event, Event::Done(..))).count();
+        longest = longest.max(longest_wait(&journal));
+        let times = history.times();
+        let mut after = None;
+        for cut in 0..CUTS.min(left) {
+            // Some in the beginning, where stores are made.
+            let among = if dice.u8(..4) == 0 { times.len().min(200) } else { times.len() };
+            let time = times[dice.usize(..among)];
+            let survival = Survival::ALL[(cut as usize + run as usize) % Survival::ALL.len()];
+            let tree = history.after_a_cut(time, survival, &mut dice);
+            let disk = place.join(format!("after-{cut}"));
+            fs::create_dir(&disk).expect("a directory can be made");
+            tree.write(&disk);
+            let kept = match durability {
+                Durability::None => 0,
+                _ if survival == Survival::Everything => u64::MAX,
+                Durability::Sync => u64::MAX,
+                Durability::Process => synced_in_the_background(&journal, time),
+            };
+            let until: Vec<_> = events.iter().copied().take_while(|(at, _)| *at < time).collect();
+            let expected = Expected::from(&until, &orders.numbers, kept);
+            let mut found = writers.clone();
+            expected.check(&Machine::base(&disk), &orders.options(), seed, &mut found).unwrap_or_else(|wrong| {
+                panic!(
+                    "{wrong}\nat {durability:?} with {survival:?} of what was not synced, cut at {time} of {}; \
+                     the disk was {} (KVDS_POWERCUT_SEED={seed})",
+                    machine.journal.display(),
+                    disk.display()
+                )
+            });
+            fs::remove_dir_all(&disk).expect("the directory can be removed");
+            after = Some((tree, found));
+        }
+        fs::remove_dir_all(&place).expect("the directory can be removed");
+        left -= CUTS.min(left);
+        if run % 4 == 3 || left == 0 {
+            eprintln!(
+                "{durability:?}: {} of {rounds} power cuts, {writes} acknowledged writes (seed {seed})",
+                rounds - left
+            );
+        }
+        if left == 0 {
+            break;
+        }
+        // The next process goes on after the last cut, or begins anew.
+        (image, writers) = match after {
+            Some((tree, found)) if dice.u8(..4) != 0 => (with_the_main_store_alone(tree), found),
+            _ => (Tree::default(), none.clone()),
+        };
+    }
+    assert!(writes > 0, "nothing was written in any round");
+    if durability == Durability::Process {
+        eprintln!("an acknowledged write waited for its sync for at most {longest} ms");
+    }
+    directory.disable_cleanup(false);
+}
+
+#[test]
+fn a_power_cut_loses_nothing_at_sync() {
+    cut_again_and_again(Durability::Sync);
+}
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_synced_in_the_background_at_process() {
+    cut_again_and_again(Durability::Process);
+}
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_synced_at_none() {
+    cut_again_and_again(Durability::None);
+}
+
+/// The journal must have all that is done to the files, or the tests above prove nothing.
+#[test]
+fn the_journal_has_what_the_disk_has() {
+    for durability in [Durability::Process, Durability::Sync, Durability::None] {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+        let machine = Machine::new(directory.path(), &Tree::default());
+        let base = Machine::base(&machine.disk);
+        let orders = Orders { base, durability, seed: 1, numbers: vec![0; 2], first: 1, limit: 500 };
+        let before = Before::read(&machine.disk);
+        assert!(machine.child(&orders).status().expect("the child can be started").success());
+        let history = History::new(before, &Journal::read(&machine.journal));
+        let told = history.after_a_cut(u64::MAX, Survival::Everything, &mut Rng::new());
+        assert!(told == Tree::read(&machine.disk), "the journal tells of another disk at {durability:?}");
+    }
 }

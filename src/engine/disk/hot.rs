@@ -290,11 +290,10 @@ mod tests {
     #[test]
     fn a_written_value_is_kept_if_it_was_read_before_and_nobody_else_wrote() {
         let part = Hot::new(1 << 20).part();
-        let set = |value| [Operation::Set { key: b"key", value }];
-        let write = |beside: Option<&[u8]>| {
-            let (one, other) = (set(b"one"), set(beside.unwrap_or_default()));
+        let one = [Operation::Set { key: b"key", value: b"one" }];
+        let write = |beside: Option<&WriteBatch<'_>>| {
             let batch = WriteBatch { expectations: &[], operations: &one };
-            let other = beside.map(|_| part.writing(&WriteBatch { expectations: &[], operations: &other }));
+            let other = beside.map(|batch| part.writing(batch));
             part.writing(&batch).done(&batch);
             drop(other);
         };
@@ -303,7 +302,7 @@ mod tests {
         part.keep(b"key", b"read", ticket);
         write(None);
         assert_eq!(seen(&part, b"key").ok().as_deref(), Some(&b"one"[..]));
-        write(Some(b"other"));
+        write(Some(&WriteBatch { expectations: &[], operations: &[Operation::Delete { key: b"key" }] }));
         assert!(seen(&part, b"key").is_err());
     }
 

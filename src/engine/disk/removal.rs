@@ -15,6 +15,7 @@ use super::errors::failed;
 use super::is_there;
 use super::lock::Lock;
 use super::settings::{self, spelt_for_this_process};
+use crate::directories::sync;
 use crate::error::{Error, Result};
 
 const MARK: &str = "DESTROYED";
@@ -57,8 +58,4 @@ fn remove_marked(path: &Path) -> Result<()> {
     // It stays if something else is in it.
     let _ = fs::remove_dir(path);
     Ok(())
-}
-
-fn sync(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }
