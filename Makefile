@@ -155,7 +155,8 @@ soak: setup-test ## Make, use and drop stores for MINUTES=30, and see that memor
 	KVDS_SOAK_MINUTES=$(or $(MINUTES),30) $(RUN) test --release --test soak -- --nocapture stores_come_and_go
 
 # Each target goes on from its seeds and from what it found before, in fuzz/corpus. What fails is in fuzz/artifacts.
-FUZZ = KVDS_FUZZ_CC="$(BUILD_CC)" KVDS_FUZZ_CXX="$(BUILD_CXX)" CC=$(CURDIR)/fuzz/uninstrumented \
+# Directories of disk stores are in memory where there is a place for that: RocksDB syncs a lot.
+FUZZ = TMPDIR=$(or $(wildcard /dev/shm),/tmp) KVDS_FUZZ_CC="$(BUILD_CC)" KVDS_FUZZ_CXX="$(BUILD_CXX)" CC=$(CURDIR)/fuzz/uninstrumented \
 	CXX=$(CURDIR)/fuzz/uninstrumented++ $(CARGO) +nightly fuzz
 FUZZ_TARGETS = operations boundary identifiers
 .PHONY: fuzz
