@@ -533,8 +533,9 @@ kvds_status kvds_options_set_durability(struct kvds_options *options,
                                         kvds_durability durability);
 
 /**
- * How much memory all disk stores of the distributor together use for blocks that were read, with their indexes and
- * filters. In bytes, from 1 MiB to 1 TiB; the default is 64 MiB (67108864).
+ * How much memory all disk stores of the distributor together use for what was read: one half for blocks, with their indexes
+ * and filters, the other for single values that are read often. It is taken as it is needed. In bytes, from 1 MiB to 1 TiB;
+ * the default is 256 MiB (268435456).
  *
  * All memory of a distributor's disk stores, while they are written to, stays within the block cache, one and a half times
  * the write buffers, and 64 MiB.
