@@ -146,6 +146,11 @@ models: setup-models ## Try the concurrency out in models, with loom and shuttle
 memcheck: setup-memcheck ## Run the C and C++ tests under valgrind
 	KVDS_VALGRIND=1 $(RUN) test --test c --test cpp
 
+.PHONY: crash
+crash: setup-test ## Kill a writing process, and cut its power, 200 and 3 x 100 times (CRASH_ROUNDS, POWERCUT_ROUNDS)
+	KVDS_CRASH_ROUNDS=$(or $(CRASH_ROUNDS),200) $(RUN) test --test crash -- --nocapture
+	KVDS_POWERCUT_ROUNDS=$(or $(POWERCUT_ROUNDS),100) $(RUN) test --test powercut -- --nocapture
+
 .PHONY: damage
 damage: setup-test ## Damage every byte of a small store, one after the other, and read what is left (hours)
 	KVDS_DAMAGE=all $(RUN) test --test damage -- --nocapture
