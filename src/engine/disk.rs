@@ -393,7 +393,10 @@ impl Reader for Disk {
 
     fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
         let see = RefCell::new(see);
-        let show = |bytes: &[u8]| Ok(see.borrow_mut()(bytes));
+        let show = |bytes: &[u8]| {
+            see.borrow_mut()(bytes);
+            Ok(())
+        };
         Ok(self.tally.read(self.now(key, show, |found| show(&found))?).is_some())
     }
 

@@ -168,10 +168,10 @@ impl Expected {
     }
 
     /// Opens what is in `base` and looks. `writers` are as they began, and are left as they were found.
-    pub fn check(&self, base: &Path, options: &Options, seed: u64, writers: &mut Vec<Writer>) -> Result<(), String> {
+    pub fn check(&self, base: &Path, options: &Options, seed: u64, writers: &mut [Writer]) -> Result<(), String> {
         // The copies first: from what was there at the beginning.
         for (copy, (bounds, stage)) in &self.copies {
-            let mut copied = writers.clone();
+            let mut copied = writers.to_vec();
             let there = look(&copies(base), *copy, options, bounds, &mut copied)?;
             if !there && *stage == Stage::Done {
                 return Err(format!("the copy {} is gone", copy.id()));

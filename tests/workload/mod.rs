@@ -93,7 +93,7 @@ impl Writer {
                 set: vec![pair(one), pair(two), pair(none)],
                 delete: three.clone(),
             },
-            (7, [key, ..], _) if number % 3 == 0 => {
+            (7, [key, ..], _) if number.is_multiple_of(3) => {
                 // The key without its last part: the group.
                 let end = key.len() - key.iter().rev().position(|byte| *byte == b'/').expect("a key has parts");
                 Write::DeletePrefix(key[..end].to_vec())

@@ -33,8 +33,10 @@ pub struct Hot {
     stores: AtomicU64,
 }
 
+type Values = Cache<Key, Box<[u8]>, Weight, RandomState, DefaultLifecycle<Key, Box<[u8]>>>;
+
 struct Shard {
-    values: Cache<Key, Box<[u8]>, Weight, RandomState, DefaultLifecycle<Key, Box<[u8]>>>,
+    values: Values,
     /// How many writes to keys of this shard are on their way.
     writers: usize,
     /// How many there were.
