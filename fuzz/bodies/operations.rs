@@ -8,6 +8,9 @@ use crate::model::program::{self, Change, Expect, Move, Step};
 /// How many steps a program has at most: enough for every state, and few enough to be read by a person.
 const STEPS: usize = 120;
 
+/// How often a program compacts at most: on disk that takes as long as a thousand other steps.
+const COMPACTIONS: usize = 2;
+
 /// The engines. A disk store costs its opening, so what is found for memory comes first and most.
 const ENGINES: [Make; 6] = [
     common::memory,
@@ -29,8 +32,14 @@ pub fn operations(data: &[u8]) {
     let mut bytes = Unstructured::new(data);
     let Ok(engine) = bytes.choose(&ENGINES) else { return };
     let mut steps = Vec::new();
+    let mut compactions = 0;
     while !bytes.is_empty() && steps.len() < STEPS {
         match step(&mut bytes) {
+            Ok(Step::Compact) if compactions == COMPACTIONS => {}
+            Ok(Step::Compact) => {
+                compactions += 1;
+                steps.push(Step::Compact);
+            }
             Ok(step) => steps.push(step),
             Err(_) => break,
         }
