@@ -183,7 +183,7 @@ test-packages: setup-packages build deb ## Install, use and remove the library b
 
 # kvds beside other stores. What else can be chosen, target/release/kvds-bench --help tells.
 .PHONY: bench
-bench: setup-bench build ## Measure kvds beside other stores (five minutes; FULL=1 the whole, ONLY=memory or disk)
+bench: setup-bench build ## Measure kvds beside other stores (ONLY=memory or disk: five minutes each; FULL=1 the whole)
 	$(RUN) build --release --package kvds-bench
 	$(RUN) build --release --package kvds-boundary
 	$(RELEASE)/kvds-bench $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY))

@@ -41,7 +41,7 @@ struct Arguments {
 /// What is run, and where.
 #[derive(clap::Args)]
 pub struct Choices {
-    /// Everything, with more time for each line: an hour or two instead of about five minutes
+    /// Everything, with more time for each line: an hour or two instead of about five minutes a medium
     #[arg(long)]
     full: bool,
     /// One medium alone
