@@ -168,7 +168,7 @@ impl Part {
             operations if keys().count() == operations.len() => {
                 Begun::Several(keys().map(|key| self.begin(key)).collect())
             }
-            _ => self.begin_all(),
+            _ => self.begin_all(batch),
         };
         Writing { part: self, begun }
     }
@@ -181,11 +181,17 @@ impl Part {
         Begin { hash: wanted.hash, number: (alone && was_here).then_some(shard.writes) }
     }
 
-    /// The same for whatever keys.
-    fn begin_all(&self) -> Begun {
+    /// The same for a batch that removes ranges, which may have keys in any shard.
+    fn begin_all(&self, batch: &WriteBatch<'_>) -> Begun {
+        let changes = |key: &[u8]| {
+            batch.operations.iter().any(|operation| match operation {
+                Operation::DeleteRange { start, end } => *start <= key && end.is_none_or(|end| key < end),
+                operation => operation.key() == Some(key),
+            })
+        };
         for shard in &self.hot.shards {
             let mut shard = shard.write();
-            shard.values.retain(|key, _| key.store != self.store);
+            shard.values.retain(|key, _| key.store != self.store || !changes(&key.bytes));
             shard.begin();
         }
         Begun::All
@@ -306,6 +312,21 @@ mod tests {
         assert_eq!(seen(&part, b"key").ok().as_deref(), Some(&b"one"[..]));
         write(Some(&WriteBatch { expectations: &[], operations: &[Operation::Delete { key: b"key" }] }));
         assert!(seen(&part, b"key").is_err());
+    }
+
+    #[test]
+    fn a_range_takes_its_own_keys_along() {
+        let hot = Hot::new(1 << 20);
+        let (part, other) = (hot.part(), hot.part());
+        for (part, key) in [(&part, b"a"), (&part, b"b"), (&part, b"c"), (&other, b"b")] {
+            let Err(ticket) = seen(part, key) else { panic!("nobody has read it") };
+            part.keep(key, b"value", ticket);
+        }
+        let operations = [Operation::DeleteRange { start: b"b", end: Some(b"c") }];
+        let batch = WriteBatch { expectations: &[], operations: &operations };
+        part.writing(&batch).done(&batch);
+        assert!(seen(&part, b"b").is_err());
+        assert!(seen(&part, b"a").is_ok() && seen(&part, b"c").is_ok() && seen(&other, b"b").is_ok());
     }
 
     #[test]
