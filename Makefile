@@ -146,6 +146,14 @@ models: setup-models ## Try the concurrency out in models, with loom and shuttle
 memcheck: setup-memcheck ## Run the C and C++ tests under valgrind
 	KVDS_VALGRIND=1 $(RUN) test --test c --test cpp
 
+.PHONY: race
+race: setup-sanitize ## Run tests with threads under ThreadSanitizer (nightly Rust; the engine in memory)
+	CC="$(BUILD_CC)" CXX="$(BUILD_CXX)" CARGO_TARGET_DIR=$(TARGET_DIR) scripts/sanitize thread
+
+.PHONY: asan
+asan: setup-sanitize ## Run tests under AddressSanitizer and LeakSanitizer (nightly Rust; with the engine on disk)
+	CC="$(BUILD_CC)" CXX="$(BUILD_CXX)" CARGO_TARGET_DIR=$(TARGET_DIR) scripts/sanitize address
+
 .PHONY: test-packages
 test-packages: setup-packages build deb ## Install, use and remove the library by every way there is (debootstrap as root, once)
 	scripts/test-packages
@@ -184,8 +192,8 @@ third-party: setup-test ## Write THIRD-PARTY anew from the sources of what is li
 setup: ## Check that the needed tools are there, and install what is missing (apt-get)
 	@scripts/setup build
 
-.PHONY: setup-test setup-check setup-models setup-memcheck setup-docs setup-deb setup-packages setup-bench
-setup-test setup-check setup-models setup-memcheck setup-docs setup-deb setup-packages setup-bench:
+.PHONY: setup-test setup-check setup-models setup-memcheck setup-sanitize setup-docs setup-deb setup-packages setup-bench
+setup-test setup-check setup-models setup-memcheck setup-sanitize setup-docs setup-deb setup-packages setup-bench:
 	@scripts/setup $(@:setup-%=%)
 
 .PHONY: clean
