@@ -146,6 +146,14 @@ models: setup-models ## Try the concurrency out in models, with loom and shuttle
 memcheck: setup-memcheck ## Run the C and C++ tests under valgrind
 	KVDS_VALGRIND=1 $(RUN) test --test c --test cpp
 
+.PHONY: race
+race: setup-sanitize ## Run tests with threads under ThreadSanitizer (nightly Rust; the engine in memory)
+	CC="$(BUILD_CC)" CXX="$(BUILD_CXX)" CARGO_TARGET_DIR=$(TARGET_DIR) scripts/sanitize thread
+
+.PHONY: asan
+asan: setup-sanitize ## Run tests under AddressSanitizer and LeakSanitizer (nightly Rust; with the engine on disk)
+	CC="$(BUILD_CC)" CXX="$(BUILD_CXX)" CARGO_TARGET_DIR=$(TARGET_DIR) scripts/sanitize address
+
 .PHONY: crash
 crash: setup-test ## Kill a writing process, and cut its power, 200 and 3 x 100 times (CRASH_ROUNDS, POWERCUT_ROUNDS)
 	KVDS_CRASH_ROUNDS=$(or $(CRASH_ROUNDS),200) $(RUN) test --test crash -- --nocapture
@@ -164,6 +172,7 @@ soak: setup-test ## Make, use and drop stores for MINUTES=30, and see that memor
 FUZZ = LSAN_OPTIONS=suppressions=$(CURDIR)/fuzz/leaks:print_suppressions=0 TMPDIR=$(or $(wildcard /dev/shm),/tmp) KVDS_FUZZ_CC="$(BUILD_CC)" KVDS_FUZZ_CXX="$(BUILD_CXX)" CC=$(CURDIR)/fuzz/uninstrumented \
 	CXX=$(CURDIR)/fuzz/uninstrumented++ $(CARGO) +nightly fuzz
 FUZZ_TARGETS = operations boundary identifiers
+
 .PHONY: fuzz
 fuzz: setup-fuzz ## Make up inputs for SECONDS=600 a target (ONLY=one of operations, boundary, identifiers)
 	@mkdir -p $(FUZZ_TARGETS:%=fuzz/corpus/%)
@@ -215,8 +224,8 @@ third-party: setup-test ## Write THIRD-PARTY anew from the sources of what is li
 setup: ## Check that the needed tools are there, and install what is missing (apt-get)
 	@scripts/setup build
 
-.PHONY: setup-test setup-check setup-models setup-memcheck setup-docs setup-deb setup-packages setup-bench setup-fuzz
-setup-test setup-check setup-models setup-memcheck setup-docs setup-deb setup-packages setup-bench setup-fuzz:
+.PHONY: setup-test setup-check setup-models setup-memcheck setup-sanitize setup-docs setup-deb setup-packages setup-bench setup-fuzz
+setup-test setup-check setup-models setup-memcheck setup-sanitize setup-docs setup-deb setup-packages setup-bench setup-fuzz:
 	@scripts/setup $(@:setup-%=%)
 
 .PHONY: clean

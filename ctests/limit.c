@@ -12,7 +12,7 @@ static kvds_distributor *limited(void)
 /* The value of a numbered key, in one of two versions that are equally long. */
 static const char *value_of(size_t number, char version)
 {
-    static char value[VALUE_LEN];
+    static _Thread_local char value[VALUE_LEN];
     memset(value, version, sizeof value);
     memcpy(value, &number, sizeof number);
     return value;

@@ -8,8 +8,8 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Barrier, Mutex};
 
 use common::{Make, no_lease};
 use kvds::lifetime::Identity;
@@ -208,10 +208,9 @@ fn call() -> impl Strategy<Value = Call> {
 fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Event>)> {
     let clock = AtomicUsize::new(0);
     let barrier = Barrier::new(programs.len());
-    let history = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for (thread, program) in programs.into_iter().enumerate() {
-            let (clock, barrier, history) = (&clock, &barrier, &history);
+    let mut history: Vec<_> = std::thread::scope(|scope| {
+        let run = |(thread, program): (usize, Vec<Call>)| {
+            let (clock, barrier) = (&clock, &barrier);
             scope.spawn(move || {
                 let mut events = Vec::new();
                 barrier.wait();
@@ -222,11 +221,12 @@ fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Ev
                     events.push((began, thread, Action::Call((call, None))));
                     events.push((ended, thread, Action::Response((call, Some(answer)))));
                 }
-                history.lock().expect("no thread panicked").extend(events);
-            });
-        }
+                events
+            })
+        };
+        let threads: Vec<_> = programs.into_iter().enumerate().map(run).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("no thread panicked")).collect()
     });
-    let mut history = history.into_inner().expect("no thread panicked");
     history.sort_by_key(|(time, ..)| *time);
     history.into_iter().map(|(_, thread, action)| (thread, action)).collect()
 }

@@ -1,6 +1,8 @@
 //! Programs in C and C++: compiled, linked with the shared library of this build, and run.
 //!
-//! With `KVDS_VALGRIND=1` they run under valgrind, with smaller loops. `KVDS_LIBRARY` names another library to test.
+//! With `KVDS_VALGRIND=1` they run under valgrind, with smaller loops. `KVDS_LIBRARY` names another library to test. If that
+//! one is built with a sanitizer, `KVDS_SANITIZER` and `KVDS_SANITIZER_RUNTIME` say which, so that the programs are too:
+//! see `scripts/sanitize`.
 #![allow(dead_code)] // Each test uses a part of this.
 
 use std::ffi::OsStr;
@@ -66,6 +68,10 @@ pub fn compile(source: &str, way: &Way, directory: &Path) -> PathBuf {
         command.arg(directory.join(LIBRARY)).arg(format!("-Wl,-rpath,{}", directory.display()));
     }
     command.args(way.arguments);
+    if let Some(runtime) = env::var_os("KVDS_SANITIZER_RUNTIME") {
+        // The whole of it, for the library as well.
+        command.arg("-Wl,--whole-archive").arg(runtime).args(["-Wl,--no-whole-archive", "-Wl,--export-dynamic", "-lm"]);
+    }
     succeed(command);
     program
 }
@@ -82,6 +88,13 @@ fn compiler(way: &Way, directory: &Path) -> Command {
     }
     if let Some(compiler) = way.compiler {
         build.compiler(compiler);
+    }
+    if let Ok(sanitizer) = env::var("KVDS_SANITIZER") {
+        build.compiler(if way.cpp { "clang++" } else { "clang" });
+        build
+            .flag(format!("-fsanitize={sanitizer}"))
+            .flag("-fno-sanitize-link-runtime")
+            .flag("-fno-omit-frame-pointer");
     }
     if cfg!(not(feature = "disk")) {
         build.define("KVDS_TEST_NO_DISK", None);
