@@ -139,10 +139,6 @@ fn cut_again_and_again(durability: Durability) {
     let none: Vec<_> = (0..WRITERS).map(|id| Writer::new(seed, id)).collect();
     let (mut image, mut writers) = (Tree::default(), none.clone());
     let (mut writes, mut longest) = (0, 0);
-    // Where every write is synced, or none but with a table, it does not matter in which order a disk writes. In between, what
-    // comes to it out of order can be a log without its middle.
-    let in_order = durability == Durability::Process;
-    let survivals: &[Survival] = if in_order { &Survival::IN_ORDER } else { &Survival::ALL };
     let mut left = rounds;
     for run in 0.. {
         let place = directory.path().join(format!("run-{run}"));
@@ -173,7 +169,7 @@ fn cut_again_and_again(durability: Durability) {
             // Some in the beginning, where stores are made.
             let among = if dice.u8(..4) == 0 { times.len().min(200) } else { times.len() };
             let time = times[dice.usize(..among)];
-            let survival = survivals[(cut as usize + run as usize) % survivals.len()];
+            let survival = Survival::ALL[(cut as usize + run as usize) % Survival::ALL.len()];
             let tree = history.after_a_cut(time, survival, &mut dice);
             let disk = place.join(format!("after-{cut}"));
             fs::create_dir(&disk).expect("a directory can be made");

@@ -8,6 +8,7 @@
 mod child;
 mod claim;
 mod errors;
+mod hole;
 mod hot;
 mod inspection;
 mod lock;
@@ -25,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::{DB, DBPinnableSlice, ReadOptions, Snapshot, WriteOptions};
+use rocksdb::{DB, DBPinnableSlice, DBRecoveryMode, ReadOptions, Snapshot, WriteOptions};
 
 use self::child::{Child, Moment, Position};
 use self::claim::Claim;
@@ -132,9 +133,17 @@ impl Disk {
             inspection::inspect(path)?;
         }
         let own_path = spelt_for_this_process(path);
-        let settings = settings::database(options, shared);
+        let mut settings = settings::database(options, shared);
         resume::prepare(&settings);
-        let db = signals::blocked(|| DB::open(&settings, &own_path)).map_err(|cause| {
+        let mut db = signals::blocked(|| DB::open(&settings, &own_path));
+        if let Err(cause) = &db
+            && hole::explains(cause, path).map_err(|cause| Error::io("cannot read the log", cause).at(path))?
+        {
+            log::line(Level::Warn, || format!("{} lost the end of what was not synced: {cause}", path.display()));
+            settings.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+            db = signals::blocked(|| DB::open(&settings, &own_path));
+        }
+        let db = db.map_err(|cause| {
             let error = failed("cannot open the store", path, cause);
             // Leave nothing half made behind. RocksDB's own clean-up takes the lock first, so that it removes nothing that
             // another process has made its own in the meantime. It can fail for the same reason as the opening; then what

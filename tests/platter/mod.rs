@@ -41,9 +41,6 @@ pub enum Survival {
 impl Survival {
     pub const ALL: [Survival; 5] =
         [Survival::Nothing, Survival::Everything, Survival::Beginning, Survival::Beginnings, Survival::Pages];
-
-    /// What is left by a disk that writes in the order in which it was told to.
-    pub const IN_ORDER: [Survival; 3] = [Survival::Nothing, Survival::Everything, Survival::Beginning];
 }
 
 /// Directories and files, with their bytes.

@@ -77,7 +77,11 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
 
 /// RocksDB's options where nothing is known of a store.
 pub fn plain() -> rocksdb::Options {
-    let mut plain = rocksdb::Options::default();
+    // Each log says where the one before it ended: else RocksDB would not see that one lost its end in a power cut, and go on
+    // with the next.
+    let mut plain = rocksdb::Options::default()
+        .get_options_from_string("track_and_verify_wals=true")
+        .unwrap_or_else(|cause| unreachable!("RocksDB knows the option: {cause}"));
     // What RocksDB has to tell goes to the host; without a log file there is none that grows.
     plain.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Info, |level, text| {
         let level = match level {
