@@ -58,7 +58,7 @@ fn first_wrong_record(log: &[u8]) -> Option<(usize, usize)> {
             at = block_end;
         }
         let rest = log.get(at..)?;
-        let Some((&[c0, c1, c2, c3, l0, l1, _], _)) = rest.split_first_chunk::<HEAD>() else { return None };
+        let (&[c0, c1, c2, c3, l0, l1, _], _) = rest.split_first_chunk::<HEAD>()?;
         let end = at + HEAD + usize::from(u16::from_le_bytes([l0, l1]));
         let block_end = (at / BLOCK + 1) * BLOCK;
         if end > block_end {
