@@ -52,21 +52,27 @@ struct Unscheduled {
 struct Wait {
     friend auto member_of(Wait);
 };
+struct LogIsEmpty {
+    friend auto member_of(LogIsEmpty);
+};
 template struct Private<Mutex, &DBImpl::mutex_>;
 template struct Private<Errors, &DBImpl::error_handler_>;
 template struct Private<Queue, &DBImpl::flush_queue_>;
 template struct Private<Unscheduled, &DBImpl::unscheduled_flushes_>;
 template struct Private<Wait, &DBImpl::WaitForBackgroundWork>;
+template struct Private<LogIsEmpty, &DBImpl::wal_empty_>;
 
-// Takes the requests out of the queue of a halted database that wait for their tables to be flushed. Resuming flushes all tables, and waits for
-// that; but a request that was in the queue already when the database was halted either is dropped or has nobody who looks
-// at it, while it keeps the one for resuming out: then it waits for ever. RocksDB has this right where it resumes by itself.
-void forget_requests(DBImpl &database)
+// Makes a halted database ready to be resumed.
+void prepare(DBImpl &database)
 {
     rocksdb::InstrumentedMutexLock lock(&(database.*member_of(Mutex())));
     if (!(database.*member_of(Errors())).IsDBStopped())
         return;
     (database.*member_of(Wait()))();
+
+    // Resuming flushes all tables, and waits for that; but a request to flush that was in the queue already when the database
+    // was halted either is dropped or has nobody who looks at it, while it keeps the one for resuming out: then it waits for
+    // ever. RocksDB has this right where it resumes by itself.
     auto &queue = database.*member_of(Queue());
     for (const auto &request : queue) {
         for (const auto &[family, last] : request.cfd_to_max_mem_id_to_persist) {
@@ -76,6 +82,10 @@ void forget_requests(DBImpl &database)
     }
     queue.clear();
     database.*member_of(Unscheduled()) = 0;
+
+    // Resuming begins a new log, unless the log is empty. But when syncing it has failed, nothing can be written to an empty
+    // one either, and each sync of it halts the database again.
+    database.*member_of(LogIsEmpty()) = false;
 }
 
 } // namespace
@@ -105,7 +115,7 @@ std::size_t kvds_rocksdb_resume(rocksdb_t *database, char *text, std::size_t cap
     if (status.ok())
         status = database->rep->UnlockWAL();
     if (status.ok()) {
-        forget_requests(static_cast<DBImpl &>(*database->rep->GetRootDB()));
+        prepare(static_cast<DBImpl &>(*database->rep->GetRootDB()));
         status = database->rep->Resume();
     }
     if (status.ok())

@@ -20,10 +20,6 @@ use crate::error::{Error, Result};
 use crate::log::{self, Level};
 use crate::signals;
 
-/// How often a call resumes the database. Resuming keeps a log that is empty, also when syncing it has failed; that shows when it
-/// is written to, and then it is replaced.
-const TIMES: u32 = 2;
-
 /// After resuming has failed, it is tried again when a file of the size that is needed can be made. If none can, it is tried
 /// again after this long: what is in memory may be smaller when it is compressed.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -93,14 +89,13 @@ impl Resumption {
         what: &'static str,
         work: impl Fn(&DB) -> std::result::Result<T, rocksdb::Error>,
     ) -> Result<T> {
-        let mut times = 0;
-        loop {
-            match work(db) {
-                Ok(done) => return Ok(done),
-                Err(cause) => self.overcome(db, what, cause, times)?,
-            }
-            times += 1;
-        }
+        let first = match work(db) {
+            Ok(done) => return Ok(done),
+            Err(cause) => self.explain(what, cause)?,
+        };
+        log::line(Level::Warn, || format!("{what} ({}), trying to go on: {first}", self.path.display()));
+        self.resume(db, what)?;
+        work(db).or_else(|cause| Err(file_system_failed(what, &self.path, self.explain(what, cause)?)))
     }
 
     /// The same for what syncs, flushes or compacts: resuming waits until it is done, and it waits for resuming.
@@ -116,21 +111,17 @@ impl Resumption {
         })
     }
 
-    /// Resumes the database after an error, if that can help and was not done too many times for it.
+    /// Why the file system failed. What failed for another reason is an error that resuming is no help for.
     #[cold]
-    fn overcome(&self, db: &DB, what: &'static str, cause: rocksdb::Error, times: u32) -> Result<()> {
-        if cause.kind() != ErrorKind::IOError {
-            return Err(failed(what, &self.path, cause));
+    fn explain(&self, what: &'static str, cause: rocksdb::Error) -> Result<String> {
+        match cause.kind() {
+            ErrorKind::IOError => Ok(self.past.write().remember(cause.as_ref())),
+            _ => Err(failed(what, &self.path, cause)),
         }
-        let text = self.past.write().remember(cause.as_ref());
-        if times == TIMES {
-            return Err(file_system_failed(what, &self.path, text));
-        }
-        log::line(Level::Warn, || format!("{what} ({}), trying to go on: {text}", self.path.display()));
-        self.resume(db, what)
     }
 
     /// Resumes the database, if it is halted.
+    #[cold]
     fn resume(&self, db: &DB, what: &'static str) -> Result<()> {
         let mut past = self.past.write();
         // An attempt that fails leaves one more table in memory for reads to look into, and takes up to a second. So it is
