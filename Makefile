@@ -170,9 +170,8 @@ soak: setup-test ## Make, use and drop stores for MINUTES=30, and see that memor
 # Each target goes on from its seeds and from what it found before, in fuzz/corpus. What fails is in fuzz/artifacts.
 # Directories of disk stores are in memory where there is a place for that: RocksDB syncs a lot.
 FUZZ = LSAN_OPTIONS=suppressions=$(CURDIR)/fuzz/leaks:print_suppressions=0 \
-	TMPDIR=$(or $(wildcard /dev/shm),/tmp) KVDS_FUZZ_CC="$(BUILD_CC)" KVDS_FUZZ_CXX="$(BUILD_CXX)" \
-	CC=$(CURDIR)/fuzz/uninstrumented \
-	CXX=$(CURDIR)/fuzz/uninstrumented++ $(CARGO) +nightly fuzz
+	TMPDIR=$(or $(wildcard /dev/shm),/tmp) KVDS_CC="$(BUILD_CC)" KVDS_CXX="$(BUILD_CXX)" \
+	CC=$(CURDIR)/scripts/uninstrumented CXX=$(CURDIR)/scripts/uninstrumented++ $(CARGO) +nightly fuzz
 FUZZ_TARGETS = operations boundary identifiers
 
 .PHONY: fuzz
