@@ -50,7 +50,7 @@ use crate::signals;
 
 /// From this many bytes on, a value is handed out where RocksDB has it instead of copied. A pinned value keeps its block in
 /// memory and the database open, which is not worth it for a small part of a block: docs/decisions/0003-pinned-values.md.
-const PIN_FROM: usize = 4 << 10;
+const PIN_FROM: usize = hot::TOO_LONG;
 
 /// How many bytes a copy writes at once.
 const COPY_BATCH: usize = 1 << 20;
@@ -332,9 +332,7 @@ impl Disk {
             None => None,
         };
         let Some(slice) = self.found(key, &self.reading)? else { return Ok(None) };
-        if let Some((part, ticket)) = ticket
-            && slice.len() < PIN_FROM
-        {
+        if let Some((part, ticket)) = ticket {
             part.keep(key, &slice, ticket);
         }
         found(slice).map(Some)

@@ -4,19 +4,19 @@
 //! A value that was read lately is found here in a fraction of that. Which ones stay is what `quick_cache` is for (S3-FIFO: one
 //! pass over many keys does not push out the few that come again and again).
 //!
-//! What is here is what the database has, at every moment that anyone can tell. A writer takes the value out before it writes,
-//! and while it does, nothing that is read from the database is put in: the shard of the key counts its writers, and numbers
-//! them, so that a reader knows whether there was one since it looked. So a value is put in only by who read it while
+//! What is shown is what the database has, at every moment that anyone can tell. A writer has the value not be shown before it
+//! writes, and while it does, nothing that is read from the database is put in: the shard of the key counts its writers, and
+//! numbers them, so that a reader knows whether there was one since it looked. So a value is put in only by who read it while
 //! nobody wrote, or by who wrote it while nobody else did.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use foldhash::fast::RandomState;
 use parking_lot::RwLock;
+use quick_cache::Weighter;
 use quick_cache::unsync::{Cache, DefaultLifecycle};
-use quick_cache::{Equivalent, Weighter};
 
 use crate::batch::{Operation, WriteBatch};
 
@@ -26,6 +26,9 @@ const SHARDS: usize = 64;
 /// What an entry takes beside its key and its value: roughly what the structures and the allocator need.
 const COST: usize = 128;
 
+/// From this many bytes on, a value stays in the database.
+pub const TOO_LONG: usize = 4 << 10;
+
 /// The values of all stores of a distributor that are kept.
 pub struct Hot {
     shards: Box<[RwLock<Shard>]>,
@@ -33,7 +36,7 @@ pub struct Hot {
     stores: AtomicU64,
 }
 
-type Values = Cache<Key, Box<[u8]>, Weight, RandomState, DefaultLifecycle<Key, Box<[u8]>>>;
+type Values = Cache<Place, Kept, Weight, RandomState, DefaultLifecycle<Place, Kept>>;
 
 struct Shard {
     values: Values,
@@ -43,53 +46,55 @@ struct Shard {
     writes: u64,
 }
 
-/// The key of a store, and its hash.
-struct Key {
+/// A key of a store by its hash, so that who looks for its place need not look at the key, which lies elsewhere. If two have
+/// the same one, the place is that of the last.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
     hash: u64,
     store: u64,
-    bytes: Box<[u8]>,
 }
 
-/// The same, to look for it.
-#[derive(Clone, Copy)]
-struct Wanted<'a> {
-    hash: u64,
-    store: u64,
-    bytes: &'a [u8],
+/// A key and what it held when it was read or written last. It stays here while the key is written, and then takes the new
+/// value without a search for another place.
+struct Kept {
+    /// The key, followed by the value.
+    pair: Box<[u8]>,
+    key_len: u32,
+    /// Whether the key may hold something else by now.
+    stale: bool,
 }
 
-impl PartialEq for Key {
-    fn eq(&self, other: &Key) -> bool {
-        Wanted { hash: other.hash, store: other.store, bytes: &other.bytes }.equivalent(self)
+impl Kept {
+    fn new(key: &[u8], value: &[u8]) -> Kept {
+        Kept { pair: [key, value].concat().into(), key_len: key.len() as u32, stale: false }
     }
-}
 
-impl Eq for Key {}
-
-impl Equivalent<Key> for Wanted<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
-        self.hash == key.hash && self.store == key.store && *self.bytes == *key.bytes
+    fn key(&self) -> &[u8] {
+        &self.pair[..self.key_len as usize]
     }
-}
 
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
+    /// The value, if it is that of `key`, and still is.
+    fn value_of(&self, key: &[u8]) -> Option<&[u8]> {
+        (!self.stale && self.key() == key).then(|| &self.pair[key.len()..])
     }
-}
 
-impl Hash for Wanted<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
+    fn replace(&mut self, key: &[u8], value: &[u8]) {
+        if self.key_len as usize == key.len() && self.pair.len() == key.len() + value.len() {
+            self.pair[..key.len()].copy_from_slice(key);
+            self.pair[key.len()..].copy_from_slice(value);
+            self.stale = false;
+        } else {
+            *self = Kept::new(key, value);
+        }
     }
 }
 
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<Key, Box<[u8]>> for Weight {
-    fn weight(&self, key: &Key, value: &Box<[u8]>) -> u64 {
-        (key.bytes.len() + value.len() + COST) as u64
+impl Weighter<Place, Kept> for Weight {
+    fn weight(&self, _: &Place, kept: &Kept) -> u64 {
+        (kept.pair.len() + COST) as u64
     }
 }
 
@@ -118,8 +123,8 @@ impl Hot {
         Part { hot: self.clone(), store: self.stores.fetch_add(1, Relaxed) }
     }
 
-    fn shard(&self, hash: u64) -> &RwLock<Shard> {
-        &self.shards[(hash >> 32) as usize % SHARDS]
+    fn shard(&self, place: Place) -> &RwLock<Shard> {
+        &self.shards[(place.hash >> 32) as usize % SHARDS]
     }
 }
 
@@ -134,16 +139,15 @@ pub struct Part {
 pub struct Ticket(Option<u64>);
 
 impl Part {
-    fn wanted<'a>(&self, bytes: &'a [u8]) -> Wanted<'a> {
-        let hash = self.hot.hashing.hash_one((self.store, bytes));
-        Wanted { hash, store: self.store, bytes }
+    fn place(&self, key: &[u8]) -> Place {
+        Place { hash: self.hot.hashing.hash_one((self.store, key)), store: self.store }
     }
 
     /// Shows the value of a key, if it is here; else what to come back with when it was read.
     pub fn look<R>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<R, Ticket> {
-        let wanted = self.wanted(key);
-        let shard = self.hot.shard(wanted.hash).read();
-        match shard.values.get(&wanted) {
+        let place = self.place(key);
+        let shard = self.hot.shard(place).read();
+        match shard.values.get(&place).and_then(|kept| kept.value_of(key)) {
             Some(value) => Ok(see(value)),
             None => Err(shard.ticket()),
         }
@@ -151,34 +155,35 @@ impl Part {
 
     /// Keeps a value that was read after [`Part::look`] did not find it.
     pub fn keep(&self, key: &[u8], value: &[u8], ticket: Ticket) {
-        if ticket.0.is_some() {
-            let wanted = self.wanted(key);
-            let mut shard = self.hot.shard(wanted.hash).write();
+        if ticket.0.is_some() && value.len() < TOO_LONG {
+            let place = self.place(key);
+            let mut shard = self.hot.shard(place).write();
             if shard.ticket().0 == ticket.0 {
-                shard.put(wanted, value);
+                shard.put(place, key, value);
             }
         }
     }
 
-    /// A batch is about to be written: takes out what it changes, and keeps it out until the answer is dropped.
+    /// A batch is about to be written: what it changes is not shown until the answer is dropped.
     pub fn writing<'a>(&'a self, batch: &WriteBatch<'_>) -> Writing<'a> {
         let keys = || batch.operations.iter().filter_map(Operation::key);
         let begun = match batch.operations {
-            [Operation::Set { key, .. } | Operation::Delete { key }] => Begun::One(self.begin(key)),
+            [Operation::Set { key, .. }] => Begun::One(self.begin(key, hide)),
+            [Operation::Delete { key }] => Begun::One(self.begin(key, remove)),
             operations if keys().count() == operations.len() => {
-                Begun::Several(keys().map(|key| self.begin(key)).collect())
+                Begun::Several(keys().map(|key| self.begin(key, remove)).collect())
             }
             _ => self.begin_all(batch),
         };
         Writing { part: self, begun }
     }
 
-    fn begin(&self, key: &[u8]) -> Begin {
-        let wanted = self.wanted(key);
-        let mut shard = self.hot.shard(wanted.hash).write();
-        let was_here = shard.values.remove(&wanted).is_some();
+    fn begin(&self, key: &[u8], take: fn(&mut Values, Place) -> bool) -> Begin {
+        let place = self.place(key);
+        let mut shard = self.hot.shard(place).write();
+        let was_here = take(&mut shard.values, place);
         let alone = shard.begin();
-        Begin { hash: wanted.hash, number: (alone && was_here).then_some(shard.writes) }
+        Begin { place, number: (alone && was_here).then_some(shard.writes) }
     }
 
     /// The same for a batch that removes ranges, which may have keys in any shard.
@@ -191,11 +196,20 @@ impl Part {
         };
         for shard in &self.hot.shards {
             let mut shard = shard.write();
-            shard.values.retain(|key, _| key.store != self.store || !changes(&key.bytes));
+            shard.values.retain(|place, kept| place.store != self.store || !changes(kept.key()));
             shard.begin();
         }
         Begun::All
     }
+}
+
+/// Has a value that is here not be shown, as it will get another one. Returns whether it was here.
+fn hide(values: &mut Values, place: Place) -> bool {
+    values.peek_mut(&place).map(|mut kept| kept.stale = true).is_some()
+}
+
+fn remove(values: &mut Values, place: Place) -> bool {
+    values.remove(&place).is_some()
 }
 
 impl Shard {
@@ -210,9 +224,11 @@ impl Shard {
         self.writers == 1
     }
 
-    fn put(&mut self, wanted: Wanted<'_>, value: &[u8]) {
-        let Wanted { hash, store, bytes } = wanted;
-        self.values.insert(Key { hash, store, bytes: bytes.into() }, value.into());
+    fn put(&mut self, place: Place, key: &[u8], value: &[u8]) {
+        match self.values.peek_mut(&place) {
+            Some(mut kept) => kept.replace(key, value),
+            None => self.values.insert(place, Kept::new(key, value)),
+        }
     }
 }
 
@@ -228,9 +244,9 @@ enum Begun {
     All,
 }
 
-/// One key of a write: its hash, and if it was here before and nobody else wrote, the number of the write.
+/// One key of a write: its place, and if it was here before and nobody else wrote, the number of the write.
 struct Begin {
-    hash: u64,
+    place: Place,
     number: Option<u64>,
 }
 
@@ -238,14 +254,14 @@ impl Writing<'_> {
     /// The write succeeded: what was read often before will be read again. This is for single keys; what many are set to at
     /// once is read from the database first.
     pub fn done(mut self, batch: &WriteBatch<'_>) {
-        let (Begun::One(Begin { hash, number: Some(number) }), [Operation::Set { key, value }]) =
+        let (Begun::One(Begin { place, number: Some(number) }), [Operation::Set { key, value }]) =
             (&self.begun, batch.operations)
         else {
             return;
         };
-        let mut shard = self.part.hot.shard(*hash).write();
-        if shard.writers == 1 && shard.writes == *number {
-            shard.put(Wanted { hash: *hash, store: self.part.store, bytes: key }, value);
+        let mut shard = self.part.hot.shard(*place).write();
+        if shard.writers == 1 && shard.writes == *number && value.len() < TOO_LONG {
+            shard.put(*place, key, value);
         }
         shard.writers -= 1;
         drop(shard);
@@ -256,7 +272,7 @@ impl Writing<'_> {
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
         let hot = &self.part.hot;
-        let end = |begin: &Begin| hot.shard(begin.hash).write().writers -= 1;
+        let end = |begin: &Begin| hot.shard(begin.place).write().writers -= 1;
         match &self.begun {
             Begun::One(begin) => end(begin),
             Begun::Several(begun) => begun.iter().for_each(end),

@@ -44,6 +44,16 @@ impl Shared {
 /// One of so many parts of the block cache is for single values that are read often.
 const HOT_PART: u64 = 2;
 
+/// The largest memtable, in bytes: most of it is in the caches of a processor while keys are looked for in it, and little is
+/// left in logs to be read when the store is opened. See docs/decisions/0010-disk-reads.md for this and the next two.
+const MEMTABLE: u64 = 8 << 20;
+
+/// So many tables of level 0, each of which every iterator looks into, are merged into level 1.
+const LEVEL_0: i32 = 2;
+
+/// How many bytes a block of a table has. Iterators find blocks and not keys, so they are faster with larger ones.
+const BLOCK: usize = 8 << 10;
+
 /// RocksDB's options for a store.
 pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     let mut blocks = BlockBasedOptions::default();
@@ -56,12 +66,16 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     // A key is found in its block by hash, where a search would go through eight others.
     blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
     blocks.set_data_block_hash_ratio(0.75);
+    blocks.set_block_size(BLOCK);
 
     let mut database = plain();
     database.create_if_missing(true);
     database.set_block_based_table_factory(&blocks);
     database.set_write_buffer_manager(&shared.buffers);
-    database.set_write_buffer_size((options.write_buffer_bytes / 2).min(64 << 20) as usize);
+    let memtable = (options.write_buffer_bytes / 2).min(MEMTABLE);
+    database.set_write_buffer_size(memtable as usize);
+    database.set_level_zero_file_num_compaction_trigger(LEVEL_0);
+    database.set_max_bytes_for_level_base(8 * MEMTABLE);
     database.set_compression_type(match options.compression {
         Compression::None => DBCompressionType::None,
         Compression::Lz4 => DBCompressionType::Lz4,
