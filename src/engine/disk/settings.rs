@@ -49,7 +49,7 @@ const HOT_PART: u64 = 2;
 const MEMTABLE: u64 = 8 << 20;
 
 /// So many tables of level 0, each of which every iterator looks into, are merged into level 1.
-const LEVEL_0: i32 = 2;
+const LEVEL_0: i32 = 3;
 
 /// How many bytes a block of a table has. Iterators find blocks and not keys, so they are faster with larger ones.
 const BLOCK: usize = 8 << 10;
