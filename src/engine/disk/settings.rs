@@ -45,7 +45,7 @@ impl Shared {
 const HOT_PART: u64 = 2;
 
 /// The largest memtable, in bytes: most of it is in the caches of a processor while keys are looked for in it, and little is
-/// left in logs to be read when the store is opened. See docs/decisions/0010-disk-reads.md for this and the next two.
+/// left in logs to be read when the store is opened. See docs/decisions/0010-disk-speed.md for this and the next two.
 const MEMTABLE: u64 = 8 << 20;
 
 /// So many tables of level 0, each of which every iterator looks into, are merged into level 1.
