@@ -574,6 +574,7 @@ static void writers_go_on_when_the_disk_does(void **state)
         must_ok(kvds_options_set_durability(options, durabilities[d]));
         must_ok(kvds_options_set_write_buffer_bytes(options, 1 << 20));
         must_ok(kvds_distributor_open(base, options, &distributor));
+        kvds_options_free(options);
         kvds_store *store = open_store(distributor, "store", KVDS_DISK);
         pthread_t threads[WRITERS];
         done = false;

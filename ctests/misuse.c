@@ -220,13 +220,13 @@ static void a_bad_member_spoils_its_batch(void **state)
         assert_invalid(kvds_delete_batch(s, keys, COUNT_OF(keys)));
         assert_error_says("keys[1]");
     }
-    const size_t counts[] = { SIZE_MAX, SIZE_MAX / sizeof(kvds_bytes), SIZE_MAX / sizeof(kvds_pair) };
-    for (size_t i = 0; i < COUNT_OF(counts); i++) {
-        const kvds_pair pair = { BYTES("a"), BYTES("value") };
-        const kvds_bytes key = { BYTES("key") };
-        assert_invalid(kvds_set_batch(s, &pair, counts[i]));
-        assert_invalid(kvds_delete_batch(s, &key, counts[i]));
-    }
+    /* More than there can be in memory, so that nothing behind the first one is looked at. */
+    const kvds_pair pair = { BYTES("a"), BYTES("value") };
+    const kvds_bytes key = { BYTES("key") };
+    assert_invalid(kvds_set_batch(s, &pair, SIZE_MAX));
+    assert_invalid(kvds_set_batch(s, &pair, SIZE_MAX / sizeof pair));
+    assert_invalid(kvds_delete_batch(s, &key, SIZE_MAX));
+    assert_invalid(kvds_delete_batch(s, &key, SIZE_MAX / sizeof key));
     assert_unchanged(f);
 }
 
