@@ -74,6 +74,8 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     database.set_write_buffer_manager(&shared.buffers);
     let memtable = (options.write_buffer_bytes / 2).min(MEMTABLE);
     database.set_write_buffer_size(memtable as usize);
+    // As many as there is memory for, so that a burst need not wait for the first to be flushed.
+    database.set_max_write_buffer_number((options.write_buffer_bytes / memtable).clamp(2, 16) as i32);
     database.set_level_zero_file_num_compaction_trigger(LEVEL_0);
     database.set_max_bytes_for_level_base(8 * MEMTABLE);
     database.set_compression_type(match options.compression {
