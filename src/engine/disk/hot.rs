@@ -27,7 +27,7 @@ const SHARDS: usize = 64;
 const COST: usize = 128;
 
 /// From this many bytes on, a value stays in the database.
-pub const TOO_LONG: usize = 4 << 10;
+pub(super) const TOO_LONG: usize = 4 << 10;
 
 /// The values of all stores of a distributor that are kept.
 pub struct Hot {
