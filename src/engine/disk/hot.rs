@@ -330,6 +330,23 @@ mod tests {
         assert!(seen(&part, b"key").is_err());
     }
 
+    /// Nor after a write that failed, as nobody knows what the key holds then.
+    #[test]
+    fn a_value_is_not_shown_while_its_key_is_written() {
+        let part = Hot::new(1 << 20).part();
+        let set = [Operation::Set { key: b"key", value: b"set1" }];
+        let batch = WriteBatch { expectations: &[], operations: &set };
+        let Err(ticket) = seen(&part, b"key") else { panic!("nobody has read it") };
+        part.keep(b"key", b"read", ticket);
+        assert_eq!(seen(&part, b"key").ok().as_deref(), Some(&b"read"[..]));
+        let writing = part.writing(&batch);
+        assert!(seen(&part, b"key").is_err());
+        drop(writing);
+        assert!(seen(&part, b"key").is_err());
+        part.writing(&batch).done(&batch);
+        assert_eq!(seen(&part, b"key").ok().as_deref(), Some(&b"set1"[..]));
+    }
+
     #[test]
     fn a_range_takes_its_own_keys_along() {
         let hot = Hot::new(1 << 20);
