@@ -121,6 +121,32 @@ fn nothing_is_written_beside_the_store() {
     assert_eq!(names(), before);
 }
 
+/// A process can die, and power can be cut, after RocksDB has made the list of tables of a new store and before it makes the
+/// log. To RocksDB, which verifies logs, this looks like a store that has lost its log.
+#[test]
+fn a_store_that_was_never_whole_is_none() {
+    /// What a new list says: an identity, an ordering, and the numbers of the next file and write.
+    const LIST: &[u8] =
+        b"\xe5\xb2\x88\x87\x2d\0\x01\x81\x40\x24b8460858-b43d-4d1e-b13a-87bc068aa911\x02\0\x03\x02\x04\0";
+    let base = tempdir().expect("a directory can be made");
+    let directory = base.path().join("store");
+    fs::create_dir(&directory).expect("a directory can be made");
+    for (name, content) in [("LOCK", &b""[..]), ("MANIFEST-000001", LIST), ("CURRENT", b"MANIFEST-000001\n")] {
+        fs::write(directory.join(name), content).expect("the file can be written");
+    }
+    for options in
+        [Options { read_only: true, ..Options::default() }, Options { create_if_missing: false, ..Options::default() }]
+    {
+        let distributor = Distributor::open(Some(base.path()), &options).expect("a distributor can be made");
+        assert!(distributor.get_or_create(ID, Backend::Disk).expect("it is no error").is_none());
+    }
+    for keys in [0..0, 0..10] {
+        let store = store(base.path()).expect("it opens");
+        assert_eq!(found(&store, 0..10), keys.len());
+        fill(&store, 0..10);
+    }
+}
+
 /// A process that died while it destroyed a store once left files that could neither be opened nor made into a new store.
 #[test]
 fn a_store_that_is_half_destroyed_is_none() {

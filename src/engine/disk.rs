@@ -135,13 +135,20 @@ impl Disk {
         let own_path = spelt_for_this_process(path);
         let mut settings = settings::database(options, shared);
         resume::prepare(&settings);
-        let mut db = signals::blocked(|| DB::open(&settings, &own_path));
+        let open = |settings: &rocksdb::Options| signals::blocked(|| DB::open(settings, &own_path));
+        let mut db = open(&settings);
+        if let Err(cause) = &db
+            && hole::is_before_the_first_log(cause)
+        {
+            hole::begin_first_log(path).map_err(|cause| Error::io("cannot make the first log", cause).at(path))?;
+            db = open(&settings);
+        }
         if let Err(cause) = &db
             && hole::explains(cause, path).map_err(|cause| Error::io("cannot read the log", cause).at(path))?
         {
             log::line(Level::Warn, || format!("{} lost the end of what was not synced: {cause}", path.display()));
             settings.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
-            db = signals::blocked(|| DB::open(&settings, &own_path));
+            db = open(&settings);
         }
         let db = db.map_err(|cause| {
             let error = failed("cannot open the store", path, cause);
@@ -226,7 +233,7 @@ impl Disk {
 
     /// Whether there is a store in `path`: the last file that RocksDB makes of a new one, and no mark that it is removed.
     fn exists(path: &Path) -> Result<bool> {
-        if removal::is_begun(path)? {
+        if removal::is_begun(path)? || inspection::is_before_the_first_log(path)? {
             return Ok(false);
         }
         let exists = is_there(path, "CURRENT")?;

@@ -16,6 +16,20 @@ const SECTOR: usize = 512;
 /// So many zeros at the end of a sector, or more, are not part of a record.
 const ZEROS: usize = 8;
 
+/// Whether RocksDB finds no log at all. Where one was ever made, `inspection` has told that already; so whoever began the store
+/// has died before that, which RocksDB does not think of when it verifies logs.
+pub fn is_before_the_first_log(cause: &rocksdb::Error) -> bool {
+    cause.kind() == ErrorKind::Corruption && cause.as_ref().contains("existing DB with no WAL files")
+}
+
+/// Makes what the one who died would have made next. No file of RocksDB's has this number.
+pub fn begin_first_log(path: &Path) -> io::Result<()> {
+    match fs::File::create_new(path.join("000002.log")) {
+        Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(cause),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a store in `path` that RocksDB says is damaged has only lost what was not synced.
 pub fn explains(cause: &rocksdb::Error, path: &Path) -> io::Result<bool> {
     // Each log says where the one before it ended. That may have lost its end while this one came to the disk.

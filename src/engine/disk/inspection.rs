@@ -16,6 +16,9 @@ use crate::error::{Error, Kind, Result};
 /// How often a look is repeated because the list of tables changed meanwhile.
 const ATTEMPTS: u32 = 3;
 
+/// The list of tables that a store has first. It is there before the first log.
+const FIRST_LIST: &str = "MANIFEST-000001";
+
 /// Looks at the store in `path`. A store that another process changes all the while passes: it is not damaged, and opening it
 /// tells that it is locked.
 pub fn inspect(path: &Path) -> Result<()> {
@@ -36,6 +39,12 @@ pub fn table_list(path: &Path) -> Option<(String, u64)> {
     Some((name, len))
 }
 
+/// Whether the process that began the store in `path` has died before it made the first log, so that there is nothing in it.
+pub fn is_before_the_first_log(path: &Path) -> Result<bool> {
+    let first = table_list(path).is_some_and(|(name, _)| name.trim_end() == FIRST_LIST);
+    Ok(first && numbers(path, "log")?.is_empty())
+}
+
 fn look(path: &Path) -> Result<()> {
     let damaged = |what: &'static str| Err(Error::new(Kind::Corruption, what).at(path));
     let (tables, logs) = (numbers(path, "sst")?, numbers(path, "log")?);
@@ -52,14 +61,15 @@ fn look(path: &Path) -> Result<()> {
         Err(cause) => return Err(failed(path, cause)),
     };
     let number = list.strip_prefix("MANIFEST-").and_then(|rest| rest.strip_suffix('\n')).map(str::parse::<u64>);
-    let Some(Ok(number)) = number else { return damaged("the file CURRENT names no list of tables") };
+    if !matches!(number, Some(Ok(_))) {
+        return damaged("the file CURRENT names no list of tables");
+    }
     let next = match open(path, list.trim_end())? {
         Some(file) => next_file(file).map_err(|cause| failed(path, cause))?,
         None => return damaged("the list of tables that CURRENT names is missing"),
     };
     let Some(next) = next else { return damaged("the list of tables has records behind a damaged one") };
-    // The first list that a store ever has is there before its first log.
-    if logs.is_empty() && number != 1 {
+    if logs.is_empty() && list.trim_end() != FIRST_LIST {
         return damaged("the log is missing");
     }
     // Who writes the list has a log that is older than that, and keeps it until the list has the table with its content.
