@@ -22,7 +22,7 @@ static bool may_mount(void)
 {
     if (unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0)
         return false;
-    return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    return mount("none", "/", "none", MS_REC | MS_PRIVATE, "") == 0;
 }
 
 /* A directory on a small disk of its own. */
@@ -59,8 +59,8 @@ static void make_room(const char *base)
 /* Seen through another mount, which is for reading only. Files that are open stay as they are. */
 static void forbid_writing(const char *base)
 {
-    must(mount(base, base, NULL, MS_BIND, NULL) == 0);
-    must(mount(NULL, base, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0);
+    must(mount(base, base, "none", MS_BIND, "") == 0);
+    must(mount("none", base, "none", MS_REMOUNT | MS_BIND | MS_RDONLY, "") == 0);
 }
 
 static void allow_writing(const char *base)
