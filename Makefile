@@ -160,7 +160,7 @@ crash: setup-test ## Kill a writing process, and cut its power, 200 and 3 x 100 
 	KVDS_POWERCUT_ROUNDS=$(or $(POWERCUT_ROUNDS),100) $(RUN) test --test powercut -- --nocapture
 
 .PHONY: damage
-damage: setup-test ## Damage every byte of a small store, one after the other, and read what is left (hours)
+damage: setup-test ## Damage every byte of a small store, one after the other, and read what is left (half an hour or more)
 	KVDS_DAMAGE=all $(RUN) test --test damage -- --nocapture
 
 .PHONY: soak
