@@ -163,6 +163,11 @@ crash: setup-test ## Kill a writing process, and cut its power, 200 and 3 x 100 
 damage: setup-test ## Damage every byte of a small store, one after the other, and read what is left (half an hour or more)
 	KVDS_DAMAGE=all $(RUN) test --test damage -- --nocapture
 
+.PHONY: field
+field: setup-test ## Run the tests of faults that users of stores reported, at their full sizes (half an hour or more)
+	KVDS_FIELD=full $(RUN) test --release --test field -- --nocapture --test-threads=1
+	KVDS_FIELD=full $(RUN) test --release --test c
+
 .PHONY: soak
 soak: setup-test ## Make, use and drop stores for MINUTES=30, and see that memory, threads and files level off
 	KVDS_SOAK_MINUTES=$(or $(MINUTES),30) $(RUN) test --release --test soak -- --nocapture stores_come_and_go

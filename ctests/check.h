@@ -74,6 +74,15 @@ static inline size_t scaled(size_t count)
     return few > 0 ? few : 1;
 }
 
+/* A size of a test: small where every test runs, full with `make field` (KVDS_FIELD=full). */
+#define FULL(small, full) (field_is_full() ? (size_t)(full) : scaled(small))
+
+static inline bool field_is_full(void)
+{
+    const char *field = getenv("KVDS_FIELD");
+    return field && strcmp(field, "full") == 0;
+}
+
 /*
  * Checks for callbacks, other threads and forked children, which cmocka's checks must not jump out of: they end the
  * program.

@@ -1,0 +1,1 @@
+//! Memory and disk space stay within what the header promises.

@@ -1,0 +1,1 @@
+//! One writer per directory, whatever else the process does.

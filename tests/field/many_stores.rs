@@ -1,0 +1,1 @@
+//! Programs with many stores, and small ones.

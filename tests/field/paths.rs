@@ -1,0 +1,1 @@
+//! Calls that take a path, on file systems that do not cooperate.
