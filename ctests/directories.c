@@ -203,6 +203,95 @@ static void only_stores_are_opened_and_destroyed(void **state)
     assert_int_equal(entries_in(foreign), 1);
 }
 
+/*
+ * Programs that are given a path (the compatible C++ classes, command lines, backups) open that directory and no other:
+ * "rm 2" is not "rm%202".
+ */
+static void a_path_opens_exactly_that_directory(void **state)
+{
+    struct fixture *f = *state;
+    const char *paths[] = { PATH(f->base, "rm 2"), PATH(f->base, "a%2Fb"), PATH(f->base, "new/in/./new/"), PATH(f->base, "\xC3\xA9") };
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        kvds_store *store = f->store;
+        kvds_options *options = kvds_options_new();
+        assert_ok(kvds_options_set_create_if_missing(options, 0));
+        assert_answer(KVDS_NOT_FOUND, kvds_store_open(paths[i], options, &store));
+        assert_null(store);
+        assert_false(is_there(paths[i]));
+
+        assert_ok(kvds_store_open(paths[i], NULL, &store));
+        assert_true(is_there(PATH(paths[i], "CURRENT")));
+        assert_string_equal(kvds_store_id(store), paths[i]);
+        assert_int_equal(kvds_store_tag(store), 0);
+        assert_int_equal(kvds_store_backend(store), KVDS_DISK);
+        assert_int_equal(kvds_store_ref_count(store), 1);
+        assert_ok(kvds_set(store, BYTES("key"), paths[i], strlen(paths[i])));
+        kvds_store *second = f->store;
+        assert_answer(KVDS_LOCKED, kvds_store_open(paths[i], NULL, &second));
+        assert_null(second);
+        assert_error_says(paths[i]);
+        /* Reading only is possible beside a writer. */
+        assert_ok(kvds_options_set_read_only(options, 1));
+        assert_ok(kvds_store_open(paths[i], options, &second));
+        assert_true(has(second, BYTES("key"), paths[i], strlen(paths[i])));
+        assert_answer(KVDS_DENIED, kvds_set(second, BYTES("key"), BYTES("value")));
+        kvds_store_release(second);
+        assert_int_equal(kvds_store_release(store), 0);
+
+        assert_ok(kvds_options_set_read_only(options, 0));
+        assert_ok(kvds_store_open(paths[i], options, &store));
+        kvds_options_free(options);
+        assert_true(has(store, BYTES("key"), paths[i], strlen(paths[i])));
+        assert_ok(kvds_close(store));
+        kvds_store_release(store);
+    }
+    /* What one distributor has open nobody else opens, and the other way round. */
+    kvds_store *store = f->store;
+    assert_answer(KVDS_LOCKED, kvds_store_open(PATH(f->base, "store"), NULL, &store));
+    assert_null(store);
+    release_store(f);
+    assert_ok(kvds_store_open(PATH(f->base, "store"), NULL, &store));
+    assert_answer(KVDS_LOCKED, kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store));
+    kvds_store_release(store);
+}
+
+static void a_relative_path_counts_from_where_it_was_given(void **state)
+{
+    struct fixture *f = *state;
+    char before[PATH_MAX];
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(f->base), 0);
+    kvds_store *store;
+    assert_ok(kvds_store_open("relative", NULL, &store));
+    assert_int_equal(chdir(before), 0);
+    assert_string_equal(kvds_store_id(store), "relative");
+    assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+    assert_ok(kvds_compact(store));
+    kvds_store_release(store);
+    assert_ok(kvds_store_open(PATH(f->base, "relative"), NULL, &store));
+    assert_true(has(store, BYTES("key"), BYTES("value")));
+    kvds_store_release(store);
+}
+
+static void a_path_that_names_no_directory_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    const char *paths[] = { NULL, "", "\xFF" };
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        kvds_store *store = f->store;
+        assert_invalid(kvds_store_open(paths[i], NULL, &store));
+        assert_null(store);
+        assert_error_says("path");
+    }
+    assert_invalid(kvds_store_open(PATH(f->base, "x"), NULL, NULL));
+    assert_false(is_there(PATH(f->base, "x")));
+    kvds_store *store = f->store;
+    write_file(PATH(f->base, "file"), "a regular file");
+    assert_answer(KVDS_IO, kvds_store_open(PATH(f->base, "file"), NULL, &store));
+    assert_null(store);
+    assert_error_says("file");
+}
+
 #ifdef KVDS_TEST_NO_DISK
 static void a_build_without_disk_stores_says_so(void **state)
 {
@@ -214,6 +303,9 @@ static void a_build_without_disk_stores_says_so(void **state)
     assert_answer(KVDS_UNSUPPORTED, kvds_distributor_get(f->distributor, "store", KVDS_DISK, &store));
     assert_answer(KVDS_UNSUPPORTED, kvds_distributor_evict(f->distributor, "store", KVDS_DISK));
     assert_answer(KVDS_UNSUPPORTED, kvds_distributor_destroy_store(f->distributor, "store"));
+    store = f->store;
+    assert_answer(KVDS_UNSUPPORTED, kvds_store_open(PATH(f->base, "path"), NULL, &store));
+    assert_null(store);
     assert_int_equal(entries_in(f->base), 0);
 }
 #endif
@@ -229,6 +321,9 @@ int main(void)
         ON_DISK(one_distributor_has_a_directory),
         ON_DISK(a_failed_creation_leaves_nothing_behind),
         ON_DISK(only_stores_are_opened_and_destroyed),
+        ON_DISK(a_path_opens_exactly_that_directory),
+        ON_DISK(a_relative_path_counts_from_where_it_was_given),
+        ON_DISK(a_path_that_names_no_directory_is_refused),
 #ifdef KVDS_TEST_NO_DISK
         ON_MEMORY(a_build_without_disk_stores_says_so),
 #endif

@@ -764,6 +764,26 @@ kvds_status kvds_distributor_unobserve(const struct kvds_distributor *distributo
                                        uint64_t observer_id);
 
 /**
+ * Opens the disk store in exactly the directory `path`, without a distributor and without encoding.
+ *
+ * The store and the directories above it are created if they are missing, unless the options say otherwise. A relative
+ * path counts from the working directory at the time of the call. `options` may be NULL for the defaults, and is
+ * copied. The cache and the write buffers belong to this store alone; `keep_stores` and `memory_limit_bytes` have no
+ * effect. The id of the store is `path` as it was passed, its tag is 0, and its backend is `KVDS_DISK`.
+ *
+ * `*store` becomes a reference, which the caller owns and gives back with `kvds_store_release`, or NULL. Returns
+ * `KVDS_OK`; `KVDS_NOT_FOUND` if there is no store and the options say not to create it (`create_if_missing`,
+ * `read_only`); `KVDS_LOCKED` if the store is open in another process or in this one, through a distributor too, or
+ * if something that it handed out still keeps it open; `KVDS_INVALID_ARGUMENT` if `path` or `store` is NULL, if the
+ * path is empty or not UTF-8, or if the directory holds something other than a store; `KVDS_IO`, `KVDS_NO_SPACE`,
+ * `KVDS_CORRUPTION` from opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
+ * `KVDS_UNSUPPORTED` in a build without disk stores. Threads: any.
+ */
+kvds_status kvds_store_open(const char *path,
+                            const struct kvds_options *options,
+                            struct kvds_store **store);
+
+/**
  * One more reference to `store`, which is returned; NULL for NULL. Threads: any.
  */
 struct kvds_store *kvds_store_retain(struct kvds_store *store);

@@ -3,6 +3,7 @@
 //! Reading and writing have one way in each, [`Store::read`] and [`Store::write`]; every other operation is a word for a
 //! use of one of them.
 
+use std::ffi::CStr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,10 +11,12 @@ use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::callback;
 use crate::checkpoint;
 use crate::counted::{Ref, Target};
+use crate::engine::disk::{Disk, Shared};
 use crate::engine::{Cursor, Engine, Range, Reader, Stats, Value};
 use crate::error::{Error, Kind, Result};
 use crate::gate::Gate;
-use crate::lifetime::{Death, Identity, Observers};
+use crate::lifetime::{Backend, Death, Identity, Observers};
+use crate::options::Options;
 
 /// One live instance of a named store. Handed out as a [`Ref`].
 pub struct Store {
@@ -24,6 +27,16 @@ pub struct Store {
 }
 
 impl Store {
+    /// Opens the disk store in the directory `path`, which is absolute, for no distributor: `id` is only its name in
+    /// texts. Returns None if it is missing and `options` say not to make it.
+    pub fn open(path: &Path, id: &CStr, options: &Options) -> Result<Option<Ref<Store>>> {
+        Disk::available()?;
+        let identity = Identity { tag: 0, id: id.to_owned(), backend: Backend::Disk };
+        let engine = Disk::open_any(path, options, &Shared::new(options), Box::new(()));
+        let Some(engine) = engine.map_err(|error| error.within(|| identity.to_string()))? else { return Ok(None) };
+        Ok(Some(Store::on(engine, identity, Arc::default())))
+    }
+
     /// The first reference to a new store on `engine`. `observers` are told when the last one is gone.
     pub fn on(engine: Arc<dyn Engine>, identity: Identity, observers: Arc<Observers>) -> Ref<Store> {
         Ref::new(Store { identity, engine: Gate::new(engine), observers: Some(observers) })

@@ -3,10 +3,46 @@
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
+use super::arg;
 use super::boundary;
 use super::handle::{self, kvds_store};
-use super::status::{KVDS_OK, kvds_status};
+use super::options::{self, kvds_options};
+use super::status::{KVDS_NOT_FOUND, KVDS_OK, kvds_status};
 use super::types::{KVDS_MEMORY, kvds_backend, number};
+use crate::store::Store;
+
+/// Opens the disk store in exactly the directory `path`, without a distributor and without encoding.
+///
+/// The store and the directories above it are created if they are missing, unless the options say otherwise. A relative
+/// path counts from the working directory at the time of the call. `options` may be NULL for the defaults, and is
+/// copied. The cache and the write buffers belong to this store alone; `keep_stores` and `memory_limit_bytes` have no
+/// effect. The id of the store is `path` as it was passed, its tag is 0, and its backend is `KVDS_DISK`.
+///
+/// `*store` becomes a reference, which the caller owns and gives back with `kvds_store_release`, or NULL. Returns
+/// `KVDS_OK`; `KVDS_NOT_FOUND` if there is no store and the options say not to create it (`create_if_missing`,
+/// `read_only`); `KVDS_LOCKED` if the store is open in another process or in this one, through a distributor too, or
+/// if something that it handed out still keeps it open; `KVDS_INVALID_ARGUMENT` if `path` or `store` is NULL, if the
+/// path is empty or not UTF-8, or if the directory holds something other than a store; `KVDS_IO`, `KVDS_NO_SPACE`,
+/// `KVDS_CORRUPTION` from opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
+/// `KVDS_UNSUPPORTED` in a build without disk stores. Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_store_open(
+    path: *const c_char,
+    options: *const kvds_options,
+    store: *mut *mut kvds_store,
+) -> kvds_status {
+    boundary::status("kvds_store_open", || {
+        // SAFETY: the caller keeps the rules for pointers.
+        unsafe {
+            let out = arg::out("store", store, ptr::null_mut())?;
+            let (id, path) = (arg::text("path", path)?, arg::path("path", path)?);
+            let opened = Store::open(&path, id, &options::or_default(options))?;
+            let Some(opened) = opened else { return Ok(KVDS_NOT_FOUND) };
+            out.set(handle::into(opened));
+        }
+        Ok(KVDS_OK)
+    })
+}
 
 /// One more reference to `store`, which is returned; NULL for NULL. Threads: any.
 #[unsafe(no_mangle)]
