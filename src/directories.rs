@@ -15,36 +15,73 @@ pub struct Made(Vec<PathBuf>);
 impl Made {
     /// Makes the directory `path`, and those above it, where they are missing. Returns whether `path` was. It is then there
     /// for good.
+    ///
+    /// An error names the path that stands in the way.
     pub fn make(&mut self, path: &Path) -> io::Result<bool> {
-        let above = path.parent().filter(|above| *above != Path::new(""));
-        loop {
-            match (fs::create_dir(path), above) {
-                (Ok(()), above) => {
-                    self.0.push(path.to_path_buf());
-                    above.map_or(Ok(()), sync)?;
-                    return Ok(true);
+        let above: Vec<_> = path.ancestors().filter(|above| *above != Path::new("")).collect();
+        // Goes up to the lowest directory that is there and then down again. A parent can vanish in between, as someone who
+        // made it before removes it again; then the way leads up once more. Some file systems say "not found" of a name
+        // below a directory that is there (/proc, autofs), and would say so for ever. Hence the bound: every step down comes
+        // nearer to the end, and there are at most `TURNS` turns up again.
+        let (mut level, mut turns, mut descending) = (0, 0, false);
+        while let Some(&at) = above.get(level) {
+            let made = match fs::create_dir(at) {
+                Ok(()) => {
+                    self.0.push(at.to_path_buf());
+                    true
                 }
-                (Err(cause), above) if cause.kind() == io::ErrorKind::AlreadyExists || path.is_dir() => {
+                // There already. Whatever else it says of a directory that is there (a read-only file system), that is one.
+                Err(_) if at.is_dir() => false,
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound && level + 1 < above.len() && turns < TURNS => {
+                    turns += usize::from(descending);
+                    descending = false;
+                    level += 1;
+                    continue;
+                }
+                Err(cause) => return Err(in_the_way(at, cause)),
+            };
+            if let Some(parent) = above.get(level + 1) {
+                match sync(parent) {
                     // Whoever made it may have died before it was for good. A directory that cannot be read is not one that
                     // the library made.
-                    return match above.map_or(Ok(()), sync) {
-                        Err(cause) if cause.kind() != io::ErrorKind::PermissionDenied => Err(cause),
-                        _ => Ok(false),
-                    };
+                    Err(cause) if made || cause.kind() != io::ErrorKind::PermissionDenied => return Err(cause),
+                    _ => {}
                 }
-                // Made again if somebody who made it before has it go again in between.
-                (Err(cause), Some(above)) if cause.kind() == io::ErrorKind::NotFound => {
-                    self.make(above)?;
-                }
-                (Err(cause), _) => return Err(cause),
             }
+            if level == 0 {
+                return Ok(made);
+            }
+            descending = true;
+            level -= 1;
         }
+        Err(io::ErrorKind::InvalidInput.into())
     }
 
     /// Has them stay.
     pub fn keep(mut self) {
         self.0.clear();
     }
+}
+
+/// How often a directory may vanish while those below it are made.
+const TURNS: usize = 16;
+
+/// The error of making the directory `path`, with what stands in the way: the lowest path that is there, and for a link where
+/// it points.
+fn in_the_way(path: &Path, cause: io::Error) -> io::Error {
+    let there = path.ancestors().find_map(|at| Some((at, at.symlink_metadata().ok()?)));
+    let Some((at, about)) = there else { return cause };
+    let name = at.display();
+    let text = match at.metadata() {
+        // "File exists" of what is nowhere helps nobody.
+        Err(cause) if about.is_symlink() => {
+            let target = fs::read_link(at).unwrap_or_default();
+            format!("{name} is a symbolic link to {}: {cause}", target.display())
+        }
+        Ok(about) if !about.is_dir() => format!("{name} is not a directory"),
+        _ => format!("nothing can be made in {name}: {cause}"),
+    };
+    io::Error::new(cause.kind(), text)
 }
 
 impl Drop for Made {
