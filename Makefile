@@ -26,7 +26,6 @@ RUN = CC="$(BUILD_CC)" CXX="$(BUILD_CXX)" scripts/build $(CARGO)
 
 # The API reference. Its man pages are installed from here.
 MAN = $(TARGET_DIR)/docs/man/man3
-REFERENCE = scripts/reference docs/groups.ini
 
 # The texts whose words `make demo` counts.
 TEXT ?= LICENSE-APACHE README.md
@@ -59,16 +58,14 @@ build: setup ## Build the release library and its man pages: libkvds.so and libk
 docs: setup-docs man ## Build the API reference as HTML and man pages: target/docs
 	@rm -rf $(TARGET_DIR)/docs/html $(TARGET_DIR)/docs/xml
 	@(cat docs/Doxyfile && echo 'OUTPUT_DIRECTORY = $(TARGET_DIR)/docs') | doxygen -
-	@scripts/reference enums $(TARGET_DIR)/docs/xml
 	mandoc -Tlint $$(grep -L '^\.so ' $(MAN)/*.3)
 	@echo "make docs: $(TARGET_DIR)/docs/html/index.html, and man -M $(TARGET_DIR)/docs/man kvds"
 
 .PHONY: man
 man: $(MAN)/kvds.3 ## Build the man pages of the API reference alone: target/docs/man
 
-$(MAN)/kvds.3: include/kvds.h $(REFERENCE)
-	@scripts/setup man
-	@scripts/reference man include/kvds.h $(MAN)
+$(MAN)/kvds.3: abi/api.json xtask/src/man.rs
+	@$(CARGO) xtask man $(MAN)
 
 ##@ Install it
 
@@ -93,7 +90,7 @@ deb: setup-deb $(PACKAGE)/libkvds.a man ## Make the Debian packages libkvds0 and
 
 # Installing is often done by root, who should not build; so it takes what is there: this and the man pages are made when the
 # library is.
-$(PACKAGE)/libkvds.a: $(RELEASE)/libkvds.a include/kvds.h scripts/static-library scripts/functions
+$(PACKAGE)/libkvds.a: $(RELEASE)/libkvds.a abi/api.json scripts/static-library
 	@rustc --version >/dev/null || { echo "make: rustc, which has the notices of its standard library, does not run" >&2; exit 1; }
 	@mkdir -p $(@D)
 	scripts/static-library $< $@
@@ -120,8 +117,9 @@ check: setup-check ## Check format, lints, the generated header, the layers and 
 	$(RUN) fmt --all --check
 	$(RUN) clippy --workspace --all-targets -- -D warnings
 	$(RUN) clippy --all-targets --no-default-features -- -D warnings
+	$(RUN) test --package xtask --features source
 	$(RUN) test --test header --test layers --test third_party
-	@CC="$(BUILD_CC)" scripts/abi check
+	@CC="$(BUILD_CC)" $(CARGO) xtask abi
 	@echo
 	@echo "make check: nothing to complain about."
 
@@ -210,17 +208,17 @@ bench-decisions: setup-bench build ## Measure what decisions in docs/decisions r
 	$(RELEASE)/kvds-bench alternatives
 
 .PHONY: header
-header: setup-test ## Write include/kvds.h anew from the source
-	KVDS_WRITE_HEADER=1 $(RUN) test --test header the_committed_header_is_the_generated_one
+header: ## Write include/kvds.h and abi/api.json from the source
+	$(CARGO) run --quiet --package xtask --features source -- header
 
 .PHONY: abi
 abi: setup-check ## Check that programs that are compiled already go on: include/kvds.h against abi/kvds.abi
-	@CC="$(BUILD_CC)" scripts/abi check
+	@CC="$(BUILD_CC)" $(CARGO) xtask abi
 	@echo "make abi: compatible."
 
 .PHONY: abi-update
 abi-update: setup-check ## Write abi/kvds.abi anew, to promise what was added (or, before a new SONAME, to break)
-	@CC="$(BUILD_CC)" scripts/abi update
+	@CC="$(BUILD_CC)" $(CARGO) xtask abi --update
 
 .PHONY: third-party
 third-party: setup-test ## Write THIRD-PARTY anew from the sources of what is linked in

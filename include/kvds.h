@@ -1,59 +1,87 @@
 /*
- * kvds: a key-value store library. One C interface to ordered stores in memory and on disk (RocksDB).
+ * kvds: ordered key-value stores in memory and on disk, behind one C interface.
  *
- * Made from the library's source by `make header`; changes belong there.
  * SPDX-License-Identifier: MIT OR Apache-2.0
+ * Generated from src/ffi by `make header`. Change the sources, not this file.
  *
- * A program asks a distributor for a store by name and gets one shared, counted handle:
+ * 1. Overview
  *
- *     kvds_distributor *d = kvds_distributor_new("/var/lib/app");
- *     kvds_store *s;
- *     if (kvds_distributor_get_or_create(d, "users", KVDS_DISK, &s) != KVDS_OK ||
- *         kvds_set(s, "ada", 3, "1815", 4) != KVDS_OK)
- *         fprintf(stderr, "%s\n", kvds_last_error());
- *     kvds_store_release(s);
- *     kvds_distributor_release(d);
+ * A program asks a distributor for a store by name and gets one shared, reference-counted handle. A
+ * store is ordered, safe to use from any thread, and kept in memory (KVDS_MEMORY) or in a directory
+ * (KVDS_DISK, on RocksDB).
  *
- * What holds for every function, unless it says otherwise:
+ *     #include <kvds.h>
+ *     #include <stdio.h>
  *
- * Statuses. Zero is yes, a positive number a plain "no" with nothing broken, a negative number a failure, whose text
- * kvds_last_error() has. The same call on the same data gives the same status on every backend. KVDS_INTERNAL can come
- * from any function and means a bug in the library; it is not named with each.
+ *     int main(void)
+ *     {
+ *         kvds_distributor *d = kvds_distributor_new("/var/lib/app");
+ *         kvds_store *users;
+ *         kvds_value year;
  *
- * Bytes. Keys, values and prefixes are bytes with a length, may contain zeros and may be empty; a pointer may be NULL when
- * its length is 0. Keys are ordered as memcmp orders them. All lengths and sizes are in bytes. Ids and paths are text that
- * is UTF-8 and ends with a NUL.
+ *         if (kvds_distributor_get_or_create(d, "users", KVDS_DISK, &users) != KVDS_OK ||
+ *             kvds_set(users, "ada", 3, "1815", 4) != KVDS_OK)
+ *             fprintf(stderr, "%s\n", kvds_last_error());
+ *         if (kvds_get(users, "ada", 3, &year) == KVDS_OK)
+ *             printf("%.*s\n", (int)year.len, (const char *)year.data);
+ *         kvds_value_release(&year);
+ *         kvds_store_release(users);
+ *         kvds_distributor_release(d);
+ *     }
  *
- * Pointers. Inputs are copied or used up before the call returns; nothing borrowed from the caller is kept. Outputs are
- * emptied (NULL or 0) before anything can fail, so freeing an output after a failed call is harmless; what was in them is
- * not released. NULL for a handle or an output that is required is KVDS_INVALID_ARGUMENT, or NULL, 0 or nothing done where
- * no status is returned. Releasing NULL does nothing. A pointer that is not NULL must point to what its type says, for the
- * whole length that comes with it. A handle must not be used after its last release; where that can be told, the answer is
- * KVDS_INVALID_ARGUMENT.
+ * 2. Conventions
  *
- * Numbers. A number out of the range of its constants is KVDS_INVALID_ARGUMENT. Switches and answers of callbacks are int,
- * 0 for no.
+ * Every function follows these rules unless its documentation says otherwise.
  *
- * Threads. All calls on stores and distributors are safe at the same time, from any thread; a const handle says so again.
- * Options, batches and cursors belong to one thread at a time. Every write is atomic and linearizable with every other call
- * on the store. Only a destructor of pthread_key_create is too late for calls on disk stores, as RocksDB's own may have run
- * before it. The library's own threads block all signals.
+ * - Status: 0 is success; a positive status is an expected negative result, such as "not found"; a
+ *   negative status is an error, and kvds_last_error() describes it. The same call on the same data
+ *   returns the same status on every backend. Any function may return KVDS_INTERNAL, which reports
+ *   a bug in the library; it is not listed again.
  *
- * Callbacks. They run with no lock of the library held and may call any function of it. Calls that wait for others (kvds_close,
- * kvds_distributor_shutdown, kvds_distributor_unobserve, kvds_set_log_callback) don't wait when they are made inside a
- * callback, as they could be waiting for themselves. A callback must return: no C++ exception, longjmp or pthread_exit may leave it.
+ * - Bytes: keys, values and prefixes are a pointer and a length. They may contain zeros and may be
+ *   empty; the pointer may be NULL if the length is 0. Keys are ordered as memcmp() orders them.
+ *   All lengths and sizes are in bytes.
  *
- * fork(). In the child, calls on disk stores that came through the fork answer KVDS_FORKED and releasing them touches no
- * file; open them anew with a distributor of the child. Memory stores go on as a copy of their own. As with malloc's locks
- * in many systems, this holds if no other thread was inside a call of the library when the process forked. exec() needs no
- * care.
+ * - Text: ids, paths and option names end with a NUL. Paths and option names are UTF-8.
  *
- * Memory. A value that there is no memory for is KVDS_NO_MEMORY. When memory runs out for the small things, or inside
- * RocksDB, the process ends, as in most programs.
+ * - Inputs are copied or used up before the call returns. The library keeps no pointer to them.
  *
- * The end. A program may leave with stores open, also while threads use them: nothing acknowledged is lost. Only with the
- * static library of cargo, which is not the one that is installed, RocksDB's destructors run at exit, so stores should be
- * released before. The library may be loaded with dlopen; it stays loaded after dlclose.
+ * - Outputs are set to NULL or 0 before anything can fail, so releasing an output after an error is
+ *   harmless. What an output held before is not released.
+ *
+ * - NULL for a required handle or output is KVDS_INVALID_ARGUMENT; functions that return no status
+ *   return NULL or 0, or do nothing. Releasing or freeing NULL does nothing. Any other pointer must
+ *   be valid for its type and length. Using a handle after its last release is undefined; where the
+ *   library detects it, the call returns KVDS_INVALID_ARGUMENT.
+ *
+ * - Numbers outside of the listed constants are KVDS_INVALID_ARGUMENT. Switches and the results of
+ *   callbacks are int: 0 is no, anything else is yes.
+ *
+ * - Threads: any thread may call any function on any store or distributor at any time. An options
+ *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
+ *   linearizable with every other call on the store. The only exception: do not use disk stores in
+ *   destructors of pthread_key_create(), because those of RocksDB may have run before. Threads that
+ *   the library starts block all signals.
+ *
+ * - Callbacks run without any lock of the library held and may call any function of the library.
+ *   Functions that wait for other calls (kvds_close(), kvds_distributor_shutdown(),
+ *   kvds_distributor_unobserve(), kvds_set_log_callback()) do not wait when a callback calls them,
+ *   because they could wait for themselves. A callback must return: it must not throw, longjmp() or
+ *   call pthread_exit().
+ *
+ * - fork(): in the child, calls on disk stores that were opened before the fork return KVDS_FORKED,
+ *   and releasing those stores touches no file. The child opens them with a distributor of its own.
+ *   Memory stores continue as separate copies. As with the locks of malloc() on many systems, this
+ *   requires that no other thread was inside a call of the library at the time of the fork. exec()
+ *   needs no precautions.
+ *
+ * - Memory: if a value or a batch cannot be allocated, the call returns KVDS_NO_MEMORY. If a small
+ *   internal allocation fails, or one inside RocksDB, the process aborts.
+ *
+ * - Exit: a program may exit with stores open, also while other threads use them; no acknowledged
+ *   write is lost. With the static library that cargo builds (not the installed one), RocksDB's
+ *   destructors run at exit, so release all stores first. The library may be loaded with dlopen();
+ *   it stays loaded after dlclose().
  */
 
 #ifndef KVDS_H
@@ -62,115 +90,511 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/**
- * The version of the library that this header belongs to: changes that break programs.
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ============================================================================================= */
+/** @defgroup version 3. Version
+ * @{
  */
+
+/** Major version of this header: raised by changes that break programs. */
 #define KVDS_VERSION_MAJOR 0
-
-/**
- * The version of the library that this header belongs to: additions.
- */
+/** Minor version of this header: raised by additions. */
 #define KVDS_VERSION_MINOR 1
-
-/**
- * The version of the library that this header belongs to: repairs.
- */
+/** Patch version of this header: raised by fixes. */
 #define KVDS_VERSION_PATCH 0
 
 /**
- * The longest key and prefix, in bytes: 64 KiB. A longer one is `KVDS_INVALID_ARGUMENT`.
+ * Returns the version of the library that is running, such as "0.1.0".
+ *
+ * Compare it with the macros to find out whether the program runs with the library that it was
+ * compiled for. The text is static.
  */
-#define KVDS_MAX_KEY_LEN 65536
+const char *kvds_version(void);
+
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup status 4. Status and errors
+ * @{
+ */
 
 /**
- * The longest value, in bytes: 1 GiB. A longer one is `KVDS_INVALID_ARGUMENT`.
- */
-#define KVDS_MAX_VALUE_LEN 1073741824
-
-/**
- * The view may be read.
- */
-#define KVDS_VIEW_READ 1
-
-/**
- * The view may be written: sets, dels, batches and conditional writes, which tell whether a key is there.
- */
-#define KVDS_VIEW_WRITE 2
-
-/**
- * Operations, and expectations of what is there before them, for `kvds_write` to apply in one step. It keeps copies of its
- * keys and values. To be used by one thread at a time. Not tied to a store, and not used up by a write.
- */
-typedef struct kvds_batch kvds_batch;
-
-/**
- * A movable position in a range of keys, over one moment: it sees no write made after it was made. To be used by one
- * thread at a time, any thread. It needs its store no more: that may be written, closed and released meanwhile; the files
- * of a disk store stay open as long as the cursor lives.
- */
-typedef struct kvds_cursor kvds_cursor;
-
-/**
- * Hands out stores by name. A counted reference: `kvds_distributor_retain` and `kvds_distributor_release` count. All calls
- * on it are safe at the same time.
- */
-typedef struct kvds_distributor kvds_distributor;
-
-/**
- * Settings for `kvds_distributor_open`, each at its default until it is set. To be used by one thread at a time. A
- * distributor copies what it needs, so the options may be changed, used again or freed after opening.
- */
-typedef struct kvds_options kvds_options;
-
-/**
- * A store. A counted reference: `kvds_store_retain` and `kvds_store_release` count, and when the last reference goes, the
- * store is closed and its death is observed. All calls on it are safe at the same time.
- */
-typedef struct kvds_store kvds_store;
-
-/**
- * What a call answers. Zero is yes, a positive number a plain "no" with nothing broken, a negative number a failure, of
- * which `kvds_last_error` has the text.
+ * The result of a call: 0 is success, a positive number an expected negative result, a negative
+ * number an error. Numbers are never reused.
  */
 typedef int32_t kvds_status;
 
+/** Success. */
+#define KVDS_OK 0
+/** The key, store or file does not exist. */
+#define KVDS_NOT_FOUND 1
+/** The key exists already. Nothing was changed. */
+#define KVDS_EXISTS 2
+/** A compared value differs. Nothing was changed. */
+#define KVDS_MISMATCH 3
+/** The callback ended the iteration. */
+#define KVDS_STOPPED 4
+/** The buffer is too small. Nothing was copied; the call reports the needed length. */
+#define KVDS_TRUNCATED 5
+/** Invalid argument; `kvds_last_error()` says which one and what is allowed. */
+#define KVDS_INVALID_ARGUMENT (-1)
+/** The store or distributor was closed. */
+#define KVDS_CLOSED (-2)
+/** The view does not permit the operation. */
+#define KVDS_DENIED (-3)
+/** Another process, or another distributor of this process, has the disk store open. */
+#define KVDS_LOCKED (-4)
+
 /**
- * A value that a call gave. Read-only, valid until `kvds_value_release`, whatever happens to the key or to the store
- * meanwhile. Any thread may read and release it, one at a time. Do not copy the struct and release both.
+ * The file system returned an error. No acknowledged write is lost. The handle works again as soon
+ * as the file system does: every call that writes retries.
+ */
+#define KVDS_IO (-5)
+
+/**
+ * The disk is full, or a quota or the limit on file sizes is reached. No acknowledged write is
+ * lost. The handle works again after space is freed. If this status persists, there is still too
+ * little space for the latest writes, which are held in memory. (The program must ignore SIGXFSZ,
+ * which the system sends when a file reaches its size limit.)
+ */
+#define KVDS_NO_SPACE (-6)
+/** Stored data is corrupt (checksum mismatch, missing or truncated file). */
+#define KVDS_CORRUPTION (-7)
+/** An allocation failed, or a configured memory limit is reached. */
+#define KVDS_NO_MEMORY (-8)
+/** This backend or this build does not support the operation. */
+#define KVDS_UNSUPPORTED (-9)
+/** Temporarily not possible: try again later. */
+#define KVDS_BUSY (-10)
+/** A remote write may or may not have happened. The library never repeats it. */
+#define KVDS_UNKNOWN_OUTCOME (-11)
+/** The handle was inherited through fork(): open the store again in this process. */
+#define KVDS_FORKED (-12)
+
+/**
+ * The library caught a bug of its own at its boundary. The process and the store are intact; please
+ * report it.
+ */
+#define KVDS_INTERNAL (-13)
+
+/**
+ * Returns the name of a status, such as "KVDS_NOT_FOUND", or "KVDS_?" for an unknown number.
+ *
+ * The text is static and never NULL.
+ */
+const char *kvds_status_name(kvds_status status);
+
+/**
+ * Returns the text of the last error on the calling thread, in English.
+ *
+ * The text names the function, the store, the path and the cause, as far as they apply. It is
+ * meaningful after a negative status, or after NULL where NULL reports an error. Calls that succeed
+ * or return a positive status leave it unchanged.
+ *
+ * @return the text, valid until the next call on this thread that fails; empty before the first
+ *   error; never NULL.
+ */
+const char *kvds_last_error(void);
+
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup bytes 5. Bytes, pairs, values and ranges
+ * @{
+ */
+
+/** Maximum length of a key or a prefix: 64 KiB. A longer one is `KVDS_INVALID_ARGUMENT`. */
+#define KVDS_MAX_KEY_LEN 65536
+/** Maximum length of a value: 1 GiB. A longer one is `KVDS_INVALID_ARGUMENT`. */
+#define KVDS_MAX_VALUE_LEN 1073741824
+
+/** Bytes that the caller owns, such as a key. */
+typedef struct kvds_bytes {
+    /** First byte; may be NULL if `len` is 0. */
+    const void *data;
+    /** Length in bytes. */
+    size_t len;
+} kvds_bytes;
+
+/** A key and its value, both owned by the caller. */
+typedef struct kvds_pair {
+    /** First byte of the key; may be NULL if `key_len` is 0. */
+    const void *key;
+    /** Length of the key in bytes. */
+    size_t key_len;
+    /** First byte of the value; may be NULL if `value_len` is 0. */
+    const void *value;
+    /** Length of the value in bytes. */
+    size_t value_len;
+} kvds_pair;
+
+/**
+ * The keys that begin with `prefix`, are not less than `start`, and are less than `end`.
+ *
+ * A struct of zeros is the range of all keys.
+ */
+typedef struct kvds_range {
+    /** What all keys of the range begin with; may be NULL if `prefix_len` is 0. */
+    const void *prefix;
+    /** Length of the prefix in bytes; 0 for no prefix. */
+    size_t prefix_len;
+    /** Lower bound, inclusive; may be NULL if `start_len` is 0. */
+    const void *start;
+    /** Length of the lower bound in bytes; 0 for no lower bound. */
+    size_t start_len;
+    /** Upper bound, exclusive; may be NULL if `end_len` is 0. */
+    const void *end;
+    /** Length of the upper bound in bytes; 0 for no upper bound. */
+    size_t end_len;
+} kvds_range;
+
+/**
+ * A value that the library returned.
+ *
+ * It is read-only and valid until `kvds_value_release()`, whatever happens to the key or to the
+ * store in the meantime. Any thread may read and release it, one thread at a time. Do not copy the
+ * struct and release both copies.
  */
 typedef struct kvds_value {
-    /**
-     * The first byte; not NULL after `KVDS_OK`, also when `len` is 0. No NUL follows the bytes.
-     */
+    /** First byte; not NULL after `KVDS_OK`, even if `len` is 0. No NUL follows the bytes. */
     const void *data;
-    /**
-     * How many bytes.
-     */
+    /** Length in bytes. */
     size_t len;
-    /**
-     * The library's own.
-     */
+    /** For the library's use. */
     void *owner;
 } kvds_value;
 
 /**
- * What a write that was acknowledged survives; see `kvds_options_set_durability`.
+ * Releases a value and empties the struct.
+ *
+ * Releasing an empty value, or NULL, does nothing, so it may be called twice. A value that is not
+ * released keeps its bytes in memory and may keep the files of a disk store open.
  */
+void kvds_value_release(kvds_value *value);
+
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup options 6. Options
+ *
+ * Options of a distributor, or of a single store. Each has a setter; `kvds_options_set()` sets any
+ * of them by name, for configuration files and other languages.
+ *
+ * Every setter returns `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` if `options` is NULL or the option
+ * does not take the value; the error text says what it takes, and nothing is changed.
+ * @{
+ */
+
+/**
+ * Options, each at its default until it is set.
+ *
+ * One thread at a time may use an options object. Opening copies what it needs, so the object may
+ * be changed, used again or freed afterwards.
+ */
+typedef struct kvds_options kvds_options;
+
+/**
+ * Creates options at their defaults.
+ *
+ * @return the options, to be freed with kvds_options_free(); NULL only because of a bug in the
+ *   library.
+ */
+kvds_options *kvds_options_new(void);
+
+/** Frees options. */
+void kvds_options_free(kvds_options *options);
+
+/**
+ * Sets the option `name` from text.
+ *
+ * The name is the part of the setter's name after `kvds_options_set_`. A switch takes "1", "true",
+ * "on" or "yes", and "0", "false", "off" or "no". A size in bytes may end with K, M, G or T, for
+ * KiB and so on. A choice takes its name or its number.
+ *
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_INVALID_ARGUMENT`: a NULL, an unknown name, or a value that the option does not take
+ */
+kvds_status kvds_options_set(kvds_options *options,
+                             const char *name,
+                             const char *value);
+
+/** What an acknowledged write survives: one of the three constants below. */
 typedef int32_t kvds_durability;
 
 /**
- * How tables are compressed; see `kvds_options_set_compression`.
+ * The death of the process at once, and a power failure after at most one second: the log is synced
+ * in the background and when the store is closed.
  */
+#define KVDS_DURABILITY_PROCESS 0
+/** A power failure at once. Concurrent writers share a sync. */
+#define KVDS_DURABILITY_SYNC 1
+/** Only a clean close or `kvds_sync()`. */
+#define KVDS_DURABILITY_NONE 2
+
+/**
+ * Sets what an acknowledged write to a disk store survives.
+ *
+ * Default: `KVDS_DURABILITY_PROCESS`. By name: "process", "sync" or "none".
+ */
+kvds_status kvds_options_set_durability(kvds_options *options,
+                                        kvds_durability durability);
+
+/**
+ * Sets how much memory all disk stores of the distributor together use for data that was read.
+ *
+ * One half caches blocks with their indexes and filters, the other half single values that are read
+ * often. Memory is taken as it is needed. While stores are written, all memory of the distributor's
+ * disk stores stays within the block cache, one and a half times the write buffers, and 64 MiB.
+ *
+ * Range: 1 MiB to 1 TiB. Default: 256 MiB (268435456).
+ */
+kvds_status kvds_options_set_block_cache_bytes(kvds_options *options,
+                                               uint64_t bytes);
+
+/**
+ * Sets how much memory all disk stores of the distributor together use for writes that are in the
+ * log and not yet in a table file.
+ *
+ * Range: 1 MiB to 1 TiB. Default: 128 MiB (134217728).
+ */
+kvds_status kvds_options_set_write_buffer_bytes(kvds_options *options,
+                                                uint64_t bytes);
+
+/**
+ * Sets how much all memory stores of the distributor together may hold.
+ *
+ * Keys, values, about 96 bytes per pair, and old versions kept for snapshots count. A write beyond
+ * the limit returns `KVDS_NO_MEMORY` and changes nothing. Nothing is evicted, and deleting always
+ * works.
+ *
+ * Range: 0 to 2^63 - 1. Default: 0, no limit.
+ */
+kvds_status kvds_options_set_memory_limit_bytes(kvds_options *options,
+                                                uint64_t bytes);
+
+/** How table files are compressed: one of the three constants below. */
 typedef int32_t kvds_compression;
 
-/**
- * Where a store keeps its data: `KVDS_MEMORY` or `KVDS_DISK`. The number 2 is kept for a remote engine.
- */
-typedef int32_t kvds_backend;
+/** No compression. */
+#define KVDS_COMPRESSION_NONE 0
+/** LZ4: fast. */
+#define KVDS_COMPRESSION_LZ4 1
+/** Zstandard: small. */
+#define KVDS_COMPRESSION_ZSTD 2
 
 /**
- * Is shown live stores. `id` is valid during the call only. Answers 0 to stop and anything else to go on. It may call any
- * function of this library. It must not throw, longjmp or unwind out.
+ * Sets how the table files of disk stores are compressed.
+ *
+ * Files that were written with another setting stay readable. Default: `KVDS_COMPRESSION_LZ4`. By
+ * name: "none", "lz4" or "zstd".
+ */
+kvds_status kvds_options_set_compression(kvds_options *options,
+                                         kvds_compression compression);
+
+/**
+ * Sets whether disk stores are opened for reading only, also while another process writes them.
+ *
+ * Such a store shows the data as of its opening, or of the last `kvds_refresh()`; writes return
+ * `KVDS_DENIED`. A store that does not exist is not created (`KVDS_NOT_FOUND`), not even in memory.
+ * Opening returns `KVDS_BUSY` if the other process writes too fast for it.
+ *
+ * Range: 0 or 1. Default: 0.
+ */
+kvds_status kvds_options_set_read_only(kvds_options *options,
+                                       int read_only);
+
+/**
+ * Sets whether a store that does not exist is created.
+ *
+ * With 0, opening returns `KVDS_NOT_FOUND` instead. A memory store exists only while it is live, so
+ * with 0 none is ever created.
+ *
+ * Range: 0 or 1. Default: 1.
+ */
+kvds_status kvds_options_set_create_if_missing(kvds_options *options,
+                                               int create);
+
+/**
+ * Sets whether the distributor holds one reference to each store that it creates.
+ *
+ * A memory store then outlives the program's last reference to it. The distributor gives its
+ * references up in `kvds_distributor_evict()`, at shutdown, and when it is destroyed itself.
+ *
+ * Range: 0 or 1. Default: 0.
+ */
+kvds_status kvds_options_set_keep_stores(kvds_options *options, int keep);
+
+/**
+ * Sets how many files each disk store keeps open at most.
+ *
+ * A store with more files opens and closes them as it reads. Range: 16 to 1048576, or -1 for all.
+ * Default: 500.
+ */
+kvds_status kvds_options_set_max_open_files(kvds_options *options,
+                                            int64_t files);
+
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup distributor 7. Distributor
+ *
+ * A distributor hands out stores by name: for each id and backend at most one live store, however
+ * many threads ask for it. It is reference-counted. Memory and disk stores have separate names.
+ *
+ * Functions that take an id also return:
+ * - `KVDS_INVALID_ARGUMENT`: a NULL, an invalid id or backend, or a disk store without a base path
+ * - `KVDS_CLOSED`: the distributor was shut down
+ * - `KVDS_UNSUPPORTED`: a disk store in a build without them
+ * - `KVDS_FORKED`: a disk store, and the distributor was inherited through fork()
+ * @{
+ */
+
+/** A distributor. All functions may be called on it at the same time. */
+typedef struct kvds_distributor kvds_distributor;
+
+/** A store. All functions may be called on it at the same time.. */
+typedef struct kvds_store kvds_store;
+
+/** Where a store keeps its data. The number 2 is reserved for a remote engine. */
+typedef int32_t kvds_backend;
+
+/** In the memory of the process. The data is lost with the store's last reference. */
+#define KVDS_MEMORY 0
+/** In a directory under the distributor's base path. */
+#define KVDS_DISK 1
+
+/**
+ * Creates a distributor with default options and one reference, which the caller owns.
+ *
+ * @param base_path  the directory under which each disk store has its own, created together with
+ *   the first disk store; relative to the working directory at the time of the call. NULL or "" for
+ *   memory stores only.
+ * @return the distributor, or NULL on an error: see kvds_last_error().
+ */
+kvds_distributor *kvds_distributor_new(const char *base_path);
+
+/**
+ * Creates a distributor with options, like `kvds_distributor_new()`.
+ *
+ * @param options  copied; NULL for the defaults.
+ * @param[out] out  a reference that the caller owns.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_INVALID_ARGUMENT`: `out` is NULL, or the path is not UTF-8
+ * - `KVDS_IO`: a relative path cannot be resolved
+ */
+kvds_status kvds_distributor_open(const char *base_path,
+                                  const kvds_options *options,
+                                  kvds_distributor **out);
+
+/** Adds a reference and returns `distributor`; NULL for NULL. */
+kvds_distributor *kvds_distributor_retain(kvds_distributor *distributor);
+
+/**
+ * Releases a reference and returns how many are left; 0 for NULL.
+ *
+ * At 0 the distributor is destroyed and gives up the references that it holds because of the option
+ * `keep_stores`. Stores that the program still holds keep working, and their deaths are observed.
+ */
+int64_t kvds_distributor_release(kvds_distributor *distributor);
+
+/**
+ * Returns the number of references; 0 for NULL.
+ *
+ * It is useful in tests and logs: other threads may change it at any time.
+ */
+int64_t kvds_distributor_ref_count(const kvds_distributor *distributor);
+
+/**
+ * Gets the live store `id` on `backend`, or creates or opens it.
+ *
+ * A disk store lives in the directory `base_path/NAME`. NAME is the id with every byte outside `A-Z
+ * a-z 0-9 . _ -` percent-encoded (and `.` and `..` encoded whole), 255 bytes at most. The directory
+ * is created if it is missing; a creation that fails leaves none behind. A directory that holds
+ * something other than a store is left alone. If a disk store of this name is being closed, the
+ * call waits until it is.
+ *
+ * @param id  UTF-8, not empty.
+ * @param[out] out  a reference that the caller owns and releases with kvds_store_release().
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: the store does not exist, and the options forbid creating it
+ *   (`create_if_missing`, `read_only`)
+ * - `KVDS_INVALID_ARGUMENT`: also if the directory holds something other than a store
+ * - `KVDS_LOCKED`: another process or distributor has the store open
+ * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
+ * - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
+ */
+kvds_status kvds_distributor_get_or_create(kvds_distributor *distributor,
+                                           const char *id,
+                                           kvds_backend backend,
+                                           kvds_store **out);
+
+/**
+ * Gets the live store `id` on `backend`, and opens nothing.
+ *
+ * @param[out] out  a reference that the caller owns.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: the store is not live, even if its files exist
+ */
+kvds_status kvds_distributor_get(kvds_distributor *distributor,
+                                 const char *id,
+                                 kvds_backend backend,
+                                 kvds_store **out);
+
+/**
+ * Releases the reference that the distributor holds to a store because of the option `keep_stores`.
+ *
+ * If it was the last reference, the store is closed and destroyed before the call returns.
+ *
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: the distributor holds no reference to it
+ */
+kvds_status kvds_distributor_evict(kvds_distributor *distributor,
+                                   const char *id,
+                                   kvds_backend backend);
+
+/**
+ * Deletes the files of the disk store `id`.
+ *
+ * Threads that ask for the store in the meantime wait, and get a new, empty one.
+ *
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: there are no files
+ * - `KVDS_BUSY`: the store is live, or something that it handed out is
+ * - `KVDS_LOCKED`: another process or distributor has the store open
+ * - `KVDS_DENIED`: the distributor has the option `read_only`
+ * - `KVDS_IO`: the files cannot be deleted
+ */
+kvds_status kvds_distributor_destroy_store(kvds_distributor *distributor,
+                                           const char *id);
+
+/**
+ * Closes every live store, as `kvds_close()` does, and refuses to hand out stores from then on.
+ *
+ * The references held because of the option `keep_stores` are released. References that the program
+ * holds must still be released. Called from a callback, it does not wait for running calls.
+ *
+ * @return
+ * - `KVDS_OK`: also the second time
+ * - `KVDS_INVALID_ARGUMENT`: NULL
+ */
+kvds_status kvds_distributor_shutdown(kvds_distributor *distributor);
+
+/** Returns the number of live stores of both backends; 0 for NULL. */
+size_t kvds_distributor_store_count(const kvds_distributor *distributor);
+
+/**
+ * Called for each live store. Return 0 to stop, anything else to continue.
+ *
+ * `id` is valid during the call only.
  */
 typedef int (*kvds_store_visit)(void *user_data,
                                 const char *id,
@@ -179,33 +603,191 @@ typedef int (*kvds_store_visit)(void *user_data,
                                 int64_t ref_count);
 
 /**
- * Is told that a store died. `id` is valid during the call only. It may call any function of this library, also
- * `kvds_distributor_get_or_create` of the same id. It must not throw, longjmp or unwind out.
+ * Calls `callback` for every live store: memory stores first, then by the name of their directory.
+ *
+ * Stores that are created or destroyed in the meantime may or may not be included.
+ *
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_STOPPED`: the callback returned 0
+ * - `KVDS_INVALID_ARGUMENT`: a NULL
  */
-typedef void (*kvds_death)(void *user_data, uint64_t tag, const char *id, kvds_backend backend);
+kvds_status kvds_distributor_for_each(const kvds_distributor *distributor,
+                                      kvds_store_visit callback,
+                                      void *user_data);
+
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup store 8. Store: references, identity, open and close
+ *
+ * A `kvds_store *` is one counted reference to a store. When the last reference is released, the
+ * store is closed and its death is observed.
+ * @{
+ */
 
 /**
- * Frees what a callback was given as `user_data`. May call any function of this library.
+ * Opens the disk store in exactly the directory `path`, without a distributor.
+ *
+ * The store and the directories above it are created if they are missing, unless the options forbid
+ * it. The cache and the write buffers belong to this store alone; the options `keep_stores` and
+ * `memory_limit_bytes` have no effect. The store's id is `path` as it was passed, its tag is 0, and
+ * its backend is `KVDS_DISK`.
+ *
+ * @param path  relative to the working directory at the time of the call; not encoded.
+ * @param options  copied; NULL for the defaults.
+ * @param[out] store  a reference that the caller owns and releases with kvds_store_release().
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: there is no store, and the options forbid creating it
+ * - `KVDS_LOCKED`: the store is open in another process or in this one, through a distributor too,
+ *   or something that it handed out keeps it open
+ * - `KVDS_INVALID_ARGUMENT`: a NULL, a path that is empty or not UTF-8, or a directory that holds
+ *   something other than a store
+ * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
+ * - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
+ * - `KVDS_UNSUPPORTED`: a build without disk stores
  */
-typedef void (*kvds_user_data_free)(void *user_data);
+kvds_status kvds_store_open(const char *path,
+                            const kvds_options *options,
+                            kvds_store **store);
+
+/** Adds a reference and returns `store`; NULL for NULL. */
+kvds_store *kvds_store_retain(kvds_store *store);
 
 /**
- * Bytes that the caller owns, such as a key.
+ * Releases a reference and returns how many are left; 0 for NULL.
+ *
+ * At 0 the store is closed, and its death has been observed, before the call returns. Values that
+ * it returned stay valid. Values, cursors and iterations that are still in use keep the files of a
+ * disk store open until they end. The data of a memory store is lost; a disk store can be opened
+ * again.
  */
-typedef struct kvds_bytes {
-    /**
-     * The first byte. May be NULL when `len` is 0.
-     */
-    const void *data;
-    /**
-     * How many bytes.
-     */
-    size_t len;
-} kvds_bytes;
+int64_t kvds_store_release(kvds_store *store);
 
 /**
- * Is shown pairs. The pointers are valid during the call only. Answers 0 to stop and anything else to go on. It may call
- * any function of this library, on the store that is being iterated too. It must not throw, longjmp or unwind out.
+ * Returns the number of references; 0 for NULL.
+ *
+ * It is useful in tests and logs: other threads may change it at any time.
+ */
+int64_t kvds_store_ref_count(const kvds_store *store);
+
+/**
+ * Returns the store's tag: unique in its distributor, counting from 0 in order of creation.
+ *
+ * @return the tag; 0 for NULL.
+ */
+uint64_t kvds_store_tag(const kvds_store *store);
+
+/**
+ * Returns the id that the store was asked for by; NULL for NULL.
+ *
+ * @return text that the store owns, valid as long as the caller's reference.
+ */
+const char *kvds_store_id(const kvds_store *store);
+
+/** Returns the backend that the store was asked for with; 0 for NULL. */
+kvds_backend kvds_store_backend(const kvds_store *store);
+
+/**
+ * Returns 1 if the store can be used, else 0.
+ *
+ * A store cannot be used if it was closed, if it is a view of a store that was closed, or if it is
+ * on disk and was inherited through fork(). NULL cannot be used either.
+ */
+int kvds_is_open(const kvds_store *store);
+
+/**
+ * Closes the store for every holder, without waiting for the last reference.
+ *
+ * Running calls finish first; later calls return `KVDS_CLOSED`. The name is free again: the next
+ * caller that asks the distributor for it gets a new store. References must still be released, and
+ * the death of the store is observed when the last one is. Called from a callback, it does not wait
+ * for running calls: the last of them to finish closes the store.
+ *
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_CLOSED`: it was closed already
+ * - `KVDS_INVALID_ARGUMENT`: NULL
+ * - `KVDS_FORKED`: a disk store that was inherited through fork()
+ */
+kvds_status kvds_close(kvds_store *store);
+
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup read 9. Read
+ *
+ * All functions work on stores and on views. Each also returns:
+ * - `KVDS_INVALID_ARGUMENT`: a NULL, or a key or prefix longer than `KVDS_MAX_KEY_LEN`
+ * - `KVDS_CLOSED`, `KVDS_DENIED`
+ * - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
+ * @{
+ */
+
+/**
+ * Gets the value of `key`.
+ *
+ * @param[out] out  the value, to be released with kvds_value_release(). Where copying would cost
+ *   more than sharing, its bytes are the store's own.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`
+ */
+kvds_status kvds_get(const kvds_store *store,
+                     const void *key,
+                     size_t key_len,
+                     kvds_value *out);
+
+/**
+ * Copies the value of `key` into `buffer`.
+ *
+ * @param[out] buffer  room for `capacity` bytes; may be NULL if `capacity` is 0.
+ * @param[out] len  the length of the value, or 0.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`
+ * - `KVDS_TRUNCATED`: the value is longer than `capacity`; nothing is copied, and `*len` says how
+ *   much room is needed
+ */
+kvds_status kvds_get_into(const kvds_store *store,
+                          const void *key,
+                          size_t key_len,
+                          void *buffer,
+                          size_t capacity,
+                          size_t *len);
+
+/**
+ * Tests whether `key` exists.
+ *
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`
+ */
+kvds_status kvds_exists(const kvds_store *store, const void *key, size_t key_len);
+
+/**
+ * Gets the values of `count` keys, all as of one moment.
+ *
+ * All three arrays have `count` elements, and may be NULL if `count` is 0. On an error, all values
+ * are empty and all statuses are that error.
+ *
+ * @param[out] values  the values, each to be released with kvds_value_release(); empty where the
+ *   key does not exist.
+ * @param[out] statuses  `KVDS_OK` or `KVDS_NOT_FOUND` for each key.
+ * @return
+ * - `KVDS_OK`: all keys were looked up, whether or not they exist
+ */
+kvds_status kvds_multi_get(const kvds_store *store,
+                           const kvds_bytes *keys,
+                           size_t count,
+                           kvds_value *values,
+                           kvds_status *statuses);
+
+/**
+ * Called for each pair. Return 0 to stop, anything else to continue.
+ *
+ * The pointers are valid during the call only.
  */
 typedef int (*kvds_visit)(void *user_data,
                           const void *key,
@@ -214,755 +796,110 @@ typedef int (*kvds_visit)(void *user_data,
                           size_t value_len);
 
 /**
- * A key and its value, both owned by the caller.
- */
-typedef struct kvds_pair {
-    /**
-     * The key. May be NULL when `key_len` is 0.
-     */
-    const void *key;
-    /**
-     * The key's length in bytes.
-     */
-    size_t key_len;
-    /**
-     * The value. May be NULL when `value_len` is 0.
-     */
-    const void *value;
-    /**
-     * The value's length in bytes.
-     */
-    size_t value_len;
-} kvds_pair;
-
-/**
- * Which keys a cursor goes over: those that begin with `prefix`, are not less than `start` and are less than `end`. All
- * zeros is every key.
- */
-typedef struct kvds_range {
-    /**
-     * What the keys begin with. May be NULL when `prefix_len` is 0.
-     */
-    const void *prefix;
-    /**
-     * The prefix's length in bytes; 0 for any key.
-     */
-    size_t prefix_len;
-    /**
-     * The first key. May be NULL when `start_len` is 0.
-     */
-    const void *start;
-    /**
-     * The first key's length in bytes; 0 for no lower bound.
-     */
-    size_t start_len;
-    /**
-     * The first key that does not belong to the range any more. May be NULL when `end_len` is 0.
-     */
-    const void *end;
-    /**
-     * That key's length in bytes; 0 for no upper bound.
-     */
-    size_t end_len;
-} kvds_range;
-
-/**
- * Figures of a store; for a view, of the store that it is a view of.
- */
-typedef struct kvds_stats {
-    /**
-     * How many keys there are; on disk an estimate.
-     */
-    uint64_t keys;
-    /**
-     * How many bytes its keys and values have; on disk an estimate.
-     */
-    uint64_t bytes;
-    /**
-     * How many keys were looked up since the store was opened.
-     */
-    uint64_t reads;
-    /**
-     * How many operations were written since the store was opened.
-     */
-    uint64_t writes;
-    /**
-     * How many of the keys that were looked up were there.
-     */
-    uint64_t hits;
-    /**
-     * How many bytes its files have; 0 in memory.
-     */
-    uint64_t disk_bytes;
-    /**
-     * How many bytes of memory it holds: in memory by the rules of `memory_limit_bytes`, on disk without the block cache.
-     */
-    uint64_t memory_bytes;
-} kvds_stats;
-
-/**
- * How important a line of the log is: one of the four that follow.
- */
-typedef int32_t kvds_log_level;
-
-/**
- * Is told what goes on. `text` is one message, UTF-8, valid during the call only. It may call any function of this library.
- */
-typedef void (*kvds_log)(void *user_data, kvds_log_level level, const char *text);
-
-/**
- * Done.
- */
-#define KVDS_OK 0
-
-/**
- * The key (or store) is not there.
- */
-#define KVDS_NOT_FOUND 1
-
-/**
- * The key is already there; nothing was changed.
- */
-#define KVDS_EXISTS 2
-
-/**
- * A compared value differs; nothing was changed.
- */
-#define KVDS_MISMATCH 3
-
-/**
- * The callback ended the iteration.
- */
-#define KVDS_STOPPED 4
-
-/**
- * The caller's buffer is too small; nothing was copied, the needed length is reported.
- */
-#define KVDS_TRUNCATED 5
-
-/**
- * The call is wrong: mend it. The text says which argument and what is allowed.
- */
-#define KVDS_INVALID_ARGUMENT -1
-
-/**
- * The store or distributor was closed.
- */
-#define KVDS_CLOSED -2
-
-/**
- * This view does not allow the operation.
- */
-#define KVDS_DENIED -3
-
-/**
- * Another process, or another distributor of this one, has this disk store open.
- */
-#define KVDS_LOCKED -4
-
-/**
- * The file system failed. Nothing acknowledged was lost. A disk store works again, with the same handle, when the file system
- * does: each call that writes tries.
- */
-#define KVDS_IO -5
-
-/**
- * The disk is full, or a quota or the limit of file sizes is reached (`SIGXFSZ`, which the system then sends, is for the program
- * to ignore). Nothing acknowledged was lost. Try again after making room: the same handle works again; if it goes on, there is
- * not enough of it for what was written last, which is in memory.
- */
-#define KVDS_NO_SPACE -6
-
-/**
- * Stored bytes do not check out.
- */
-#define KVDS_CORRUPTION -7
-
-/**
- * An allocation or a configured memory limit failed.
- */
-#define KVDS_NO_MEMORY -8
-
-/**
- * This backend or build cannot do it.
- */
-#define KVDS_UNSUPPORTED -9
-
-/**
- * Try again later.
- */
-#define KVDS_BUSY -10
-
-/**
- * A write to a remote engine may or may not have happened. The library never tries it again by itself.
- */
-#define KVDS_UNKNOWN_OUTCOME -11
-
-/**
- * The handle came through fork(): open the store anew in this process.
- */
-#define KVDS_FORKED -12
-
-/**
- * A bug of the library was caught at its boundary. The process and the store are intact; please report it.
- */
-#define KVDS_INTERNAL -13
-
-/**
- * In the memory of the process: fast, and gone with the store's last reference.
- */
-#define KVDS_MEMORY 0
-
-/**
- * In a directory under the distributor's base path.
- */
-#define KVDS_DISK 1
-
-/**
- * Something failed.
- */
-#define KVDS_LOG_ERROR 0
-
-/**
- * Something is not as it should be.
- */
-#define KVDS_LOG_WARN 1
-
-/**
- * Something happened.
- */
-#define KVDS_LOG_INFO 2
-
-/**
- * Details.
- */
-#define KVDS_LOG_DEBUG 3
-
-/**
- * The death of the process at once; a power cut after at most a second, as the log is synced in the background and when the
- * store is closed. What a process leaves behind unsynced when it dies, the system writes in its own time.
- */
-#define KVDS_DURABILITY_PROCESS 0
-
-/**
- * A power cut at once. Concurrent writers share a sync.
- */
-#define KVDS_DURABILITY_SYNC 1
-
-/**
- * A clean close or `kvds_sync` only.
- */
-#define KVDS_DURABILITY_NONE 2
-
-/**
- * Not at all.
- */
-#define KVDS_COMPRESSION_NONE 0
-
-/**
- * LZ4: fast.
- */
-#define KVDS_COMPRESSION_LZ4 1
-
-/**
- * Zstandard: small.
- */
-#define KVDS_COMPRESSION_ZSTD 2
-
-#ifdef __cplusplus
-extern "C" {
-#endif // __cplusplus
-
-/**
- * The version of the library that is running, as text ("0.1.0"). Compare it with the macros to see whether the program
- * runs with the library it was compiled for. The text is static. Threads: any.
- */
-const char *kvds_version(void);
-
-/**
- * The name of a status as the constant is spelt, such as "KVDS_NOT_FOUND"; "KVDS_?" for a number that is none. The text is
- * static, never NULL. Threads: any.
- */
-const char *kvds_status_name(kvds_status status);
-
-/**
- * The text of the last failure on the calling thread, in English: the function, the store, what is wrong, the path and the
- * cause, as far as there are such. Meaningful after a negative status or a NULL that stands for a failure. Valid until the
- * next failing call on the same thread; a call that succeeds, or says a plain "no", leaves it alone. Never NULL; empty
- * before the first failure. Threads: any, each has its own.
- */
-const char *kvds_last_error(void);
-
-/**
- * Gives back a value and empties the struct. Releasing an empty one, or NULL, does nothing, so it may be called again.
- * A value that was not released keeps its bytes in memory, and on disk may keep the store's files open. Threads: any, one at
- * a time on one value.
- */
-void kvds_value_release(struct kvds_value *value);
-
-/**
- * Options at their defaults; to be freed with `kvds_options_free`. NULL only if the library has a bug. Threads: any.
- */
-struct kvds_options *kvds_options_new(void);
-
-/**
- * Frees options. NULL does nothing. Threads: any, when no other uses them.
- */
-void kvds_options_free(struct kvds_options *options);
-
-/**
- * Sets the option called `name` from text, for other languages and configuration files. The names are those of the setters
- * behind `kvds_options_set_`. A switch takes "1", "true", "on" or "yes", and "0", "false", "off" or "no"; bytes may have K,
- * M, G or T behind the number, for KiB and so on; a choice takes its name or its number.
+ * Calls `callback` for every pair whose key begins with `prefix`, in the order of the keys.
  *
- * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for a NULL, an unknown name or a value that the option does not take; the
- * text then says what there is, and nothing is changed. Inputs are copied. Threads: one at a time on one object.
- */
-kvds_status kvds_options_set(struct kvds_options *options,
-                             const char *name,
-                             const char *value);
-
-/**
- * What a write that answered `KVDS_OK` to a disk store survives: one of `KVDS_DURABILITY_PROCESS` (the default),
- * `KVDS_DURABILITY_SYNC` and `KVDS_DURABILITY_NONE`. By name: "process", "sync" or "none".
+ * The iteration shows the store as of one moment: it includes no write made after it began, by any
+ * thread. It never blocks writers. The callback may write to the store, iterate it, close it and
+ * release it. An error may come after some pairs were shown.
  *
- * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
- * on one object.
+ * @param prefix  an empty one is the prefix of all keys.
+ * @return
+ * - `KVDS_OK`: all pairs were shown
+ * - `KVDS_STOPPED`: the callback returned 0
  */
-kvds_status kvds_options_set_durability(struct kvds_options *options,
-                                        kvds_durability durability);
-
-/**
- * How much memory all disk stores of the distributor together use for what was read: one half for blocks, with their indexes
- * and filters, the other for single values that are read often. It is taken as it is needed. In bytes, from 1 MiB to 1 TiB;
- * the default is 256 MiB (268435456).
- *
- * All memory of a distributor's disk stores, while they are written to, stays within the block cache, one and a half times
- * the write buffers, and 64 MiB.
- *
- * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
- * on one object.
- */
-kvds_status kvds_options_set_block_cache_bytes(struct kvds_options *options,
-                                               uint64_t bytes);
-
-/**
- * How much memory all disk stores of the distributor together use for writes that are in the log, but not in a table file
- * yet. In bytes, from 1 MiB to 1 TiB; the default is 128 MiB (134217728).
- *
- * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
- * on one object.
- */
-kvds_status kvds_options_set_write_buffer_bytes(struct kvds_options *options,
-                                                uint64_t bytes);
-
-/**
- * How much all memory stores of the distributor together may hold: keys, values, about 96 bytes for each pair, and what is
- * kept for snapshots. A write beyond it answers `KVDS_NO_MEMORY` and changes nothing; nothing is thrown out, and removing
- * is always possible. In bytes, to 2^63 - 1; 0, the default, is no limit.
- *
- * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
- * on one object.
- */
-kvds_status kvds_options_set_memory_limit_bytes(struct kvds_options *options,
-                                                uint64_t bytes);
-
-/**
- * How the tables of disk stores are compressed: one of `KVDS_COMPRESSION_NONE`, `KVDS_COMPRESSION_LZ4` (the default) and
- * `KVDS_COMPRESSION_ZSTD`. What was written with another setting stays readable. By name: "none", "lz4" or "zstd".
- *
- * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
- * on one object.
- */
-kvds_status kvds_options_set_compression(struct kvds_options *options,
-                                         kvds_compression compression);
-
-/**
- * Whether disk stores are opened for reading only: 0 (the default) or 1. A store can so be read while another process writes
- * it. It shows the moment of its opening, or of the last `kvds_refresh`; writing answers `KVDS_DENIED`. A store that is not
- * there is not made: `KVDS_NOT_FOUND`, also for memory stores, as an empty one could only stay empty. Opening
- * answers `KVDS_BUSY` if the other process writes too fast for it.
- *
- * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
- * on one object.
- */
-kvds_status kvds_options_set_read_only(struct kvds_options *options,
-                                       int read_only);
-
-/**
- * Whether `kvds_distributor_get_or_create` makes a store that is not there: 0 or 1 (the default). With 0 it answers
- * `KVDS_NOT_FOUND`; a memory store is there only while it is live, so none is ever made.
- *
- * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
- * on one object.
- */
-kvds_status kvds_options_set_create_if_missing(struct kvds_options *options,
-                                               int create);
-
-/**
- * Whether the distributor holds one reference to each store it made, until `kvds_distributor_evict`, shutdown or its own
- * end: a memory store then outlives the program's last reference to it. 0 (the default) or 1.
- *
- * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
- * on one object.
- */
-kvds_status kvds_options_set_keep_stores(struct kvds_options *options,
-                                         int keep);
-
-/**
- * How many files each disk store keeps open at most, from 16 to 1048576, or -1 for all; the default is 500. A store whose
- * files are more opens and closes them as it reads.
- *
- * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for NULL or another number; nothing is changed then. Threads: one at a time
- * on one object.
- */
-kvds_status kvds_options_set_max_open_files(struct kvds_options *options,
-                                            int64_t files);
-
-/**
- * A distributor with default options, with one reference, which the caller owns.
- *
- * `base_path` is the directory under which disk stores have theirs; it is made when the first disk store is. A relative
- * path counts from the working directory of this moment. With NULL or "" there are memory stores only.
- *
- * Returns NULL on failure; `kvds_last_error` says why. Threads: any.
- */
-struct kvds_distributor *kvds_distributor_new(const char *base_path);
-
-/**
- * `kvds_distributor_new` with options and a status. `options` may be NULL for the defaults, and is copied.
- *
- * `*out` becomes a reference that the caller owns, or NULL. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` if `out` is NULL or
- * the path is not UTF-8; `KVDS_IO` if a relative path cannot be resolved. Threads: any.
- */
-kvds_status kvds_distributor_open(const char *base_path,
-                                  const struct kvds_options *options,
-                                  struct kvds_distributor **out);
-
-/**
- * One more reference to `distributor`, which is returned; NULL for NULL. Threads: any.
- */
-struct kvds_distributor *kvds_distributor_retain(struct kvds_distributor *distributor);
-
-/**
- * Gives up a reference. Returns how many are left; 0 for NULL.
- *
- * At 0 the distributor is gone, and with it the references that it held by the option `keep_stores`. Stores that the
- * program still holds go on, and their deaths are still observed. Threads: any.
- */
-int64_t kvds_distributor_release(struct kvds_distributor *distributor);
-
-/**
- * How many references there are; 0 for NULL. Of use for tests and logs: other threads may change it at any time.
- */
-int64_t kvds_distributor_ref_count(const struct kvds_distributor *distributor);
-
-/**
- * The live store called `id` on `backend`, made if there is none. However many threads ask at once, all get the same.
- *
- * An id is UTF-8, not empty. Memory and disk stores have separate names. A disk store lives in the directory
- * `base_path/NAME`, where NAME is the id with every byte outside `A-Z a-z 0-9 . _ -` percent-encoded (`.` and `..` too);
- * it may have 255 bytes at most. The directory is made if it is not there; a creation that fails leaves none behind. A
- * directory that holds something else than a store is left alone.
- *
- * `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk
- * store of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the store
- * is not there and the options say not to make it (`create_if_missing`, `read_only`); `KVDS_INVALID_ARGUMENT` for a
- * NULL, a bad id or backend, a disk store without a base path, or a directory that holds something else; `KVDS_CLOSED`
- * after shutdown; `KVDS_LOCKED` if another process or distributor has the store open; `KVDS_IO`, `KVDS_NO_SPACE`,
- * `KVDS_CORRUPTION` from opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
- * `KVDS_UNSUPPORTED` for a disk store in a build without them; `KVDS_FORKED` for a disk store if the distributor came
- * through fork(). Threads: any.
- */
-kvds_status kvds_distributor_get_or_create(const struct kvds_distributor *distributor,
-                                           const char *id,
-                                           kvds_backend backend,
-                                           struct kvds_store **out);
-
-/**
- * The live store called `id` on `backend`, if there is one; `KVDS_NOT_FOUND` if not, also when its files are on disk.
- *
- * `*out` becomes a new reference, which the caller owns, or NULL. Fails as `kvds_distributor_get_or_create` does, but
- * opens nothing. Threads: any.
- */
-kvds_status kvds_distributor_get(const struct kvds_distributor *distributor,
-                                 const char *id,
-                                 kvds_backend backend,
-                                 struct kvds_store **out);
-
-/**
- * Gives up the reference that the distributor holds to a store by the option `keep_stores`. If it was the last one, the
- * store is closed and dies before this returns.
- *
- * Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the distributor holds none; `KVDS_INVALID_ARGUMENT`, `KVDS_UNSUPPORTED` and
- * `KVDS_FORKED` as `kvds_distributor_get_or_create` does. Threads: any.
- */
-kvds_status kvds_distributor_evict(const struct kvds_distributor *distributor,
-                                   const char *id,
-                                   kvds_backend backend);
-
-/**
- * Removes the files of the disk store called `id`, for good.
- *
- * Answers `KVDS_OK`; `KVDS_NOT_FOUND` if there are no files; `KVDS_BUSY` while the store is live, or something it handed
- * out is; `KVDS_LOCKED` if another process or distributor has it open; `KVDS_CLOSED` after shutdown; `KVDS_DENIED`
- * with the option `read_only`; `KVDS_IO` if the files cannot be removed; `KVDS_INVALID_ARGUMENT`, `KVDS_UNSUPPORTED` and `KVDS_FORKED` as `kvds_distributor_get_or_create`
- * does. Threads: any; who asks for the store meanwhile waits, and gets a new, empty one.
- */
-kvds_status kvds_distributor_destroy_store(const struct kvds_distributor *distributor,
-                                           const char *id);
-
-/**
- * Closes every live store as `kvds_close` does, gives up the references held by the option `keep_stores`, and from then on
- * answers `KVDS_CLOSED` to whoever asks for a store. The references that the program holds must still be released.
- *
- * Answers `KVDS_OK`, also the second time; `KVDS_INVALID_ARGUMENT` for NULL. Threads: any. From inside a callback it does
- * not wait for running calls.
- */
-kvds_status kvds_distributor_shutdown(const struct kvds_distributor *distributor);
-
-/**
- * How many live stores the distributor has, of both backends; 0 for NULL. Threads: any.
- */
-size_t kvds_distributor_store_count(const struct kvds_distributor *distributor);
-
-/**
- * Shows every live store to `callback`: memory stores first, then by the name of their directory. Stores that come or go
- * meanwhile may or may not be shown.
- *
- * Answers `KVDS_OK`, or `KVDS_STOPPED` if the callback ended it; `KVDS_INVALID_ARGUMENT` for a NULL. Threads: any.
- */
-kvds_status kvds_distributor_for_each(const struct kvds_distributor *distributor,
-                                      kvds_store_visit callback,
-                                      void *user_data);
-
-/**
- * Has `on_death` called when a store of `distributor` dies: once per store, on the thread that released it last, after its
- * resources are freed and its name is free again, and with no lock of the library held.
- *
- * `user_data` is passed to each call. `user_data_free`, if not NULL, is called with it exactly once: when the observer is
- * taken away, or when the distributor and all its stores are gone, or at once if this call fails.
- * `*observer_id` becomes a number for `kvds_distributor_unobserve`, unique in the distributor.
- *
- * Answers `KVDS_OK`, or `KVDS_INVALID_ARGUMENT` for a NULL. Threads: any; calls of one observer may overlap.
- */
-kvds_status kvds_distributor_observe(const struct kvds_distributor *distributor,
-                                     kvds_death on_death,
-                                     void *user_data,
-                                     kvds_user_data_free user_data_free,
-                                     uint64_t *observer_id);
-
-/**
- * Takes an observer away. When this returns, no call of it is running or will come, and its `user_data_free` has run.
- *
- * Only from inside a callback, calls that are still running, further down on this thread or on others, are not waited for,
- * as they could be waiting in turn; `user_data_free` then runs when the last of them ends.
- *
- * Answers `KVDS_OK`; `KVDS_NOT_FOUND` if there is no such observer; `KVDS_INVALID_ARGUMENT` for NULL. Threads: any.
- */
-kvds_status kvds_distributor_unobserve(const struct kvds_distributor *distributor,
-                                       uint64_t observer_id);
-
-/**
- * Opens the disk store in exactly the directory `path`, without a distributor and without encoding.
- *
- * The store and the directories above it are created if they are missing, unless the options say otherwise. A relative
- * path counts from the working directory at the time of the call. `options` may be NULL for the defaults, and is
- * copied. The cache and the write buffers belong to this store alone; `keep_stores` and `memory_limit_bytes` have no
- * effect. The id of the store is `path` as it was passed, its tag is 0, and its backend is `KVDS_DISK`.
- *
- * `*store` becomes a reference, which the caller owns and gives back with `kvds_store_release`, or NULL. Returns
- * `KVDS_OK`; `KVDS_NOT_FOUND` if there is no store and the options say not to create it (`create_if_missing`,
- * `read_only`); `KVDS_LOCKED` if the store is open in another process or in this one, through a distributor too, or
- * if something that it handed out still keeps it open; `KVDS_INVALID_ARGUMENT` if `path` or `store` is NULL, if the
- * path is empty or not UTF-8, or if the directory holds something other than a store; `KVDS_IO`, `KVDS_NO_SPACE`,
- * `KVDS_CORRUPTION` from opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
- * `KVDS_UNSUPPORTED` in a build without disk stores. Threads: any.
- */
-kvds_status kvds_store_open(const char *path,
-                            const struct kvds_options *options,
-                            struct kvds_store **store);
-
-/**
- * One more reference to `store`, which is returned; NULL for NULL. Threads: any.
- */
-struct kvds_store *kvds_store_retain(struct kvds_store *store);
-
-/**
- * Gives up a reference. Returns how many are left; 0 for NULL.
- *
- * At 0 the store is closed and its death has been observed when this returns. Values that it gave stay valid; what is
- * still in use (a value, an iteration of which this is called in a callback) keeps the files open until it ends. A memory
- * store's data is gone; a disk store's can be opened again. Threads: any.
- */
-int64_t kvds_store_release(struct kvds_store *store);
-
-/**
- * How many references there are; 0 for NULL. Of use for tests and logs: other threads may change it at any time.
- */
-int64_t kvds_store_ref_count(const struct kvds_store *store);
-
-/**
- * The number of the store: unique in its distributor, counting from 0 in order of creation. 0 for NULL. Threads: any.
- */
-uint64_t kvds_store_tag(const struct kvds_store *store);
-
-/**
- * The id that the store was asked for by. Owned by the store, valid as long as the caller's reference. NULL for NULL.
- * Threads: any.
- */
-const char *kvds_store_id(const struct kvds_store *store);
-
-/**
- * The backend that the store was asked for with. 0 for NULL. Threads: any.
- */
-kvds_backend kvds_store_backend(const struct kvds_store *store);
-
-/**
- * 1 if the store can be used; 0 if it was closed, if it is a view of a store that was closed, if it is on disk and came
- * through fork(), or for NULL. Threads: any.
- */
-int kvds_is_open(const struct kvds_store *store);
-
-/**
- * Closes the store for every holder, without waiting for the last reference to go. Running calls finish first; later calls
- * answer `KVDS_CLOSED`. The name is free again: who asks the distributor for it gets a new store. References must still
- * be released, and the store's death is observed when the last one is.
- *
- * Answers `KVDS_OK`; `KVDS_CLOSED` if it was closed already; `KVDS_INVALID_ARGUMENT` for NULL; `KVDS_FORKED` for a disk
- * store that came through fork(). Threads: any. From inside a callback it does not wait for running calls, as they could
- * be waiting for this one: the last of them to end ends the store.
- */
-kvds_status kvds_close(const struct kvds_store *store);
-
-/**
- * The value of `key`.
- *
- * `*out` becomes the value, which the caller gives back with `kvds_value_release`, or is emptied. Where copying would cost
- * more than sharing, the bytes are the store's own. Answers `KVDS_OK`, or `KVDS_NOT_FOUND`; `KVDS_INVALID_ARGUMENT` for a
- * NULL or a key longer than `KVDS_MAX_KEY_LEN`; `KVDS_CLOSED`; on disk also `KVDS_IO`, `KVDS_CORRUPTION` and
- * `KVDS_FORKED`. Threads: any.
- */
-kvds_status kvds_get(const struct kvds_store *store,
-                     const void *key,
-                     size_t key_len,
-                     struct kvds_value *out);
-
-/**
- * Copies the value of `key` into `buffer`, which has room for `capacity` bytes (NULL is fine for 0).
- *
- * `*len` becomes the value's length in bytes, or 0. Answers `KVDS_OK`, or `KVDS_NOT_FOUND`, or `KVDS_TRUNCATED` if the
- * value is longer than `capacity`: then nothing is copied, and `*len` says how much room is needed. Fails as `kvds_get`
- * does. Threads: any.
- */
-kvds_status kvds_get_into(const struct kvds_store *store,
-                          const void *key,
-                          size_t key_len,
-                          void *buffer,
-                          size_t capacity,
-                          size_t *len);
-
-/**
- * Whether `key` is there: `KVDS_OK` or `KVDS_NOT_FOUND`. Fails as `kvds_get` does. Threads: any.
- */
-kvds_status kvds_exists(const struct kvds_store *store, const void *key, size_t key_len);
-
-/**
- * The values of `count` keys, all as of one moment.
- *
- * `values[i]` and `statuses[i]` (both of `count` elements) become the value of `keys[i]` and `KVDS_OK`, or an empty value and
- * `KVDS_NOT_FOUND`. Each value is given back with `kvds_value_release`. All three may be NULL when `count` is 0. Answers
- * `KVDS_OK` if all keys were looked up, whether or not they were there; if it fails, as `kvds_get` does, all values are empty
- * and all statuses are that failure's. Threads: any.
- */
-kvds_status kvds_multi_get(const struct kvds_store *store,
-                           const struct kvds_bytes *keys,
-                           size_t count,
-                           struct kvds_value *values,
-                           kvds_status *statuses);
-
-/**
- * Shows every pair whose key begins with `prefix` (all for the empty one) to `callback`, in `memcmp` order of the keys,
- * each once, as of one moment: no write made during the iteration, by anyone, is seen.
- *
- * The callback may write to the store, iterate it, close it and release it. Writers are never held up by an iteration.
- * Answers `KVDS_OK` when the end was reached, `KVDS_STOPPED` if the callback ended it; `KVDS_INVALID_ARGUMENT` for a NULL
- * or a prefix longer than `KVDS_MAX_KEY_LEN`; `KVDS_CLOSED`; on disk also `KVDS_IO`, `KVDS_CORRUPTION` and `KVDS_FORKED`,
- * maybe after some pairs were shown. Threads: any; the callback runs on the calling one.
- */
-kvds_status kvds_iterate(const struct kvds_store *store,
+kvds_status kvds_iterate(const kvds_store *store,
                          const void *prefix,
                          size_t prefix_len,
                          kvds_visit callback,
                          void *user_data);
 
-/**
- * Sets `key` to `value`, whether or not it was there.
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup write 10. Write
  *
- * Inputs are copied. When this answers `KVDS_OK`, every later read on every thread sees the value, and on disk it survives
- * the death of the process. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL, a key longer than `KVDS_MAX_KEY_LEN` or
- * a value longer than `KVDS_MAX_VALUE_LEN`; `KVDS_CLOSED`; `KVDS_NO_MEMORY`; on disk also `KVDS_IO`, `KVDS_NO_SPACE`,
- * `KVDS_CORRUPTION` and `KVDS_FORKED`. Threads: any. Atomic with every other call on the store, as all writes are.
+ * Every write is one atomic step: no reader sees a part of it, and no other write comes between the
+ * check and the change of a conditional one. After `KVDS_OK`, every later read on every thread sees
+ * it, and on disk it survives the death of the process; `kvds_durability` says what it takes to
+ * survive a power failure. All functions work on stores and on views. Each also returns:
+ * - `KVDS_INVALID_ARGUMENT`: a NULL, or a key or value that is too long
+ * - `KVDS_CLOSED`, `KVDS_DENIED`, `KVDS_NO_MEMORY`
+ * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
  *
- * A write that fails changes nothing that can be read. But after `KVDS_IO` or `KVDS_NO_SPACE` it may be in a file already: if the
- * process ends before another write to the store is acknowledged, it may be there when the store is opened again. Such an
- * answer can take a second or two, as writing is tried again before it is given.
+ * A write that fails changes nothing that can be read. After `KVDS_IO` or `KVDS_NO_SPACE` it may
+ * already be in a file, though: if the process ends before another write to the store is
+ * acknowledged, the failed write may be there when the store is opened again. Returning these
+ * statuses can take a second or two, because the library retries first.
+ * @{
  */
-kvds_status kvds_set(const struct kvds_store *store,
+
+/**
+ * Sets `key` to `value`, whether or not the key exists.
+ *
+ * @return
+ * - `KVDS_OK`
+ */
+kvds_status kvds_set(kvds_store *store,
                      const void *key,
                      size_t key_len,
                      const void *value,
                      size_t value_len);
 
 /**
- * Removes `key` and its value.
+ * Deletes `key`.
  *
- * Answers `KVDS_OK` if it was there, `KVDS_NOT_FOUND` if not. Fails as `kvds_set` does. Threads: any.
+ * @return
+ * - `KVDS_OK`: it existed
+ * - `KVDS_NOT_FOUND`
  */
-kvds_status kvds_del(const struct kvds_store *store,
-                     const void *key,
-                     size_t key_len);
+kvds_status kvds_del(kvds_store *store, const void *key, size_t key_len);
 
 /**
- * Sets `count` keys in one atomic step: all or nothing, and no reader sees a part. If a key comes twice, the last wins.
+ * Sets `count` keys, all or none.
  *
- * `pairs` may be NULL when `count` is 0; inputs are copied. Answers `KVDS_OK`, and fails as `kvds_set` does; if one pair is
- * bad, the text says which, and nothing is changed. Threads: any.
+ * If a key appears twice, the last value wins. If a pair is invalid, the error text says which one.
+ *
+ * @param pairs  may be NULL if `count` is 0.
+ * @return
+ * - `KVDS_OK`
  */
-kvds_status kvds_set_batch(const struct kvds_store *store,
-                           const struct kvds_pair *pairs,
+kvds_status kvds_set_batch(kvds_store *store,
+                           const kvds_pair *pairs,
                            size_t count);
 
 /**
- * Removes `count` keys in one atomic step: all or nothing, and no reader sees a part. Absent keys are fine.
+ * Deletes `count` keys, all or none.
  *
- * `keys` may be NULL when `count` is 0; inputs are copied. Answers `KVDS_OK`, and fails as `kvds_set` does; if one key is
- * bad, the text says which, and nothing is changed. Threads: any.
+ * Keys that do not exist are skipped. If a key is invalid, the error text says which one.
+ *
+ * @param keys  may be NULL if `count` is 0.
+ * @return
+ * - `KVDS_OK`
  */
-kvds_status kvds_delete_batch(const struct kvds_store *store,
-                              const struct kvds_bytes *keys,
-                              size_t count);
+kvds_status kvds_delete_batch(kvds_store *store, const kvds_bytes *keys, size_t count);
 
 /**
- * Sets `key` to `value` if `key` is not there yet, in one atomic step.
+ * Sets `key` to `value` if the key does not exist.
  *
- * Inputs are copied. Answers `KVDS_OK`, or `KVDS_EXISTS` if it was there: then nothing is changed. Fails as `kvds_set`
- * does. Threads: any.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_EXISTS`: it exists; nothing was changed
  */
-kvds_status kvds_set_nx(const struct kvds_store *store,
+kvds_status kvds_set_nx(kvds_store *store,
                         const void *key,
                         size_t key_len,
                         const void *value,
                         size_t value_len);
 
 /**
- * Sets `key` to `value` if it has the value `expected`, in one atomic step: no other write of any kind comes between the
- * comparison and the change.
+ * Sets `key` to `value` if its value is `expected`.
  *
- * Inputs are copied. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the key is not there, `KVDS_MISMATCH` if it has another value:
- * then nothing is changed. Fails as `kvds_set` does. Threads: any.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: the key does not exist; nothing was changed
+ * - `KVDS_MISMATCH`: it has another value; nothing was changed
  */
-kvds_status kvds_compare_and_swap(const struct kvds_store *store,
+kvds_status kvds_compare_and_swap(kvds_store *store,
                                   const void *key,
                                   size_t key_len,
                                   const void *expected,
@@ -971,292 +908,500 @@ kvds_status kvds_compare_and_swap(const struct kvds_store *store,
                                   size_t value_len);
 
 /**
- * Removes `key` if it has the value `expected`, in one atomic step: how a lock that was taken with `kvds_set_nx` is released
- * by its owner alone.
+ * Deletes `key` if its value is `expected`.
  *
- * Inputs are copied. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the key is not there, `KVDS_MISMATCH` if it has another value:
- * then nothing is changed. Fails as `kvds_set` does. Threads: any.
+ * The owner of a lock taken with `kvds_set_nx()` releases it with this function.
+ *
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: the key does not exist
+ * - `KVDS_MISMATCH`: it has another value; nothing was changed
  */
-kvds_status kvds_compare_and_delete(const struct kvds_store *store,
+kvds_status kvds_compare_and_delete(kvds_store *store,
                                     const void *key,
                                     size_t key_len,
                                     const void *expected,
                                     size_t expected_len);
 
 /**
- * Adds `delta` to the number that `key` has as its value, in one atomic step. The value is decimal text ("-12"); an absent
- * key counts as 0, and is set.
+ * Adds `delta` to the number stored under `key`.
  *
- * `*result` becomes the sum, or 0; NULL if it is not wanted. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` also if the value is
- * not such a number or the sum does not fit 64 bits: then nothing is changed. Fails as `kvds_set` does, and needs a view
- * that can be read and written. Threads: any.
+ * The value is decimal text, such as "-12". A key that does not exist counts as 0 and is created. A
+ * view must permit reading and writing.
+ *
+ * @param[out] result  the sum; may be NULL.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_INVALID_ARGUMENT`: also if the value is not such a number, or the sum does not fit 64
+ *   bits; nothing was changed
  */
-kvds_status kvds_add(const struct kvds_store *store,
+kvds_status kvds_add(kvds_store *store,
                      const void *key,
                      size_t key_len,
                      int64_t delta,
                      int64_t *result);
 
 /**
- * Removes every key that begins with `prefix` (all for the empty one), in one atomic step: no reader sees a part.
+ * Deletes every key that begins with `prefix`.
  *
- * On disk this is one entry in the log, however many keys go. Answers `KVDS_OK`, also if there are no such keys;
- * `KVDS_INVALID_ARGUMENT` also for a prefix longer than `KVDS_MAX_KEY_LEN`. Fails as `kvds_set` does. Threads: any.
+ * @param prefix  an empty one is the prefix of all keys.
+ * @return
+ * - `KVDS_OK`: also if there are no such keys
  */
-kvds_status kvds_delete_prefix(const struct kvds_store *store,
-                               const void *prefix,
-                               size_t prefix_len);
+kvds_status kvds_delete_prefix(kvds_store *store, const void *prefix, size_t prefix_len);
 
-/**
- * An empty batch; to be freed with `kvds_batch_free`. NULL only if the library has a bug. Threads: any.
- */
-struct kvds_batch *kvds_batch_new(void);
+/** @} */
 
-/**
- * Frees a batch. NULL does nothing. Threads: any, when no other uses it.
- */
-void kvds_batch_free(struct kvds_batch *batch);
-
-/**
- * Empties a batch, and keeps its memory for the next use. NULL does nothing. Threads: one at a time on one batch.
- */
-void kvds_batch_clear(struct kvds_batch *batch);
-
-/**
- * How many operations a batch has; expectations don't count. 0 for NULL. Threads: one at a time on one batch.
- */
-size_t kvds_batch_count(const struct kvds_batch *batch);
-
-/**
- * Adds the operation to set `key` to `value`. If a key has several operations, the last one wins.
+/* ============================================================================================= */
+/** @defgroup batch 11. Batches
  *
- * Inputs are copied. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL, a key longer than `KVDS_MAX_KEY_LEN` or a value
- * longer than `KVDS_MAX_VALUE_LEN`; `KVDS_NO_MEMORY`; nothing is added then. Threads: one at a time on one batch.
+ * A batch is a list of operations and of expectations about the data before them. `kvds_write()`
+ * applies all operations in one atomic step if every expectation holds. The functions that fill a
+ * batch also return:
+ * - `KVDS_INVALID_ARGUMENT`: a NULL, or a key or value that is too long; nothing is added
+ * - `KVDS_NO_MEMORY`: nothing is added
+ * @{
  */
-kvds_status kvds_batch_set(struct kvds_batch *batch,
+
+/**
+ * A batch. One thread at a time may use it.
+ *
+ * It keeps copies of its keys and values, belongs to no store, and is not used up by a write.
+ */
+typedef struct kvds_batch kvds_batch;
+
+/**
+ * Creates an empty batch.
+ *
+ * @return the batch, to be freed with kvds_batch_free(); NULL only because of a bug in the library.
+ */
+kvds_batch *kvds_batch_new(void);
+
+/** Frees a batch. */
+void kvds_batch_free(kvds_batch *batch);
+
+/** Removes everything from a batch and keeps its memory for the next use. */
+void kvds_batch_clear(kvds_batch *batch);
+
+/** Returns the number of operations, without expectations; 0 for NULL. */
+size_t kvds_batch_count(const kvds_batch *batch);
+
+/**
+ * Adds an operation that sets `key` to `value`.
+ *
+ * If a key has several operations, the last one wins.
+ *
+ * @return
+ * - `KVDS_OK`
+ */
+kvds_status kvds_batch_set(kvds_batch *batch,
                            const void *key,
                            size_t key_len,
                            const void *value,
                            size_t value_len);
 
 /**
- * Adds the operation to remove `key`, which may be absent. Answers as `kvds_batch_set` does. Threads: one at a time on one
- * batch.
+ * Adds an operation that deletes `key`, which need not exist.
+ *
+ * @return
+ * - `KVDS_OK`
  */
-kvds_status kvds_batch_del(struct kvds_batch *batch,
-                           const void *key,
-                           size_t key_len);
+kvds_status kvds_batch_del(kvds_batch *batch, const void *key, size_t key_len);
 
 /**
- * Adds the expectation that `key` has the value `value` before the batch. Answers as `kvds_batch_set` does. Threads: one at
- * a time on one batch.
+ * Adds the expectation that the value of `key` is `value` before the batch.
+ *
+ * @return
+ * - `KVDS_OK`
  */
-kvds_status kvds_batch_expect(struct kvds_batch *batch,
+kvds_status kvds_batch_expect(kvds_batch *batch,
                               const void *key,
                               size_t key_len,
                               const void *value,
                               size_t value_len);
 
 /**
- * Adds the expectation that `key` is not there before the batch. Answers as `kvds_batch_set` does. Threads: one at a time
- * on one batch.
+ * Adds the expectation that `key` does not exist before the batch.
+ *
+ * @return
+ * - `KVDS_OK`
  */
-kvds_status kvds_batch_expect_absent(struct kvds_batch *batch,
-                                     const void *key,
-                                     size_t key_len);
+kvds_status kvds_batch_expect_absent(kvds_batch *batch, const void *key, size_t key_len);
 
 /**
  * Applies `batch` to `store` in one atomic step if every expectation holds.
  *
- * The batch stays as it is. Answers `KVDS_OK`, or `KVDS_MISMATCH` if an expectation does not hold: then nothing is changed.
- * Fails as `kvds_set` does. Threads: any on the store, one at a time on the batch.
- */
-kvds_status kvds_write(const struct kvds_store *store,
-                       const struct kvds_batch *batch);
-
-/**
- * A cursor over the keys of `store` (or view) that are in `range`, as of now. NULL for the range is every key. It stands on
- * no entry yet: move it first.
+ * The batch stays as it is. The call also returns what the section "Write" lists.
  *
- * The range is copied. `*out` becomes a cursor that the caller frees with `kvds_cursor_free`, or NULL. Answers `KVDS_OK`, also
- * when there are no such keys; fails as `kvds_get` does. Threads: any.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_MISMATCH`: an expectation does not hold; nothing was changed
  */
-kvds_status kvds_cursor_new(const struct kvds_store *store,
-                            const struct kvds_range *range,
-                            struct kvds_cursor **out);
+kvds_status kvds_write(kvds_store *store, const kvds_batch *batch);
 
-/**
- * Frees a cursor. NULL does nothing. Threads: any, when no other uses it.
- */
-void kvds_cursor_free(struct kvds_cursor *cursor);
+/** @} */
 
-/**
- * Moves to the first entry of the range.
+/* ============================================================================================= */
+/** @defgroup cursor 12. Cursors
  *
- * What holds for every move: `KVDS_OK` if the cursor stands on an entry then, `KVDS_NOT_FOUND` if there is none;
- * `KVDS_INVALID_ARGUMENT` for NULL; on disk also `KVDS_IO`, `KVDS_CORRUPTION` and `KVDS_FORKED`. What `kvds_cursor_key` and
- * `kvds_cursor_value` gave before is valid no more. Threads: one at a time on one cursor.
+ * A cursor moves over the pairs of a range in both directions, as of the moment of its creation. It
+ * sees no later write. A new cursor is on no entry: move it first. Every function that moves a
+ * cursor returns:
+ * - `KVDS_OK`: the cursor is on an entry
+ * - `KVDS_NOT_FOUND`: it is on no entry, because it passed an end of the range
+ * - `KVDS_INVALID_ARGUMENT`: NULL
+ * - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
+ *
+ * A move invalidates what `kvds_cursor_key()` and `kvds_cursor_value()` returned before.
+ * @{
  */
-kvds_status kvds_cursor_first(struct kvds_cursor *cursor);
 
 /**
- * Moves to the last entry of the range. Answers as `kvds_cursor_first` does.
+ * A cursor. One thread at a time may use it.
+ *
+ * Its store may be written, closed and released while the cursor is in use. The files of a disk
+ * store stay open as long as the cursor exists.
  */
-kvds_status kvds_cursor_last(struct kvds_cursor *cursor);
+typedef struct kvds_cursor kvds_cursor;
 
 /**
- * Moves to the first entry whose key is `key` or greater, within the range. Answers as `kvds_cursor_first` does, and
- * `KVDS_INVALID_ARGUMENT` also for a key longer than `KVDS_MAX_KEY_LEN`; the cursor then stays where it is.
+ * Creates a cursor over the keys of `store` that are in `range`, as of now.
+ *
+ * The call also returns what the section "Read" lists.
+ *
+ * @param range  copied; NULL for all keys.
+ * @param[out] out  the cursor, to be freed with kvds_cursor_free().
+ * @return
+ * - `KVDS_OK`: also if there are no such keys
  */
-kvds_status kvds_cursor_seek(struct kvds_cursor *cursor,
+kvds_status kvds_cursor_new(const kvds_store *store,
+                            const kvds_range *range,
+                            kvds_cursor **out);
+
+/** Frees a cursor. */
+void kvds_cursor_free(kvds_cursor *cursor);
+
+/** Moves to the first entry of the range. */
+kvds_status kvds_cursor_first(kvds_cursor *cursor);
+
+/** Moves to the last entry of the range. */
+kvds_status kvds_cursor_last(kvds_cursor *cursor);
+
+/**
+ * Moves to the first entry of the range whose key is `key` or greater.
+ *
+ * A key longer than `KVDS_MAX_KEY_LEN` is `KVDS_INVALID_ARGUMENT`, and the cursor does not move.
+ */
+kvds_status kvds_cursor_seek(kvds_cursor *cursor,
                              const void *key,
                              size_t key_len);
 
-/**
- * Moves one entry on. From no entry it stays on none. Answers as `kvds_cursor_first` does.
- */
-kvds_status kvds_cursor_next(struct kvds_cursor *cursor);
+/** Moves to the next entry. No effect if the cursor is on no entry. */
+kvds_status kvds_cursor_next(kvds_cursor *cursor);
+
+/** Moves to the previous entry. No effect if the cursor is on no entry. */
+kvds_status kvds_cursor_prev(kvds_cursor *cursor);
+
+/** Returns 1 if the cursor is on an entry, else 0; 0 for NULL. */
+int kvds_cursor_valid(const kvds_cursor *cursor);
 
 /**
- * Moves one entry back. From no entry it stays on none. Answers as `kvds_cursor_first` does.
- */
-kvds_status kvds_cursor_prev(struct kvds_cursor *cursor);
-
-/**
- * 1 if the cursor stands on an entry, 0 if not; 0 for NULL. Threads: one at a time on one cursor.
- */
-int kvds_cursor_valid(const struct kvds_cursor *cursor);
-
-/**
- * The key that the cursor stands on.
+ * Gets the key of the current entry.
  *
- * `*key` becomes the cursor's own bytes, valid until its next move or its end, or is emptied. Answers `KVDS_OK`, or
- * `KVDS_NOT_FOUND` if it stands on no entry; `KVDS_INVALID_ARGUMENT` for a NULL. Threads: one at a time on one cursor.
+ * @param[out] key  bytes that the cursor owns, valid until it moves or is freed.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: the cursor is on no entry
+ * - `KVDS_INVALID_ARGUMENT`: a NULL
  */
-kvds_status kvds_cursor_key(const struct kvds_cursor *cursor,
-                            struct kvds_bytes *key);
+kvds_status kvds_cursor_key(const kvds_cursor *cursor, kvds_bytes *key);
 
 /**
- * The value of the key that the cursor stands on. Answers as `kvds_cursor_key` does, and the bytes are as long valid.
+ * Gets the value of the current entry.
+ *
+ * @param[out] value  bytes that the cursor owns, valid until it moves or is freed.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: the cursor is on no entry
+ * - `KVDS_INVALID_ARGUMENT`: a NULL
  */
-kvds_status kvds_cursor_value(const struct kvds_cursor *cursor,
-                              struct kvds_bytes *value);
+kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
+
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup view 13. Views and snapshots
+ *
+ * A view is a store like any other, and every function works on it. It shows another store with
+ * fewer rights, only a part of its keys, or as of one moment. A view has its own reference count.
+ * It holds a reference to its store, and its tag, id and backend are that store's. Closing a view
+ * closes the view alone; closing the store closes its views too. The end of a view is not observed.
+ * A view of a view is a view of the same store, and does not need the view that it was made from.
+ * All functions here return:
+ * - `KVDS_OK`
+ * - `KVDS_INVALID_ARGUMENT`: a NULL
+ * - `KVDS_CLOSED`, `KVDS_FORKED`
+ * @{
+ */
+
+/** The view may be read. */
+#define KVDS_VIEW_READ 1
+/** The view may be written, also with conditional writes, which reveal whether a key exists. */
+#define KVDS_VIEW_WRITE 2
 
 /**
- * A view of `store` that allows only what `rights` names, of what `store` allows: `KVDS_VIEW_READ`, `KVDS_VIEW_WRITE`, or
- * both (or-ed). What it does not allow answers `KVDS_DENIED`.
+ * Creates a view that permits only some operations of those that `store` permits.
  *
- * What holds for every view: it is a store like any other, so that every function works on it. It has a reference count
- * of its own, and holds one reference to the store that it is a view of, which so stays alive (views made from a view share
- * its one); its tag, id and backend are that store's. Closing it closes the view alone; closing the store answers `KVDS_CLOSED` on its views too. Its end is not
- * observed. A view of a view is a view of the same store and does not need the view it was made from.
+ * Operations that the view does not permit return `KVDS_DENIED`.
  *
- * `*out` becomes a reference that the caller owns, or NULL. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL or other
- * rights; `KVDS_CLOSED`; `KVDS_FORKED`. Threads: any.
+ * @param rights  `KVDS_VIEW_READ`, `KVDS_VIEW_WRITE`, or both (or-ed).
+ * @param[out] out  a reference that the caller owns.
  */
-kvds_status kvds_store_view(const struct kvds_store *store,
-                            int rights,
-                            struct kvds_store **out);
+kvds_status kvds_store_view(kvds_store *store, int rights, kvds_store **out);
 
 /**
- * A view of the part of `store` whose keys begin with `prefix`. Through it every key is without the prefix, in what is
- * passed and in what is shown; no other key can be reached. Writes go to the store. See `kvds_store_view` for what holds
- * for every view.
+ * Creates a view of the keys of `store` that begin with `prefix`.
  *
- * The prefix is copied. It and a key together may have `KVDS_MAX_KEY_LEN` bytes. `*out` becomes a reference that the
- * caller owns, or NULL. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL or a prefix longer than `KVDS_MAX_KEY_LEN`;
- * `KVDS_CLOSED`; `KVDS_FORKED`. Threads: any.
+ * Keys are without the prefix, in arguments and in results; no other key can be reached through the
+ * view. Writes go to the store. The prefix and a key together may have `KVDS_MAX_KEY_LEN` bytes.
+ *
+ * @param[out] out  a reference that the caller owns.
  */
-kvds_status kvds_store_scope(const struct kvds_store *store,
+kvds_status kvds_store_scope(kvds_store *store,
                              const void *prefix,
                              size_t prefix_len,
-                             struct kvds_store **out);
+                             kvds_store **out);
 
 /**
- * A view of `store` as it is now, for as long as the view lives, whatever is written to the store. It cannot be written:
- * `KVDS_DENIED`. It costs no copy of the data; what is overwritten or removed while it lives is kept for it. See
- * `kvds_store_view` for what holds for every view.
+ * Creates a read-only view of `store` as it is now.
  *
- * `*out` becomes a reference that the caller owns, or NULL. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL;
- * `KVDS_DENIED` of a view that can't be read; `KVDS_CLOSED`; on disk also `KVDS_IO` and `KVDS_FORKED`. Threads: any.
- */
-kvds_status kvds_store_snapshot(const struct kvds_store *store,
-                                struct kvds_store **out);
-
-/**
- * Makes every write to `store` that was acknowledged survive a power cut, whatever the option `durability` says. On memory
- * there is nothing to do.
+ * The view does not change, whatever is written to the store. Writes to it return `KVDS_DENIED`.
+ * The data is not copied; what is overwritten or deleted while the view exists is kept for it. The
+ * call also returns `KVDS_DENIED` if `store` is a view that does not permit reading, and `KVDS_IO`
+ * on disk stores.
  *
- * Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for NULL; `KVDS_CLOSED`; on disk also `KVDS_IO`, `KVDS_NO_SPACE` and
- * `KVDS_FORKED`; then nothing more than before is certain to survive. Threads: any.
+ * @param[out] out  a reference that the caller owns.
  */
-kvds_status kvds_sync(const struct kvds_store *store);
+kvds_status kvds_store_snapshot(const kvds_store *store,
+                                kvds_store **out);
 
-/**
- * Gives back the disk space of what was overwritten and removed, at once instead of over time. Can take long; reading and
- * writing go on meanwhile. On memory there is nothing to do. Answers as `kvds_sync` does. Threads: any.
- */
-kvds_status kvds_compact(const struct kvds_store *store);
+/** @} */
 
-/**
- * Has a store that was opened with the option `read_only` show what has been written since by another process. Snapshots
- * and cursors stay as they are. On any other store there is nothing to do. Answers as `kvds_sync` does, and
- * `KVDS_CORRUPTION`, or `KVDS_BUSY` if the other process writes faster than the store can be opened: try again. Threads: any.
- */
-kvds_status kvds_refresh(const struct kvds_store *store);
-
-/**
- * Makes a copy of what `store` (or view) shows at this moment, as a disk store in the directory `path`, which must not be
- * there yet; the directories above it are made. Another distributor can open it: `path` is its base path and the store's
- * name. A disk store is copied by links where the file system can, so that it takes little time and space; anything else is
- * read and written.
+/* ============================================================================================= */
+/** @defgroup maintenance 14. Durability and maintenance
  *
- * Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL or a path that is taken; `KVDS_DENIED` of a view that can't be read;
- * `KVDS_CLOSED`; `KVDS_IO`; `KVDS_NO_SPACE`; `KVDS_UNSUPPORTED` in a build without disk stores; `KVDS_FORKED`. Threads: any;
- * writing goes on meanwhile.
+ * All functions work on stores and on views. Each also returns:
+ * - `KVDS_INVALID_ARGUMENT`: a NULL
+ * - `KVDS_CLOSED`
+ * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_FORKED`: on disk stores
+ * @{
  */
-kvds_status kvds_checkpoint(const struct kvds_store *store,
+
+/**
+ * Makes every acknowledged write to `store` survive a power failure, whatever `durability` says.
+ *
+ * No effect in memory. After an error, no more than before is certain to survive.
+ *
+ * @return
+ * - `KVDS_OK`
+ */
+kvds_status kvds_sync(kvds_store *store);
+
+/**
+ * Reclaims the disk space of overwritten and deleted entries at once, instead of over time.
+ *
+ * It can take long; reads and writes continue in the meantime. No effect in memory.
+ *
+ * @return
+ * - `KVDS_OK`
+ */
+kvds_status kvds_compact(kvds_store *store);
+
+/**
+ * Shows what another process has written to a store that was opened with the option `read_only`.
+ *
+ * Snapshots and cursors do not change. No effect on other stores.
+ *
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_CORRUPTION`
+ * - `KVDS_BUSY`: the other process writes faster than the store can be opened; try again
+ */
+kvds_status kvds_refresh(kvds_store *store);
+
+/**
+ * Copies what `store` shows now to a new disk store in the directory `path`.
+ *
+ * Another distributor can open the copy: the parent directory is its base path, and the last
+ * component is the id; `kvds_store_open()` opens it by its path. A disk store is copied by hard
+ * links where the file system supports them, which takes little time and space. Anything else is
+ * read and written. Writes to the store continue in the meantime.
+ *
+ * @param path  must not exist; the directories above it are created.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_INVALID_ARGUMENT`: also if `path` exists
+ * - `KVDS_DENIED`: a view that does not permit reading
+ * - `KVDS_UNSUPPORTED`: a build without disk stores
+ */
+kvds_status kvds_checkpoint(const kvds_store *store,
                             const char *path);
 
-/**
- * Figures of `store`.
- *
- * `size` is `sizeof(kvds_stats)` as the caller knows it: a later library may know more figures and leaves out what the
- * caller has no room for, an earlier one leaves the rest 0. `*stats` is set, or all 0. Answers `KVDS_OK`;
- * `KVDS_INVALID_ARGUMENT` for a NULL or a size below 8; `KVDS_CLOSED`; `KVDS_FORKED`. Threads: any.
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup statistics 15. Statistics and logging
+ * @{
  */
-kvds_status kvds_store_stats(const struct kvds_store *store,
-                             struct kvds_stats *stats,
+
+/** Statistics of a store; of a view, those of its store. */
+typedef struct kvds_stats {
+    /** How many keys there are; on disk an estimate. */
+    uint64_t keys;
+    /** How many bytes its keys and values have; on disk an estimate. */
+    uint64_t bytes;
+    /** How many keys were looked up since the store was opened. */
+    uint64_t reads;
+    /** How many operations were written since the store was opened. */
+    uint64_t writes;
+    /** How many of the keys that were looked up were there. */
+    uint64_t hits;
+    /** How many bytes its files have; 0 in memory. */
+    uint64_t disk_bytes;
+    /**
+     * How many bytes of memory it holds: in memory by the rules of `memory_limit_bytes`, on disk
+     * without the block cache.
+     */
+    uint64_t memory_bytes;
+} kvds_stats;
+
+/**
+ * Gets the statistics of `store`.
+ *
+ * @param[out] stats  all 0 on an error.
+ * @param size  `sizeof(kvds_stats)` as the caller knows it. A later library leaves out the members
+ *   that the caller has no room for; an earlier one sets unknown members to 0.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_INVALID_ARGUMENT`: a NULL, or a size below 8
+ * - `KVDS_CLOSED`, `KVDS_FORKED`
+ */
+kvds_status kvds_store_stats(const kvds_store *store,
+                             kvds_stats *stats,
                              size_t size);
 
 /**
- * What is known of `store` under `name`, as text: the figures of `kvds_stats` behind "kvds." ("kvds.keys"), and on disk what
- * RocksDB knows ("rocksdb.stats", "rocksdb.num-files-at-level0").
+ * Gets the property `name` of `store` as text.
  *
- * `*out` becomes the text, without a NUL at its end, which the caller gives back with `kvds_value_release`, or is emptied.
- * Answers `KVDS_OK`, or `KVDS_NOT_FOUND` for a name that is not known; `KVDS_INVALID_ARGUMENT` for a NULL; `KVDS_CLOSED`;
- * `KVDS_FORKED`. Threads: any.
+ * The members of `kvds_stats` have the names "kvds.keys", "kvds.bytes" and so on. On disk,
+ * RocksDB's properties are available too, such as "rocksdb.stats" or "rocksdb.num-files-at-level0".
+ *
+ * @param[out] out  the text, without a NUL at its end, to be released with kvds_value_release().
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: there is no such property
+ * - `KVDS_INVALID_ARGUMENT`: a NULL
+ * - `KVDS_CLOSED`, `KVDS_FORKED`
  */
-kvds_status kvds_store_property(const struct kvds_store *store,
+kvds_status kvds_store_property(const kvds_store *store,
                                 const char *name,
-                                struct kvds_value *out);
+                                kvds_value *out);
+
+/** How important a log message is: one of the four constants below. */
+typedef int32_t kvds_log_level;
+
+/** An operation failed. */
+#define KVDS_LOG_ERROR 0
+/** Something unusual that the library handled. */
+#define KVDS_LOG_WARN 1
+/** A normal event, such as opening a store. */
+#define KVDS_LOG_INFO 2
+/** Details for debugging. */
+#define KVDS_LOG_DEBUG 3
 
 /**
- * Has `callback` called with what goes on inside the library, RocksDB's messages included, from lines of `level` to more
- * important ones. There is one callback in the process; this replaces the one before, and NULL ends it. No log files are
- * written.
+ * Called for each log message.
  *
- * The calls come one at a time, from a thread of the library's own, and hold nothing up: a callback that is slow misses
- * lines, and is told how many. When this returns, the callback before is not running and will not run again, unless this
- * was called from inside a callback. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a level that is none; `KVDS_IO` if no
- * thread can be started. Threads: any.
+ * `text` is one message in UTF-8, valid during the call only.
+ */
+typedef void (*kvds_log)(void *user_data, kvds_log_level level, const char *text);
+
+/**
+ * Registers a callback for log messages, those of RocksDB included.
+ *
+ * There is one callback per process: this one replaces the one before, and NULL removes it. The
+ * library writes no log files. Calls come one at a time, from a thread of the library, and delay
+ * nothing: a slow callback misses messages, and is told how many. When this function returns, the
+ * callback before is not running and will not run again, unless the caller is itself a callback.
+ *
+ * @param level  the least important level to report.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_INVALID_ARGUMENT`: there is no such level
+ * - `KVDS_IO`: the thread cannot be started
  */
 kvds_status kvds_set_log_callback(kvds_log_level level,
                                   kvds_log callback,
                                   void *user_data);
 
-#ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+/** @} */
 
-#endif  /* KVDS_H */
+/* ============================================================================================= */
+/** @defgroup observer 16. Observers
+ *
+ * An observer is a callback that is called when a store of a distributor dies: once per store, on
+ * the thread that released the last reference, after the store's resources are freed and its name
+ * is free again, and without any lock of the library held.
+ * @{
+ */
+
+/**
+ * Called when a store is destroyed.
+ *
+ * `id` is valid during the call only. The callback may ask the distributor for the same id again.
+ */
+typedef void (*kvds_death)(void *user_data, uint64_t tag, const char *id, kvds_backend backend);
+
+/** Frees the `user_data` of a callback. It may call any function of the library. */
+typedef void (*kvds_user_data_free)(void *user_data);
+
+/**
+ * Registers an observer of the deaths of the distributor's stores.
+ *
+ * Calls of one observer may overlap.
+ *
+ * @param user_data  passed to each call.
+ * @param user_data_free  called with `user_data` exactly once: when the observer is removed, when
+ *   the distributor and all its stores are gone, or at once if this function fails. May be NULL.
+ * @param[out] observer_id  the number for kvds_distributor_unobserve(), unique in the distributor.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_INVALID_ARGUMENT`: a NULL
+ */
+kvds_status kvds_distributor_observe(kvds_distributor *distributor,
+                                     kvds_death on_death,
+                                     void *user_data,
+                                     kvds_user_data_free user_data_free,
+                                     uint64_t *observer_id);
+
+/**
+ * Removes an observer.
+ *
+ * When this function returns, no call of the observer is running or will come, and its
+ * `user_data_free` has been called. If a callback calls it, it does not wait for calls that are
+ * still running; `user_data_free` is then called when the last of them ends.
+ *
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: there is no such observer
+ * - `KVDS_INVALID_ARGUMENT`: NULL
+ */
+kvds_status kvds_distributor_unobserve(kvds_distributor *distributor, uint64_t observer_id);
+
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -5,13 +5,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use kvds::engine::{Buffer, Cursor, Engine, Range, Reader, Value};
-use kvds::ffi::boundary::kvds_last_error;
-use kvds::ffi::handle::kvds_store;
-use kvds::ffi::read::{kvds_exists, kvds_get, kvds_iterate};
-use kvds::ffi::status::*;
-use kvds::ffi::store::{kvds_close, kvds_is_open, kvds_store_release};
-use kvds::ffi::types::{kvds_value, kvds_value_release};
-use kvds::ffi::write::{kvds_del, kvds_set};
+use kvds::ffi::*;
 use kvds::lifetime::Identity;
 use kvds::{Backend, Error, Kind, Operation, Outcome, Result, Store, WriteBatch};
 

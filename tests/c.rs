@@ -6,12 +6,7 @@ use std::fmt::Write;
 use std::fs;
 use std::mem::offset_of;
 
-use kvds::ffi::care::*;
-use kvds::ffi::options::*;
-use kvds::ffi::status::*;
-use kvds::ffi::types::*;
-use kvds::ffi::version::*;
-use kvds::ffi::view::*;
+use kvds::ffi::*;
 
 use programs::{ROOT, Way, declared_functions, sources};
 

@@ -1,5 +1,7 @@
 //! What the shared library shows to the dynamic linker.
 
+mod programs;
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -21,12 +23,7 @@ fn output(program: &str, arguments: &[&str]) -> String {
 fn it_exports_the_functions_of_the_header_and_nothing_else() {
     let listing = output("nm", &["-D", "--defined-only"]);
     let mut exported: Vec<_> = listing.lines().filter_map(|line| line.split_whitespace().last()).collect();
-    let header = include_str!("../include/kvds.h");
-    let mut declared: Vec<_> = header
-        .lines()
-        .filter(|line| !line.starts_with([' ', '#', '/']) && !line.starts_with("typedef"))
-        .filter_map(|line| line.split_once('(').and_then(|(before, _)| before.split([' ', '*']).next_back()))
-        .collect();
+    let mut declared = programs::declared_functions();
     exported.sort_unstable();
     declared.sort_unstable();
     assert!(declared.len() > 25, "the header was read");

@@ -9,20 +9,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 
 use arbitrary::{Result, Unstructured};
-use kvds::ffi::batch::*;
-use kvds::ffi::boundary::kvds_last_error;
-use kvds::ffi::care::*;
-use kvds::ffi::cursor::*;
-use kvds::ffi::distributor::*;
-use kvds::ffi::handle::{kvds_distributor, kvds_store};
-use kvds::ffi::observer::*;
-use kvds::ffi::options::*;
-use kvds::ffi::read::*;
-use kvds::ffi::status::*;
-use kvds::ffi::store::*;
-use kvds::ffi::types::*;
-use kvds::ffi::view::*;
-use kvds::ffi::write::*;
+use kvds::ffi::*;
 use tempfile::TempDir;
 
 /// How many calls an input makes at most.

@@ -8,7 +8,8 @@ use std::mem::MaybeUninit;
 use std::path::PathBuf;
 use std::ptr::NonNull;
 
-use super::types::{KVDS_DISK, KVDS_MEMORY, kvds_backend, kvds_bytes};
+use super::bytes::kvds_bytes;
+use super::distributor::{KVDS_DISK, KVDS_MEMORY, kvds_backend};
 use crate::engine::{MAX_KEY_LEN, MAX_VALUE_LEN};
 use crate::error::{Error, Result};
 use crate::lifetime::Backend;

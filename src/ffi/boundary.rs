@@ -1,4 +1,4 @@
-//! The way out: from results and panics to what C understands.
+//! Turns results and panics into statuses and the text of the last error.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -12,16 +12,12 @@ thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
 }
 
-/// The text of the last failure on the calling thread, in English: the function, the store, what is wrong, the path and the
-/// cause, as far as there are such. Meaningful after a negative status or a NULL that stands for a failure. Valid until the
-/// next failing call on the same thread; a call that succeeds, or says a plain "no", leaves it alone. Never NULL; empty
-/// before the first failure. Threads: any, each has its own.
-#[unsafe(no_mangle)]
-pub extern "C" fn kvds_last_error() -> *const c_char {
+/// The text of the last error on this thread; empty once the thread's locals are gone.
+pub fn last_error() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
-/// Runs the body of `function`, which answers with a status.
+/// Runs the body of `function`, which returns a status.
 #[inline(always)]
 pub fn status(function: &'static str, body: impl FnOnce() -> Result<kvds_status>) -> kvds_status {
     run(body, move |error| {
@@ -30,7 +26,7 @@ pub fn status(function: &'static str, body: impl FnOnce() -> Result<kvds_status>
     })
 }
 
-/// Runs the body of `function`, which answers with something else, and with `otherwise` when it fails.
+/// Runs the body of `function`, which returns something other than a status: `otherwise` on failure.
 #[inline(always)]
 pub fn value<R: Copy>(function: &'static str, otherwise: R, body: impl FnOnce() -> Result<R>) -> R {
     run(body, move |error| {
@@ -39,10 +35,10 @@ pub fn value<R: Copy>(function: &'static str, otherwise: R, body: impl FnOnce() 
     })
 }
 
-// Failures become answers before the guard against panics is left, so that what comes out of it fits into a register.
+// Errors become statuses inside the unwind guard, so that its result fits into a register.
 #[inline(always)]
 fn run<R>(body: impl FnOnce() -> Result<R>, failed: impl Fn(Error) -> R + Copy) -> R {
-    // What a panic can leave behind is behind locks that recover, or is this call's own.
+    // Unwind safe: state that a panic can leave inconsistent is behind locks that recover, or local to the call.
     let guarded = AssertUnwindSafe(move || body().unwrap_or_else(failed));
     catch_unwind(guarded).unwrap_or_else(|panic| failed(caught(&*panic)))
 }
@@ -56,6 +52,6 @@ fn caught(panic: &(dyn Any + Send)) -> Error {
 #[cold]
 fn remember(function: &'static str, error: &Error) {
     let text = format!("{function}: {error}").replace('\0', "\u{FFFD}");
-    // A thread that is ending has no place for the text any more, and nobody to read it.
+    // The locals of a thread that is ending may be gone already; then the text is dropped.
     let _ = LAST.try_with(|last| *last.borrow_mut() = CString::new(text).unwrap_or_default());
 }

@@ -1,39 +1,69 @@
-//! The distributor: from names to stores.
+//! Distributor.
+//!
+//! A distributor hands out stores by name: for each id and backend at most one live store, however
+//! many threads ask for it. It is reference-counted. Memory and disk stores have separate names.
+//!
+//! Functions that take an id also return:
+//! - `KVDS_INVALID_ARGUMENT`: a NULL, an invalid id or backend, or a disk store without a base path
+//! - `KVDS_CLOSED`: the distributor was shut down
+//! - `KVDS_UNSUPPORTED`: a disk store in a build without them
+//! - `KVDS_FORKED`: a disk store, and the distributor was inherited through fork()
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::path::Path;
 use std::ptr;
 
 use super::arg;
 use super::boundary;
-use super::handle::{self, kvds_distributor, kvds_store};
+use super::handle;
 use super::options::{self, kvds_options};
 use super::status::{self, KVDS_NOT_FOUND, KVDS_OK, kvds_status};
-use super::types::{kvds_backend, kvds_store_visit, number};
 use crate::counted::Ref;
 use crate::distributor::Distributor;
 use crate::error::Result;
+use crate::lifetime::Backend;
 use crate::options::Options;
 
-/// A distributor with default options, with one reference, which the caller owns.
+/// A distributor. All functions may be called on it at the same time.
+pub struct kvds_distributor {
+    _opaque: [u8; 0],
+}
+
+/// A store. All functions may be called on it at the same time..
+pub struct kvds_store {
+    _opaque: [u8; 0],
+}
+
+/// Where a store keeps its data. The number 2 is reserved for a remote engine.
+pub type kvds_backend = i32;
+
+/// In the memory of the process. The data is lost with the store's last reference.
+pub const KVDS_MEMORY: kvds_backend = 0;
+/// In a directory under the distributor's base path.
+pub const KVDS_DISK: kvds_backend = 1;
+
+/// Creates a distributor with default options and one reference, which the caller owns.
 ///
-/// `base_path` is the directory under which disk stores have theirs; it is made when the first disk store is. A relative
-/// path counts from the working directory of this moment. With NULL or "" there are memory stores only.
-///
-/// Returns NULL on failure; `kvds_last_error` says why. Threads: any.
+/// @param base_path  the directory under which each disk store has its own, created together with
+///   the first disk store; relative to the working directory at the time of the call. NULL or "" for
+///   memory stores only.
+/// @return the distributor, or NULL on an error: see kvds_last_error().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_new(base_path: *const c_char) -> *mut kvds_distributor {
     boundary::value("kvds_distributor_new", ptr::null_mut(), || {
-        // SAFETY: the caller keeps the rules for pointers.
-        let distributor = unsafe { open(base_path, &Options::default())? };
+        let distributor = open(base_path, &Options::default())?;
         Ok(handle::into(distributor))
     })
 }
 
-/// `kvds_distributor_new` with options and a status. `options` may be NULL for the defaults, and is copied.
+/// Creates a distributor with options, like `kvds_distributor_new()`.
 ///
-/// `*out` becomes a reference that the caller owns, or NULL. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` if `out` is NULL or
-/// the path is not UTF-8; `KVDS_IO` if a relative path cannot be resolved. Threads: any.
+/// @param options  copied; NULL for the defaults.
+/// @param[out] out  a reference that the caller owns.
+/// @return
+/// - `KVDS_OK`
+/// - `KVDS_INVALID_ARGUMENT`: `out` is NULL, or the path is not UTF-8
+/// - `KVDS_IO`: a relative path cannot be resolved
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_open(
     base_path: *const c_char,
@@ -41,12 +71,9 @@ pub unsafe extern "C" fn kvds_distributor_open(
     out: *mut *mut kvds_distributor,
 ) -> kvds_status {
     boundary::status("kvds_distributor_open", || {
-        // SAFETY: the caller keeps the rules for pointers.
-        unsafe {
-            let out = arg::out("out", out, ptr::null_mut())?;
-            let distributor = open(base_path, &options::or_default(options))?;
-            out.set(handle::into(distributor));
-        }
+        let out = arg::out("out", out, ptr::null_mut())?;
+        let distributor = open(base_path, &options::or_default(options))?;
+        out.set(handle::into(distributor));
         Ok(KVDS_OK)
     })
 }
@@ -55,156 +82,176 @@ unsafe fn open(base_path: *const c_char, options: &Options) -> Result<Ref<Distri
     if base_path.is_null() {
         return Distributor::open(None, options);
     }
-    // SAFETY: the caller keeps the rules for pointers.
-    let path = unsafe { arg::utf8("base_path", base_path)? };
+    let path = arg::utf8("base_path", base_path)?;
     Distributor::open((!path.is_empty()).then_some(Path::new(path)), options)
 }
 
-/// One more reference to `distributor`, which is returned; NULL for NULL. Threads: any.
+/// Adds a reference and returns `distributor`; NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_retain(distributor: *mut kvds_distributor) -> *mut kvds_distributor {
-    // SAFETY: the caller keeps the rules for pointers.
-    unsafe { handle::retain("kvds_distributor_retain", distributor) }
+    handle::retain("kvds_distributor_retain", distributor)
 }
 
-/// Gives up a reference. Returns how many are left; 0 for NULL.
+/// Releases a reference and returns how many are left; 0 for NULL.
 ///
-/// At 0 the distributor is gone, and with it the references that it held by the option `keep_stores`. Stores that the
-/// program still holds go on, and their deaths are still observed. Threads: any.
+/// At 0 the distributor is destroyed and gives up the references that it holds because of the option
+/// `keep_stores`. Stores that the program still holds keep working, and their deaths are observed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_release(distributor: *mut kvds_distributor) -> i64 {
-    // SAFETY: the caller keeps the rules for pointers.
-    unsafe { handle::release("kvds_distributor_release", distributor) }
+    handle::release("kvds_distributor_release", distributor)
 }
 
-/// How many references there are; 0 for NULL. Of use for tests and logs: other threads may change it at any time.
+/// Returns the number of references; 0 for NULL.
+///
+/// It is useful in tests and logs: other threads may change it at any time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_distributor) -> i64 {
-    // SAFETY: the caller keeps the rules for pointers.
-    unsafe { handle::get(distributor) }.map_or(0, |distributor| distributor.references())
+    handle::get(distributor).map_or(0, |distributor| distributor.references())
 }
 
-/// The live store called `id` on `backend`, made if there is none. However many threads ask at once, all get the same.
+/// Gets the live store `id` on `backend`, or creates or opens it.
 ///
-/// An id is UTF-8, not empty. Memory and disk stores have separate names. A disk store lives in the directory
-/// `base_path/NAME`, where NAME is the id with every byte outside `A-Z a-z 0-9 . _ -` percent-encoded (`.` and `..` too);
-/// it may have 255 bytes at most. The directory is made if it is not there; a creation that fails leaves none behind. A
-/// directory that holds something else than a store is left alone.
+/// A disk store lives in the directory `base_path/NAME`. NAME is the id with every byte outside `A-Z
+/// a-z 0-9 . _ -` percent-encoded (and `.` and `..` encoded whole), 255 bytes at most. The directory
+/// is created if it is missing; a creation that fails leaves none behind. A directory that holds
+/// something other than a store is left alone. If a disk store of this name is being closed, the
+/// call waits until it is.
 ///
-/// `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk
-/// store of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the store
-/// is not there and the options say not to make it (`create_if_missing`, `read_only`); `KVDS_INVALID_ARGUMENT` for a
-/// NULL, a bad id or backend, a disk store without a base path, or a directory that holds something else; `KVDS_CLOSED`
-/// after shutdown; `KVDS_LOCKED` if another process or distributor has the store open; `KVDS_IO`, `KVDS_NO_SPACE`,
-/// `KVDS_CORRUPTION` from opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
-/// `KVDS_UNSUPPORTED` for a disk store in a build without them; `KVDS_FORKED` for a disk store if the distributor came
-/// through fork(). Threads: any.
+/// @param id  UTF-8, not empty.
+/// @param[out] out  a reference that the caller owns and releases with kvds_store_release().
+/// @return
+/// - `KVDS_OK`
+/// - `KVDS_NOT_FOUND`: the store does not exist, and the options forbid creating it
+///   (`create_if_missing`, `read_only`)
+/// - `KVDS_INVALID_ARGUMENT`: also if the directory holds something other than a store
+/// - `KVDS_LOCKED`: another process or distributor has the store open
+/// - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
+/// - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_get_or_create(
-    distributor: *const kvds_distributor,
+    distributor: *mut kvds_distributor,
     id: *const c_char,
     backend: kvds_backend,
     out: *mut *mut kvds_store,
 ) -> kvds_status {
     boundary::status("kvds_distributor_get_or_create", || {
-        // SAFETY: the caller keeps the rules for pointers.
-        unsafe {
-            let out = arg::out("out", out, ptr::null_mut())?;
-            let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
-            let store = distributor.get_or_create(id, arg::backend(backend)?)?;
-            let Some(store) = store else { return Ok(KVDS_NOT_FOUND) };
-            out.set(handle::into(store));
-        }
+        let out = arg::out("out", out, ptr::null_mut())?;
+        let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
+        let store = distributor.get_or_create(id, arg::backend(backend)?)?;
+        let Some(store) = store else { return Ok(KVDS_NOT_FOUND) };
+        out.set(handle::into(store));
         Ok(KVDS_OK)
     })
 }
 
-/// The live store called `id` on `backend`, if there is one; `KVDS_NOT_FOUND` if not, also when its files are on disk.
+/// Gets the live store `id` on `backend`, and opens nothing.
 ///
-/// `*out` becomes a new reference, which the caller owns, or NULL. Fails as `kvds_distributor_get_or_create` does, but
-/// opens nothing. Threads: any.
+/// @param[out] out  a reference that the caller owns.
+/// @return
+/// - `KVDS_OK`
+/// - `KVDS_NOT_FOUND`: the store is not live, even if its files exist
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_get(
-    distributor: *const kvds_distributor,
+    distributor: *mut kvds_distributor,
     id: *const c_char,
     backend: kvds_backend,
     out: *mut *mut kvds_store,
 ) -> kvds_status {
     boundary::status("kvds_distributor_get", || {
-        // SAFETY: the caller keeps the rules for pointers.
-        unsafe {
-            let out = arg::out("out", out, ptr::null_mut())?;
-            let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
-            let Some(store) = distributor.get(id, arg::backend(backend)?)? else { return Ok(KVDS_NOT_FOUND) };
-            out.set(handle::into(store));
-        }
+        let out = arg::out("out", out, ptr::null_mut())?;
+        let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
+        let Some(store) = distributor.get(id, arg::backend(backend)?)? else { return Ok(KVDS_NOT_FOUND) };
+        out.set(handle::into(store));
         Ok(KVDS_OK)
     })
 }
 
-/// Gives up the reference that the distributor holds to a store by the option `keep_stores`. If it was the last one, the
-/// store is closed and dies before this returns.
+/// Releases the reference that the distributor holds to a store because of the option `keep_stores`.
 ///
-/// Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the distributor holds none; `KVDS_INVALID_ARGUMENT`, `KVDS_UNSUPPORTED` and
-/// `KVDS_FORKED` as `kvds_distributor_get_or_create` does. Threads: any.
+/// If it was the last reference, the store is closed and destroyed before the call returns.
+///
+/// @return
+/// - `KVDS_OK`
+/// - `KVDS_NOT_FOUND`: the distributor holds no reference to it
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_evict(
-    distributor: *const kvds_distributor,
+    distributor: *mut kvds_distributor,
     id: *const c_char,
     backend: kvds_backend,
 ) -> kvds_status {
     boundary::status("kvds_distributor_evict", || {
-        // SAFETY: the caller keeps the rules for pointers.
-        let (distributor, id) = unsafe { (handle::kept(distributor)?, arg::text("id", id)?) };
+        let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
         Ok(status::found(distributor.evict(id, arg::backend(backend)?)?))
     })
 }
 
-/// Removes the files of the disk store called `id`, for good.
+/// Deletes the files of the disk store `id`.
 ///
-/// Answers `KVDS_OK`; `KVDS_NOT_FOUND` if there are no files; `KVDS_BUSY` while the store is live, or something it handed
-/// out is; `KVDS_LOCKED` if another process or distributor has it open; `KVDS_CLOSED` after shutdown; `KVDS_DENIED`
-/// with the option `read_only`; `KVDS_IO` if the files cannot be removed; `KVDS_INVALID_ARGUMENT`, `KVDS_UNSUPPORTED` and `KVDS_FORKED` as `kvds_distributor_get_or_create`
-/// does. Threads: any; who asks for the store meanwhile waits, and gets a new, empty one.
+/// Threads that ask for the store in the meantime wait, and get a new, empty one.
+///
+/// @return
+/// - `KVDS_OK`
+/// - `KVDS_NOT_FOUND`: there are no files
+/// - `KVDS_BUSY`: the store is live, or something that it handed out is
+/// - `KVDS_LOCKED`: another process or distributor has the store open
+/// - `KVDS_DENIED`: the distributor has the option `read_only`
+/// - `KVDS_IO`: the files cannot be deleted
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_destroy_store(
-    distributor: *const kvds_distributor,
+    distributor: *mut kvds_distributor,
     id: *const c_char,
 ) -> kvds_status {
     boundary::status("kvds_distributor_destroy_store", || {
-        // SAFETY: the caller keeps the rules for pointers.
-        let (distributor, id) = unsafe { (handle::kept(distributor)?, arg::text("id", id)?) };
+        let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
         Ok(status::found(distributor.destroy_store(id)?))
     })
 }
 
-/// Closes every live store as `kvds_close` does, gives up the references held by the option `keep_stores`, and from then on
-/// answers `KVDS_CLOSED` to whoever asks for a store. The references that the program holds must still be released.
+/// Closes every live store, as `kvds_close()` does, and refuses to hand out stores from then on.
 ///
-/// Answers `KVDS_OK`, also the second time; `KVDS_INVALID_ARGUMENT` for NULL. Threads: any. From inside a callback it does
-/// not wait for running calls.
+/// The references held because of the option `keep_stores` are released. References that the program
+/// holds must still be released. Called from a callback, it does not wait for running calls.
+///
+/// @return
+/// - `KVDS_OK`: also the second time
+/// - `KVDS_INVALID_ARGUMENT`: NULL
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_distributor_shutdown(distributor: *const kvds_distributor) -> kvds_status {
+pub unsafe extern "C" fn kvds_distributor_shutdown(distributor: *mut kvds_distributor) -> kvds_status {
     boundary::status("kvds_distributor_shutdown", || {
-        // SAFETY: the caller keeps the rules for pointers.
-        unsafe { handle::kept(distributor)? }.shutdown();
+        handle::kept(distributor)?.shutdown();
         Ok(KVDS_OK)
     })
 }
 
-/// How many live stores the distributor has, of both backends; 0 for NULL. Threads: any.
+/// Returns the number of live stores of both backends; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_store_count(distributor: *const kvds_distributor) -> usize {
     boundary::value("kvds_distributor_store_count", 0, || {
-        // SAFETY: the caller keeps the rules for pointers.
-        Ok(unsafe { handle::get(distributor) }.map_or(0, |distributor| distributor.store_count()))
+        Ok(handle::get(distributor).map_or(0, |distributor| distributor.store_count()))
     })
 }
 
-/// Shows every live store to `callback`: memory stores first, then by the name of their directory. Stores that come or go
-/// meanwhile may or may not be shown.
+/// Called for each live store. Return 0 to stop, anything else to continue.
 ///
-/// Answers `KVDS_OK`, or `KVDS_STOPPED` if the callback ended it; `KVDS_INVALID_ARGUMENT` for a NULL. Threads: any.
+/// `id` is valid during the call only.
+pub type kvds_store_visit = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        id: *const c_char,
+        backend: kvds_backend,
+        tag: u64,
+        ref_count: i64,
+    ) -> c_int,
+>;
+
+/// Calls `callback` for every live store: memory stores first, then by the name of their directory.
+///
+/// Stores that are created or destroyed in the meantime may or may not be included.
+///
+/// @return
+/// - `KVDS_OK`
+/// - `KVDS_STOPPED`: the callback returned 0
+/// - `KVDS_INVALID_ARGUMENT`: a NULL
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_for_each(
     distributor: *const kvds_distributor,
@@ -212,15 +259,20 @@ pub unsafe extern "C" fn kvds_distributor_for_each(
     user_data: *mut c_void,
 ) -> kvds_status {
     boundary::status("kvds_distributor_for_each", || {
-        // SAFETY: the caller keeps the rules for pointers.
-        let distributor = unsafe { handle::kept(distributor)? };
+        let distributor = handle::kept(distributor)?;
         let visit = arg::callback("callback", callback)?;
         Ok(status::finished(distributor.for_each(|store| {
             let identity = store.identity;
-            // SAFETY: the caller passed a function of this type.
-            unsafe {
-                visit(user_data, identity.id.as_ptr(), number(identity.backend), identity.tag, store.references) != 0
-            }
+            let backend = backend_number(identity.backend);
+            visit(user_data, identity.id.as_ptr(), backend, identity.tag, store.references) != 0
         })))
     })
+}
+
+/// The number of a backend.
+pub(super) fn backend_number(backend: Backend) -> kvds_backend {
+    match backend {
+        Backend::Memory => KVDS_MEMORY,
+        Backend::Disk => KVDS_DISK,
+    }
 }

@@ -5,22 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::boundary;
+use super::distributor::{kvds_distributor, kvds_store};
 use crate::counted::{Counted, Ref, Target};
 use crate::distributor::Distributor;
 use crate::error::{Error, Result};
 use crate::store::Store;
-
-/// Hands out stores by name. A counted reference: `kvds_distributor_retain` and `kvds_distributor_release` count. All calls
-/// on it are safe at the same time.
-pub struct kvds_distributor {
-    _opaque: [u8; 0],
-}
-
-/// A store. A counted reference: `kvds_store_retain` and `kvds_store_release` count, and when the last reference goes, the
-/// store is closed and its death is observed. All calls on it are safe at the same time.
-pub struct kvds_store {
-    _opaque: [u8; 0],
-}
 
 /// A type that hosts know as a pointer to an opaque struct.
 pub trait Opaque {

@@ -1,15 +1,27 @@
-//! The C interface. `include/kvds.h` is generated from these modules, in this order, and their doc comments are its text.
+//! The C interface. `include/kvds.h` is generated from these modules: each public one is a section of the header, in this
+//! order, and its documentation is that section's text. The header begins with `prologue.h`.
 //!
-//! Every function reads the same way: [`arg`] turns what came in into references, the core does the work, [`boundary`]
-//! turns the result into a status and the text of the last error, and lets no panic out. This is the only part of the
-//! library that knows C types, and beside a few marked places the only one that may be unsafe.
+//! Every function reads the same way: [`arg`] and [`handle`] turn what came in into references, the core does the work,
+//! [`boundary`] turns the result into a status and the text of the last error, and stops panics. This is the only part of
+//! the library that knows C types.
+//!
+//! # Safety
+//!
+//! One contract holds for every exported function, and the header states it for callers: a pointer that is not NULL is
+//! valid for its type and for the length that comes with it, for the duration of the call; a handle is one that the library
+//! returned and that the caller still owns; a callback has its declared type; and an options object, a batch or a cursor is
+//! used by one thread at a time. Everything that can be checked beyond that is checked. The bodies of exported functions
+//! rely on this contract alone, so they state no safety comments of their own; all other unsafe code here does.
 
 #![allow(unsafe_code)]
+#![allow(unsafe_op_in_unsafe_fn, reason = "the contract above holds for the whole body")]
 #![allow(non_camel_case_types, reason = "these are C's names")]
-#![allow(clippy::missing_safety_doc, reason = "the header's prologue says once what every pointer must satisfy")]
+#![allow(clippy::missing_safety_doc, reason = "the contract above holds for all of them")]
 
 mod arg;
+mod boundary;
 mod exit;
+mod handle;
 #[cfg(feature = "disk")]
 mod left_out;
 
@@ -17,17 +29,11 @@ pub mod version;
 
 pub mod status;
 
-pub mod boundary;
-
-pub mod types;
-
-pub mod handle;
+pub mod bytes;
 
 pub mod options;
 
 pub mod distributor;
-
-pub mod observer;
 
 pub mod store;
 
@@ -41,4 +47,13 @@ pub mod cursor;
 
 pub mod view;
 
-pub mod care;
+pub mod maintenance;
+
+pub mod statistics;
+
+pub mod observer;
+
+pub use self::{
+    batch::*, bytes::*, cursor::*, distributor::*, maintenance::*, observer::*, options::*, read::*, statistics::*,
+    status::*, store::*, version::*, view::*, write::*,
+};

@@ -1,58 +1,62 @@
-//! The numbers that calls answer with.
+//! Status and errors.
 
 use std::ffi::c_char;
 
+use super::boundary;
 use crate::batch::{Outcome, Refusal};
 use crate::error::{Error, Kind};
 
-/// What a call answers. Zero is yes, a positive number a plain "no" with nothing broken, a negative number a failure, of
-/// which `kvds_last_error` has the text.
+/// The result of a call: 0 is success, a positive number an expected negative result, a negative
+/// number an error. Numbers are never reused.
 pub type kvds_status = i32;
 
-/// Done.
+/// Success.
 pub const KVDS_OK: kvds_status = 0;
-/// The key (or store) is not there.
+/// The key, store or file does not exist.
 pub const KVDS_NOT_FOUND: kvds_status = 1;
-/// The key is already there; nothing was changed.
+/// The key exists already. Nothing was changed.
 pub const KVDS_EXISTS: kvds_status = 2;
-/// A compared value differs; nothing was changed.
+/// A compared value differs. Nothing was changed.
 pub const KVDS_MISMATCH: kvds_status = 3;
 /// The callback ended the iteration.
 pub const KVDS_STOPPED: kvds_status = 4;
-/// The caller's buffer is too small; nothing was copied, the needed length is reported.
+/// The buffer is too small. Nothing was copied; the call reports the needed length.
 pub const KVDS_TRUNCATED: kvds_status = 5;
-/// The call is wrong: mend it. The text says which argument and what is allowed.
+/// Invalid argument; `kvds_last_error()` says which one and what is allowed.
 pub const KVDS_INVALID_ARGUMENT: kvds_status = -1;
 /// The store or distributor was closed.
 pub const KVDS_CLOSED: kvds_status = -2;
-/// This view does not allow the operation.
+/// The view does not permit the operation.
 pub const KVDS_DENIED: kvds_status = -3;
-/// Another process, or another distributor of this one, has this disk store open.
+/// Another process, or another distributor of this process, has the disk store open.
 pub const KVDS_LOCKED: kvds_status = -4;
-/// The file system failed. Nothing acknowledged was lost. A disk store works again, with the same handle, when the file system
-/// does: each call that writes tries.
+/// The file system returned an error. No acknowledged write is lost. The handle works again as soon
+/// as the file system does: every call that writes retries.
 pub const KVDS_IO: kvds_status = -5;
-/// The disk is full, or a quota or the limit of file sizes is reached (`SIGXFSZ`, which the system then sends, is for the program
-/// to ignore). Nothing acknowledged was lost. Try again after making room: the same handle works again; if it goes on, there is
-/// not enough of it for what was written last, which is in memory.
+/// The disk is full, or a quota or the limit on file sizes is reached. No acknowledged write is
+/// lost. The handle works again after space is freed. If this status persists, there is still too
+/// little space for the latest writes, which are held in memory. (The program must ignore SIGXFSZ,
+/// which the system sends when a file reaches its size limit.)
 pub const KVDS_NO_SPACE: kvds_status = -6;
-/// Stored bytes do not check out.
+/// Stored data is corrupt (checksum mismatch, missing or truncated file).
 pub const KVDS_CORRUPTION: kvds_status = -7;
-/// An allocation or a configured memory limit failed.
+/// An allocation failed, or a configured memory limit is reached.
 pub const KVDS_NO_MEMORY: kvds_status = -8;
-/// This backend or build cannot do it.
+/// This backend or this build does not support the operation.
 pub const KVDS_UNSUPPORTED: kvds_status = -9;
-/// Try again later.
+/// Temporarily not possible: try again later.
 pub const KVDS_BUSY: kvds_status = -10;
-/// A write to a remote engine may or may not have happened. The library never tries it again by itself.
+/// A remote write may or may not have happened. The library never repeats it.
 pub const KVDS_UNKNOWN_OUTCOME: kvds_status = -11;
-/// The handle came through fork(): open the store anew in this process.
+/// The handle was inherited through fork(): open the store again in this process.
 pub const KVDS_FORKED: kvds_status = -12;
-/// A bug of the library was caught at its boundary. The process and the store are intact; please report it.
+/// The library caught a bug of its own at its boundary. The process and the store are intact; please
+/// report it.
 pub const KVDS_INTERNAL: kvds_status = -13;
 
-/// The name of a status as the constant is spelt, such as "KVDS_NOT_FOUND"; "KVDS_?" for a number that is none. The text is
-/// static, never NULL. Threads: any.
+/// Returns the name of a status, such as "KVDS_NOT_FOUND", or "KVDS_?" for an unknown number.
+///
+/// The text is static and never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn kvds_status_name(status: kvds_status) -> *const c_char {
     let name = match status {
@@ -80,7 +84,20 @@ pub extern "C" fn kvds_status_name(status: kvds_status) -> *const c_char {
     name.as_ptr()
 }
 
-/// The status of a failure.
+/// Returns the text of the last error on the calling thread, in English.
+///
+/// The text names the function, the store, the path and the cause, as far as they apply. It is
+/// meaningful after a negative status, or after NULL where NULL reports an error. Calls that succeed
+/// or return a positive status leave it unchanged.
+///
+/// @return the text, valid until the next call on this thread that fails; empty before the first
+///   error; never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn kvds_last_error() -> *const c_char {
+    boundary::last_error()
+}
+
+/// The status of an error.
 pub(super) fn of(error: &Error) -> kvds_status {
     match error.kind() {
         Kind::InvalidArgument => KVDS_INVALID_ARGUMENT,
@@ -109,12 +126,12 @@ pub(super) fn after(outcome: Outcome) -> kvds_status {
     }
 }
 
-/// Yes, or the plain "no" of something that is not there.
-pub(super) fn found(there: bool) -> kvds_status {
-    if there { KVDS_OK } else { KVDS_NOT_FOUND }
+/// The status of a lookup.
+pub(super) fn found(exists: bool) -> kvds_status {
+    if exists { KVDS_OK } else { KVDS_NOT_FOUND }
 }
 
-/// How an iteration ended.
+/// The status of an iteration.
 pub(super) fn finished(complete: bool) -> kvds_status {
     if complete { KVDS_OK } else { KVDS_STOPPED }
 }

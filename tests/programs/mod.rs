@@ -144,8 +144,10 @@ pub fn sources(directory: &str, extension: &str) -> Vec<String> {
 
 /// The names of the functions that `include/kvds.h` declares.
 pub fn declared_functions() -> Vec<String> {
-    let header = fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
-    let declarations = header.lines().filter(|line| !line.starts_with([' ', '#', '/']) && !line.starts_with("typedef"));
-    let names = declarations.filter_map(|line| line.split_once('(')?.0.split([' ', '*']).next_back());
-    names.map(str::to_owned).collect()
+    let text = fs::read_to_string(format!("{ROOT}/abi/api.json")).expect("abi/api.json can be read");
+    let api: serde_json::Value = serde_json::from_str(&text).expect("abi/api.json is JSON");
+    let sections = api["sections"].as_array().expect("the interface has sections");
+    let items = sections.iter().flat_map(|section| section["items"].as_array().expect("a section has items"));
+    let functions = items.filter(|item| item["kind"] == "function").filter_map(|item| item["name"].as_str());
+    functions.map(str::to_owned).collect()
 }

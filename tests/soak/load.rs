@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use kvds::ffi::types::{KVDS_DISK, KVDS_MEMORY};
+use kvds::ffi::*;
 
 use super::c::{Distributor, Store, Value};
 
