@@ -10,7 +10,7 @@ static struct text numbered_key(size_t number)
 }
 
 /* Fills the store with numbered pairs, all with the same value. */
-static void fill(const kvds_store *store, size_t count, const char *value)
+static void fill(kvds_store *store, size_t count, const char *value)
 {
     for (size_t i = 0; i < count; i++) {
         const struct text key = numbered_key(i);
@@ -55,7 +55,7 @@ static void iterate_all(struct fixture *f, void (*act)(struct walk *, const char
 }
 
 /* Writes in every way, before and after where the iteration stands. */
-static void write_everywhere(const kvds_store *store, const char *key, size_t key_len)
+static void write_everywhere(kvds_store *store, const char *key, size_t key_len)
 {
     const kvds_pair pairs[] = { { BYTES("key-0"), BYTES("batch") }, { BYTES("key-9"), BYTES("batch") } };
     const kvds_bytes keys[] = { { BYTES("key-098") }, { BYTES("key-000") } };

@@ -21,7 +21,7 @@ static void hide_faces(kvds_store *faces[FACES])
         kvds_store_release(faces[i]);
 }
 
-static kvds_stats stats_of(const kvds_store *store)
+static kvds_stats stats_of(kvds_store *store)
 {
     kvds_stats stats;
     must_ok(kvds_store_stats(store, &stats, sizeof stats));
@@ -30,7 +30,7 @@ static kvds_stats stats_of(const kvds_store *store)
 
 static void syncing_and_compacting_change_nothing(void **state)
 {
-    static kvds_status (*const cares[])(const kvds_store *) = { kvds_sync, kvds_compact, kvds_refresh };
+    static kvds_status (*const cares[])(kvds_store *) = { kvds_sync, kvds_compact, kvds_refresh };
     struct fixture *f = *state;
     kvds_store *faces[FACES], *writable = view_of(f->store, WRITE);
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
@@ -75,7 +75,7 @@ static void compacting_gives_disk_space_back(void **state)
 
 #define assert_counts(store, reads, hits, writes) check_counts(store, reads, hits, writes, __FILE__, __LINE__)
 
-static void check_counts(const kvds_store *store, uint64_t reads, uint64_t hits, uint64_t writes, const char *file,
+static void check_counts(kvds_store *store, uint64_t reads, uint64_t hits, uint64_t writes, const char *file,
                          int line)
 {
     const kvds_stats stats = stats_of(store);
@@ -183,7 +183,7 @@ static void stats_fit_what_the_caller_knows(void **state)
     assert_memory_equal(room, zeros, sizeof whole);
 }
 
-static void check_property(const kvds_store *store, const char *name, uint64_t number)
+static void check_property(kvds_store *store, const char *name, uint64_t number)
 {
     kvds_value value;
     const struct text expected = text_of("%ju", (uintmax_t)number);

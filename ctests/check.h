@@ -131,7 +131,7 @@ static inline void check_error_says(const char *text, const char *file, int line
 }
 
 /* Whether the store has this value under this key, and no other. */
-static inline bool has(const kvds_store *store, const void *key, size_t key_len, const void *value, size_t value_len)
+static inline bool has(kvds_store *store, const void *key, size_t key_len, const void *value, size_t value_len)
 {
     kvds_value found;
     bool same = kvds_get(store, key, key_len, &found) == KVDS_OK && found.len == value_len
@@ -147,7 +147,7 @@ static inline int pass_over(void *user_data, const void *key, size_t key_len, co
 }
 
 /* Makes every call that can fail on a store, and says which one does not answer as expected. */
-static inline void must_answer_everywhere(kvds_status expected, const kvds_store *store)
+static inline void must_answer_everywhere(kvds_status expected, kvds_store *store)
 {
     const kvds_pair pair = { "key", 3, "value", 5 };
     const kvds_bytes key = { "key", 3 };
@@ -172,7 +172,7 @@ static inline void must_answer_everywhere(kvds_status expected, const kvds_store
 /* A reference to a store, which the caller owns. */
 #define open_store(distributor, id, backend) open_store_or_give_up(distributor, id, backend, __FILE__, __LINE__)
 
-static inline kvds_store *open_store_or_give_up(const kvds_distributor *distributor, const char *id,
+static inline kvds_store *open_store_or_give_up(kvds_distributor *distributor, const char *id,
                                                 kvds_backend backend, const char *file, int line)
 {
     kvds_store *store;

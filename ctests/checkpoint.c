@@ -27,7 +27,7 @@ static bool same_bytes(kvds_bytes one, kvds_bytes other)
 }
 
 /* Walks over both stores at once, and returns how many pairs both have. */
-static size_t assert_same_pairs(const kvds_store *one, const kvds_store *other)
+static size_t assert_same_pairs(kvds_store *one, kvds_store *other)
 {
     kvds_cursor *cursor, *other_cursor;
     kvds_bytes bytes, other_bytes;
@@ -145,7 +145,7 @@ static void a_copy_leaves_its_neighbours_alone(void **state)
 
 /* A thread that makes a copy at the same time as another one. */
 struct copying {
-    const kvds_store *store;
+    kvds_store *store;
     const char *path;
     pthread_barrier_t *together;
     kvds_status status;

@@ -27,7 +27,7 @@ static uint32_t next_number(uint32_t *number)
 enum { ACCOUNTS = 100, MOVERS = 16, OPENING = 1000, MONEY = ACCOUNTS * OPENING };
 
 struct bank {
-    const kvds_store *store;
+    kvds_store *store;
     size_t transfers;
     atomic_uint movers, running;
 };
@@ -40,7 +40,7 @@ static int64_t number_in(const void *value, size_t len)
     return strtoll(text, NULL, 10);
 }
 
-static int64_t balance_of(const kvds_store *store, struct text account, struct text *written)
+static int64_t balance_of(kvds_store *store, struct text account, struct text *written)
 {
     must_ok(kvds_get_into(store, account.data, account.len, written->data, sizeof written->data, &written->len));
     return number_in(written->data, written->len);
@@ -100,14 +100,14 @@ static void must_balance(struct sum sum)
     must(sum.money == MONEY);
 }
 
-static void sum_by_iteration(const kvds_store *store)
+static void sum_by_iteration(kvds_store *store)
 {
     struct sum sum = { 0, 0 };
     must_ok(kvds_iterate(store, BYTES("account-"), add_balance, &sum));
     must_balance(sum);
 }
 
-static void sum_by_cursor(const kvds_store *store)
+static void sum_by_cursor(kvds_store *store)
 {
     const kvds_range range = { .prefix = "account-", .prefix_len = 8 };
     struct sum sum = { 0, 0 };
@@ -122,7 +122,7 @@ static void sum_by_cursor(const kvds_store *store)
     must_balance(sum);
 }
 
-static void sum_by_many_keys(const kvds_store *store)
+static void sum_by_many_keys(kvds_store *store)
 {
     struct text names[ACCOUNTS];
     kvds_bytes keys[ACCOUNTS];
@@ -143,7 +143,7 @@ static void sum_by_many_keys(const kvds_store *store)
 }
 
 /* In a snapshot the same sum comes out in every way, account by account too, however long that takes. */
-static void sum_in_a_snapshot(const kvds_store *store)
+static void sum_in_a_snapshot(kvds_store *store)
 {
     kvds_store *snapshot;
     struct sum sum = { 0, 0 };
@@ -160,7 +160,7 @@ static void sum_in_a_snapshot(const kvds_store *store)
 
 static void audit(void *shared)
 {
-    static void (*const sums[])(const kvds_store *) = {
+    static void (*const sums[])(kvds_store *) = {
         sum_by_iteration, sum_by_cursor, sum_by_many_keys, sum_in_a_snapshot,
     };
     const struct bank *bank = shared;
@@ -186,7 +186,7 @@ static void no_money_is_lost_or_made(void **state)
 enum { COUNTERS = 8, MOST_ADDITIONS = 5000 };
 
 struct counter {
-    const kvds_store *store;
+    kvds_store *store;
     size_t additions;
     atomic_uchar seen[COUNTERS * MOST_ADDITIONS + 1];
 };
@@ -220,7 +220,7 @@ static void no_addition_is_lost(void **state)
 
 /* Who puts something there takes it away again itself, however many try: as a lock is taken and released. */
 struct lock {
-    const kvds_store *store;
+    kvds_store *store;
     size_t turns;
     atomic_uint owners;
     uint64_t unprotected;
@@ -258,7 +258,7 @@ static void only_the_owner_releases_a_lock(void **state)
 enum { GROUP = 50 };
 
 struct group {
-    const kvds_store *store;
+    kvds_store *store;
     size_t rounds;
     atomic_bool done;
 };

@@ -4,7 +4,7 @@
 #include "pairs.h"
 #include "views.h"
 
-static kvds_cursor *cursor_over(const kvds_store *store, const kvds_range *range)
+static kvds_cursor *cursor_over(kvds_store *store, const kvds_range *range)
 {
     kvds_cursor *cursor;
     must_ok(kvds_cursor_new(store, range, &cursor));
@@ -104,7 +104,7 @@ struct step {
     const char *sought, *key;
 };
 
-static void assert_steps(const kvds_store *store, const kvds_range *range, const struct step *steps, size_t count)
+static void assert_steps(kvds_store *store, const kvds_range *range, const struct step *steps, size_t count)
 {
     kvds_cursor *cursor = cursor_over(store, range);
     assert_stands_on(NULL, cursor);
@@ -322,7 +322,7 @@ static void wrong_lookups_of_many_keys_are_told(void **state)
     struct fixture *f = *state;
     set_pairs(f->store, "a=1 b=2");
     const struct {
-        const kvds_store *store;
+        kvds_store *store;
         const kvds_bytes *keys;
         const char *told;
     } cases[] = {

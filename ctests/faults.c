@@ -154,7 +154,7 @@ static kvds_status enter(struct book *book)
 }
 
 /* What was acknowledged is there. What was refused is not, unless `or_more` allows for it. */
-static void check_store(const struct book *book, const kvds_store *store, bool or_more)
+static void check_store(const struct book *book, kvds_store *store, bool or_more)
 {
     for (size_t i = 0; i < book->count; i++) {
         const struct text key = text_of("%zu", i);

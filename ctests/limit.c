@@ -24,7 +24,7 @@ static kvds_status set_number(kvds_store *store, size_t number, char version)
     return kvds_set(store, key.data, key.len, value_of(number, version), VALUE_LEN);
 }
 
-static bool has_number(const kvds_store *store, size_t number, char version)
+static bool has_number(kvds_store *store, size_t number, char version)
 {
     const struct text key = text_of("%03zu", number);
     return has(store, key.data, key.len, value_of(number, version), VALUE_LEN);
@@ -42,14 +42,14 @@ static size_t fill(kvds_store *store, char version)
     return count;
 }
 
-static kvds_stats stats_of(const kvds_store *store)
+static kvds_stats stats_of(kvds_store *store)
 {
     kvds_stats stats;
     must_ok(kvds_store_stats(store, &stats, sizeof stats));
     return stats;
 }
 
-static void assert_has_numbers(const kvds_store *store, size_t count, char version)
+static void assert_has_numbers(kvds_store *store, size_t count, char version)
 {
     for (size_t i = 0; i < count; i++)
         assert_true(has_number(store, i, version));

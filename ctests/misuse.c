@@ -37,7 +37,7 @@ static void a_null_store_is_told(void **state)
 }
 
 /* Makes every call that can fail on something that is no distributor. */
-static void assert_is_no_distributor(struct fixture *f, const kvds_distributor *distributor)
+static void assert_is_no_distributor(struct fixture *f, kvds_distributor *distributor)
 {
     kvds_store *store = f->store;
     assert_invalid(kvds_distributor_get_or_create(distributor, "store", f->backend, &store));
@@ -93,7 +93,7 @@ static void handles_are_told_apart(void **state)
 static void null_arguments_of_distributors_are_told(void **state)
 {
     struct fixture *f = *state;
-    const kvds_distributor *d = f->distributor;
+    kvds_distributor *d = f->distributor;
     kvds_store *store = f->store;
     assert_invalid(kvds_distributor_open(f->base, NULL, NULL));
     assert_invalid(kvds_distributor_get_or_create(d, NULL, f->backend, &store));
@@ -116,7 +116,7 @@ static void null_arguments_of_distributors_are_told(void **state)
 static void null_arguments_of_stores_are_told(void **state)
 {
     struct fixture *f = *state;
-    const kvds_store *s = f->store;
+    kvds_store *s = f->store;
     const kvds_pair no_key = { NULL, 1, "value", 5 }, no_value = { "key", 3, NULL, 1 };
     const kvds_bytes no_bytes = { NULL, 1 };
     kvds_value value = { f, 99, f };
@@ -163,7 +163,7 @@ static void null_arguments_of_stores_are_told(void **state)
 static void lengths_over_the_limit_are_told(void **state)
 {
     struct fixture *f = *state;
-    const kvds_store *s = f->store;
+    kvds_store *s = f->store;
     kvds_value value = { f, 99, f };
     size_t len = 99;
     assert_ok(kvds_set(s, BYTES("key"), BYTES("value")));
@@ -199,7 +199,7 @@ static void lengths_over_the_limit_are_told(void **state)
 static void a_bad_member_spoils_its_batch(void **state)
 {
     struct fixture *f = *state;
-    const kvds_store *s = f->store;
+    kvds_store *s = f->store;
     assert_ok(kvds_set(s, BYTES("key"), BYTES("value")));
     const kvds_pair bad_pairs[] = {
         { "b", KVDS_MAX_KEY_LEN + 1, BYTES("value") },

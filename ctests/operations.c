@@ -90,7 +90,7 @@ static void set_nx_keeps_what_is_there(void **state)
 static void compare_and_swap_compares_everything(void **state)
 {
     struct fixture *f = *state;
-    const kvds_store *s = f->store;
+    kvds_store *s = f->store;
     assert_answer(KVDS_NOT_FOUND, kvds_compare_and_swap(s, BYTES("key"), BYTES("one"), BYTES("two")));
     assert_answer(KVDS_NOT_FOUND, kvds_compare_and_swap(s, BYTES("key"), NULL, 0, BYTES("two")));
     assert_answer(KVDS_NOT_FOUND, kvds_exists(s, BYTES("key")));

@@ -102,7 +102,7 @@ static void options_take_what_they_say(void **state)
 }
 
 /* Whether a memory store is still there when the program has given up its reference. */
-static bool keeps(const kvds_distributor *distributor)
+static bool keeps(kvds_distributor *distributor)
 {
     kvds_store_release(open_store(distributor, "kept", KVDS_MEMORY));
     return kvds_distributor_store_count(distributor) == 1;
@@ -166,7 +166,7 @@ static void write_pairs(kvds_store *store, size_t count, size_t value_len)
     free(value);
 }
 
-static bool has_pairs(const kvds_store *store, size_t count, size_t value_len)
+static bool has_pairs(kvds_store *store, size_t count, size_t value_len)
 {
     bool all_there = true;
     char *value = calloc(1, value_len);
@@ -239,7 +239,7 @@ static void what_was_acknowledged_survives(void **state)
     }
 }
 
-static uint64_t bytes_on_disk(const kvds_store *store)
+static uint64_t bytes_on_disk(kvds_store *store)
 {
     kvds_stats stats;
     must_ok(kvds_store_stats(store, &stats, sizeof stats));

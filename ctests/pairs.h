@@ -40,7 +40,7 @@ static inline int append_pair(void *user_data, const void *key, size_t key_len, 
 }
 
 /* What an iteration shows. */
-static inline struct pairs pairs_under(const kvds_store *store, const void *prefix, size_t prefix_len)
+static inline struct pairs pairs_under(kvds_store *store, const void *prefix, size_t prefix_len)
 {
     struct pairs pairs = { .len = 0 };
     must_ok(kvds_iterate(store, prefix, prefix_len, append_pair, &pairs));
@@ -96,7 +96,7 @@ static inline void read_pair(const char **from, struct text *key, struct text *v
     *from += **from == ' ';
 }
 
-static inline void set_pairs(const kvds_store *store, const char *pairs)
+static inline void set_pairs(kvds_store *store, const char *pairs)
 {
     while (*pairs) {
         struct text key, value;
@@ -106,7 +106,7 @@ static inline void set_pairs(const kvds_store *store, const char *pairs)
 }
 
 /* Makes these the only pairs of the store. */
-static inline void reset_pairs(const kvds_store *store, const char *pairs)
+static inline void reset_pairs(kvds_store *store, const char *pairs)
 {
     must_ok(kvds_delete_prefix(store, NULL, 0));
     set_pairs(store, pairs);

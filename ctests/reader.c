@@ -25,13 +25,13 @@ static void write_late(kvds_store *store)
     must_ok(kvds_compact(store));
 }
 
-static bool shows_early(const kvds_store *store)
+static bool shows_early(kvds_store *store)
 {
     return has(store, BYTES("big"), early, sizeof early) && has(store, BYTES("changed"), BYTES("early"))
         && has(store, BYTES("removed"), BYTES("early")) && kvds_exists(store, BYTES("added")) == KVDS_NOT_FOUND;
 }
 
-static bool shows_late(const kvds_store *store)
+static bool shows_late(kvds_store *store)
 {
     return has(store, BYTES("big"), late, sizeof late) && has(store, BYTES("changed"), BYTES("late"))
         && has(store, BYTES("added"), BYTES("late")) && kvds_exists(store, BYTES("removed")) == KVDS_NOT_FOUND;

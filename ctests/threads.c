@@ -136,11 +136,11 @@ static void a_name_has_one_live_store(void **state)
 }
 
 struct counting {
-    const kvds_store *store;
+    kvds_store *store;
     uint64_t increments;
 };
 
-static uint64_t read_counter(const kvds_store *store)
+static uint64_t read_counter(kvds_store *store)
 {
     uint64_t counter;
     size_t len;
@@ -153,7 +153,7 @@ static void *increment(void *argument)
 {
     const struct worker *me = argument;
     const struct counting *counting = me->shared;
-    const kvds_store *store = counting->store;
+    kvds_store *store = counting->store;
     const struct text mine = text_of("key-%zu", me->number);
     for (uint64_t done = 0; done < counting->increments;) {
         uint64_t before = read_counter(store), after = before + 1;
@@ -179,7 +179,7 @@ static void no_increment_is_lost(void **state)
 
 /* Plain sets of a key that others swap: a swap must never put its value over one that it has not compared. */
 struct duel {
-    const kvds_store *store;
+    kvds_store *store;
     uint64_t turns;
 };
 
@@ -215,7 +215,7 @@ static void a_swap_never_undoes_a_set(void **state)
 enum { CONTESTED = 1000 };
 
 struct contest {
-    const kvds_store *store;
+    kvds_store *store;
     size_t keys;
     atomic_int winners[CONTESTED];
 };
@@ -249,7 +249,7 @@ static void a_claim_has_one_winner(void **state)
 }
 
 struct closing {
-    const kvds_store *store;
+    kvds_store *store;
     sem_t busy;
 };
 
@@ -257,7 +257,7 @@ static void *call_until_closed(void *argument)
 {
     const struct worker *me = argument;
     struct closing *closing = me->shared;
-    const kvds_store *s = closing->store;
+    kvds_store *s = closing->store;
     const struct text key = text_of("key-%zu", me->number);
     const kvds_pair pair = { key.data, key.len, "value", 5 };
     kvds_status status = KVDS_OK;

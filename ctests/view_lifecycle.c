@@ -4,7 +4,7 @@
 #include "pairs.h"
 #include "views.h"
 
-static kvds_store *view_of_kind(enum kind kind, const kvds_store *store)
+static kvds_store *view_of_kind(enum kind kind, kvds_store *store)
 {
     kvds_store *view;
     must_ok(make_view(kind, store, &view));
@@ -28,7 +28,7 @@ static void count_deaths(const struct fixture *f, atomic_int *deaths)
     assert_ok(kvds_distributor_observe(f->distributor, count_death, deaths, NULL, &observer));
 }
 
-static void assert_is_store(const struct fixture *f, const kvds_store *view)
+static void assert_is_store(const struct fixture *f, kvds_store *view)
 {
     assert_int_equal(kvds_store_tag(view), 1);
     assert_string_equal(kvds_store_id(view), "with a tag");
@@ -215,7 +215,7 @@ static void null_and_wrong_arguments_are_told(void **state)
 {
     struct fixture *f = *state;
     must_allow(0, KVDS_INVALID_ARGUMENT, NULL);
-    must_allow(0, KVDS_INVALID_ARGUMENT, (const kvds_store *)f->distributor);
+    must_allow(0, KVDS_INVALID_ARGUMENT, (kvds_store *)f->distributor);
     for (enum kind kind = 0; kind < KINDS; kind++) {
         kvds_store *none = f->store;
         assert_invalid(make_view(kind, NULL, &none));

@@ -54,7 +54,7 @@ static struct text joined(struct text prefix, const char *key)
 }
 
 /* Every call, with keys that lack the prefix. */
-static void use_scope(const kvds_store *scope)
+static void use_scope(kvds_store *scope)
 {
     const kvds_pair pairs[] = { { BYTES("set"), BYTES("1") }, { BYTES("gone"), BYTES("2") } };
     const kvds_bytes gone = { BYTES("gone") };

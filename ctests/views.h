@@ -10,21 +10,21 @@ enum {
     ALWAYS = 4, /* what needs no rights, but a store that is open */
 };
 
-static inline kvds_store *view_of(const kvds_store *store, int rights)
+static inline kvds_store *view_of(kvds_store *store, int rights)
 {
     kvds_store *view;
     must_ok(kvds_store_view(store, rights, &view));
     return view;
 }
 
-static inline kvds_store *scope_of(const kvds_store *store, const void *prefix, size_t prefix_len)
+static inline kvds_store *scope_of(kvds_store *store, const void *prefix, size_t prefix_len)
 {
     kvds_store *scope;
     must_ok(kvds_store_scope(store, prefix, prefix_len, &scope));
     return scope;
 }
 
-static inline kvds_store *snapshot_of(const kvds_store *store)
+static inline kvds_store *snapshot_of(kvds_store *store)
 {
     kvds_store *snapshot;
     must_ok(kvds_store_snapshot(store, &snapshot));
@@ -34,7 +34,7 @@ static inline kvds_store *snapshot_of(const kvds_store *store)
 /* Makes every call that reads or writes. What is allowed must not fail, anything else is refused and gives nothing. */
 #define must_allow(allowed, refusal, store) check_calls(allowed, refusal, store, __FILE__, __LINE__)
 
-static inline void check_calls(int allowed, kvds_status refusal, const kvds_store *store, const char *file, int line)
+static inline void check_calls(int allowed, kvds_status refusal, kvds_store *store, const char *file, int line)
 {
     const kvds_pair pair = { BYTES("key"), BYTES("value") };
     const kvds_bytes key = { BYTES("key") };
@@ -98,7 +98,7 @@ static inline void check_calls(int allowed, kvds_status refusal, const kvds_stor
 /* The kinds of views, to be made of anything. */
 enum kind { READ_VIEW, WRITE_VIEW, FULL_VIEW, SCOPE, SNAPSHOT, KINDS };
 
-static inline kvds_status make_view(enum kind kind, const kvds_store *store, kvds_store **out)
+static inline kvds_status make_view(enum kind kind, kvds_store *store, kvds_store **out)
 {
     switch (kind) {
     case READ_VIEW: return kvds_store_view(store, READ, out);

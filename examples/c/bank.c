@@ -63,7 +63,7 @@ struct account {
 };
 
 /* A value has no NUL at its end, so room for one is left in the buffer. */
-static bool read_account(const kvds_store *store, unsigned number, struct account *account)
+static bool read_account(kvds_store *store, unsigned number, struct account *account)
 {
     snprintf(account->name, sizeof account->name, "%s%02u", ACCOUNT, number);
     kvds_status status = kvds_get_into(store, account->name, strlen(account->name), account->text,
@@ -123,7 +123,7 @@ static void *serve(void *argument)
 }
 
 /* Sums up all accounts as of one moment. The tellers go on meanwhile, and the sum comes out right nevertheless. */
-static bool audit(const kvds_store *store, int64_t *sum)
+static bool audit(kvds_store *store, int64_t *sum)
 {
     kvds_store *snapshot;
     bool good = succeeded(kvds_store_snapshot(store, &snapshot));
@@ -143,7 +143,7 @@ static bool audit(const kvds_store *store, int64_t *sum)
 }
 
 struct auditor {
-    const kvds_store *store;
+    kvds_store *store;
     atomic_bool closing;
     uint64_t audits;
 };
@@ -159,7 +159,7 @@ static void *audit_until_closing(void *argument)
     return good ? auditor : NULL;
 }
 
-static bool open_accounts(const kvds_store *store)
+static bool open_accounts(kvds_store *store)
 {
     bool good = true;
     for (unsigned i = 0; good && i < ACCOUNTS; i++) {

@@ -52,7 +52,7 @@ static bool complain(const char *what, kvds_status status)
     return false;
 }
 
-static kvds_status try_lock(const kvds_store *store, const char *token)
+static kvds_status try_lock(kvds_store *store, const char *token)
 {
     return kvds_set_nx(store, LOCK, strlen(LOCK), token, strlen(token));
 }
@@ -62,7 +62,7 @@ static kvds_status try_lock(const kvds_store *store, const char *token)
  * is nobody's: nothing is changed then. To look whose it is and to remove it in two calls would leave a gap between
  * them.
  */
-static kvds_status unlock(const kvds_store *store, const char *token)
+static kvds_status unlock(kvds_store *store, const char *token)
 {
     return kvds_compare_and_delete(store, LOCK, strlen(LOCK), token, strlen(token));
 }
@@ -133,10 +133,10 @@ static bool check_counter(const struct work *work)
     return true;
 }
 
-typedef kvds_status step_function(const kvds_store *store, const char *token);
+typedef kvds_status step_function(kvds_store *store, const char *token);
 
 /* A lock is released by its owner, once, and by nobody else. */
-static bool refuse_strangers(const kvds_store *store)
+static bool refuse_strangers(kvds_store *store)
 {
     static const struct {
         const char *what;

@@ -59,7 +59,7 @@ static moment parse_time(const void *value, size_t len)
 }
 
 /* The sessions of one user, as a store. A user's name has no '/', so that no scope lies within another one. */
-static bool open_user(const kvds_store *store, const char *user, kvds_store **out)
+static bool open_user(kvds_store *store, const char *user, kvds_store **out)
 {
     char prefix[NAME_ROOM];
     int len = snprintf(prefix, sizeof prefix, "%s/", user);
@@ -67,7 +67,7 @@ static bool open_user(const kvds_store *store, const char *user, kvds_store **ou
 }
 
 /* KVDS_EXISTS if there is a session of this id already. */
-static kvds_status log_in(const kvds_store *user, const char *id, moment now)
+static kvds_status log_in(kvds_store *user, const char *id, moment now)
 {
     char expiry[TIME_ROOM];
     size_t len = format_time(now + LIFETIME, expiry);
@@ -79,7 +79,7 @@ static kvds_status log_in(const kvds_store *user, const char *id, moment now)
  * yet. The new time is written only over the one that was read: a session that is removed meanwhile does not come
  * back.
  */
-static kvds_status renew(const kvds_store *user, const char *id, moment now)
+static kvds_status renew(kvds_store *user, const char *id, moment now)
 {
     for (;;) {
         char before[TIME_ROOM], after[TIME_ROOM];
@@ -103,7 +103,7 @@ static int count_session(void *user_data, const void *key, size_t key_len, const
 }
 
 /* Whether a store or scope has so many sessions. */
-static bool has_sessions(const char *whose, const kvds_store *sessions, size_t expected)
+static bool has_sessions(const char *whose, kvds_store *sessions, size_t expected)
 {
     size_t count = 0;
     if (!succeeded(kvds_iterate(sessions, NULL, 0, count_session, &count)))
@@ -122,7 +122,7 @@ struct sweep {
  * Removes what has expired of what the cursor shows, which is how things were when it was made. The key and the value
  * are the cursor's own bytes and valid until it moves, so they can be passed on as they are.
  */
-static bool sweep(kvds_cursor *cursor, const kvds_store *store, moment now, struct sweep *sweep)
+static bool sweep(kvds_cursor *cursor, kvds_store *store, moment now, struct sweep *sweep)
 {
     kvds_status status = kvds_cursor_first(cursor);
     for (; status == KVDS_OK; status = kvds_cursor_next(cursor)) {
@@ -144,7 +144,7 @@ static bool sweep(kvds_cursor *cursor, const kvds_store *store, moment now, stru
 }
 
 /* A sweep in two parts, with what other threads of a server might do in between. */
-static bool sweep_while_in_use(const kvds_store *store, const kvds_store *ada, const kvds_store *bob, moment now)
+static bool sweep_while_in_use(kvds_store *store, kvds_store *ada, kvds_store *bob, moment now)
 {
     kvds_cursor *cursor;
     if (!succeeded(kvds_cursor_new(store, NULL, &cursor)))
@@ -164,7 +164,7 @@ static bool sweep_while_in_use(const kvds_store *store, const kvds_store *ada, c
     return good;
 }
 
-static bool run(const kvds_store *store, const kvds_store *ada, const kvds_store *bob)
+static bool run(kvds_store *store, kvds_store *ada, kvds_store *bob)
 {
     static const moment MORNING = 1000, LATER = MORNING + LIFETIME / 2, END = MORNING + LIFETIME;
     return succeeded(log_in(ada, "laptop", MORNING)) &&
