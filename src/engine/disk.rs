@@ -7,6 +7,7 @@
 
 mod child;
 mod claim;
+mod env;
 mod errors;
 mod hole;
 mod hot;
@@ -32,10 +33,10 @@ use self::child::{Child, Moment, Position};
 use self::claim::Claim;
 use self::errors::failed;
 use self::hot::Part;
+use self::lock::Lock;
 use self::replica::Replica;
 use self::resume::Resumption;
 pub use self::settings::Shared;
-use self::settings::{spelt_for_this_process, wake_threads_after_fork};
 use self::syncer::Served;
 use super::stripes::Stripes;
 use super::tally::Tally;
@@ -76,8 +77,8 @@ struct Opened {
     served: OnceLock<Served>,
     db: DB,
     resumption: Arc<Resumption>,
-    /// Of a writer: the right to the directory.
-    _claim: Option<Claim>,
+    /// Of a writer: the right to the directory, in this order.
+    _claim: Option<(Lock, Claim)>,
     _lease: Lease,
 }
 
@@ -114,7 +115,7 @@ impl Disk {
         if !options.create_if_missing && !Disk::exists(path)? {
             return Ok(None);
         }
-        wake_threads_after_fork()?;
+        env::start_threads().map_err(|error| error.at(path))?;
         let mut directories = Made::default();
         if let Some(base) = path.parent() {
             let made = directories.make(base);
@@ -132,10 +133,10 @@ impl Disk {
         if !made {
             inspection::inspect(path)?;
         }
-        let own_path = spelt_for_this_process(path);
+        let lock = Lock::new(path, &claim)?;
         let mut settings = settings::database(options, shared);
         resume::prepare(&settings);
-        let open = |settings: &rocksdb::Options| signals::blocked(|| DB::open(settings, &own_path));
+        let open = |settings: &rocksdb::Options| signals::blocked(|| DB::open(settings, path));
         let mut db = open(&settings);
         if let Err(cause) = &db
             && hole::is_before_the_first_log(cause)
@@ -152,12 +153,10 @@ impl Disk {
         }
         let db = db.map_err(|cause| {
             let error = failed("cannot open the store", path, cause);
-            // Leave nothing half made behind. RocksDB's own clean-up takes the lock first, so that it removes nothing that
-            // another process has made its own in the meantime. It can fail for the same reason as the opening; then what
+            // Leave nothing half made behind. RocksDB's own clean-up can fail for the same reason as the opening; then what
             // is not a whole store, which has this file, goes without it.
             if made
-                && error.kind() != Kind::Locked
-                && DB::destroy(&settings, &own_path).is_err()
+                && DB::destroy(&settings, path).is_err()
                 && path.join("CURRENT").try_exists().is_ok_and(|exists| !exists)
             {
                 let _ = fs::remove_dir_all(path);
@@ -167,7 +166,7 @@ impl Disk {
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
         let hot = Some(shared.hot());
-        let disk = Disk::around(path, db, role, hot, Some(claim), Arc::default(), lease);
+        let disk = Disk::around(path, db, role, hot, Some((lock, claim)), Arc::default(), lease);
         if options.durability == Durability::Process
             && let Err(error) = disk.serve()
         {
@@ -186,7 +185,7 @@ impl Disk {
         db: DB,
         role: Role,
         hot: Option<Part>,
-        claim: Option<Claim>,
+        claim: Option<(Lock, Claim)>,
         tally: Arc<Tally>,
         lease: Lease,
     ) -> Arc<Disk> {

@@ -14,7 +14,7 @@ use super::claim::Claim;
 use super::errors::failed;
 use super::is_there;
 use super::lock::Lock;
-use super::settings::{self, spelt_for_this_process};
+use super::settings;
 use crate::directories::sync;
 use crate::error::{Error, Result};
 
@@ -44,8 +44,7 @@ pub fn finish(path: &Path) -> Result<()> {
 }
 
 fn remove_marked(path: &Path) -> Result<()> {
-    DB::destroy(&settings::plain(), spelt_for_this_process(path))
-        .map_err(|cause| failed("cannot remove the store", path, cause))?;
+    DB::destroy(&settings::plain(), path).map_err(|cause| failed("cannot remove the store", path, cause))?;
     let unmark = || {
         // No file may come back without the mark.
         sync(path)?;

@@ -1,18 +1,14 @@
 //! How RocksDB is set up.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rocksdb::{
-    BlockBasedOptions, BlockBasedTablePinningTier, Cache, DBCompressionType, DBRecoveryMode, DataBlockIndexType, Env,
+    BlockBasedOptions, BlockBasedTablePinningTier, Cache, DBCompressionType, DBRecoveryMode, DataBlockIndexType,
     InfoLogger, LogLevel, WriteBufferManager, WriteOptions,
 };
 
-use super::errors::failed;
+use super::env;
 use super::hot::{Hot, Part};
-use crate::error::Result;
-use crate::fork;
 use crate::log::{self, Level};
 use crate::options::{Compression, Durability, Options};
 
@@ -108,6 +104,10 @@ pub fn plain() -> rocksdb::Options {
         };
         log::line(level, || format!("rocksdb: {}", text.trim_end()));
     }));
+    env::set(&plain);
+    // By default 16 more threads read the footers of the tables when a store is opened, and RocksDB has no error for
+    // threads that cannot be started.
+    plain.set_max_file_opening_threads(1);
     plain
 }
 
@@ -117,28 +117,4 @@ pub fn write(durability: Durability) -> WriteOptions {
     write.set_sync(durability == Durability::Sync);
     write.disable_wal(durability == Durability::None);
     write
-}
-
-/// The path as RocksDB gets it. A forked child inherits RocksDB's list of the paths that are locked in its process, and nobody
-/// there will ever unlock them; under another spelling the child asks the lock file itself, which knows the truth.
-pub fn spelt_for_this_process(path: &Path) -> PathBuf {
-    let mut spelling = path.to_path_buf();
-    for _ in 0..fork::generation() {
-        spelling.push(".");
-    }
-    spelling
-}
-
-/// RocksDB's background threads are shared by all databases of a process, and a fork leaves them behind while their pool
-/// still counts them. A larger pool starts new ones, without which a database opened in the child could never flush.
-pub fn wake_threads_after_fork() -> Result<()> {
-    static WOKEN: AtomicU32 = AtomicU32::new(0);
-    let generation = fork::generation();
-    if WOKEN.swap(generation, Relaxed) != generation {
-        let mut threads = Env::new().map_err(|cause| failed("cannot start RocksDB's threads", Path::new(""), cause))?;
-        let count = 2 * (generation as i32 + 1);
-        threads.set_low_priority_background_threads(count);
-        threads.set_high_priority_background_threads(count);
-    }
-    Ok(())
 }
