@@ -7,6 +7,7 @@
 
 mod child;
 mod claim;
+mod delete_range;
 mod env;
 mod errors;
 mod hole;
@@ -40,7 +41,7 @@ pub use self::settings::Shared;
 use self::syncer::Served;
 use super::stripes::Stripes;
 use super::tally::Tally;
-use super::{Buffer, Cursor, Engine, Lease, MAX_KEY_LEN, Range, Reader, Stats, Value};
+use super::{Buffer, Cursor, Engine, Lease, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
 use crate::directories::Made;
 use crate::error::{Error, Kind, Result};
@@ -433,6 +434,13 @@ impl Engine for Disk {
             return Err(Error::new(Kind::Denied, "the store was opened for reading only").at(&self.path));
         };
         let _held = self.stripes.lock(batch);
+        let listed;
+        let batch = if batch.operations.iter().any(|operation| operation.key().is_none()) {
+            listed = delete_range::list(db, batch.operations);
+            &WriteBatch { operations: &listed.operations(batch.operations), ..*batch }
+        } else {
+            batch
+        };
         for expectation in batch.expectations {
             let refusal = self.now(
                 expectation.key(),
@@ -545,9 +553,6 @@ impl Drop for Disk {
     }
 }
 
-/// RocksDB wants a range to have an end: the first key that is too long to be one.
-static BEHIND_ALL: [u8; MAX_KEY_LEN + 1] = [0xFF; MAX_KEY_LEN + 1];
-
 /// Operations as RocksDB takes them.
 fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
     let mut writes = rocksdb::WriteBatch::default();
@@ -556,7 +561,7 @@ fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
             Operation::Set { key, value } => writes.put(key, value),
             Operation::Delete { key } => writes.delete(key),
             Operation::DeleteRange { start, end } => {
-                let end = end.unwrap_or(&BEHIND_ALL);
+                let end = end.unwrap_or(&delete_range::BEHIND_ALL);
                 // RocksDB takes a range that ends before it begins into its log, and then stops for good.
                 if start < end {
                     writes.delete_range(start, end);

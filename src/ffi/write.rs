@@ -197,8 +197,9 @@ pub unsafe extern "C" fn kvds_add(
 
 /// Removes every key that begins with `prefix` (all for the empty one), in one atomic step: no reader sees a part.
 ///
-/// On disk this is one entry in the log, however many keys go. Answers `KVDS_OK`, also if there are no such keys;
-/// `KVDS_INVALID_ARGUMENT` also for a prefix longer than `KVDS_MAX_KEY_LEN`. Fails as `kvds_set` does. Threads: any.
+/// On disk, the keys of a small prefix are listed and deleted one by one; a large prefix is one entry in the log. Answers
+/// `KVDS_OK`, also if there are no such keys; `KVDS_INVALID_ARGUMENT` also for a prefix longer than `KVDS_MAX_KEY_LEN`. Fails
+/// as `kvds_set` does. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_delete_prefix(
     store: *const kvds_store,

@@ -50,6 +50,10 @@ const LEVEL_0: i32 = 3;
 /// How many bytes a block of a table has. Iterators find blocks and not keys, so they are faster with larger ones.
 const BLOCK: usize = 8 << 10;
 
+/// A memtable is flushed when it has so many range tombstones. A read after a new one sorts all of its memtable, but those of
+/// a table file are sorted once.
+const RANGE_TOMBSTONES: u32 = 64;
+
 /// RocksDB's options for a store.
 pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     let mut blocks = BlockBasedOptions::default();
@@ -92,8 +96,8 @@ pub fn plain() -> rocksdb::Options {
     // Each log says where the one before it ended: else RocksDB would not see that one lost its end in a power cut, and go on
     // with the next.
     let mut plain = rocksdb::Options::default()
-        .get_options_from_string("track_and_verify_wals=true")
-        .unwrap_or_else(|cause| unreachable!("RocksDB knows the option: {cause}"));
+        .get_options_from_string(format!("track_and_verify_wals=true;memtable_max_range_deletions={RANGE_TOMBSTONES}"))
+        .unwrap_or_else(|cause| unreachable!("RocksDB knows the options: {cause}"));
     // What RocksDB has to tell goes to the host; without a log file there is none that grows.
     plain.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Info, |level, text| {
         let level = match level {
