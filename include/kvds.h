@@ -37,7 +37,10 @@
  * Threads. All calls on stores and distributors are safe at the same time, from any thread; a const handle says so again.
  * Options, batches and cursors belong to one thread at a time. Every write is atomic and linearizable with every other call
  * on the store. Only a destructor of pthread_key_create is too late for calls on disk stores, as RocksDB's own may have run
- * before it. The library's own threads block all signals.
+ * before it. The library's own threads block all signals. There are four at most: two that flush and compact the disk stores,
+ * one that syncs them, and one that calls back for the log. Where one cannot be started, opening a disk store returns KVDS_IO.
+ *
+ * Standard streams. A program may close them at any time: no file of the library gets descriptor 0, 1 or 2.
  *
  * Callbacks. They run with no lock of the library held and may call any function of it. Calls that wait for others (kvds_close,
  * kvds_distributor_shutdown, kvds_distributor_unobserve, kvds_set_log_callback) don't wait when they are made inside a
@@ -670,7 +673,7 @@ int64_t kvds_distributor_ref_count(const struct kvds_distributor *distributor);
  * is not there and the options say not to make it (`create_if_missing`, `read_only`); `KVDS_INVALID_ARGUMENT` for a
  * NULL, a bad id or backend, a disk store without a base path, or a directory that holds something else; `KVDS_CLOSED`
  * after shutdown; `KVDS_LOCKED` if another process or distributor has the store open; `KVDS_IO`, `KVDS_NO_SPACE`,
- * `KVDS_CORRUPTION` from opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
+ * `KVDS_CORRUPTION` from opening the files; `KVDS_IO` also if the system allows no more threads; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
  * `KVDS_UNSUPPORTED` for a disk store in a build without them; `KVDS_FORKED` for a disk store if the distributor came
  * through fork(). Threads: any.
  */
@@ -1210,7 +1213,7 @@ kvds_status kvds_refresh(const struct kvds_store *store);
  * Makes a copy of what `store` (or view) shows at this moment, as a disk store in the directory `path`, which must not be
  * there yet; the directories above it are made. Another distributor can open it: `path` is its base path and the store's
  * name. A disk store is copied by links where the file system can, so that it takes little time and space; anything else is
- * read and written.
+ * read and written, as are the files of a disk store where there are no links (FAT, some FUSE).
  *
  * Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL or a path that is taken; `KVDS_DENIED` of a view that can't be read;
  * `KVDS_CLOSED`; `KVDS_IO`; `KVDS_NO_SPACE`; `KVDS_UNSUPPORTED` in a build without disk stores; `KVDS_FORKED`. Threads: any;

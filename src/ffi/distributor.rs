@@ -96,7 +96,7 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 /// is not there and the options say not to make it (`create_if_missing`, `read_only`); `KVDS_INVALID_ARGUMENT` for a
 /// NULL, a bad id or backend, a disk store without a base path, or a directory that holds something else; `KVDS_CLOSED`
 /// after shutdown; `KVDS_LOCKED` if another process or distributor has the store open; `KVDS_IO`, `KVDS_NO_SPACE`,
-/// `KVDS_CORRUPTION` from opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
+/// `KVDS_CORRUPTION` from opening the files; `KVDS_IO` also if the system allows no more threads; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
 /// `KVDS_UNSUPPORTED` for a disk store in a build without them; `KVDS_FORKED` for a disk store if the distributor came
 /// through fork(). Threads: any.
 #[unsafe(no_mangle)]

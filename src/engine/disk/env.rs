@@ -1,11 +1,14 @@
 //! RocksDB's threads and files, apart for every process: see env.cc.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{OsStr, c_char, c_int, c_void};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use librocksdb_sys::rocksdb_options_t;
 use rocksdb::AsRawPtr;
 
+use crate::directories;
 use crate::error::{Error, Result};
 use crate::fork::PerProcess;
 use crate::signals;
@@ -13,7 +16,7 @@ use crate::signals;
 // See env.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
-    fn kvds_rocksdb_env() -> *mut c_void;
+    fn kvds_rocksdb_env(unsynced: unsafe extern "C" fn(path: *const c_char, len: usize)) -> *mut c_void;
     fn kvds_rocksdb_env_start(env: *mut c_void) -> c_int;
     fn kvds_rocksdb_env_use(env: *mut c_void, options: *mut rocksdb_options_t);
 }
@@ -30,10 +33,21 @@ unsafe impl Sync for Env {}
 
 impl Default for Env {
     fn default() -> Env {
-        // SAFETY: the call takes nothing, and what it returns stays.
+        // SAFETY: the function fits, and what is returned stays.
         #[allow(unsafe_code)]
-        Env(unsafe { kvds_rocksdb_env() })
+        Env(unsafe { kvds_rocksdb_env(unsynced) })
     }
+}
+
+/// A directory of a database is on a file system that cannot sync directories.
+///
+/// # Safety
+/// `path` is readable for `len` bytes.
+#[allow(unsafe_code)]
+unsafe extern "C" fn unsynced(path: *const c_char, len: usize) {
+    // SAFETY: as env.cc promises.
+    let path = unsafe { std::slice::from_raw_parts(path.cast::<u8>(), len) };
+    directories::tell_unsynced(Path::new(OsStr::from_bytes(path)));
 }
 
 static ENV: PerProcess<Env> = PerProcess::new();

@@ -17,6 +17,7 @@ use super::lock::Lock;
 use super::settings;
 use crate::directories::sync;
 use crate::error::{Error, Result};
+use crate::files::above_streams;
 
 const MARK: &str = "DESTROYED";
 
@@ -30,7 +31,7 @@ pub fn remove(path: &Path) -> Result<()> {
     // Held while the files go, so that nobody opens them meanwhile.
     let claim = Claim::new(path)?;
     let _lock = Lock::new(path, &claim)?;
-    let marked = File::create(path.join(MARK)).and_then(|_| sync(path));
+    let marked = File::create(path.join(MARK)).and_then(above_streams).and_then(|_| sync(path));
     marked.map_err(|cause| Error::io("cannot mark the store as removed", cause).at(path))?;
     remove_marked(path)
 }

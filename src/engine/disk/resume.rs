@@ -17,6 +17,7 @@ use rocksdb::{AsRawPtr, DB, ErrorKind};
 
 use super::errors::{failed, file_system_failed};
 use crate::error::{Error, Result};
+use crate::files::above_streams;
 use crate::log::{self, Level};
 use crate::signals;
 
@@ -148,7 +149,7 @@ impl Resumption {
 /// RocksDB removes what a death leaves.
 fn room_for(bytes: u64, directory: &Path) -> io::Result<()> {
     let path = directory.join("000000.dbtmp");
-    let mut file = File::create(&path)?;
+    let mut file = File::create(&path).and_then(above_streams)?;
     let len = libc::off_t::try_from(bytes).unwrap_or(libc::off_t::MAX);
     // SAFETY: the file is open.
     #[allow(unsafe_code)]
