@@ -5,6 +5,7 @@
 //! snapshots) that keep the database open, syncing in the background ([`syncer`]), reading beside a writer in another
 //! process ([`replica`]), and nothing done to files after a fork.
 
+mod buffers;
 mod child;
 mod claim;
 mod delete_range;
@@ -30,6 +31,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{DB, DBPinnableSlice, DBRecoveryMode, ReadOptions, Snapshot, WriteOptions};
 
+use self::buffers::{Holder, Share};
 use self::child::{Child, Moment, Position};
 use self::claim::Claim;
 use self::errors::failed;
@@ -72,15 +74,35 @@ pub struct Disk {
     this: Weak<Disk>,
 }
 
-/// In the order in which it must go: first nobody syncs the database any more, then it is closed, then the directory is free
+/// In the order in which it must go: first nobody syncs or flushes the database any more, then it is closed, then the directory is free
 /// for others in this process, then those who wait for that are told.
 struct Opened {
     served: OnceLock<Served>,
+    share: OnceLock<Share>,
     db: DB,
     resumption: Arc<Resumption>,
     /// Of a writer: the right to the directory, in this order.
     _claim: Option<(Lock, Claim)>,
     _lease: Lease,
+}
+
+/// A database that is not dropped before those who have it.
+struct Lent(*const DB);
+
+// SAFETY: RocksDB's databases can be used from any thread.
+#[allow(unsafe_code)]
+unsafe impl Send for Lent {}
+
+impl Lent {
+    /// The database.
+    ///
+    /// # Safety
+    /// The engine that lent it still has it. It lives in an `Arc`, so the database does not move.
+    #[allow(unsafe_code)]
+    unsafe fn get(&self) -> &DB {
+        // SAFETY: says the caller.
+        unsafe { &*self.0 }
+    }
 }
 
 /// What the database was opened for.
@@ -177,6 +199,7 @@ impl Disk {
             }
             return Err(error);
         }
+        disk.take_share(shared);
         directories.keep();
         Ok(Some(disk))
     }
@@ -193,6 +216,7 @@ impl Disk {
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
             held: ManuallyDrop::new(Opened {
                 served: OnceLock::new(),
+                share: OnceLock::new(),
                 db,
                 resumption: Arc::new(Resumption::new(path)),
                 _claim: claim,
@@ -211,24 +235,45 @@ impl Disk {
 
     /// Has the log synced in the background from now on.
     fn serve(&self) -> Result<()> {
-        /// A database that is not dropped before the one who syncs it is.
-        struct Borrowed(*const DB);
-        // SAFETY: RocksDB's databases can be used from any thread.
+        let (db, resumption) = (self.lend(), self.held.resumption.clone());
+        // SAFETY: the database is dropped after `served`, whose end waits until this does not run and will not run again.
         #[allow(unsafe_code)]
-        unsafe impl Send for Borrowed {}
-
-        let db = Borrowed(&raw const self.held.db);
-        let resumption = self.held.resumption.clone();
-        let served = Served::new(move || {
-            let db = &db;
-            // SAFETY: the engine lives in an `Arc`, so the database does not move; and it is dropped after `served`, whose
-            // end waits until this does not run and will not run again.
-            #[allow(unsafe_code)]
-            let db = unsafe { &*db.0 };
-            resumption.attempt_apart(db, "cannot sync", |db| db.flush_wal(true))
-        })?;
+        let sync = move || resumption.attempt_apart(unsafe { db.get() }, "cannot sync", |db| db.flush_wal(true));
+        let served = Served::new(sync)?;
         self.held.served.get_or_init(|| served);
         Ok(())
+    }
+
+    /// Has the store flushed from now on when it holds much of the memory that all stores share.
+    fn take_share(&self, shared: &Shared) {
+        let (db, resumption) = (self.lend(), self.held.resumption.clone());
+        let flush = move || {
+            // SAFETY: as in `held` below.
+            #[allow(unsafe_code)]
+            let db = unsafe { db.get() };
+            if let Some(Err(cause)) = resumption.unless_resumed(|| buffers::begin_flush(db)) {
+                log::line(Level::Warn, || format!("cannot flush to give back memory: {cause}"));
+            }
+        };
+        let db = self.lend();
+        let held = move || {
+            // SAFETY: the database is dropped after `share`, whose end waits until this does not run and will not run again.
+            #[allow(unsafe_code)]
+            let db = unsafe { db.get() };
+            let number = |name| db.property_int_value(name).ok().flatten();
+            // What waits to be flushed is not to become more, else writers would have to wait.
+            match number("rocksdb.num-immutable-mem-table") {
+                Some(0) => number("rocksdb.cur-size-active-mem-table").unwrap_or(0),
+                _ => 0,
+            }
+        };
+        let share = shared.buffers().share(Holder { held: Box::new(held), flush: Box::new(flush) });
+        self.held.share.get_or_init(|| share);
+    }
+
+    /// The database for those who let go of it before the engine does.
+    fn lend(&self) -> Lent {
+        Lent(&raw const self.held.db)
     }
 
     /// Whether there is a store in `path`: the last file that RocksDB makes of a new one, and no mark that it is removed.
@@ -463,6 +508,9 @@ impl Engine for Disk {
         }
         if let Some(served) = self.held.served.get() {
             served.written();
+        }
+        if let Some(share) = self.held.share.get() {
+            share.written();
         }
         self.tally.wrote(batch.operations.len());
         Ok(Outcome::Applied)

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use librocksdb_sys::rocksdb_options_t;
 use rocksdb::{
-    BlockBasedOptions, BlockBasedTablePinningTier, Cache, DBCompressionType, DBRecoveryMode, DataBlockIndexType,
-    InfoLogger, LogLevel, WriteBufferManager, WriteOptions,
+    AsRawPtr, BlockBasedOptions, BlockBasedTablePinningTier, Cache, DBCompressionType, DBRecoveryMode,
+    DataBlockIndexType, InfoLogger, LogLevel, WriteOptions,
 };
 
+use super::buffers::{self, Buffers};
 use super::env;
 use super::hot::{Hot, Part};
 use crate::log::{self, Level};
@@ -15,7 +17,7 @@ use crate::options::{Compression, Durability, Options};
 /// The memory that all disk stores of a distributor share.
 pub struct Shared {
     cache: Cache,
-    buffers: WriteBufferManager,
+    buffers: Arc<Buffers>,
     hot: Arc<Hot>,
 }
 
@@ -27,8 +29,13 @@ impl Shared {
             hot: Hot::new(hot),
             // 0: RocksDB finds out the size of the entries by itself.
             cache: Cache::new_hyper_clock_cache((options.block_cache_bytes - hot) as usize, 0),
-            buffers: WriteBufferManager::new_write_buffer_manager(options.write_buffer_bytes as usize, false),
+            buffers: Buffers::new(options.write_buffer_bytes),
         }
+    }
+
+    /// The memory for writes.
+    pub fn buffers(&self) -> &Arc<Buffers> {
+        &self.buffers
     }
 
     /// The values of a new store that are read often.
@@ -54,6 +61,12 @@ const BLOCK: usize = 8 << 10;
 /// a table file are sorted once.
 const RANGE_TOMBSTONES: u32 = 64;
 
+/// How many bytes of disk space are taken at once for the log, ...
+const LOG_STEP: u64 = 256 << 10;
+
+/// ... and for the list of tables.
+const LIST_STEP: usize = 64 << 10;
+
 /// RocksDB's options for a store.
 pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     let mut blocks = BlockBasedOptions::default();
@@ -71,9 +84,12 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     let mut database = plain();
     database.create_if_missing(true);
     database.set_block_based_table_factory(&blocks);
-    database.set_write_buffer_manager(&shared.buffers);
+    bound(&database);
+    shared.buffers.count(&database);
     let memtable = (options.write_buffer_bytes / 2).min(MEMTABLE);
     database.set_write_buffer_size(memtable as usize);
+    // A store with little in it takes little of what all share.
+    database.set_arena_block_size(buffers::BLOCK);
     // As many as there is memory for, so that a burst need not wait for the first to be flushed.
     database.set_max_write_buffer_number((options.write_buffer_bytes / memtable).clamp(2, 16) as i32);
     database.set_level_zero_file_num_compaction_trigger(LEVEL_0);
@@ -86,9 +102,28 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     database.set_max_open_files(options.max_open_files as i32);
     // Only the end of a log may be torn, by a death or a power cut; damage elsewhere must not pass for the end.
     database.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    // Space is taken in steps, where RocksDB would take as much as the log can ever need, also for a store with one key.
+    // (With one column family the option says nothing else.)
+    database.set_max_total_wal_size(LOG_STEP);
+    database.set_manifest_preallocation_size(LIST_STEP);
     database.set_stats_dump_period_sec(0);
     database.set_stats_persist_period_sec(0);
     database
+}
+
+// See bounds.cc.
+#[allow(unsafe_code)]
+unsafe extern "C" {
+    fn kvds_rocksdb_bound(options: *mut rocksdb_options_t);
+}
+
+/// Keeps blocks and pinned indexes within the size of the cache. The options have a block-based table factory.
+fn bound(options: &rocksdb::Options) {
+    // SAFETY: the options are live, and used by nobody else meanwhile.
+    #[allow(unsafe_code)]
+    unsafe {
+        kvds_rocksdb_bound(options.as_raw_ptr());
+    }
 }
 
 /// RocksDB's options where nothing is known of a store.
