@@ -45,6 +45,15 @@ fn files_made(store: &Path) -> usize {
     files(store).filter_map(number).max().unwrap_or(0)
 }
 
+/// Sets a key, as seldom as a flush takes: if there is one, it is waited for.
+fn set_slowly(store: &Store, key: &[u8], value: &[u8]) {
+    set(store, key, value);
+    let number = |name| store.property(name).expect("it can be told").expect("it is known");
+    while number("rocksdb.num-running-flushes") != "0" || number("rocksdb.num-immutable-mem-table") != "0" {
+        std::thread::yield_now();
+    }
+}
+
 const BASE: &str = "KVDS_TEST_SMALL_STORE";
 
 #[test]
@@ -105,16 +114,15 @@ fn many_stores_that_are_written_in_turn_are_seldom_flushed() {
         (0..count).map(|number| files_made(&base.path().join(format!("store-{number}")))).sum()
     };
     let before = made();
-    let (rounds, value) = (500, [7; 20]);
+    let (rounds, value) = (40, [7; 20]);
     for round in 0..rounds as u32 {
         for store in &stores {
-            set(store, &round.to_be_bytes(), &value);
+            set_slowly(store, &round.to_be_bytes(), &value);
         }
     }
-    // A key takes less than 100 bytes of memory, so each store fills its 64 KiB once at most. A flush makes two files, and
-    // compactions of them a few.
+    // What a store holds would have room in less than the 64 KiB that each of them may hold.
     let made = made() - before;
-    assert!(made <= 8 * count, "{made} files for {} writes to {count} stores", rounds * count);
+    assert!(made <= count, "{made} files for {} writes to {count} stores", rounds * count);
 }
 
 /// The same where the memory is held by stores that are not written to: these are to be flushed.
@@ -126,16 +134,16 @@ fn a_store_is_not_flushed_for_what_others_hold() {
     // Each of them keeps less than its half of the memory, and both together nearly all.
     let full: Vec<_> = (0..2).map(|number| numbered(&distributor, number)).collect();
     let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(4000).collect();
-    for number in 0..112_u32 {
-        full.iter().for_each(|store| set(store, &number.to_be_bytes(), &noise));
+    for (store, values) in full.iter().zip([105, 90_u32]) {
+        (0..values).for_each(|number| set(store, &number.to_be_bytes(), &noise));
     }
     let small = numbered(&distributor, 2);
     let path = base.path().join("store-2");
     let before = files_made(&path);
-    let writes = scale(2000, 20_000) as u32;
+    let writes = scale(200, 2000) as u32;
     for number in 0..writes {
-        set(&small, &(number % 100).to_be_bytes(), b"value");
+        set_slowly(&small, &(number % 100).to_be_bytes(), &noise[..1000]);
     }
     let made = files_made(&path) - before;
-    assert!(made <= writes as usize / 100, "{made} files for {writes} small writes");
+    assert!(made <= writes as usize / 10, "{made} files for {writes} small writes");
 }
