@@ -110,9 +110,7 @@ fn many_stores_that_are_written_in_turn_are_seldom_flushed() {
     let distributor = distributor(base.path(), &options);
     let count = scale(40, 1000);
     let stores: Vec<_> = (0..count).map(|number| numbered(&distributor, number)).collect();
-    let made = || -> usize {
-        (0..count).map(|number| files_made(&base.path().join(format!("store-{number}")))).sum()
-    };
+    let made = || -> usize { (0..count).map(|number| files_made(&base.path().join(format!("store-{number}")))).sum() };
     let before = made();
     let (rounds, value) = (40, [7; 20]);
     for round in 0..rounds as u32 {

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use librocksdb_sys::{
-    rocksdb_options_set_write_buffer_manager, rocksdb_write_buffer_manager_create,
+    rocksdb_options_set_write_buffer_manager, rocksdb_t, rocksdb_write_buffer_manager_create,
     rocksdb_write_buffer_manager_destroy, rocksdb_write_buffer_manager_memory_usage,
-    rocksdb_t, rocksdb_write_buffer_manager_mutable_memtable_memory_usage, rocksdb_write_buffer_manager_t,
+    rocksdb_write_buffer_manager_mutable_memtable_memory_usage, rocksdb_write_buffer_manager_t,
 };
 use parking_lot::Mutex;
 use rocksdb::{AsRawPtr, DB};

@@ -188,9 +188,8 @@ impl Service {
 
     /// Hands the stores that were written to to the helpers.
     fn hand_out_due(self: &Arc<Service>) {
-        let take = |place: &&Arc<Place>| {
-            place.written.load(Ordering::Relaxed) && !place.taken.swap(true, Ordering::Relaxed)
-        };
+        let take =
+            |place: &&Arc<Place>| place.written.load(Ordering::Relaxed) && !place.taken.swap(true, Ordering::Relaxed);
         let due: Vec<_> = self.places.lock().all.iter().filter(take).cloned().collect();
         let mut round = self.round.lock();
         round.unfinished += due.len();
