@@ -58,18 +58,34 @@ fn replace(functions: &[&str], other: &str) {
     }
 }
 
-/// Compiles src/engine/disk/resume.cc with the headers of RocksDB, the inner ones too, as RocksDB was compiled.
+/// Compiles our own C++ with the headers of RocksDB, the inner ones too, as RocksDB was compiled.
 #[cfg(feature = "disk")]
 fn compile() {
-    const SOURCE: &str = "src/engine/disk/resume.cc";
-    println!("cargo:rerun-if-changed={SOURCE}");
-    let sources = std::env::var("DEP_ROCKSDB_CARGO_MANIFEST_DIR").unwrap_or_default();
+    const SOURCES: [&str; 3] = ["src/engine/disk/bounds.cc", "src/engine/disk/env.cc", "src/engine/disk/resume.cc"];
+    println!("cargo:rerun-if-changed=src/engine/disk/interface.h");
+    let rocksdb = std::env::var("DEP_ROCKSDB_CARGO_MANIFEST_DIR").unwrap_or_default();
     let mut build = cc::Build::new();
-    build.cpp(true).std("c++20").file(SOURCE);
-    build.include(format!("{sources}/rocksdb")).include(format!("{sources}/rocksdb/include"));
-    for definition in ["NDEBUG", "OS_LINUX", "ROCKSDB_PLATFORM_POSIX", "ROCKSDB_LIB_IO_POSIX"] {
+    build.cpp(true).std("c++20");
+    for source in SOURCES {
+        println!("cargo:rerun-if-changed={source}");
+        build.file(source);
+    }
+    build.include(format!("{rocksdb}/rocksdb")).include(format!("{rocksdb}/rocksdb/include"));
+    // What is defined decides what RocksDB's classes consist of.
+    for definition in [
+        "NDEBUG",
+        "OS_LINUX",
+        "ROCKSDB_PLATFORM_POSIX",
+        "ROCKSDB_LIB_IO_POSIX",
+        "ROCKSDB_SCHED_GETCPU_PRESENT",
+        "ROCKSDB_AUXV_GETAUXVAL_PRESENT",
+        "ROCKSDB_FALLOCATE_PRESENT",
+        "ROCKSDB_RANGESYNC_PRESENT",
+        "HAVE_ALIGNED_NEW",
+        "HAVE_UINT128_EXTENSION",
+    ] {
         build.define(definition, "1");
     }
     // RocksDB's headers are not ours to mend.
-    build.warnings(false).compile("kvds_resume");
+    build.warnings(false).compile("kvds_rocksdb");
 }

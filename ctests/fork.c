@@ -133,6 +133,89 @@ static void a_child_opens_stores_of_its_own(void **state)
     kvds_store_release(childs);
 }
 
+/* Writes enough to be flushed several times, in two halves, and compacts it. */
+static void write_much(const char *base, const char *id)
+{
+    kvds_distributor *own = kvds_distributor_new(base);
+    kvds_store *store = open_store(own, id, KVDS_DISK);
+    const size_t count = FULL(24, 60);
+    for (size_t half = 0; half < 2; half++) {
+        for (size_t i = half; i < count; i += 2) {
+            const struct text key = text_of("key-%zu", i);
+            must_ok(kvds_set(store, key.data, key.len, big, sizeof big));
+        }
+        must_ok(kvds_compact(store));
+    }
+    must(has(store, BYTES("key-0"), big, sizeof big));
+    must(kvds_store_release(store) == 0);
+    must(kvds_distributor_release(own) == 0);
+}
+
+/* A child that waits for ever ends by this instead, so that the test fails. */
+enum { FOR_EVER = 300 };
+
+static void write_much_in_child_and_grandchild(struct inheritance *inherited)
+{
+    alarm(FOR_EVER);
+    const char *base = inherited->f->base;
+    write_much(base, "child's");
+    fflush(NULL);
+    pid_t grandchild = fork();
+    must(grandchild >= 0);
+    if (grandchild == 0) {
+        alarm(FOR_EVER);
+        write_much(base, "grandchild's");
+        _exit(0);
+    }
+    must(exit_status_of(grandchild) == 0);
+    write_much(base, "child's");
+}
+
+/*
+ * Programs that fork workers, as Python's multiprocessing does, had every worker hang as soon as its store was to be flushed:
+ * the pools of RocksDB's threads counted the parent's threads as waiting for work.
+ */
+static void children_flush_and_compact(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    write_much(f->base, "parent's");
+    run_child(write_much_in_child_and_grandchild, &inheritance);
+    /* The same when nothing is open any more. */
+    assert_int_equal(release_store(f), 0);
+    assert_int_equal(release_distributor(f), 0);
+    run_child(write_much_in_child_and_grandchild, &inheritance);
+    write_much(f->base, "parent's");
+}
+
+static void leave_to_child(struct inheritance *inherited)
+{
+    enum { DEPTH = 40 };
+    alarm(FOR_EVER);
+    for (int depth = 0; depth < DEPTH; depth++) {
+        kvds_distributor *own = kvds_distributor_new(inherited->f->base);
+        kvds_store *store = open_store(own, "passed on", KVDS_DISK);
+        must_ok(kvds_set(store, BYTES("key"), &depth, sizeof depth));
+        must_ok(kvds_compact(store));
+        must(kvds_store_release(store) == 0);
+        must(kvds_distributor_release(own) == 0);
+        fflush(NULL);
+        pid_t child = fork();
+        must(child >= 0);
+        if (child > 0)
+            _exit(exit_status_of(child));
+        alarm(FOR_EVER);
+    }
+}
+
+/* A daemon that replaces itself by its child again and again: the state of the processes was told apart up to a depth of 32. */
+static void children_of_children_work_at_any_depth(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    run_child(leave_to_child, &inheritance);
+}
+
 static void take_over(struct inheritance *inherited)
 {
     char byte;
@@ -200,6 +283,8 @@ int main(void)
         ON_DISK(an_inherited_disk_store_is_the_parents),
         ON_MEMORY(a_memory_store_goes_on_as_a_copy),
         ON_DISK(a_child_opens_stores_of_its_own),
+        ON_DISK(children_flush_and_compact),
+        ON_DISK(children_of_children_work_at_any_depth),
         ON_DISK(a_child_opens_anew_what_its_parent_released),
         ON_DISK(a_child_has_a_log_of_its_own),
     };

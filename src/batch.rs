@@ -113,6 +113,14 @@ pub struct WriteBatch<'a> {
     pub operations: &'a [Operation<'a>],
 }
 
+impl<'a> WriteBatch<'a> {
+    /// The single keys that it checks or changes.
+    pub fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let expected = self.expectations.iter().map(Expectation::key);
+        expected.chain(self.operations.iter().filter_map(Operation::key))
+    }
+}
+
 /// A batch that is collected over time and owns its bytes. It can be applied any number of times.
 #[derive(Clone, Debug, Default)]
 pub struct BatchBuffer {

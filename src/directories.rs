@@ -3,9 +3,16 @@
 //! A directory that was made is there after a power cut when the one above it was synced; what is in it, synced or not, goes
 //! with it until then.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+
+use crate::files::above_streams;
+use crate::fork::PerProcess;
+use crate::log::{self, Level};
 
 /// Directories that were made, the outermost first. Unless they are kept, those of them that are empty go again.
 #[must_use = "they go again when this is dropped"]
@@ -93,7 +100,40 @@ impl Drop for Made {
     }
 }
 
-/// Has the entries of a directory, as they are now, survive a power cut.
+/// Has the entries of a directory, as they are now, survive a power cut. Where the file system cannot sync directories, they
+/// survive as it sees fit.
 pub fn sync(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+    match File::open(directory).and_then(above_streams)?.sync_all() {
+        // CIFS, and many file systems of FUSE.
+        Err(cause) if matches!(cause.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENOSYS)) => {
+            tell_unsynced(directory);
+            Ok(())
+        }
+        result => result,
+    }
 }
+
+/// Tells, once for each directory, that its file system cannot sync it.
+pub fn tell_unsynced(directory: &Path) {
+    static TOLD: PerProcess<Mutex<BTreeSet<PathBuf>>> = PerProcess::new();
+    if !log::is_wanted(Level::Warn) {
+        return;
+    }
+    let mut told = TOLD.get().lock();
+    // A process with very many stores may tell it again.
+    if told.len() >= REMEMBERED {
+        told.clear();
+    }
+    if told.insert(directory.to_path_buf()) {
+        drop(told);
+        log::line(Level::Warn, || {
+            format!(
+                "{}: the file system cannot sync directories; a power cut may take away files that were just made",
+                directory.display()
+            )
+        });
+    }
+}
+
+/// How many directories are remembered of which it was told.
+const REMEMBERED: usize = 1024;

@@ -182,6 +182,22 @@ impl Range {
         Range { start: prefix.to_vec(), end }
     }
 
+    /// This key alone.
+    pub fn one(key: &[u8]) -> Range {
+        Range { start: key.to_vec(), end: Some([key, b"\0"].concat()) }
+    }
+
+    /// Whether the key belongs to it.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        *self.start <= *key && self.end.as_ref().is_none_or(|end| *key < **end)
+    }
+
+    /// Whether a key may belong to both.
+    pub fn overlaps(&self, other: &Range) -> bool {
+        let ends_behind = |end: &Option<Vec<u8>>, start| end.as_ref().is_none_or(|end| start < end);
+        ends_behind(&self.end, &other.start) && ends_behind(&other.end, &self.start)
+    }
+
     /// The keys that are in both.
     pub fn and(self, other: Range) -> Range {
         let end = match (self.end, other.end) {

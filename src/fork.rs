@@ -4,7 +4,9 @@
 //! used there remembers the process it was [born](Birth) in. The question is asked on every call, so it must cost one load:
 //! a counter that `pthread_atfork` bumps in the child, rather than a system call.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::ptr;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicPtr, AtomicU32};
 use std::sync::{Once, OnceLock};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -44,20 +46,53 @@ impl Birth {
 
 /// State that every process has for itself: a forked child begins with a new one. What the child inherits may be locked by a
 /// thread that it did not inherit.
-pub struct PerProcess<T>([OnceLock<T>; NESTED]);
+///
+/// The states of the processes before are kept, as threads of this one may be using them when it is forked: one for each
+/// generation, newest first.
+pub struct PerProcess<T>(AtomicPtr<State<T>>);
 
-/// How deep forks are told apart; the children of children beyond share the last state.
-const NESTED: usize = 32;
+struct State<T> {
+    generation: u32,
+    value: OnceLock<T>,
+    /// That of a process before.
+    _before: *const State<T>,
+}
 
 impl<T: Default> PerProcess<T> {
     /// None yet.
     pub const fn new() -> PerProcess<T> {
-        PerProcess([const { OnceLock::new() }; NESTED])
+        PerProcess(AtomicPtr::new(ptr::null_mut()))
     }
 
     /// The one of this process.
     pub fn get(&self) -> &T {
-        self.0[(generation() as usize).min(NESTED - 1)].get_or_init(T::default)
+        let generation = generation();
+        let newest = self.0.load(Acquire);
+        // SAFETY: what is in the list is whole, and is never freed.
+        #[allow(unsafe_code)]
+        let state = unsafe { newest.as_ref() };
+        let state = match state {
+            Some(state) if state.generation == generation => state,
+            _ => self.begin(generation, newest),
+        };
+        state.value.get_or_init(T::default)
+    }
+
+    #[cold]
+    fn begin(&self, generation: u32, before: *mut State<T>) -> &State<T> {
+        let new = Box::into_raw(Box::new(State { generation, value: OnceLock::new(), _before: before }));
+        match self.0.compare_exchange(before, new, AcqRel, Acquire) {
+            // SAFETY: it is in the list now, and never freed.
+            #[allow(unsafe_code)]
+            Ok(_) => unsafe { &*new },
+            // Another thread of this process has begun.
+            // SAFETY: nobody else has seen the new one, and the other is in the list.
+            #[allow(unsafe_code)]
+            Err(others) => unsafe {
+                drop(Box::from_raw(new));
+                &*others
+            },
+        }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod distributor;
 pub mod engine;
 pub mod error;
 pub mod ffi;
+pub mod files;
 pub mod fork;
 pub mod gate;
 pub mod lanes;

@@ -79,12 +79,17 @@ pub fn to(level: Level, callback: Option<Arc<Callback>>) -> Result<()> {
     Ok(())
 }
 
+/// Whether lines of `level` are wanted.
+pub fn is_wanted(level: Level) -> bool {
+    (level as i32) < LOG.get().wanted.load(Relaxed)
+}
+
 /// Sends a line, which is only made if it is wanted.
 pub fn line(level: Level, text: impl FnOnce() -> String) {
-    let log = LOG.get();
-    if level as i32 >= log.wanted.load(Relaxed) {
+    if !is_wanted(level) {
         return;
     }
+    let log = LOG.get();
     let text = text();
     let mut state = log.state.lock();
     // Asked again: the callback may be another one by now.

@@ -6,8 +6,9 @@ use std::path::Path;
 /// From the ground up. Modules on one line don't know each other.
 const LAYERS: &[&[&str]] = &[
     &["sync"],
-    &["error", "fork", "signals", "callback", "directories", "lanes"],
+    &["error", "fork", "signals", "callback", "files", "lanes"],
     &["log", "batch", "options"],
+    &["directories"],
     &["engine"],
     &["engine::stripes", "engine::tally", "engine::buffer"],
     &["engine::memory", "engine::disk", "engine::no_disk"],

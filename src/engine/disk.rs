@@ -5,8 +5,11 @@
 //! snapshots) that keep the database open, syncing in the background ([`syncer`]), reading beside a writer in another
 //! process ([`replica`]), and nothing done to files after a fork.
 
+mod buffers;
 mod child;
 mod claim;
+mod delete_range;
+mod env;
 mod errors;
 mod hole;
 mod hot;
@@ -28,18 +31,19 @@ use std::sync::{Arc, OnceLock, Weak};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{DB, DBPinnableSlice, DBRecoveryMode, ReadOptions, Snapshot, WriteOptions};
 
+use self::buffers::{Holder, Share};
 use self::child::{Child, Moment, Position};
 use self::claim::Claim;
 use self::errors::failed;
 use self::hot::Part;
+use self::lock::Lock;
 use self::replica::Replica;
 use self::resume::Resumption;
 pub use self::settings::Shared;
-use self::settings::{spelt_for_this_process, wake_threads_after_fork};
 use self::syncer::Served;
 use super::stripes::Stripes;
 use super::tally::Tally;
-use super::{Buffer, Cursor, Engine, Lease, MAX_KEY_LEN, Range, Reader, Stats, Value};
+use super::{Buffer, Cursor, Engine, Lease, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
 use crate::directories::Made;
 use crate::error::{Error, Kind, Result};
@@ -70,15 +74,35 @@ pub struct Disk {
     this: Weak<Disk>,
 }
 
-/// In the order in which it must go: first nobody syncs the database any more, then it is closed, then the directory is free
+/// In the order in which it must go: first nobody syncs or flushes the database any more, then it is closed, then the directory is free
 /// for others in this process, then those who wait for that are told.
 struct Opened {
     served: OnceLock<Served>,
+    share: OnceLock<Share>,
     db: DB,
     resumption: Arc<Resumption>,
-    /// Of a writer: the right to the directory.
-    _claim: Option<Claim>,
+    /// Of a writer: the right to the directory, in this order.
+    _claim: Option<(Lock, Claim)>,
     _lease: Lease,
+}
+
+/// A database that is not dropped before those who have it.
+struct Lent(*const DB);
+
+// SAFETY: RocksDB's databases can be used from any thread.
+#[allow(unsafe_code)]
+unsafe impl Send for Lent {}
+
+impl Lent {
+    /// The database.
+    ///
+    /// # Safety
+    /// The engine that lent it still has it. It lives in an `Arc`, so the database does not move.
+    #[allow(unsafe_code)]
+    unsafe fn get(&self) -> &DB {
+        // SAFETY: says the caller.
+        unsafe { &*self.0 }
+    }
 }
 
 /// What the database was opened for.
@@ -114,7 +138,7 @@ impl Disk {
         if !options.create_if_missing && !Disk::exists(path)? {
             return Ok(None);
         }
-        wake_threads_after_fork()?;
+        env::start_threads().map_err(|error| error.at(path))?;
         let mut directories = Made::default();
         if let Some(base) = path.parent() {
             let made = directories.make(base);
@@ -132,10 +156,10 @@ impl Disk {
         if !made {
             inspection::inspect(path)?;
         }
-        let own_path = spelt_for_this_process(path);
+        let lock = Lock::new(path, &claim)?;
         let mut settings = settings::database(options, shared);
         resume::prepare(&settings);
-        let open = |settings: &rocksdb::Options| signals::blocked(|| DB::open(settings, &own_path));
+        let open = |settings: &rocksdb::Options| signals::blocked(|| DB::open(settings, path));
         let mut db = open(&settings);
         if let Err(cause) = &db
             && hole::is_before_the_first_log(cause)
@@ -152,12 +176,10 @@ impl Disk {
         }
         let db = db.map_err(|cause| {
             let error = failed("cannot open the store", path, cause);
-            // Leave nothing half made behind. RocksDB's own clean-up takes the lock first, so that it removes nothing that
-            // another process has made its own in the meantime. It can fail for the same reason as the opening; then what
+            // Leave nothing half made behind. RocksDB's own clean-up can fail for the same reason as the opening; then what
             // is not a whole store, which has this file, goes without it.
             if made
-                && error.kind() != Kind::Locked
-                && DB::destroy(&settings, &own_path).is_err()
+                && DB::destroy(&settings, path).is_err()
                 && path.join("CURRENT").try_exists().is_ok_and(|exists| !exists)
             {
                 let _ = fs::remove_dir_all(path);
@@ -167,7 +189,7 @@ impl Disk {
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
         let hot = Some(shared.hot());
-        let disk = Disk::around(path, db, role, hot, Some(claim), Arc::default(), lease);
+        let disk = Disk::around(path, db, role, hot, Some((lock, claim)), Arc::default(), lease);
         if options.durability == Durability::Process
             && let Err(error) = disk.serve()
         {
@@ -177,6 +199,7 @@ impl Disk {
             }
             return Err(error);
         }
+        disk.take_share(shared);
         directories.keep();
         Ok(Some(disk))
     }
@@ -186,13 +209,14 @@ impl Disk {
         db: DB,
         role: Role,
         hot: Option<Part>,
-        claim: Option<Claim>,
+        claim: Option<(Lock, Claim)>,
         tally: Arc<Tally>,
         lease: Lease,
     ) -> Arc<Disk> {
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
             held: ManuallyDrop::new(Opened {
                 served: OnceLock::new(),
+                share: OnceLock::new(),
                 db,
                 resumption: Arc::new(Resumption::new(path)),
                 _claim: claim,
@@ -211,24 +235,45 @@ impl Disk {
 
     /// Has the log synced in the background from now on.
     fn serve(&self) -> Result<()> {
-        /// A database that is not dropped before the one who syncs it is.
-        struct Borrowed(*const DB);
-        // SAFETY: RocksDB's databases can be used from any thread.
+        let (db, resumption) = (self.lend(), self.held.resumption.clone());
+        // SAFETY: the database is dropped after `served`, whose end waits until this does not run and will not run again.
         #[allow(unsafe_code)]
-        unsafe impl Send for Borrowed {}
-
-        let db = Borrowed(&raw const self.held.db);
-        let resumption = self.held.resumption.clone();
-        let served = Served::new(move || {
-            let db = &db;
-            // SAFETY: the engine lives in an `Arc`, so the database does not move; and it is dropped after `served`, whose
-            // end waits until this does not run and will not run again.
-            #[allow(unsafe_code)]
-            let db = unsafe { &*db.0 };
-            resumption.attempt_apart(db, "cannot sync", |db| db.flush_wal(true))
-        })?;
+        let sync = move || resumption.attempt_apart(unsafe { db.get() }, "cannot sync", |db| db.flush_wal(true));
+        let served = Served::new(sync)?;
         self.held.served.get_or_init(|| served);
         Ok(())
+    }
+
+    /// Has the store flushed from now on when it holds much of the memory that all stores share.
+    fn take_share(&self, shared: &Shared) {
+        let (db, resumption) = (self.lend(), self.held.resumption.clone());
+        let flush = move || {
+            // SAFETY: as in `held` below.
+            #[allow(unsafe_code)]
+            let db = unsafe { db.get() };
+            if let Some(Err(cause)) = resumption.unless_resumed(|| buffers::begin_flush(db)) {
+                log::line(Level::Warn, || format!("cannot flush to give back memory: {cause}"));
+            }
+        };
+        let db = self.lend();
+        let held = move || {
+            // SAFETY: the database is dropped after `share`, whose end waits until this does not run and will not run again.
+            #[allow(unsafe_code)]
+            let db = unsafe { db.get() };
+            let number = |name| db.property_int_value(name).ok().flatten();
+            // What waits to be flushed is not to become more, else writers would have to wait.
+            match number("rocksdb.num-immutable-mem-table") {
+                Some(0) => number("rocksdb.cur-size-active-mem-table").unwrap_or(0),
+                _ => 0,
+            }
+        };
+        let share = shared.buffers().share(Holder { held: Box::new(held), flush: Box::new(flush) });
+        self.held.share.get_or_init(|| share);
+    }
+
+    /// The database for those who let go of it before the engine does.
+    fn lend(&self) -> Lent {
+        Lent(&raw const self.held.db)
     }
 
     /// Whether there is a store in `path`: the last file that RocksDB makes of a new one, and no mark that it is removed.
@@ -434,6 +479,13 @@ impl Engine for Disk {
             return Err(Error::new(Kind::Denied, "the store was opened for reading only").at(&self.path));
         };
         let _held = self.stripes.lock(batch);
+        let listed;
+        let batch = if batch.operations.iter().any(|operation| operation.key().is_none()) {
+            listed = delete_range::list(db, batch.operations);
+            &WriteBatch { operations: &listed.operations(batch.operations), ..*batch }
+        } else {
+            batch
+        };
         for expectation in batch.expectations {
             let refusal = self.now(
                 expectation.key(),
@@ -456,6 +508,9 @@ impl Engine for Disk {
         }
         if let Some(served) = self.held.served.get() {
             served.written();
+        }
+        if let Some(share) = self.held.share.get() {
+            share.written();
         }
         self.tally.wrote(batch.operations.len());
         Ok(Outcome::Applied)
@@ -546,9 +601,6 @@ impl Drop for Disk {
     }
 }
 
-/// RocksDB wants a range to have an end: the first key that is too long to be one.
-static BEHIND_ALL: [u8; MAX_KEY_LEN + 1] = [0xFF; MAX_KEY_LEN + 1];
-
 /// Operations as RocksDB takes them.
 fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
     let mut writes = rocksdb::WriteBatch::default();
@@ -557,7 +609,7 @@ fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
             Operation::Set { key, value } => writes.put(key, value),
             Operation::Delete { key } => writes.delete(key),
             Operation::DeleteRange { start, end } => {
-                let end = end.unwrap_or(&BEHIND_ALL);
+                let end = end.unwrap_or(&delete_range::BEHIND_ALL);
                 // RocksDB takes a range that ends before it begins into its log, and then stops for good.
                 if start < end {
                     writes.delete_range(start, end);

@@ -60,8 +60,12 @@
  * - Threads: any thread may call any function on any store or distributor at any time. An options
  *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
  *   linearizable with every other call on the store. The only exception: do not use disk stores in
- *   destructors of pthread_key_create(), because those of RocksDB may have run before. Threads that
- *   the library starts block all signals.
+ *   destructors of pthread_key_create(), because those of RocksDB may have run before. The library
+ *   starts at most four threads, which block all signals: two flush and compact disk stores, one
+ *   syncs them, and one calls the log callback.
+ *
+ * - Standard streams: a program may close them at any time. No file of the library gets descriptor
+ *   0, 1 or 2.
  *
  * - Callbacks run without any lock of the library held and may call any function of the library.
  *   Functions that wait for other calls (kvds_close(), kvds_distributor_shutdown(),

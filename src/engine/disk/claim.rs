@@ -8,6 +8,7 @@ use std::path::Path;
 use parking_lot::Mutex;
 
 use crate::error::{Error, Kind, Result};
+use crate::files::above_streams;
 use crate::fork::PerProcess;
 
 /// The right to a directory. RocksDB's own lock keeps other processes out; within a process it compares paths as text, so
@@ -29,7 +30,8 @@ impl Claim {
     /// Claims the directory `path` for as long as this lives.
     pub fn new(path: &Path) -> Result<Claim> {
         let look = |cause| Error::io("cannot look at the store's directory", cause).at(path);
-        let open = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path).map_err(look)?;
+        let open = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path);
+        let open = open.and_then(above_streams).map_err(look)?;
         let about = open.metadata().map_err(look)?;
         let directory = (about.dev(), about.ino());
         if CLAIMED.get().lock().insert(directory) {

@@ -34,7 +34,17 @@ pub fn failed(what: &'static str, path: &Path, cause: rocksdb::Error) -> Error {
     Error::new(kind, what).at(path).because(cause)
 }
 
-/// The same for one of the file system's, of which there is the text alone.
+/// What a function of ours in C++ says: the text of an error, or nothing.
+pub fn told(call: impl FnOnce(*mut u8, usize) -> usize) -> Result<(), String> {
+    const CAPACITY: usize = 4 << 10;
+    let mut text = [0; CAPACITY];
+    match call(text.as_mut_ptr(), CAPACITY) {
+        0 => Ok(()),
+        len => Err(String::from_utf8_lossy(&text[..len]).into_owned()),
+    }
+}
+
+/// As [`failed`], for an error of the file system's, of which there is the text alone.
 pub fn file_system_failed(what: &'static str, path: &Path, text: String) -> Error {
     /// What RocksDB says.
     #[derive(Debug, Cause)]

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use super::records::{self, End, Whole};
 use crate::error::{Error, Kind, Result};
+use crate::files::above_streams;
 
 /// How often a look is repeated because the list of tables changed meanwhile.
 const ATTEMPTS: u32 = 3;
@@ -110,7 +111,7 @@ fn numbers(path: &Path, ending: &str) -> Result<BTreeSet<u64>> {
 }
 
 fn open(path: &Path, name: &str) -> Result<Option<File>> {
-    match File::open(path.join(name)) {
+    match File::open(path.join(name)).and_then(above_streams) {
         Ok(file) => Ok(Some(file)),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(failed(path, cause)),

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::claim::Claim;
 use crate::error::{Error, Kind, Result};
+use crate::files::above_streams;
 
 /// The lock that keeps other processes away from a store's files. It goes when the file is closed.
 pub struct Lock(#[allow(dead_code, reason = "held")] File);
@@ -17,7 +18,7 @@ impl Lock {
     pub fn new(path: &Path, _claim: &Claim) -> Result<Lock> {
         let failed = |cause| Error::io("cannot lock the store", cause).at(path);
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(path.join("LOCK"));
-        let file = file.map_err(failed)?;
+        let file = file.and_then(above_streams).map_err(failed)?;
         let whole =
             libc::flock { l_type: libc::F_WRLCK as _, l_whence: libc::SEEK_SET as _, l_start: 0, l_len: 0, l_pid: 0 };
         // SAFETY: the file is open, and the call reads the lock that it is given.

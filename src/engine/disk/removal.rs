@@ -14,9 +14,10 @@ use super::claim::Claim;
 use super::errors::failed;
 use super::is_there;
 use super::lock::Lock;
-use super::settings::{self, spelt_for_this_process};
+use super::settings;
 use crate::directories::sync;
 use crate::error::{Error, Result};
+use crate::files::above_streams;
 
 const MARK: &str = "DESTROYED";
 
@@ -30,7 +31,7 @@ pub fn remove(path: &Path) -> Result<()> {
     // Held while the files go, so that nobody opens them meanwhile.
     let claim = Claim::new(path)?;
     let _lock = Lock::new(path, &claim)?;
-    let marked = File::create(path.join(MARK)).and_then(|_| sync(path));
+    let marked = File::create(path.join(MARK)).and_then(above_streams).and_then(|_| sync(path));
     marked.map_err(|cause| Error::io("cannot mark the store as removed", cause).at(path))?;
     remove_marked(path)
 }
@@ -44,8 +45,7 @@ pub fn finish(path: &Path) -> Result<()> {
 }
 
 fn remove_marked(path: &Path) -> Result<()> {
-    DB::destroy(&settings::plain(), spelt_for_this_process(path))
-        .map_err(|cause| failed("cannot remove the store", path, cause))?;
+    DB::destroy(&settings::plain(), path).map_err(|cause| failed("cannot remove the store", path, cause))?;
     let unmark = || {
         // No file may come back without the mark.
         sync(path)?;

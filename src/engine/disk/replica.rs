@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use rocksdb::DB;
 
+use super::env;
 use super::errors::failed;
 use super::inspection::{inspect, table_list};
 use super::settings::{self, Shared};
@@ -44,6 +45,7 @@ impl Replica {
         settings.create_if_missing(false);
         // The writer may remove a file at any time; one that is open can still be read.
         settings.set_max_open_files(-1);
+        env::start_threads().map_err(|error| error.at(path))?;
         let lease = Arc::new(lease);
         let tally = Arc::default();
         let now = instance(path, &settings, &tally, &lease)?;

@@ -1,15 +1,12 @@
 // What RocksDB has for going on after an error, and its C interface has not.
 
-#include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <memory>
-#include <string>
 
 #include <db/db_impl/db_impl.h>
-#include <rocksdb/db.h>
 #include <rocksdb/listener.h>
-#include <rocksdb/options.h>
+
+#include "interface.h"
 
 namespace {
 
@@ -90,14 +87,6 @@ void prepare(DBImpl &database)
 
 } // namespace
 
-// The structs of RocksDB's C interface are not in its headers. These have nothing but this in them:
-struct rocksdb_t {
-    rocksdb::DB *rep;
-};
-struct rocksdb_options_t {
-    rocksdb::Options rep;
-};
-
 extern "C" {
 
 void kvds_rocksdb_listen(rocksdb_options_t *options)
@@ -118,11 +107,6 @@ std::size_t kvds_rocksdb_resume(rocksdb_t *database, char *text, std::size_t cap
         prepare(static_cast<DBImpl &>(*database->rep->GetRootDB()));
         status = database->rep->Resume();
     }
-    if (status.ok())
-        return 0;
-    const std::string told = status.ToString();
-    const std::size_t len = std::min(told.size(), capacity);
-    std::memcpy(text, told.data(), len);
-    return len;
+    return tell(status, text, capacity);
 }
 }

@@ -15,8 +15,9 @@ use librocksdb_sys::{rocksdb_options_t, rocksdb_t};
 use parking_lot::RwLock;
 use rocksdb::{AsRawPtr, DB, ErrorKind};
 
-use super::errors::{failed, file_system_failed};
+use super::errors::{failed, file_system_failed, told};
 use crate::error::{Error, Result};
+use crate::files::above_streams;
 use crate::log::{self, Level};
 use crate::signals;
 
@@ -29,9 +30,6 @@ const REPEATED: [&str; 2] = ["Writer has previous error", "Seen error"];
 
 /// What a table file, a log and a list of table files take beside what is in memory.
 const BESIDE: u64 = 64 << 10;
-
-/// Room for the text of an error.
-const TEXT: usize = 4 << 10;
 
 // See resume.cc.
 #[allow(unsafe_code)]
@@ -111,6 +109,12 @@ impl Resumption {
         })
     }
 
+    /// Does `work`, unless the database is being resumed.
+    pub fn unless_resumed<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let _apart = self.past.try_read()?;
+        Some(work())
+    }
+
     /// Why the file system failed. What failed for another reason is an error that resuming is no help for.
     #[cold]
     fn explain(&self, what: &'static str, cause: rocksdb::Error) -> Result<String> {
@@ -130,17 +134,13 @@ impl Resumption {
             let in_memory = db.property_int_value("rocksdb.cur-size-all-mem-tables").ok().flatten().unwrap_or(0);
             room_for(in_memory + BESIDE, &self.path).map_err(|cause| Error::io(what, cause).at(&self.path))?;
         }
-        let mut text = [0; TEXT];
-        // SAFETY: the database is live, and `text` is writable for its length.
-        #[allow(unsafe_code)]
-        let len = signals::blocked(|| unsafe { kvds_rocksdb_resume(db.as_raw_ptr(), text.as_mut_ptr(), text.len()) });
-        if len == 0 {
-            past.failed = None;
-            return Ok(());
-        }
-        past.failed = Some(Instant::now());
-        let text = past.remember(&String::from_utf8_lossy(&text[..len]));
-        Err(file_system_failed(what, &self.path, text))
+        let resumed = told(|text, capacity| {
+            // SAFETY: the database is live, and `text` is writable for `capacity` bytes.
+            #[allow(unsafe_code)]
+            signals::blocked(|| unsafe { kvds_rocksdb_resume(db.as_raw_ptr(), text, capacity) })
+        });
+        past.failed = resumed.is_err().then(Instant::now);
+        resumed.map_err(|text| file_system_failed(what, &self.path, past.remember(&text)))
     }
 }
 
@@ -148,7 +148,7 @@ impl Resumption {
 /// RocksDB removes what a death leaves.
 fn room_for(bytes: u64, directory: &Path) -> io::Result<()> {
     let path = directory.join("000000.dbtmp");
-    let mut file = File::create(&path)?;
+    let mut file = File::create(&path).and_then(above_streams)?;
     let len = libc::off_t::try_from(bytes).unwrap_or(libc::off_t::MAX);
     // SAFETY: the file is open.
     #[allow(unsafe_code)]

@@ -1,25 +1,23 @@
 //! How RocksDB is set up.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use librocksdb_sys::rocksdb_options_t;
 use rocksdb::{
-    BlockBasedOptions, BlockBasedTablePinningTier, Cache, DBCompressionType, DBRecoveryMode, DataBlockIndexType, Env,
-    InfoLogger, LogLevel, WriteBufferManager, WriteOptions,
+    AsRawPtr, BlockBasedOptions, BlockBasedTablePinningTier, Cache, DBCompressionType, DBRecoveryMode,
+    DataBlockIndexType, InfoLogger, LogLevel, WriteOptions,
 };
 
-use super::errors::failed;
+use super::buffers::{self, Buffers};
+use super::env;
 use super::hot::{Hot, Part};
-use crate::error::Result;
-use crate::fork;
 use crate::log::{self, Level};
 use crate::options::{Compression, Durability, Options};
 
 /// The memory that all disk stores of a distributor share.
 pub struct Shared {
     cache: Cache,
-    buffers: WriteBufferManager,
+    buffers: Arc<Buffers>,
     hot: Arc<Hot>,
 }
 
@@ -31,8 +29,13 @@ impl Shared {
             hot: Hot::new(hot),
             // 0: RocksDB finds out the size of the entries by itself.
             cache: Cache::new_hyper_clock_cache((options.block_cache_bytes - hot) as usize, 0),
-            buffers: WriteBufferManager::new_write_buffer_manager(options.write_buffer_bytes as usize, false),
+            buffers: Buffers::new(options.write_buffer_bytes),
         }
+    }
+
+    /// The memory for writes.
+    pub fn buffers(&self) -> &Arc<Buffers> {
+        &self.buffers
     }
 
     /// The values of a new store that are read often.
@@ -54,6 +57,16 @@ const LEVEL_0: i32 = 3;
 /// How many bytes a block of a table has. Iterators find blocks and not keys, so they are faster with larger ones.
 const BLOCK: usize = 8 << 10;
 
+/// A memtable is flushed when it has so many range tombstones. A read after a new one sorts all of its memtable, but those of
+/// a table file are sorted once.
+const RANGE_TOMBSTONES: u32 = 64;
+
+/// How many bytes of disk space are taken at once for the log, ...
+const LOG_STEP: u64 = 256 << 10;
+
+/// ... and for the list of tables.
+const LIST_STEP: usize = 64 << 10;
+
 /// RocksDB's options for a store.
 pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     let mut blocks = BlockBasedOptions::default();
@@ -71,9 +84,12 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     let mut database = plain();
     database.create_if_missing(true);
     database.set_block_based_table_factory(&blocks);
-    database.set_write_buffer_manager(&shared.buffers);
+    bound(&database);
+    shared.buffers.count(&database);
     let memtable = (options.write_buffer_bytes / 2).min(MEMTABLE);
     database.set_write_buffer_size(memtable as usize);
+    // A store with little in it takes little of what all share.
+    database.set_arena_block_size(buffers::BLOCK);
     // As many as there is memory for, so that a burst need not wait for the first to be flushed.
     database.set_max_write_buffer_number((options.write_buffer_bytes / memtable).clamp(2, 16) as i32);
     database.set_level_zero_file_num_compaction_trigger(LEVEL_0);
@@ -86,9 +102,28 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     database.set_max_open_files(options.max_open_files as i32);
     // Only the end of a log may be torn, by a death or a power cut; damage elsewhere must not pass for the end.
     database.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    // Space is taken in steps, where RocksDB would take as much as the log can ever need, also for a store with one key.
+    // (With one column family the option says nothing else.)
+    database.set_max_total_wal_size(LOG_STEP);
+    database.set_manifest_preallocation_size(LIST_STEP);
     database.set_stats_dump_period_sec(0);
     database.set_stats_persist_period_sec(0);
     database
+}
+
+// See bounds.cc.
+#[allow(unsafe_code)]
+unsafe extern "C" {
+    fn kvds_rocksdb_bound(options: *mut rocksdb_options_t);
+}
+
+/// Keeps blocks and pinned indexes within the size of the cache. The options have a block-based table factory.
+fn bound(options: &rocksdb::Options) {
+    // SAFETY: the options are live, and used by nobody else meanwhile.
+    #[allow(unsafe_code)]
+    unsafe {
+        kvds_rocksdb_bound(options.as_raw_ptr());
+    }
 }
 
 /// RocksDB's options where nothing is known of a store.
@@ -96,8 +131,8 @@ pub fn plain() -> rocksdb::Options {
     // Each log says where the one before it ended: else RocksDB would not see that one lost its end in a power cut, and go on
     // with the next.
     let mut plain = rocksdb::Options::default()
-        .get_options_from_string("track_and_verify_wals=true")
-        .unwrap_or_else(|cause| unreachable!("RocksDB knows the option: {cause}"));
+        .get_options_from_string(format!("track_and_verify_wals=true;memtable_max_range_deletions={RANGE_TOMBSTONES}"))
+        .unwrap_or_else(|cause| unreachable!("RocksDB knows the options: {cause}"));
     // What RocksDB has to tell goes to the host; without a log file there is none that grows.
     plain.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Info, |level, text| {
         let level = match level {
@@ -108,6 +143,10 @@ pub fn plain() -> rocksdb::Options {
         };
         log::line(level, || format!("rocksdb: {}", text.trim_end()));
     }));
+    env::set(&plain);
+    // By default 16 more threads read the footers of the tables when a store is opened, and RocksDB has no error for
+    // threads that cannot be started.
+    plain.set_max_file_opening_threads(1);
     plain
 }
 
@@ -117,28 +156,4 @@ pub fn write(durability: Durability) -> WriteOptions {
     write.set_sync(durability == Durability::Sync);
     write.disable_wal(durability == Durability::None);
     write
-}
-
-/// The path as RocksDB gets it. A forked child inherits RocksDB's list of the paths that are locked in its process, and nobody
-/// there will ever unlock them; under another spelling the child asks the lock file itself, which knows the truth.
-pub fn spelt_for_this_process(path: &Path) -> PathBuf {
-    let mut spelling = path.to_path_buf();
-    for _ in 0..fork::generation() {
-        spelling.push(".");
-    }
-    spelling
-}
-
-/// RocksDB's background threads are shared by all databases of a process, and a fork leaves them behind while their pool
-/// still counts them. A larger pool starts new ones, without which a database opened in the child could never flush.
-pub fn wake_threads_after_fork() -> Result<()> {
-    static WOKEN: AtomicU32 = AtomicU32::new(0);
-    let generation = fork::generation();
-    if WOKEN.swap(generation, Relaxed) != generation {
-        let mut threads = Env::new().map_err(|cause| failed("cannot start RocksDB's threads", Path::new(""), cause))?;
-        let count = 2 * (generation as i32 + 1);
-        threads.set_low_priority_background_threads(count);
-        threads.set_high_priority_background_threads(count);
-    }
-    Ok(())
 }

@@ -1,0 +1,151 @@
+/* A process that gets no threads, as in a container with a limit of pids. */
+
+#include "check.h"
+
+#include <dlfcn.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+/* How many more threads there are to be had, and how many were asked for. */
+static atomic_int left = INT_MAX, wanted;
+
+/* In front of the one of the C library, for the program, the library and RocksDB. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
+{
+    static int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    if (!next)
+        *(void **)&next = dlsym(RTLD_NEXT, "pthread_create");
+    atomic_fetch_add(&wanted, 1);
+    return atomic_fetch_sub(&left, 1) > 0 ? next(thread, attributes, run, argument) : EAGAIN;
+}
+
+static void hear(void *user_data, kvds_log_level level, const char *text)
+{
+    (void)user_data, (void)level, (void)text;
+}
+
+/* A refusal is a status with a text, and leaves the signals of the thread as they were. */
+static bool passes(kvds_status status, const char *call)
+{
+    sigset_t blocked;
+    must(sigprocmask(SIG_BLOCK, NULL, &blocked) == 0);
+    must(sigisemptyset(&blocked));
+    if (status == KVDS_OK)
+        return true;
+    if (status != KVDS_IO && status != KVDS_NO_MEMORY)
+        give_up(__FILE__, __LINE__, call, kvds_status_name(status));
+    must(strstr(kvds_last_error(), "thread"));
+    return false;
+}
+
+#define TRY(call) passes(call, #call)
+
+static bool hears(void)
+{
+    return TRY(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL));
+}
+
+/* Opens a store for writing and does what flushes, syncs and compacts. Returns whether it could be opened. */
+static bool writes(const char *base)
+{
+    kvds_store *store;
+    kvds_distributor *own = kvds_distributor_new(base);
+    bool opens = TRY(kvds_distributor_get_or_create(own, "written", KVDS_DISK, &store));
+    if (opens) {
+        must_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+        must_ok(kvds_sync(store));
+        must_ok(kvds_compact(store));
+        must_ok(kvds_set(store, BYTES("other"), BYTES("value")));
+        must_ok(kvds_compact(store));
+        must(has(store, BYTES("key"), BYTES("value")));
+        must(kvds_store_release(store) == 0);
+    } else {
+        must(store == NULL);
+        must(!is_there(PATH(base, "written")));
+    }
+    kvds_distributor_release(own);
+    return opens;
+}
+
+static bool reads(const char *base)
+{
+    kvds_store *store;
+    kvds_distributor *own = distributor_with(base, "read_only", "true");
+    bool opens = TRY(kvds_distributor_get_or_create(own, "store", KVDS_DISK, &store));
+    if (opens) {
+        must(has(store, BYTES("key"), BYTES("value")));
+        must(kvds_store_release(store) == 0);
+    }
+    kvds_distributor_release(own);
+    return opens;
+}
+
+/* One of RocksDB's to flush, one to compact, one that syncs, one that calls back. */
+enum { MOST = 4 };
+
+/* What a process does that can have so many threads; returns whether all of it worked. */
+static bool works_with(int threads, const char *base, bool hears_first)
+{
+    atomic_store(&wanted, 0);
+    atomic_store(&left, threads);
+    bool heard = hears_first && hears();
+    bool did_read = reads(base);
+    bool wrote = writes(base);
+    bool works = (!hears_first || heard) && did_read && wrote;
+    must(!works || atomic_load(&wanted) <= MOST);
+
+    /* With threads again, the same calls work. */
+    atomic_store(&left, INT_MAX);
+    must(!hears_first || hears());
+    must(reads(base));
+    must(writes(base));
+    must_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, NULL, NULL));
+    return works;
+}
+
+/* The exit status of a child. A child that hangs may have all signals blocked, so that no alarm ends it. */
+static int exit_status_in_time(pid_t child)
+{
+    for (int waits = 0; waits < 30000; waits++) {
+        int status;
+        if (waitpid(child, &status, WNOHANG) == child)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        usleep(10000);
+    }
+    must(kill(child, SIGKILL) == 0);
+    return exit_status_of(child);
+}
+
+/* Every number of threads, each in a process that has none of the library's yet, up to the one with which all works. */
+static void whatever_number_of_threads_there_is(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    for (int hears_first = 0; hears_first < 2; hears_first++) {
+        int threads = 0;
+        for (bool works = false; !works; threads++) {
+            fflush(NULL);
+            pid_t child = fork();
+            assert_true(child >= 0);
+            if (child == 0) {
+                works = works_with(threads, f->base, hears_first);
+                _exit(works);
+            }
+            int status = exit_status_in_time(child);
+            assert_in_range(status, 0, 1);
+            works = status == 1;
+            char written[PATH_MAX];
+            remove_directory(path_of(written, f->base, "written"));
+        }
+        /* The last had as many as it wanted. */
+        assert_in_range(threads - 1, 2, MOST);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_DISK(whatever_number_of_threads_there_is),
+    };
+    return RUN("refused threads", tests);
+}
