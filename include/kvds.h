@@ -60,8 +60,12 @@
  * - Threads: any thread may call any function on any store or distributor at any time. An options
  *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
  *   linearizable with every other call on the store. The only exception: do not use disk stores in
- *   destructors of pthread_key_create(), because those of RocksDB may have run before. Threads that
- *   the library starts block all signals.
+ *   destructors of pthread_key_create(), because those of RocksDB may have run before. The library
+ *   starts at most four threads, which block all signals: two flush and compact disk stores, one
+ *   syncs them, and one calls the log callback.
+ *
+ * - Standard streams: a program may close them at any time. No file of the library gets descriptor
+ *   0, 1 or 2.
  *
  * - Callbacks run without any lock of the library held and may call any function of the library.
  *   Functions that wait for other calls (kvds_close(), kvds_distributor_shutdown(),
@@ -526,7 +530,8 @@ int64_t kvds_distributor_ref_count(const kvds_distributor *distributor);
  *   (`create_if_missing`, `read_only`)
  * - `KVDS_INVALID_ARGUMENT`: also if the directory holds something other than a store
  * - `KVDS_LOCKED`: another process or distributor has the store open
- * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
+ * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; `KVDS_IO` also if
+ *   the system allows no more threads
  * - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
  */
 kvds_status kvds_distributor_get_or_create(kvds_distributor *distributor,
@@ -944,11 +949,16 @@ kvds_status kvds_add(kvds_store *store,
 /**
  * Deletes every key that begins with `prefix`.
  *
+ * On disk, the keys of a small prefix are deleted one by one; a large prefix is one entry in the
+ * log.
+ *
  * @param prefix  an empty one is the prefix of all keys.
  * @return
  * - `KVDS_OK`: also if there are no such keys
  */
-kvds_status kvds_delete_prefix(kvds_store *store, const void *prefix, size_t prefix_len);
+kvds_status kvds_delete_prefix(kvds_store *store,
+                               const void *prefix,
+                               size_t prefix_len);
 
 /** @} */
 

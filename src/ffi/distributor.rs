@@ -125,8 +125,8 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 ///   (`create_if_missing`, `read_only`)
 /// - `KVDS_INVALID_ARGUMENT`: also if the directory holds something other than a store
 /// - `KVDS_LOCKED`: another process or distributor has the store open
-/// - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; `KVDS_IO` also if the
-///   system allows no more threads
+/// - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; `KVDS_IO` also if
+///   the system allows no more threads
 /// - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_get_or_create(

@@ -201,7 +201,8 @@ pub unsafe extern "C" fn kvds_add(
 
 /// Deletes every key that begins with `prefix`.
 ///
-/// On disk, the keys of a small prefix are deleted one by one; a large prefix is one entry in the log.
+/// On disk, the keys of a small prefix are deleted one by one; a large prefix is one entry in the
+/// log.
 ///
 /// @param prefix  an empty one is the prefix of all keys.
 /// @return
