@@ -67,10 +67,9 @@ pub fn release(directory: &Unshared) {
 /// The error of a lock that was not to be had.
 pub fn refused(path: &Path, cause: io::Error) -> Error {
     match cause.raw_os_error() {
-        Some(libc::EWOULDBLOCK | libc::EACCES) => Error::new(
-            Kind::Locked,
-            "another process has the store open, or another copy of the library in this one",
-        ),
+        Some(libc::EWOULDBLOCK | libc::EACCES) => {
+            Error::new(Kind::Locked, "another process has the store open, or another copy of the library in this one")
+        }
         Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS | libc::EBADF) => Error::new(
             Kind::Io,
             "the file system or the system has no locks to give, and without them others could write the store too",
