@@ -22,7 +22,7 @@
  *
  * Bytes. Keys, values and prefixes are bytes with a length, may contain zeros and may be empty; a pointer may be NULL when
  * its length is 0. Keys are ordered as memcmp orders them. All lengths and sizes are in bytes. Ids and paths are text that
- * is UTF-8 and ends with a NUL.
+ * is UTF-8 and ends with a NUL; the id of a memory store may be any bytes before the NUL.
  *
  * Pointers. Inputs are copied or used up before the call returns; nothing borrowed from the caller is kept. Outputs are
  * emptied (NULL or 0) before anything can fail, so freeing an output after a failed call is harmless; what was in them is
@@ -663,10 +663,15 @@ int64_t kvds_distributor_ref_count(const struct kvds_distributor *distributor);
 /**
  * The live store called `id` on `backend`, made if there is none. However many threads ask at once, all get the same.
  *
- * An id is UTF-8, not empty. Memory and disk stores have separate names. A disk store lives in the directory
- * `base_path/NAME`, where NAME is the id with every byte outside `A-Z a-z 0-9 . _ -` percent-encoded (`.` and `..` too);
- * it may have 255 bytes at most. The directory is made if it is not there; a creation that fails leaves none behind. A
- * directory that holds something else than a store is left alone.
+ * Memory and disk stores have separate names. The id of a memory store is any bytes, 1 to 65536 of them. The id of a
+ * disk store is UTF-8 and not empty; the store lives in the directory `base_path/NAME`, where NAME is the id with every
+ * byte outside `A-Z a-z 0-9 . _ -` percent-encoded (`.` and `..` too), 255 bytes at most. If NAME is not there, but a
+ * store lies under the plain id below `base_path` (`base_path/a b` for `a b`, `base_path/a/b` for `a/b`), as programs
+ * that do not encode ids leave it, that store is opened; `kvds_store_open` opens any other.
+ *
+ * The directory and those above it are created if they are missing; a creation that fails leaves none behind. A
+ * directory without a store is refused if it holds a file whose name is one of a store's, such as `000001.log`, and
+ * nothing in it is touched; other files (a README, `.gitkeep`, `lost+found`) are not in the way and stay.
  *
  * `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk
  * store of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the store
@@ -705,7 +710,8 @@ kvds_status kvds_distributor_evict(const struct kvds_distributor *distributor,
                                    kvds_backend backend);
 
 /**
- * Removes the files of the disk store called `id`, for good.
+ * Removes the files of the disk store called `id`, for good. The store is found as `kvds_distributor_get_or_create` finds it.
+ * Files of others stay, and then their directory.
  *
  * Answers `KVDS_OK`; `KVDS_NOT_FOUND` if there are no files; `KVDS_BUSY` while the store is live, or something it handed
  * out is; `KVDS_LOCKED` if another process or distributor has it open; `KVDS_CLOSED` after shutdown; `KVDS_DENIED`
@@ -778,8 +784,9 @@ kvds_status kvds_distributor_unobserve(const struct kvds_distributor *distributo
  * `KVDS_OK`; `KVDS_NOT_FOUND` if there is no store and the options say not to create it (`create_if_missing`,
  * `read_only`); `KVDS_LOCKED` if the store is open in another process or in this one, through a distributor too, or
  * if something that it handed out still keeps it open; `KVDS_INVALID_ARGUMENT` if `path` or `store` is NULL, if the
- * path is empty or not UTF-8, or if the directory holds something other than a store; `KVDS_IO`, `KVDS_NO_SPACE`,
- * `KVDS_CORRUPTION` from opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
+ * path is empty or not UTF-8, or if the directory holds files of others that a store would take for its own; `KVDS_IO`
+ * (the text names the path that stands in the way, and where a link points), `KVDS_NO_SPACE`, `KVDS_CORRUPTION` from
+ * opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
  * `KVDS_UNSUPPORTED` in a build without disk stores. Threads: any.
  */
 kvds_status kvds_store_open(const char *path,
@@ -811,7 +818,7 @@ int64_t kvds_store_ref_count(const struct kvds_store *store);
 uint64_t kvds_store_tag(const struct kvds_store *store);
 
 /**
- * The id that the store was asked for by. Owned by the store, valid as long as the caller's reference. NULL for NULL.
+ * The id that the store was asked for by, byte for byte. Owned by the store, valid as long as the caller's reference. NULL for NULL.
  * Threads: any.
  */
 const char *kvds_store_id(const struct kvds_store *store);
@@ -991,8 +998,9 @@ kvds_status kvds_compare_and_delete(const struct kvds_store *store,
  * key counts as 0, and is set.
  *
  * `*result` becomes the sum, or 0; NULL if it is not wanted. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` also if the value is
- * not such a number or the sum does not fit 64 bits: then nothing is changed. Fails as `kvds_set` does, and needs a view
- * that can be read and written. Threads: any.
+ * not such a number or the sum does not fit 64 bits: then nothing is changed; `KVDS_BUSY` if other writes
+ * changed the key at each of a thousand attempts. Fails as `kvds_set` does, and needs a view that can
+ * be read and written. Threads: any.
  */
 kvds_status kvds_add(const struct kvds_store *store,
                      const void *key,

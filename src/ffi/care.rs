@@ -49,7 +49,8 @@ pub unsafe extern "C" fn kvds_refresh(store: *const kvds_store) -> kvds_status {
 /// Makes a copy of what `store` (or view) shows at this moment, as a disk store in the directory `path`, which must not be
 /// there yet; the directories above it are made. Another distributor can open it: `path` is its base path and the store's
 /// name. A disk store is copied by links where the file system can, so that it takes little time and space; anything else is
-/// read and written, as are the files of a disk store where there are no links (FAT, some FUSE).
+/// read and written, as are the files of a disk store where there are no links (FAT, some FUSE). The copy is made in
+/// a directory `.kvds-copy-*` beside `path`; what a process left there that died is removed by the next copy.
 ///
 /// Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL or a path that is taken; `KVDS_DENIED` of a view that can't be read;
 /// `KVDS_CLOSED`; `KVDS_IO`; `KVDS_NO_SPACE`; `KVDS_UNSUPPORTED` in a build without disk stores; `KVDS_FORKED`. Threads: any;

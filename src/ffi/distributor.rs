@@ -86,17 +86,24 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 
 /// The live store called `id` on `backend`, made if there is none. However many threads ask at once, all get the same.
 ///
-/// An id is UTF-8, not empty. Memory and disk stores have separate names. A disk store lives in the directory
-/// `base_path/NAME`, where NAME is the id with every byte outside `A-Z a-z 0-9 . _ -` percent-encoded (`.` and `..` too);
-/// it may have 255 bytes at most. The directory is made if it is not there; a creation that fails leaves none behind. A
-/// directory that holds something else than a store is left alone.
+/// Memory and disk stores have separate names. The id of a memory store is any bytes, 1 to 65536 of them. The id of a
+/// disk store is UTF-8 and not empty; the store lives in the directory `base_path/NAME`, where NAME is the id with every
+/// byte outside `A-Z a-z 0-9 . _ -` percent-encoded (`.` and `..` too), 255 bytes at most. If NAME is not there, but a
+/// store lies under the plain id below `base_path` (`base_path/a b` for `a b`, `base_path/a/b` for `a/b`), as programs
+/// that do not encode ids leave it, that store is opened; `kvds_store_open` opens any other.
+///
+/// The directory and those above it are created if they are missing; a creation that fails leaves none behind. A
+/// directory without a store is refused if it holds a file whose name is one of a store's, such as `000001.log`, and
+/// nothing in it is touched; other files (a README, `.gitkeep`, `lost+found`) are not in the way and stay.
 ///
 /// `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk
 /// store of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the store
 /// is not there and the options say not to make it (`create_if_missing`, `read_only`); `KVDS_INVALID_ARGUMENT` for a
-/// NULL, a bad id or backend, a disk store without a base path, or a directory that holds something else; `KVDS_CLOSED`
-/// after shutdown; `KVDS_LOCKED` if another process or distributor has the store open; `KVDS_IO`, `KVDS_NO_SPACE`,
-/// `KVDS_CORRUPTION` from opening the files; `KVDS_IO` also if the system allows no more threads; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
+/// NULL, a bad id or backend, a disk store without a base path, a directory with files of others, or stores both under
+/// NAME and under the plain id; `KVDS_CLOSED` after shutdown; `KVDS_LOCKED` if another process or distributor has the
+/// store open; `KVDS_IO` (the text names the path that stands in the way, and where a link points), `KVDS_NO_SPACE`,
+/// `KVDS_CORRUPTION` from opening the files; `KVDS_IO` also if the system allows no more threads; `KVDS_BUSY` with the
+/// option `read_only` beside a writer that is too fast;
 /// `KVDS_UNSUPPORTED` for a disk store in a build without them; `KVDS_FORKED` for a disk store if the distributor came
 /// through fork(). Threads: any.
 #[unsafe(no_mangle)]
@@ -160,7 +167,8 @@ pub unsafe extern "C" fn kvds_distributor_evict(
     })
 }
 
-/// Removes the files of the disk store called `id`, for good.
+/// Removes the files of the disk store called `id`, for good. The store is found as `kvds_distributor_get_or_create` finds it.
+/// Files of others stay, and then their directory.
 ///
 /// Answers `KVDS_OK`; `KVDS_NOT_FOUND` if there are no files; `KVDS_BUSY` while the store is live, or something it handed
 /// out is; `KVDS_LOCKED` if another process or distributor has it open; `KVDS_CLOSED` after shutdown; `KVDS_DENIED`

@@ -22,8 +22,9 @@ use crate::store::Store;
 /// `KVDS_OK`; `KVDS_NOT_FOUND` if there is no store and the options say not to create it (`create_if_missing`,
 /// `read_only`); `KVDS_LOCKED` if the store is open in another process or in this one, through a distributor too, or
 /// if something that it handed out still keeps it open; `KVDS_INVALID_ARGUMENT` if `path` or `store` is NULL, if the
-/// path is empty or not UTF-8, or if the directory holds something other than a store; `KVDS_IO`, `KVDS_NO_SPACE`,
-/// `KVDS_CORRUPTION` from opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
+/// path is empty or not UTF-8, or if the directory holds files of others that a store would take for its own; `KVDS_IO`
+/// (the text names the path that stands in the way, and where a link points), `KVDS_NO_SPACE`, `KVDS_CORRUPTION` from
+/// opening the files; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
 /// `KVDS_UNSUPPORTED` in a build without disk stores. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_open(
@@ -76,7 +77,7 @@ pub unsafe extern "C" fn kvds_store_tag(store: *const kvds_store) -> u64 {
     unsafe { handle::get(store) }.map_or(0, |store| store.identity().tag)
 }
 
-/// The id that the store was asked for by. Owned by the store, valid as long as the caller's reference. NULL for NULL.
+/// The id that the store was asked for by, byte for byte. Owned by the store, valid as long as the caller's reference. NULL for NULL.
 /// Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_id(store: *const kvds_store) -> *const c_char {

@@ -170,8 +170,9 @@ pub unsafe extern "C" fn kvds_compare_and_delete(
 /// key counts as 0, and is set.
 ///
 /// `*result` becomes the sum, or 0; NULL if it is not wanted. Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` also if the value is
-/// not such a number or the sum does not fit 64 bits: then nothing is changed. Fails as `kvds_set` does, and needs a view
-/// that can be read and written. Threads: any.
+/// not such a number or the sum does not fit 64 bits: then nothing is changed; `KVDS_BUSY` if other writes
+/// changed the key at each of a thousand attempts. Fails as `kvds_set` does, and needs a view that can
+/// be read and written. Threads: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_add(
     store: *const kvds_store,

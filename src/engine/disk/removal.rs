@@ -19,7 +19,8 @@ use crate::directories::sync;
 use crate::error::{Error, Result};
 use crate::files::above_streams;
 
-const MARK: &str = "DESTROYED";
+/// The file that marks a store as removed.
+pub const MARK: &str = "DESTROYED";
 
 /// Whether somebody has begun to remove the store in `path`.
 pub fn is_begun(path: &Path) -> Result<bool> {
