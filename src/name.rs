@@ -18,7 +18,7 @@ pub fn memory(id: &CStr) -> Result<&[u8]> {
     let id = id.to_bytes();
     match id.len() {
         0 => Err(Error::invalid("the id is empty")),
-        ..=MAX_ID_LEN => Ok(id),
+        1..=MAX_ID_LEN => Ok(id),
         len => Err(Error::invalid(format!("the id has {len} bytes; {MAX_ID_LEN} is the most"))),
     }
 }

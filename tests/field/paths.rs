@@ -302,8 +302,11 @@ fn no_place_holds_up_a_call() {
     }
 }
 
+/// A change and how it is made.
+type Change = (&'static str, fn(&Path));
+
 /// What happens to the directory of a store that is open.
-const CHANGES: &[(&str, fn(&Path))] = &[
+const CHANGES: &[Change] = &[
     ("the store's directory is removed", |path| fs::remove_dir_all(path).expect("it can be removed")),
     ("the store's directory is renamed", |path| {
         fs::rename(path, path.with_extension("moved")).expect("it can be renamed");
