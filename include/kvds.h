@@ -66,6 +66,11 @@
 #include <stdint.h>
 
 /**
+ * The memory of a table of which nothing is used yet is taken in blocks of this size, in bytes.
+ */
+#define BLOCK (16 << 10)
+
+/**
  * The version of the library that this header belongs to: changes that break programs.
  */
 #define KVDS_VERSION_MAJOR 0
@@ -476,6 +481,10 @@ typedef void (*kvds_log)(void *user_data, kvds_log_level level, const char *text
 extern "C" {
 #endif // __cplusplus
 
+extern size_t kvds_rocksdb_begin_flush(rocksdb_t *database, uint8_t *text, size_t capacity);
+
+extern void kvds_rocksdb_bound(rocksdb_options_t *options);
+
 /**
  * The version of the library that is running, as text ("0.1.0"). Compare it with the macros to see whether the program
  * runs with the library it was compiled for. The text is static. Threads: any.
@@ -676,9 +685,11 @@ int64_t kvds_distributor_ref_count(const struct kvds_distributor *distributor);
  * `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk
  * store of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the store
  * is not there and the options say not to make it (`create_if_missing`, `read_only`); `KVDS_INVALID_ARGUMENT` for a
- * NULL, a bad id or backend, a disk store without a base path, or a directory that holds something else; `KVDS_CLOSED`
- * after shutdown; `KVDS_LOCKED` if another process or distributor has the store open; `KVDS_IO`, `KVDS_NO_SPACE`,
- * `KVDS_CORRUPTION` from opening the files; `KVDS_IO` also if the system allows no more threads; `KVDS_BUSY` with the option `read_only` beside a writer that is too fast;
+ * NULL, a bad id or backend, a disk store without a base path, a directory with files of others, or stores both under
+ * NAME and under the plain id; `KVDS_CLOSED` after shutdown; `KVDS_LOCKED` if another process or distributor has the
+ * store open; `KVDS_IO` (the text names the path that stands in the way, and where a link points), `KVDS_NO_SPACE`,
+ * `KVDS_CORRUPTION` from opening the files; `KVDS_IO` also if the system allows no more threads; `KVDS_BUSY` with the
+ * option `read_only` beside a writer that is too fast;
  * `KVDS_UNSUPPORTED` for a disk store in a build without them; `KVDS_FORKED` for a disk store if the distributor came
  * through fork(). Threads: any.
  */
@@ -1221,7 +1232,8 @@ kvds_status kvds_refresh(const struct kvds_store *store);
  * Makes a copy of what `store` (or view) shows at this moment, as a disk store in the directory `path`, which must not be
  * there yet; the directories above it are made. Another distributor can open it: `path` is its base path and the store's
  * name. A disk store is copied by links where the file system can, so that it takes little time and space; anything else is
- * read and written, as are the files of a disk store where there are no links (FAT, some FUSE).
+ * read and written, as are the files of a disk store where there are no links (FAT, some FUSE). The copy is made in
+ * a directory `.kvds-copy-*` beside `path`; what a process left there that died is removed by the next copy.
  *
  * Answers `KVDS_OK`; `KVDS_INVALID_ARGUMENT` for a NULL or a path that is taken; `KVDS_DENIED` of a view that can't be read;
  * `KVDS_CLOSED`; `KVDS_IO`; `KVDS_NO_SPACE`; `KVDS_UNSUPPORTED` in a build without disk stores; `KVDS_FORKED`. Threads: any;
