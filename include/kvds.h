@@ -481,10 +481,6 @@ typedef void (*kvds_log)(void *user_data, kvds_log_level level, const char *text
 extern "C" {
 #endif // __cplusplus
 
-extern size_t kvds_rocksdb_begin_flush(rocksdb_t *database, uint8_t *text, size_t capacity);
-
-extern void kvds_rocksdb_bound(rocksdb_options_t *options);
-
 /**
  * The version of the library that is running, as text ("0.1.0"). Compare it with the macros to see whether the program
  * runs with the library it was compiled for. The text is static. Threads: any.

@@ -14,6 +14,7 @@ use crate::directories::{self, Made};
 use crate::engine::Engine;
 use crate::engine::disk::Disk;
 use crate::error::{Error, Result};
+use crate::files::above_streams;
 use crate::log::{self, Level};
 
 /// Makes a copy of what `engine` shows now in the directory `path`: a disk store, whatever the engine is.
@@ -120,7 +121,8 @@ fn sweep(parent: &Path) {
 }
 
 fn open(directory: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(directory)
+    let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    OpenOptions::new().read(true).custom_flags(flags).open(directory).and_then(above_streams)
 }
 
 /// Locks `directory` until it is closed, if nobody else has it locked.
