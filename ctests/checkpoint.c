@@ -3,6 +3,8 @@
 #include "check.h"
 #include "views.h"
 
+#include <signal.h>
+
 /* Keys from empty to many, and more bytes than a copy is likely to take in one piece. */
 static void write_things(kvds_store *store)
 {
@@ -143,6 +145,80 @@ static void a_copy_leaves_its_neighbours_alone(void **state)
     assert_int_equal(entries_in(neighbour), 1);
 }
 
+/* A process that makes one copy after the other, of a store that takes some time. */
+_Noreturn static void copy_for_ever(const char *base)
+{
+    static char big[64 << 10];
+    kvds_distributor *distributor = kvds_distributor_new(NULL);
+    kvds_store *store = open_store(distributor, "store", KVDS_MEMORY);
+    for (size_t i = 0; i < 64; i++)
+        must_ok(kvds_set(store, &i, sizeof i, big, sizeof big));
+    for (size_t number = 0;; number++) {
+        const struct text name = text_of("child-%zu", number);
+        must_ok(kvds_checkpoint(store, PATH(base, name.data)));
+        remove_directory(PATH(base, name.data));
+    }
+}
+
+/* The directory in which a copy is just being made, if there is one with something in it. */
+static bool find_workshop(char path[PATH_MAX], const char *base)
+{
+    DIR *entries = opendir(base);
+    must(entries != NULL);
+    bool found = false;
+    for (struct dirent *entry; !found && (entry = readdir(entries));)
+        if (strncmp(entry->d_name, ".kvds-copy-", 11) == 0)
+            found = is_there(PATH(path_of(path, base, entry->d_name), "copy"));
+    closedir(entries);
+    return found;
+}
+
+/* Stops the process while it makes a copy in the directory that becomes `path`. */
+static void stop_in_the_middle(pid_t process, char path[PATH_MAX], const char *base)
+{
+    for (;;) {
+        int status;
+        must(waitpid(process, &status, WNOHANG) == 0);
+        must(kill(process, SIGSTOP) == 0);
+        must(waitpid(process, &status, WUNTRACED) == process && WIFSTOPPED(status));
+        if (find_workshop(path, base))
+            return;
+        must(kill(process, SIGCONT) == 0);
+        usleep(500);
+    }
+}
+
+/*
+ * A program that was killed while it copied, night after night, had left a directory each time, until the disk was full.
+ * The next copy removes what the dead left, and nothing of the living.
+ */
+static void the_next_copy_removes_what_the_dead_left(void **state)
+{
+    struct fixture *f = *state;
+    char path[PATH_MAX];
+    pid_t other = fork();
+    must(other >= 0);
+    if (other == 0)
+        become_this_program((char *[]){ "checkpoint", f->base, NULL });
+    stop_in_the_middle(other, path, f->base);
+    assert_ok(kvds_checkpoint(f->store, PATH(f->base, "beside")));
+    assert_true(is_there(path));
+    assert_int_equal(kill(other, SIGCONT), 0);
+    stop_in_the_middle(other, path, f->base);
+    assert_int_equal(kill(other, SIGKILL), 0);
+    assert_int_equal(waitpid(other, NULL, 0), other);
+    assert_true(is_there(path));
+
+    /* Neither is one of the library's, whatever it looks like. */
+    assert_int_equal(mkdir(PATH(f->base, ".kvds-copy-mine"), 0777), 0);
+    write_file(PATH(f->base, ".kvds-copy-1-1"), "a file");
+    assert_ok(kvds_checkpoint(f->store, PATH(f->base, "after")));
+    assert_false(is_there(path));
+    assert_true(is_there(PATH(f->base, ".kvds-copy-mine")));
+    assert_true(is_there(PATH(f->base, ".kvds-copy-1-1")));
+    assert_true(is_there(PATH(f->base, "beside/CURRENT")));
+}
+
 /* A thread that makes a copy at the same time as another one. */
 struct copying {
     kvds_store *store;
@@ -200,8 +276,10 @@ static void a_build_without_disk_stores_makes_no_copies(void **state)
     assert_int_equal(entries_in(f->base), 0);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
+    if (count == 2)
+        copy_for_ever(arguments[1]);
     if (!HAS_DISK) {
         const struct CMUnitTest tests[] = { ON_MEMORY(a_build_without_disk_stores_makes_no_copies) };
         return RUN("checkpoint", tests);
@@ -211,6 +289,7 @@ int main(void)
         ON_DISK(a_copy_has_what_is_in_no_log),
         ON_BOTH(a_copy_needs_a_place_of_its_own),
         ON_BOTH(a_copy_leaves_its_neighbours_alone),
+        ON_DISK(the_next_copy_removes_what_the_dead_left),
         ON_BOTH(one_of_two_gets_the_place),
     };
     return RUN("checkpoint", tests);

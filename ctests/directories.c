@@ -38,7 +38,7 @@ static void ids_name_directories(void **state)
     assert_int_equal(entries_in(f->base), f->backend == KVDS_DISK ? COUNT_OF(names) + 1 : 0);
 }
 
-static void ids_have_255_bytes_at_most(void **state)
+static void names_have_255_bytes_at_most(void **state)
 {
     struct fixture *f = *state;
     static const struct {
@@ -63,6 +63,45 @@ static void ids_have_255_bytes_at_most(void **state)
             assert_invalid(kvds_distributor_get(f->distributor, id, f->backend, &store));
             assert_invalid(kvds_distributor_evict(f->distributor, id, f->backend));
         }
+    }
+}
+
+/*
+ * A memory store has no directory, so the limits of directories are none of its ids'. Programs have ids that are binary
+ * hashes, Latin-1 or long.
+ */
+static void ids_of_memory_stores_are_any_bytes(void **state)
+{
+    struct fixture *f = *state;
+    static char longest[65536 + 1], too_long[65537 + 1], all[256];
+    memset(longest, '/', 65536);
+    memset(too_long, '/', 65537);
+    for (int byte = 1; byte < 256; byte++)
+        all[byte - 1] = (char)byte;
+    const char *ids[] = { longest, all, "\xFF", "caf\xE9", "\xC3", "a/b", ".", "..", "a" };
+    kvds_store *stores[COUNT_OF(ids)];
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        stores[i] = open_store(f->distributor, ids[i], KVDS_MEMORY);
+        assert_string_equal(kvds_store_id(stores[i]), ids[i]);
+        assert_ok(kvds_set(stores[i], BYTES("key"), &i, sizeof i));
+    }
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        kvds_store *again;
+        assert_ok(kvds_distributor_get(f->distributor, ids[i], KVDS_MEMORY, &again));
+        assert_ptr_equal(again, stores[i]);
+        assert_true(has(again, BYTES("key"), &i, sizeof i));
+        kvds_store_release(again);
+        kvds_store_release(stores[i]);
+        assert_answer(KVDS_NOT_FOUND, kvds_distributor_evict(f->distributor, ids[i], KVDS_MEMORY));
+    }
+    const char *refused[] = { "", too_long };
+    for (size_t i = 0; i < COUNT_OF(refused); i++) {
+        kvds_store *store = f->store;
+        assert_invalid(kvds_distributor_get_or_create(f->distributor, refused[i], KVDS_MEMORY, &store));
+        assert_null(store);
+        assert_error_says("the id");
+        assert_invalid(kvds_distributor_get(f->distributor, refused[i], KVDS_MEMORY, &store));
+        assert_invalid(kvds_distributor_evict(f->distributor, refused[i], KVDS_MEMORY));
     }
 }
 
@@ -185,16 +224,25 @@ static void only_stores_are_opened_and_destroyed(void **state)
     path_of(foreign, f->base, "foreign");
     assert_int_equal(mkdir(foreign, 0777), 0);
     assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
-    write_file(PATH(foreign, "20240101.log"), "not ours");
-    for (int times = 0; times < 2; times++) {
-        assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
-        assert_invalid(kvds_distributor_get_or_create(f->distributor, "foreign", KVDS_DISK, &store));
-        assert_error_says(foreign);
-        assert_int_equal(entries_in(foreign), 1);
+    const char *in_the_way[] = { "20240101.log", "1.sst", "000123.ldb", "7.blob", "000009.dbtmp", "MANIFEST-000001",
+                                 "OPTIONS-000005", "OPTIONS-1.dbtmp", "IDENTITY", "CURRENT", "METADB-1", "archive" };
+    for (size_t i = 0; i < COUNT_OF(in_the_way); i++) {
+        const char *file = PATH(foreign, in_the_way[i]);
+        write_file(file, "not ours");
+        write_file(PATH(foreign, "README"), "not ours");
+        for (int times = 0; times < 2; times++) {
+            assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
+            assert_invalid(kvds_distributor_get_or_create(f->distributor, "foreign", KVDS_DISK, &store));
+            assert_error_says(file);
+            assert_invalid(kvds_store_open(foreign, NULL, &store));
+            assert_error_says(file);
+            assert_int_equal(entries_in(foreign), 2);
+        }
+        assert_int_equal(remove(file), 0);
     }
+    assert_int_equal(remove(PATH(foreign, "README")), 0);
 
     /* An empty directory will do, and what somebody puts beside a store stays when the store goes. */
-    assert_int_equal(remove(PATH(foreign, "20240101.log")), 0);
     kvds_store_release(open_store(f->distributor, "foreign", KVDS_DISK));
     write_file(PATH(foreign, "notes"), "not ours");
     assert_ok(kvds_distributor_destroy_store(f->distributor, "foreign"));
@@ -292,6 +340,155 @@ static void a_path_that_names_no_directory_is_refused(void **state)
     assert_error_says("file");
 }
 
+/*
+ * A directory that was made by hand has a README, one in a repository a .gitkeep, the root of a file system a lost+found.
+ * RocksDB touches none of them, so they are no reason to refuse it, and they outlive the store.
+ */
+static void files_that_no_store_touches_are_not_in_the_way(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const files[] = { "README", ".gitkeep", "LOG", "LOG.old.1700000000000000", "notes.log", "a.sst",
+                                         "MANIFEST-", "MANIFEST-a", "000001.txt", "1.log.gz", "log", ".log", "current",
+                                         "OPTIONS", "LOCKED", "archived" };
+    for (size_t i = 0; i <= COUNT_OF(files); i++) {
+        char place[PATH_MAX], file[PATH_MAX];
+        const struct text id = text_of("place-%zu", i);
+        path_of(place, f->base, id.data);
+        assert_int_equal(mkdir(place, 0777), 0);
+        path_of(file, place, i < COUNT_OF(files) ? files[i] : "lost+found");
+        if (i < COUNT_OF(files))
+            write_file(file, "not ours");
+        else
+            assert_int_equal(mkdir(file, 0700), 0);
+        for (int times = 0; times < 2; times++) {
+            kvds_store *store = open_store(f->distributor, id.data, KVDS_DISK);
+            assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+            assert_ok(kvds_compact(store));
+            kvds_store_release(store);
+            assert_true(is_there(file));
+        }
+        assert_ok(kvds_distributor_destroy_store(f->distributor, id.data));
+        /* RocksDB's own log is part of a store. */
+        if (i >= COUNT_OF(files) || strncmp(files[i], "LOG", 3) != 0)
+            assert_true(is_there(file));
+        assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, id.data));
+    }
+}
+
+/*
+ * The original package put a store into the directory of its plain id. kvds made a new, empty store beside it, under the
+ * encoded name, and the program found nothing.
+ */
+static void a_store_under_its_plain_id_is_opened(void **state)
+{
+    struct fixture *f = *state;
+    const char *ids[] = { "a b", "users:1", "a/b", "\xC3\xBCn\xC3\xAF", "/abs/olute", "50%", "a%2fb", "deep/er/than/that" };
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        const char *plain = PATH(f->base, ids[i]);
+        kvds_store *store, *again;
+        assert_ok(kvds_store_open(plain, NULL, &store));
+        assert_ok(kvds_set(store, BYTES("key"), ids[i], strlen(ids[i])));
+        assert_answer(KVDS_LOCKED, kvds_distributor_get_or_create(f->distributor, ids[i], KVDS_DISK, &again));
+        kvds_store_release(store);
+
+        size_t before = entries_in(f->base);
+        store = open_store(f->distributor, ids[i], KVDS_DISK);
+        assert_string_equal(kvds_store_id(store), ids[i]);
+        assert_true(has(store, BYTES("key"), ids[i], strlen(ids[i])));
+        assert_ptr_equal(again = open_store(f->distributor, ids[i], KVDS_DISK), store);
+        kvds_store_release(again);
+        assert_answer(KVDS_BUSY, kvds_distributor_destroy_store(f->distributor, ids[i]));
+        kvds_store_release(store);
+        assert_int_equal(entries_in(f->base), before);
+
+        assert_ok(kvds_distributor_destroy_store(f->distributor, ids[i]));
+        assert_false(is_there(plain));
+        assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, ids[i]));
+        /* What comes now is encoded. */
+        store = open_store(f->distributor, ids[i], KVDS_DISK);
+        assert_answer(KVDS_NOT_FOUND, kvds_exists(store, BYTES("key")));
+        assert_false(is_there(plain));
+        kvds_store_release(store);
+        assert_ok(kvds_distributor_destroy_store(f->distributor, ids[i]));
+    }
+    /* Reading only finds it too, and makes nothing. */
+    kvds_store *store;
+    assert_ok(kvds_store_open(PATH(f->base, "a b"), NULL, &store));
+    assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+    kvds_store_release(store);
+    kvds_distributor *reader = distributor_with(f->base, "read_only", "1");
+    store = open_store(reader, "a b", KVDS_DISK);
+    assert_true(has(store, BYTES("key"), BYTES("value")));
+    kvds_store_release(store);
+    kvds_distributor_release(reader);
+
+    /* A directory of the same name that is no store is none. */
+    assert_int_equal(mkdir(PATH(f->base, "just a directory"), 0777), 0);
+    write_file(PATH(PATH(f->base, "just a directory"), "notes"), "not ours");
+    write_file(PATH(f->base, "just a file"), "not ours");
+    kvds_store_release(open_store(f->distributor, "just a directory", KVDS_DISK));
+    kvds_store_release(open_store(f->distributor, "just a file", KVDS_DISK));
+    kvds_store_release(open_store(f->distributor, "just a file/below", KVDS_DISK));
+    assert_true(is_there(PATH(f->base, "just%20a%20directory")));
+    assert_int_equal(entries_in(PATH(f->base, "just a directory")), 1);
+}
+
+static void two_stores_of_one_id_are_told(void **state)
+{
+    struct fixture *f = *state;
+    const char *plain = PATH(f->base, "a b"), *encoded = PATH(f->base, "a%20b");
+    kvds_store *store;
+    assert_ok(kvds_store_open(plain, NULL, &store));
+    kvds_store_release(store);
+    assert_ok(kvds_store_open(encoded, NULL, &store));
+    kvds_store_release(store);
+    assert_invalid(kvds_distributor_get_or_create(f->distributor, "a b", KVDS_DISK, &store));
+    assert_null(store);
+    assert_error_says(plain);
+    assert_error_says(encoded);
+    assert_invalid(kvds_distributor_destroy_store(f->distributor, "a b"));
+    assert_error_says(plain);
+    assert_error_says(encoded);
+    assert_true(is_there(PATH(plain, "CURRENT")));
+    assert_true(is_there(PATH(encoded, "CURRENT")));
+    assert_answer(KVDS_NOT_FOUND, kvds_distributor_get(f->distributor, "a b", KVDS_DISK, &store));
+}
+
+/* No id reaches another store, or anything outside of the base path, by way of its plain form. */
+static void plain_ids_stay_below_the_base_path_and_apart(void **state)
+{
+    struct fixture *f = *state;
+    char base[PATH_MAX];
+    path_of(base, f->base, "base/inner");
+    kvds_store *store;
+    assert_ok(kvds_store_open(PATH(f->base, "outside"), NULL, &store));
+    kvds_store_release(store);
+    assert_ok(kvds_store_open(PATH(f->base, "out/store"), NULL, &store));
+    kvds_store_release(store);
+    assert_ok(kvds_store_open(PATH(base, "plain"), NULL, &store));
+    kvds_store_release(store);
+    assert_ok(kvds_store_open(PATH(base, "a%20b"), NULL, &store));
+    kvds_store_release(store);
+    assert_int_equal(symlink("../../out", PATH(base, "link")), 0);
+    kvds_distributor *distributor = kvds_distributor_new(base);
+    const char *absolute = PATH(f->base, "outside");
+    const char *ids[] = { "../../outside", "plain/../../../outside", absolute, "link/store", "/plain", "./plain", "plain/", "plain/.",
+                          "a%20b", "..", "." };
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        size_t before = entries_in(base);
+        assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(distributor, ids[i]));
+        kvds_store_release(open_store(distributor, ids[i], KVDS_DISK));
+        assert_int_equal(entries_in(base), before + 1);
+        assert_ok(kvds_distributor_destroy_store(distributor, ids[i]));
+        assert_int_equal(entries_in(base), before);
+    }
+    assert_true(is_there(PATH(f->base, "outside/CURRENT")));
+    assert_true(is_there(PATH(f->base, "out/store/CURRENT")));
+    assert_true(is_there(PATH(base, "plain/CURRENT")));
+    assert_true(is_there(PATH(base, "a%20b/CURRENT")));
+    kvds_distributor_release(distributor);
+}
+
 #ifdef KVDS_TEST_NO_DISK
 static void a_build_without_disk_stores_says_so(void **state)
 {
@@ -314,13 +511,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(ids_name_directories),
-        ON_BOTH(ids_have_255_bytes_at_most),
+        ON_DISK(names_have_255_bytes_at_most),
+        ON_MEMORY(ids_of_memory_stores_are_any_bytes),
         ON_DISK(missing_base_directories_are_made),
         ON_DISK(a_relative_base_path_counts_from_where_it_was_given),
         ON_DISK(without_a_base_path_there_are_memory_stores_only),
         ON_DISK(one_distributor_has_a_directory),
         ON_DISK(a_failed_creation_leaves_nothing_behind),
         ON_DISK(only_stores_are_opened_and_destroyed),
+        ON_DISK(files_that_no_store_touches_are_not_in_the_way),
+        ON_DISK(a_store_under_its_plain_id_is_opened),
+        ON_DISK(two_stores_of_one_id_are_told),
+        ON_DISK(plain_ids_stay_below_the_base_path_and_apart),
         ON_DISK(a_path_opens_exactly_that_directory),
         ON_DISK(a_relative_path_counts_from_where_it_was_given),
         ON_DISK(a_path_that_names_no_directory_is_refused),

@@ -102,6 +102,44 @@ static void *use_and_stay(void *argument)
     return NULL;
 }
 
+/* Copies a file. */
+static void copy(const char *from, const char *to)
+{
+    char buffer[1 << 16];
+    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+    must(in && out);
+    for (size_t len; (len = fread(buffer, 1, sizeof buffer, in)) > 0;)
+        must(fwrite(buffer, 1, len, out) == len);
+    must(fclose(in) == 0 && fclose(out) == 0);
+}
+
+/*
+ * Two plugins of one program may bring a copy of the library each. The copies know nothing of each other, and the locks of
+ * POSIX do not hold within a process: both opened the store.
+ */
+static void two_copies_share_no_store(const char *path, const char *base)
+{
+    char other[4200];
+    snprintf(other, sizeof other, "%s/copy.so", base);
+    copy(path, other);
+    const struct library copies[] = { load(path), load(other) };
+    must(copies[0].kvds_set != copies[1].kvds_set);
+    for (int first = 0; first < 2; first++) {
+        const struct library *one = &copies[first], *two = &copies[1 - first];
+        kvds_distributor *owner = one->kvds_distributor_new(base), *guest = two->kvds_distributor_new(base);
+        kvds_store *store, *none;
+        must(one->kvds_distributor_get_or_create(owner, "shared", KVDS_DISK, &store) == KVDS_OK);
+        must(two->kvds_distributor_get_or_create(guest, "shared", KVDS_DISK, &none) == KVDS_LOCKED);
+        must(strstr(two->kvds_last_error(), "copy of the library") != NULL);
+        must(two->kvds_distributor_destroy_store(guest, "shared") == KVDS_LOCKED);
+        must(one->kvds_set(store, "key", 3, "value", 5) == KVDS_OK);
+        must(one->kvds_store_release(store) == 0);
+        must(two->kvds_distributor_destroy_store(guest, "shared") == KVDS_OK);
+        must(one->kvds_distributor_release(owner) == 0 && two->kvds_distributor_release(guest) == 0);
+    }
+    must(remove(other) == 0);
+}
+
 int main(void)
 {
     const char *path = getenv("KVDS_TEST_LIBRARY"), *parent = getenv("TMPDIR");
@@ -123,6 +161,8 @@ int main(void)
         must(pthread_join(thread, NULL) == 0);
         must(is_loaded(path));
     }
+    if (BACKEND == KVDS_DISK)
+        two_copies_share_no_store(path, base);
     must(remove(base) == 0);
     return 0;
 }

@@ -2,7 +2,10 @@
 
 #include "check.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 
 /* What the other process does: its exit status is 0 for KVDS_OK, and a failure's number without the sign. */
 static int other_process(const char *task, const char *base)
@@ -20,6 +23,15 @@ static int other_process(const char *task, const char *base)
     if (status == KVDS_OK && strcmp(task, "hold") == 0) {
         must_ok(kvds_set(store, BYTES("theirs"), BYTES("value")));
         must(write(STDOUT_FILENO, "!", 1) == 1);
+        for (;;)
+            pause();
+    }
+    if (status == KVDS_OK && strcmp(task, "fork") == 0) {
+        must_ok(kvds_set(store, BYTES("theirs"), BYTES("value")));
+        pid_t child = fork();
+        must(child >= 0);
+        if (child != 0)
+            must(write(STDOUT_FILENO, &child, sizeof child) == sizeof child);
         for (;;)
             pause();
     }
@@ -113,6 +125,179 @@ static void a_killed_process_leaves_its_store(void **state)
     assert_true(has(f->store, BYTES("theirs"), BYTES("value")));
 }
 
+/* Reads every file of the directory to its end, as a backup or a virus scan does. */
+static void read_all_files(const char *directory)
+{
+    char buffer[1 << 16], path[PATH_MAX];
+    DIR *entries = opendir(directory);
+    must(entries != NULL);
+    for (struct dirent *entry; (entry = readdir(entries));) {
+        int file = open(path_of(path, directory, entry->d_name), O_RDONLY);
+        must(file >= 0);
+        while (read(file, buffer, sizeof buffer) > 0)
+            ;
+        close(file);
+    }
+    closedir(entries);
+}
+
+/* Nobody else gets the store: no other process, and no other distributor of this one, on whatever thread. */
+static void *everybody_is_turned_away(void *argument)
+{
+    struct fixture *f = argument;
+    must_answer(KVDS_LOCKED, status_of("look", f->base));
+    must_answer(KVDS_LOCKED, status_of("destroy", f->base));
+    kvds_store *store;
+    kvds_distributor *other = kvds_distributor_new(f->base);
+    must_answer(KVDS_LOCKED, kvds_distributor_get_or_create(other, "store", KVDS_DISK, &store));
+    must_answer(KVDS_LOCKED, kvds_distributor_destroy_store(other, "store"));
+    kvds_distributor_release(other);
+    return NULL;
+}
+
+static void the_store_is_ours_alone(struct fixture *f)
+{
+    everybody_is_turned_away(f);
+    join(start(everybody_is_turned_away, f));
+    assert_ok(kvds_set(f->store, BYTES("ours"), BYTES("value")));
+    assert_int_equal(release_store(f), 0);
+    assert_ok(status_of("look", f->base));
+    f->store = open_again(f);
+    assert_true(has(f->store, BYTES("ours"), BYTES("value")));
+}
+
+/*
+ * RocksDB's lock goes with any close of the file LOCK by the process. A program that read all files of its own store once, for
+ * a backup, had so given up its lock; a second process wrote beside it, and what both had written was damage.
+ */
+static void reading_the_files_of_the_store_keeps_the_lock(void **state)
+{
+    struct fixture *f = *state;
+    char directory[PATH_MAX];
+    read_all_files(path_of(directory, f->base, "store"));
+    the_store_is_ours_alone(f);
+}
+
+/* Nobody is kept away by a file that is not there. */
+static void removing_the_lock_file_keeps_the_lock(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(unlink(PATH(f->base, "store/LOCK")), 0);
+    the_store_is_ours_alone(f);
+    /* And of a store that was opened when the file was there again. */
+    assert_int_equal(unlink(PATH(f->base, "store/LOCK")), 0);
+    the_store_is_ours_alone(f);
+}
+
+static void reading_takes_no_lock(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(kvds_set(f->store, BYTES("ours"), BYTES("value")));
+    kvds_distributor *readers = distributor_with(f->base, "read_only", "true");
+    kvds_store *reader = open_store(readers, "store", KVDS_DISK);
+    assert_true(has(reader, BYTES("ours"), BYTES("value")));
+    /* The writer may go and come while it is read. */
+    assert_int_equal(release_store(f), 0);
+    assert_ok(status_of("look", f->base));
+    assert_ok(status_of("destroy", f->base));
+    assert_int_equal(kvds_store_release(reader), 0);
+    kvds_distributor_release(readers);
+    f->store = open_again(f);
+}
+
+/* The locks are the open file's, which forked children share. Those of a daemon outlived it and kept its store locked. */
+static void a_child_that_lives_on_leaves_the_store_of_its_dead_parent(void **state)
+{
+    struct fixture *f = *state;
+    int ends[2];
+    pid_t child;
+    assert_int_equal(release_store(f), 0);
+    assert_int_equal(pipe(ends), 0);
+    pid_t other = start_other("fork", f->base, ends[1]);
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &child, sizeof child), sizeof child);
+    assert_answer(KVDS_LOCKED, status_of("look", f->base));
+
+    assert_int_equal(kill(other, SIGKILL), 0);
+    assert_int_equal(waitpid(other, NULL, 0), other);
+    /* The child holds the pipe open, so it is alive. */
+    const int ended = poll(&(struct pollfd){ .fd = ends[0], .events = POLLIN }, 1, 0);
+    const kvds_status status = kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    close(ends[0]);
+    assert_int_equal(ended, 0);
+    assert_ok(status);
+    assert_true(has(f->store, BYTES("theirs"), BYTES("value")));
+}
+
+/* A child that was made by the system call alone keeps what is open, and the parent releases the store all the same. */
+static void a_child_without_handlers_does_not_keep_the_lock(void **state)
+{
+    struct fixture *f = *state;
+    fflush(NULL);
+    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+    if (child == 0)
+        for (;;)
+            pause();
+    assert_true(child > 0);
+    release_store(f);
+    const kvds_status status = status_of("destroy", f->base);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_ok(status);
+    f->store = open_again(f);
+}
+
+/* How many locks this process has through its open files. For a forked child, which allocates nothing. */
+static int locks_of_open_files(void)
+{
+    int locks = 0;
+    for (int file = 0; file < 256; file++) {
+        char text[4096];
+        const struct text path = text_of("/proc/self/fdinfo/%d", file);
+        int about = open(path.data, O_RDONLY);
+        if (about < 0)
+            continue;
+        ssize_t len = read(about, text, sizeof text - 1);
+        must(len >= 0);
+        text[len] = '\0';
+        locks += strstr(text, "FLOCK") != NULL || strstr(text, "OFDLCK") != NULL;
+        close(about);
+    }
+    return locks;
+}
+
+static atomic_bool ending;
+
+static void *open_and_close(void *argument)
+{
+    const struct fixture *f = argument;
+    while (!atomic_load(&ending))
+        kvds_store_release(open_store(f->distributor, "coming and going", KVDS_DISK));
+    return NULL;
+}
+
+/* A fork can come at any moment of another thread that opens or closes a store. */
+static void no_child_has_a_lock(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(locks_of_open_files() > 0);
+    atomic_store(&ending, false);
+    pthread_t thread = start(open_and_close, f);
+    int with_locks = 0;
+    for (size_t i = 0; i < FULL(200, 5000); i++) {
+        fflush(NULL);
+        pid_t child = fork();
+        must(child >= 0);
+        if (child == 0)
+            _exit(locks_of_open_files() > 0);
+        with_locks += exit_status_of(child);
+    }
+    atomic_store(&ending, true);
+    join(thread);
+    assert_int_equal(with_locks, 0);
+}
+
 int main(int count, char **arguments)
 {
     if (count == 3)
@@ -121,6 +306,12 @@ int main(int count, char **arguments)
         ON_DISK(another_process_gets_the_store_when_it_is_released),
         ON_DISK(a_held_value_holds_the_store),
         ON_DISK(a_killed_process_leaves_its_store),
+        ON_DISK(reading_the_files_of_the_store_keeps_the_lock),
+        ON_DISK(removing_the_lock_file_keeps_the_lock),
+        ON_DISK(reading_takes_no_lock),
+        ON_DISK(a_child_that_lives_on_leaves_the_store_of_its_dead_parent),
+        ON_DISK(a_child_without_handlers_does_not_keep_the_lock),
+        ON_DISK(no_child_has_a_lock),
     };
     return RUN("locked", tests);
 }

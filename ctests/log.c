@@ -216,6 +216,59 @@ static void the_callback_may_call_the_library(void **state)
     assert_int_equal(sem_destroy(&caller.done), 0);
 }
 
+/* Lines of opening a store, of which there may be one that warns. */
+struct warnings {
+    sem_t opened;
+    atomic_int warned;
+};
+
+static void count_warnings(void *user_data, kvds_log_level level, const char *text)
+{
+    struct warnings *warnings = user_data;
+    if (strstr(text, "last written by RocksDB 7.8.3")) {
+        must(level == KVDS_LOG_WARN);
+        atomic_fetch_add(&warnings->warned, 1);
+    }
+    if (strncmp(text, "opened ", 7) == 0)
+        post(&warnings->opened);
+}
+
+/* Makes it look as if the store had been written by RocksDB 7.8.3 last, which says so in the file OPTIONS. */
+static void age(const char *store)
+{
+    char newest[PATH_MAX] = "";
+    DIR *entries = opendir(store);
+    must(entries != NULL);
+    for (struct dirent *entry; (entry = readdir(entries));)
+        if (strncmp(entry->d_name, "OPTIONS-", 8) == 0 && strcmp(entry->d_name, newest) > 0)
+            strcpy(newest, entry->d_name);
+    closedir(entries);
+    must(newest[0] != '\0');
+    write_file(PATH(store, newest), "# A comment\n\n[Version]\n  rocksdb_version=7.8.3\n  options_file_version=1.1\n");
+}
+
+/*
+ * RocksDB before 9.11 ends reading a log of kvds at a record that it does not know, and drops what follows without a word.
+ * Who has such a program beside should hear of it when the store changes hands: once.
+ */
+static void a_store_of_an_older_rocksdb_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+    struct warnings warnings = { .warned = 0 };
+    make_semaphore(&warnings.opened);
+    release_store(f);
+    age(PATH(f->base, "store"));
+    assert_ok(kvds_set_log_callback(KVDS_LOG_INFO, count_warnings, &warnings));
+    for (int times = 0; times < 3; times++) {
+        f->store = open_again(f);
+        await(&warnings.opened);
+        release_store(f);
+        assert_int_equal(atomic_load(&warnings.warned), 1);
+    }
+    end_log();
+    assert_int_equal(sem_destroy(&warnings.opened), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +278,7 @@ int main(void)
         ON_DISK(a_replaced_callback_is_not_called),
         ON_DISK(the_end_waits_for_the_callback),
         ON_DISK(the_callback_may_call_the_library),
+        ON_DISK(a_store_of_an_older_rocksdb_is_told_once),
     };
     return RUN("log", tests);
 }

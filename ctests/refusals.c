@@ -49,7 +49,7 @@ static void fill(kvds_store *store)
     }
 }
 
-static void check_filled(const kvds_store *store)
+static void check_filled(kvds_store *store)
 {
     for (int i = 0; i < 100; i++) {
         const struct text key = text_of("key-%d", i);

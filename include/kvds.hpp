@@ -147,6 +147,9 @@ inline const char *c_str(const std::string &text) noexcept
     return text.find('\0') == std::string::npos ? text.c_str() : "\xff";
 }
 
+/** The same for an id, which may be any bytes: an empty one is what every function refuses. */
+inline const char *id_str(const std::string &id) noexcept { return id.find('\0') == std::string::npos ? id.c_str() : ""; }
+
 inline std::string_view text(const void *data, std::size_t len) noexcept
 {
     return {static_cast<const char *>(data), len};
@@ -1112,12 +1115,12 @@ public:
     /** Gives up the reference that option `keep_stores` made it hold; `kvds_distributor_evict`. */
     bool evict(const std::string &id, backend backend) const
     {
-        return detail::ok(kvds_distributor_evict(distributor_, detail::c_str(id), static_cast<kvds_backend>(backend)));
+        return detail::ok(kvds_distributor_evict(distributor_, detail::id_str(id), static_cast<kvds_backend>(backend)));
     }
     /** Removes the files of a disk store, for good; `kvds_distributor_destroy_store`. */
     bool destroy_store(const std::string &id) const
     {
-        return detail::ok(kvds_distributor_destroy_store(distributor_, detail::c_str(id)));
+        return detail::ok(kvds_distributor_destroy_store(distributor_, detail::id_str(id)));
     }
     /** Closes every live store and refuses new ones; `kvds_distributor_shutdown`. */
     bool shutdown() const { return detail::ok(kvds_distributor_shutdown(distributor_)); }
@@ -1171,7 +1174,7 @@ private:
     std::optional<shared_obj_c<store_c>> ask(Function function, const std::string &id, backend backend) const
     {
         kvds_store *store = nullptr;
-        if (!detail::ok(function(distributor_, detail::c_str(id), static_cast<kvds_backend>(backend), &store)))
+        if (!detail::ok(function(distributor_, detail::id_str(id), static_cast<kvds_backend>(backend), &store)))
             return std::nullopt;
         return shared_obj_c<store_c>::adopt(store);
     }

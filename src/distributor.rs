@@ -52,7 +52,8 @@ struct State {
     slots: BTreeMap<SlotKey, Slot>,
 }
 
-type SlotKey = (Backend, String);
+/// A disk store is known by the name of its directory, a memory store by its id.
+type SlotKey = (Backend, Vec<u8>);
 
 enum Slot {
     Making,
@@ -128,6 +129,7 @@ impl Distributor {
     pub fn shutdown(&self) {
         let mut state = self.0.state.lock();
         state.shut = true;
+        // Nobody begins to make a slot any more, and those who did end, see `settled`.
         while !callback::running() && state.slots.values().any(|slot| matches!(slot, Slot::Making)) {
             self.0.changed.wait(&mut state);
         }
@@ -169,6 +171,12 @@ impl Target for Distributor {
     }
 }
 
+/// Whether `path` is reached from `base` without a link that leads out of it; it may itself be a link.
+fn is_below(path: &Path, base: &Path) -> bool {
+    let (Ok(base), Some(above)) = (base.canonicalize(), path.parent()) else { return false };
+    above.canonicalize().is_ok_and(|above| above.starts_with(base))
+}
+
 fn asked(id: &CStr, backend: Backend) -> String {
     format!("{backend} store \"{}\"", id.to_string_lossy())
 }
@@ -193,7 +201,10 @@ impl Slot {
 
 impl Registry {
     fn key(&self, id: &CStr, backend: Backend) -> Result<SlotKey> {
-        let name = name::directory(id)?;
+        let name = match backend {
+            Backend::Memory => name::memory(id)?.to_vec(),
+            Backend::Disk => name::directory(id)?.into_owned().into_bytes(),
+        };
         if backend == Backend::Disk {
             Disk::available()?;
             if self.base.is_none() {
@@ -206,7 +217,7 @@ impl Registry {
                 ));
             }
         }
-        Ok((backend, name.into_owned()))
+        Ok((backend, name))
     }
 
     fn open_state(&self) -> Result<MutexGuard<'_, State>> {
@@ -217,7 +228,8 @@ impl Registry {
         Ok(state)
     }
 
-    /// Waits until nobody is making the slot.
+    /// Waits until nobody is making the slot. That ends: whoever makes it opens or destroys files and calls nothing of the
+    /// host's meanwhile, so it waits for nobody who could wait here, and it gives the slot up even if it panics.
     fn settled<'a>(&'a self, mut state: MutexGuard<'a, State>, key: &SlotKey) -> Result<MutexGuard<'a, State>> {
         while let Some(Slot::Making) = state.slots.get(key) {
             self.changed.wait(&mut state);
@@ -232,6 +244,9 @@ impl Registry {
     fn get_or_create(self: &Arc<Registry>, id: &CStr, backend: Backend) -> Result<Option<Ref<Store>>> {
         let key = self.key(id, backend)?;
         let mut state = self.open_state()?;
+        // Goes round once for each engine that ends in this slot meanwhile, and each waits for one that ends already: its
+        // last owner is gone, so its drop is running on some thread, which calls nothing of the host's before the slot
+        // is removed and this is woken.
         loop {
             state = self.settled(state, &key)?;
             let Some(slot) = state.slots.get(&key) else { break };
@@ -253,7 +268,7 @@ impl Registry {
             }
         }
         let making = self.make(state, key);
-        let Some(engine) = self.engine(&making)? else { return Ok(None) };
+        let Some(engine) = self.engine(&making, id)? else { return Ok(None) };
         // Refused if a shutdown came meanwhile; the engine is then dropped without the lock, as its lease takes it.
         let state = self.open_state()?;
         let (key, before) = making.finish();
@@ -269,7 +284,7 @@ impl Registry {
     }
 
     /// A new engine for the slot; None if there is nothing to open, and the options say that nothing is to be made.
-    fn engine(self: &Arc<Registry>, making: &Making) -> Result<Option<Arc<dyn Engine>>> {
+    fn engine(self: &Arc<Registry>, making: &Making, id: &CStr) -> Result<Option<Arc<dyn Engine>>> {
         let key = making.key();
         let lease: Lease = Box::new(Tenancy { registry: Arc::downgrade(self), key: key.clone() });
         match key.0 {
@@ -277,13 +292,29 @@ impl Registry {
             Backend::Memory => Ok(Some(Arc::new(Memory::new(self.memory.clone(), lease)))),
             Backend::Disk => {
                 let shared = self.disk.get_or_init(|| Shared::new(&self.options));
-                Disk::open_any(&self.path(&key.1), &self.options, shared, lease)
+                Disk::open_any(&self.place(id)?, &self.options, shared, lease)
             }
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.base.as_deref().unwrap_or(Path::new("")).join(name)
+    /// The directory of the disk store called `id`.
+    ///
+    /// It is named after the encoded id. But programs that do not encode ids may have left a store in the directory of the
+    /// plain one: that is then the store, as a new, empty one beside it would look as if all were lost.
+    fn place(&self, id: &CStr) -> Result<PathBuf> {
+        let base = self.base.as_deref().unwrap_or(Path::new(""));
+        let encoded = base.join(&*name::directory(id)?);
+        let Some(unencoded) = name::unencoded(id).map(|path| base.join(path)) else { return Ok(encoded) };
+        if !is_below(&unencoded, base) || !unencoded.is_dir() || !Disk::has_traces(&unencoded)? {
+            return Ok(encoded);
+        }
+        if encoded.symlink_metadata().is_err() {
+            return Ok(unencoded);
+        }
+        let (encoded, unencoded) = (encoded.display(), unencoded.display());
+        Err(Error::invalid(format!(
+            "there are two directories for this id, {encoded} and {unencoded}; move one of them away"
+        )))
     }
 
     /// Puts a new store on `engine` into the slot.
@@ -308,6 +339,7 @@ impl Registry {
             return Err(Error::new(Kind::Denied, "the distributor is for reading only"));
         }
         let mut state = self.open_state()?;
+        // Ends as the loop of `get_or_create` does.
         loop {
             state = self.settled(state, &key)?;
             let Some(Slot::Made(made)) = state.slots.get(&key) else { break };
@@ -318,8 +350,8 @@ impl Registry {
             drop(state);
             state = self.open_state()?;
         }
-        let making = self.make(state, key);
-        Disk::destroy(&self.path(&making.key().1))
+        let _making = self.make(state, key);
+        Disk::destroy(&self.place(id)?)
     }
 
     fn release_kept(&self) {

@@ -75,6 +75,8 @@ impl<T> Gate<T> {
     }
 
     /// Closes the gate. The value is dropped when nobody is inside any more: before this returns if it is to `wait`.
+    /// Nobody comes in after it is closed, so the wait ends when the calls that are inside do. Only a call that runs a
+    /// callback of the host's can take as long as it likes, and from inside a callback nobody waits.
     /// Returns whether the gate was open.
     pub fn close(&self, wait: bool) -> bool {
         if self.closed.swap(true, Ordering::AcqRel) {

@@ -95,6 +95,7 @@ impl Observers {
         let Some(observer) = self.list.lock().get(&number).cloned() else { return false };
         let mut state = observer.state.lock();
         let on_death = state.on_death.take();
+        // No call begins any more, as there is nothing to call; those that run are the host's own functions.
         while state.calls > 0 && !callback::running() {
             observer.idle.wait(&mut state);
         }

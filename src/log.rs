@@ -71,6 +71,7 @@ pub fn to(level: Level, callback: Option<Arc<Callback>>) -> Result<()> {
     state.lines.clear();
     state.dropped = 0;
     let call = state.call;
+    // For one call of the host's own function at most.
     while state.calling && state.call == call && !callback::running() {
         log.changed.wait(&mut state);
     }

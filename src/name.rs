@@ -1,18 +1,30 @@
-//! From a store's id to the name of its directory.
+//! From a store's id to its key in the registry and to the name of its directory.
 
 use std::borrow::Cow;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fmt::Write;
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
+
+/// The longest id of a memory store, in bytes.
+pub const MAX_ID_LEN: usize = 64 << 10;
 
 /// The longest directory name, in bytes: what common file systems allow.
 pub const MAX_NAME_LEN: usize = 255;
 
-/// The directory name of the store called `id`: plain for a plain id, and percent-encoded where it is not, so that two ids
-/// never share a name and no name leaves its directory.
-///
-/// The same rules hold for memory stores, which need no name, so that an id is good for both backends or for none.
+/// The id of a memory store: any bytes, as it names no file.
+pub fn memory(id: &CStr) -> Result<&[u8]> {
+    let id = id.to_bytes();
+    match id.len() {
+        0 => Err(Error::invalid("the id is empty")),
+        1..=MAX_ID_LEN => Ok(id),
+        len => Err(Error::invalid(format!("the id has {len} bytes; {MAX_ID_LEN} is the most"))),
+    }
+}
+
+/// The directory name of the disk store called `id`: plain for a plain id, and percent-encoded where it is not, so that two
+/// ids never share a name and no name leaves its directory.
 pub fn directory(id: &CStr) -> Result<Cow<'_, str>> {
     let id = id.to_str().map_err(|cause| Error::invalid("the id is not UTF-8").because(cause))?;
     if id.is_empty() {
@@ -42,4 +54,42 @@ pub fn directory(id: &CStr) -> Result<Cow<'_, str>> {
         )));
     }
     Ok(name)
+}
+
+/// The path below the base path where a program that does not encode ids puts the disk store called `id`. None if that is
+/// the directory of the same or another id here, or if it leaves the base path.
+pub fn unencoded(id: &CStr) -> Option<PathBuf> {
+    let mut path = PathBuf::new();
+    for part in Path::new(id.to_str().ok()?).components() {
+        match part {
+            Component::Normal(part) => path.push(part),
+            Component::RootDir | Component::CurDir => {}
+            Component::ParentDir | Component::Prefix(_) => return None,
+        }
+    }
+    let mut parts = path.components();
+    let first = parts.next()?.as_os_str().to_str()?;
+    (parts.next().is_some() || !is_name(first)).then_some(path)
+}
+
+/// Whether `name` is what [`directory`] makes of an id.
+fn is_name(name: &str) -> bool {
+    let Some(id) = decoded(name).and_then(|id| CString::new(id).ok()) else { return false };
+    directory(&id).is_ok_and(|encoded| encoded == name)
+}
+
+/// The bytes that are percent-encoded in `name`.
+fn decoded(name: &str) -> Option<Vec<u8>> {
+    let mut bytes = name.bytes();
+    let mut id = Vec::with_capacity(name.len());
+    while let Some(byte) = bytes.next() {
+        id.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                (digit()? * 16 + digit()?).try_into().ok()?
+            }
+            byte => byte,
+        });
+    }
+    Some(id)
 }

@@ -7,6 +7,8 @@ use std::ffi::CStr;
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::callback;
 use crate::checkpoint;
@@ -22,6 +24,8 @@ use crate::options::Options;
 pub struct Store {
     identity: Identity,
     engine: Gate<Arc<dyn Engine>>,
+    /// Held by a thread that adds to a counter and was overtaken by another.
+    adding: Mutex<()>,
     /// None for a view.
     observers: Option<Arc<Observers>>,
 }
@@ -39,13 +43,13 @@ impl Store {
 
     /// The first reference to a new store on `engine`. `observers` are told when the last one is gone.
     pub fn on(engine: Arc<dyn Engine>, identity: Identity, observers: Arc<Observers>) -> Ref<Store> {
-        Ref::new(Store { identity, engine: Gate::new(engine), observers: Some(observers) })
+        Ref::new(Store { identity, engine: Gate::new(engine), adding: Mutex::default(), observers: Some(observers) })
     }
 
     /// The first reference to a store on something that another store has below it: a view, which has that store's identity
     /// and whose end is nobody's business.
     pub fn view(engine: Arc<dyn Engine>, identity: Identity) -> Ref<Store> {
-        Ref::new(Store { identity, engine: Gate::new(engine), observers: None })
+        Ref::new(Store { identity, engine: Gate::new(engine), adding: Mutex::default(), observers: None })
     }
 
     /// Whether this is a view.
@@ -168,25 +172,40 @@ impl Store {
     }
 
     /// Adds `delta` to the number under `key`, decimal text, and returns the sum; an absent key counts as 0.
+    ///
+    /// An attempt fails only because another write of the key came between its read and its write. Threads that add take
+    /// turns after their first attempt, so they don't overtake each other for ever; what other writers do is bounded by
+    /// the number of attempts.
     pub fn add(&self, key: &[u8], delta: i64) -> Result<i64> {
-        loop {
-            let found = self.get(key)?;
-            let number = found.as_deref().map_or(Ok(0), |value| number(value).map_err(|error| self.here(error)))?;
-            let Some(sum) = number.checked_add(delta) else {
-                let text = format!("{number} and {delta} make more than 64 bits can hold");
-                return Err(self.here(Error::invalid(text)));
-            };
-            let text = sum.to_string();
-            let expectation = match &found {
-                Some(value) => Expectation::Equals { key, value },
-                None => Expectation::Absent { key },
-            };
-            let operations = [Operation::Set { key, value: text.as_bytes() }];
-            if self.write(&WriteBatch { expectations: &[expectation], operations: &operations })? == Outcome::Applied {
+        if let Some(sum) = self.try_add(key, delta)? {
+            return Ok(sum);
+        }
+        let _turn = self.adding.lock();
+        for _ in 0..ADDING_ATTEMPTS {
+            if let Some(sum) = self.try_add(key, delta)? {
                 return Ok(sum);
             }
-            // Somebody else was faster: once more, from what is there now.
         }
+        let text = format!("the counter was written by others at each of {ADDING_ATTEMPTS} attempts to add to it");
+        Err(self.here(Error::new(Kind::Busy, text)))
+    }
+
+    /// Adds once; None if the key was written meanwhile.
+    fn try_add(&self, key: &[u8], delta: i64) -> Result<Option<i64>> {
+        let found = self.get(key)?;
+        let number = found.as_deref().map_or(Ok(0), |value| number(value).map_err(|error| self.here(error)))?;
+        let Some(sum) = number.checked_add(delta) else {
+            let text = format!("{number} and {delta} make more than 64 bits can hold");
+            return Err(self.here(Error::invalid(text)));
+        };
+        let text = sum.to_string();
+        let expectation = match &found {
+            Some(value) => Expectation::Equals { key, value },
+            None => Expectation::Absent { key },
+        };
+        let operations = [Operation::Set { key, value: text.as_bytes() }];
+        let outcome = self.write(&WriteBatch { expectations: &[expectation], operations: &operations })?;
+        Ok((outcome == Outcome::Applied).then_some(sum))
     }
 
     /// Makes all that was acknowledged survive a power cut.
@@ -254,6 +273,9 @@ impl Store {
         error.within(|| self.identity.to_string())
     }
 }
+
+/// How often adding to a counter is tried.
+const ADDING_ATTEMPTS: u32 = 1000;
 
 /// A value as a counter keeps it.
 fn number(value: &[u8]) -> Result<i64> {

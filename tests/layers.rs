@@ -5,8 +5,8 @@ use std::path::Path;
 
 /// From the ground up. Modules on one line don't know each other.
 const LAYERS: &[&[&str]] = &[
-    &["sync"],
-    &["error", "fork", "signals", "callback", "files", "lanes"],
+    &["sync", "signals"],
+    &["error", "fork", "callback", "files", "lanes"],
     &["log", "batch", "options"],
     &["directories"],
     &["engine"],

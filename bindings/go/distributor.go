@@ -42,13 +42,11 @@ type Distributor struct{ handle[C.kvds_distributor] }
 // NewDistributor makes a distributor with disk stores under the directory path, or with memory stores only if that is empty.
 // Options may be nil.
 func NewDistributor(path string, options Options) (*Distributor, error) {
-	settings := C.kvds_options_new()
-	defer C.kvds_options_free(settings)
-	for name, value := range options {
-		if err := set(settings, name, value); err != nil {
-			return nil, err
-		}
+	settings, err := optionsOf(options)
+	if err != nil {
+		return nil, err
 	}
+	defer C.kvds_options_free(settings)
 	base, err := text(path, "path")
 	if err != nil {
 		return nil, err
@@ -63,6 +61,38 @@ func NewDistributor(path string, options Options) (*Distributor, error) {
 	}}}
 	runtime.SetFinalizer(d, func(d *Distributor) { d.Release() })
 	return d, nil
+}
+
+// optionsOf is options of the library, to be freed.
+func optionsOf(options Options) (*C.kvds_options, error) {
+	settings := C.kvds_options_new()
+	for name, value := range options {
+		if err := set(settings, name, value); err != nil {
+			C.kvds_options_free(settings)
+			return nil, err
+		}
+	}
+	return settings, nil
+}
+
+// OpenStore opens the disk store in exactly the directory path, without a distributor. It is created if it is missing; NotFound
+// if the options say not to. Options may be nil.
+func OpenStore(path string, options Options) (*Store, error) {
+	settings, err := optionsOf(options)
+	if err != nil {
+		return nil, err
+	}
+	defer C.kvds_options_free(settings)
+	place, err := text(path, "path")
+	if err != nil {
+		return nil, err
+	}
+	defer C.free(unsafe.Pointer(place))
+	var out *C.kvds_store
+	if err := checked(func() C.kvds_status { return C.kvds_store_open(place, settings, &out) }); err != nil {
+		return nil, err
+	}
+	return newStore(out), nil
 }
 
 func set(settings *C.kvds_options, name, value string) error {

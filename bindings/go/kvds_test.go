@@ -45,6 +45,44 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+func TestAStoreIsOpenedByItsPath(t *testing.T) {
+	path := t.TempDir() + "/rm 2"
+	_, err := kvds.OpenStore(path, kvds.Options{"create_if_missing": "0"})
+	if !errors.Is(err, kvds.NotFound) {
+		t.Error(err)
+	}
+	store, err := kvds.OpenStore(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if store.ID() != path || store.Backend() != kvds.Disk || store.Tag() != 0 {
+		t.Error(store.ID(), store.Backend(), store.Tag())
+	}
+	_, err = kvds.OpenStore(path, nil)
+	fails(t, err, kvds.Locked, "rm 2")
+	store.Release()
+	_, err = kvds.OpenStore("a\x00b", nil)
+	fails(t, err, kvds.InvalidArgument, "NUL")
+	_, err = kvds.OpenStore("", nil)
+	fails(t, err, kvds.InvalidArgument, "path")
+	_, err = kvds.OpenStore(path, kvds.Options{"durabilty": "sync"})
+	fails(t, err, kvds.InvalidArgument, "durabilty")
+}
+
+func TestIdsOfMemoryStoresAreAnyBytes(t *testing.T) {
+	distributor, _ := open(t)
+	for _, id := range []string{"\xff", "caf\xe9", strings.Repeat("/", 65536)} {
+		store, err := distributor.GetOrCreate(id, kvds.Memory)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if store.ID() != id {
+			t.Errorf("%q", store.ID())
+		}
+		store.Release()
+	}
+}
+
 func TestBadArgumentsAreTold(t *testing.T) {
 	distributor, store := open(t)
 	_, err := distributor.GetOrCreate("a\x00b", kvds.Memory)

@@ -42,6 +42,7 @@ kvds_status kvds_distributor_get(const kvds_distributor *distributor, const char
 kvds_status kvds_distributor_shutdown(const kvds_distributor *distributor);
 size_t kvds_distributor_store_count(const kvds_distributor *distributor);
 
+kvds_status kvds_store_open(const char *path, const kvds_options *options, kvds_store **store);
 kvds_store *kvds_store_retain(kvds_store *store);
 int64_t kvds_store_release(kvds_store *store);
 int64_t kvds_store_ref_count(const kvds_store *store);
@@ -486,15 +487,29 @@ function Distributor:store_count() return tonumber(library.kvds_distributor_stor
 
 local kvds = {}
 
---- A distributor with disk stores under the directory `path` (nil for memory stores only). `options` is a table of what
--- kvds_options_set takes, such as {durability = 'sync'}.
-function kvds.distributor(path, options)
+-- Options of the library.
+local function options_of(options)
     local made = ffi.gc(library.kvds_options_new(), library.kvds_options_free)
     for name, value in pairs(options or {}) do
         check(library.kvds_options_set(made, text(name, 'name of an option'), text(tostring(value), 'value of an option')))
     end
+    return made
+end
+
+--- A distributor with disk stores under the directory `path` (nil for memory stores only). `options` is a table of what
+-- kvds_options_set takes, such as {durability = 'sync'}.
+function kvds.distributor(path, options)
+    local made = options_of(options)
     local _, pointer = opened('kvds_distributor', library.kvds_distributor_open, path and text(path, 'path') or '', made)
     return handle(Distributor, pointer, library.kvds_distributor_release)
+end
+
+--- The disk store in exactly the directory `path`, without a distributor, created if it is missing; nil if the options, which
+-- are those of a distributor, say not to.
+function kvds.open(path, options)
+    local made = options_of(options)
+    local status, pointer = opened('kvds_store', library.kvds_store_open, text(path, 'path'), made)
+    return status == OK and store(pointer) or nil
 end
 
 --- An empty batch.

@@ -37,6 +37,31 @@ fails('KVDS_INVALID_ARGUMENT', 'path', distributor.get_or_create, distributor, '
 assert(store:property 'kvds.keys' == '0')
 kvds.distributor(nil, {durability = 'sync', keep_stores = true, memory_limit_bytes = 1024}):release()
 
+-- A store is opened by its path.
+local directory = os.tmpname()
+os.remove(directory)
+local path = directory .. '/rm 2'
+assert(kvds.open(path, {create_if_missing = 0}) == nil)
+local by_path = kvds.open(path, {durability = 'sync'})
+by_path:set('a', '1')
+assert(by_path:id() == path and by_path:backend() == 'disk' and by_path:tag() == 0)
+fails('KVDS_LOCKED', 'rm 2', kvds.open, path)
+by_path:release()
+by_path = kvds.open(path, {read_only = 1})
+assert(by_path:get 'a' == '1')
+by_path:release()
+assert(os.execute("rm -r '" .. directory .. "'"))
+fails('KVDS_INVALID_ARGUMENT', 'path', kvds.open, '')
+fails('KVDS_INVALID_ARGUMENT', 'NUL', kvds.open, 'a\0b')
+fails('KVDS_INVALID_ARGUMENT', 'durabilty', kvds.open, path, {durabilty = 'sync'})
+
+-- Ids of memory stores are any bytes.
+for _, id in ipairs {'\255', 'caf\233', ('/'):rep(65536)} do
+    local named = distributor:get_or_create(id, 'memory')
+    assert(named:id() == id)
+    named:release()
+end
+
 -- A callback's error ends the iteration and comes out as it was; so often that a callback that was not freed would be missed.
 store:set_batch {{'a', '1'}, {'b', '2'}}
 for _ = 1, 5000 do

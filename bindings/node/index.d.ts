@@ -185,6 +185,12 @@ export interface Stats {
 export class Store implements Handle, Iterable<[Buffer, Buffer]> {
     private constructor();
 
+    /**
+     * Opens the disk store in exactly the directory `path`, without a distributor. It is created if it is missing. Throws
+     * "KVDS_NOT_FOUND" if the options say not to create it, and "KVDS_LOCKED" if it is open elsewhere.
+     */
+    static open(path: string, options?: Options): Store;
+
     /** The name that the store was asked for by. */
     readonly id: string;
     /** The backend that it was asked for with. */

@@ -40,6 +40,7 @@ module Kvds
     extern 'kvds_status kvds_distributor_shutdown(void *distributor)'
     extern 'size_t kvds_distributor_store_count(void *distributor)'
 
+    extern 'kvds_status kvds_store_open(const char *path, void *options, void *out)'
     extern 'void *kvds_store_retain(void *store)'
     extern 'int64_t kvds_store_release(void *store)'
     extern 'int64_t kvds_store_ref_count(void *store)'
@@ -139,6 +140,24 @@ module Kvds
       raise Error.new(INVALID_ARGUMENT, "the name has a NUL in it: #{copy.inspect}") if copy.include?("\0")
 
       copy.encode('UTF-8')
+    end
+
+    # An id: text, or any bytes in a binary string, which memory stores take.
+    def id_text(given)
+      copy = String.try_convert(given)
+      return text(given) unless copy && copy.encoding == Encoding::BINARY
+      raise Error.new(INVALID_ARGUMENT, "the id has a NUL in it: #{copy.inspect}") if copy.include?("\0")
+
+      copy
+    end
+
+    # Yields options of the library.
+    def with_options(options)
+      made = Library.kvds_options_new
+      options.each { |name, value| check(Library.kvds_options_set(made, text(name.to_s), text(value.to_s))) }
+      yield made
+    ensure
+      Library.kvds_options_free(made) if made
     end
 
     # The elements of a list. A String is none, though it has a size too.
@@ -301,6 +320,24 @@ module Kvds
   # A store, or a view of one: one counted reference. Enumerable over its pairs. Any threads at once.
   class Store < Handle
     include Enumerable
+
+    class << self
+      include Convert
+
+      # The disk store in exactly the directory +path+, without a distributor, created if it is missing; nil if the options
+      # say not to. The options are those of a Distributor. With a block, it is yielded and then released.
+      def open(path, **options)
+        pointer = with_options(options) { |made| opened { |out| check(Library.kvds_store_open(text(path), made, out)) } }
+        store = pointer && new(pointer)
+        return store unless block_given? && store
+
+        begin
+          yield store
+        ensure
+          store.release
+        end
+      end
+    end
 
     # One more reference, an object of its own.
     def retain = Store.send(:new, ask(:kvds_store_retain))
@@ -490,24 +527,22 @@ module Kvds
     # With disk stores under the directory +path+ (nil for memory stores only). The options are those of kvds_options_set,
     # such as <tt>durability: :sync</tt>.
     def initialize(path = nil, **options)
-      made = Library.kvds_options_new
-      options.each { |name, value| check(Library.kvds_options_set(made, text(name.to_s), text(value.to_s))) }
       base = path && text(path)
-      distributor = opened { |out| check(Library.kvds_distributor_open(base, made, out)) }
+      distributor = with_options(options) do |made|
+        opened { |out| check(Library.kvds_distributor_open(base, made, out)) }
+      end
       super(distributor, Library.method(:kvds_distributor_release))
-    ensure
-      Library.kvds_options_free(made) if made
     end
 
     # The live store called +id+ on :memory or :disk, made if there is none; nil if the options say not to make it. With a
     # block, it is yielded and then released, and the answer is the block's.
     def get_or_create(id, backend, &block)
-      lent(opened { |out| call(:kvds_distributor_get_or_create, text(id), number(backend), out) }, &block)
+      lent(opened { |out| call(:kvds_distributor_get_or_create, id_text(id), number(backend), out) }, &block)
     end
 
     # The live store called +id+, or nil. With a block as +get_or_create+.
     def get(id, backend, &block)
-      lent(opened { |out| call(:kvds_distributor_get, text(id), number(backend), out) }, &block)
+      lent(opened { |out| call(:kvds_distributor_get, id_text(id), number(backend), out) }, &block)
     end
 
     # Closes every live store and hands out none any more.

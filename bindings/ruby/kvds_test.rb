@@ -49,6 +49,26 @@ must(store.property('kvds.keys'), '0')
 must(store.add('n', -(2**63)), -(2**63))
 Kvds::Distributor.new(durability: :sync, keep_stores: true, memory_limit_bytes: 1024).release
 
+# A store is opened by its path.
+Dir.mktmpdir do |directory|
+  path = File.join(directory, 'rm 2')
+  must(Kvds::Store.open(path, create_if_missing: false), nil)
+  must(Kvds::Store.open(path, durability: :sync) { |opened| opened['a'] = '1' }, '1')
+  opened = Kvds::Store.open(path)
+  must([opened.id, opened.backend, opened.tag, opened['a']], [path, :disk, 0, '1'])
+  fails('KVDS_LOCKED', 'rm 2') { Kvds::Store.open(path) }
+  opened.release
+  fails('KVDS_INVALID_ARGUMENT', 'path') { Kvds::Store.open('') }
+  fails('KVDS_INVALID_ARGUMENT', 'NUL') { Kvds::Store.open("a\0b") }
+  fails('KVDS_INVALID_ARGUMENT', 'durabilty') { Kvds::Store.open(path, durabilty: :sync) }
+end
+
+# Ids of memory stores are any bytes.
+["\xFF".b, "caf\xE9".b, "\xFF", '/' * 65_536].each do |id|
+  distributor.get_or_create(id, :memory) { |named| must(named.id.b, id.b) }
+end
+fails('KVDS_INVALID_ARGUMENT', 'NUL') { distributor.get_or_create("a\0b".b, :memory) }
+
 # Lists are what they yield, whatever size they say they have.
 ['n', 'none', 'm'].each { |key| store[key] = key }
 liar = Enumerator.new(1000) { |list| list << 'n' << 'none' }

@@ -11,6 +11,7 @@ mod claim;
 mod delete_range;
 mod env;
 mod errors;
+mod files;
 mod hole;
 mod hot;
 mod inspection;
@@ -35,6 +36,7 @@ use self::buffers::{Holder, Share};
 use self::child::{Child, Moment, Position};
 use self::claim::Claim;
 use self::errors::failed;
+use self::files::Survey;
 use self::hot::Part;
 use self::lock::Lock;
 use self::replica::Replica;
@@ -123,6 +125,8 @@ impl Disk {
 
     /// Opens the store in the directory `path` as `options` say: for writing, or for reading what another process writes.
     pub fn open_any(path: &Path, options: &Options, shared: &Shared, lease: Lease) -> Result<Option<Arc<dyn Engine>>> {
+        // Before any file in it is opened.
+        Survey::of(path)?;
         if options.read_only {
             return Ok(Replica::open(path, options, shared, lease)?.map(|replica| replica as Arc<dyn Engine>));
         }
@@ -144,16 +148,19 @@ impl Disk {
             let made = directories.make(base);
             made.map_err(|cause| Error::io("cannot make the base directory", cause).at(base))?;
         }
-        if removal::is_begun(path)? {
+        let mut make = || {
+            let made = directories.make(path);
+            made.map_err(|cause| Error::io("cannot make the store's directory", cause).at(path))
+        };
+        let mut made = make()?;
+        if !made && removal::is_begun(path)? {
             removal::finish(path)?;
+            made = make()?;
         }
-        let made = directories.make(path);
-        let made = made.map_err(|cause| Error::io("cannot make the store's directory", cause).at(path))?;
         let claim = Claim::new(path)?;
-        if !made && !Disk::has_traces(path)? && holds_something(path)? {
-            return Err(Error::invalid("the directory holds something else than a store").at(path));
-        }
+        let older = files::written_by_older_rocksdb(path);
         if !made {
+            Survey::of(path)?.refuse_others(path)?;
             inspection::inspect(path)?;
         }
         let lock = Lock::new(path, &claim)?;
@@ -186,6 +193,15 @@ impl Disk {
             }
             error
         })?;
+        if let Some(version) = older {
+            log::line(Level::Warn, || {
+                format!(
+                    "{} was last written by RocksDB {version}, which loses what is in a log of kvds: before it opens the \
+                     store again, call kvds_compact and close the store, or give it a copy made by kvds_checkpoint",
+                    path.display()
+                )
+            });
+        }
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
         let hot = Some(shared.hot());
@@ -289,10 +305,9 @@ impl Disk {
         Ok(exists)
     }
 
-    /// Whether there is a store in `path`, or what is left of one that was half made or half removed: the lock file is the
-    /// first that RocksDB makes and the last that it removes.
-    fn has_traces(path: &Path) -> Result<bool> {
-        Ok(is_there(path, "LOCK")? || is_there(path, "CURRENT")? || removal::is_begun(path)?)
+    /// Whether there is a store in `path`, or what is left of one that was half made or half removed.
+    pub fn has_traces(path: &Path) -> Result<bool> {
+        Ok(Survey::of(path)?.has_traces())
     }
 
     /// Removes the files of the store in `path`. Returns whether there was a store. Files that are not RocksDB's are left.
@@ -557,6 +572,8 @@ impl Engine for Disk {
     }
 
     fn checkpoint(&self, path: &Path) -> Result<bool> {
+        // RocksDB reads its files again for this.
+        Survey::of(&self.path)?;
         let copy = |cause| failed("cannot make the copy", path, cause);
         Checkpoint::new(self.db()?).map_err(copy)?.create_checkpoint(path).map_err(copy)?;
         Ok(true)
@@ -623,12 +640,6 @@ fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
 fn is_there(directory: &Path, name: &str) -> Result<bool> {
     let there = directory.join(name).try_exists();
     there.map_err(|cause| Error::io("cannot look for the store", cause).at(directory))
-}
-
-fn holds_something(directory: &Path) -> Result<bool> {
-    let mut entries = fs::read_dir(directory)
-        .map_err(|cause| Error::io("cannot look into the store's directory", cause).at(directory))?;
-    Ok(entries.next().is_some())
 }
 
 /// What the files of a store take. Files that go meanwhile count as nothing.

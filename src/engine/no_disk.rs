@@ -32,6 +32,11 @@ impl Disk {
     }
 
     /// Fails.
+    pub fn has_traces(_: &Path) -> Result<bool> {
+        Err(missing())
+    }
+
+    /// Fails.
     pub fn destroy(_: &Path) -> Result<bool> {
         Err(missing())
     }

@@ -112,21 +112,27 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 /// Gets the live store `id` on `backend`, or creates or opens it.
 ///
 /// A disk store lives in the directory `base_path/NAME`. NAME is the id with every byte outside `A-Z
-/// a-z 0-9 . _ -` percent-encoded (and `.` and `..` encoded whole), 255 bytes at most. The directory
-/// is created if it is missing; a creation that fails leaves none behind. A directory that holds
-/// something other than a store is left alone. If a disk store of this name is being closed, the
-/// call waits until it is.
+/// a-z 0-9 . _ -` percent-encoded (and `.` and `..` encoded whole), 255 bytes at most. If NAME does
+/// not exist, but a store lies under the plain id below `base_path` (`base_path/a b` for "a b", or
+/// `base_path/a/b` for "a/b"), as programs that do not encode ids leave it, that store is opened.
 ///
-/// @param id  UTF-8, not empty.
+/// The directory and those above it are created if they are missing; a creation that fails leaves
+/// none behind. A directory without a store is refused if it holds a file whose name a store would
+/// use, such as `000001.log`, and nothing in it is touched. Other files (a README, `.gitkeep`,
+/// `lost+found`) may stay. If a disk store of this name is being closed, the call waits until it is.
+///
+/// @param id  of a memory store: 1 to 65536 bytes of any kind; of a disk store: UTF-8, not empty.
 /// @param[out] out  a reference that the caller owns and releases with kvds_store_release().
 /// @return
 /// - `KVDS_OK`
 /// - `KVDS_NOT_FOUND`: the store does not exist, and the options forbid creating it
 ///   (`create_if_missing`, `read_only`)
-/// - `KVDS_INVALID_ARGUMENT`: also if the directory holds something other than a store
+/// - `KVDS_INVALID_ARGUMENT`: also if the directory holds files of others, or if there are stores
+///   both under NAME and under the plain id
 /// - `KVDS_LOCKED`: another process or distributor has the store open
-/// - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; `KVDS_IO` also if
-///   the system allows no more threads
+/// - `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
+/// - `KVDS_IO`: the files cannot be opened, or the system allows no more threads; the error text
+///   names the path that stands in the way, and where a link points
 /// - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_get_or_create(
@@ -186,9 +192,11 @@ pub unsafe extern "C" fn kvds_distributor_evict(
     })
 }
 
-/// Deletes the files of the disk store `id`.
+/// Deletes the files of the disk store `id`, which is found as `kvds_distributor_get_or_create()`
+/// finds it.
 ///
-/// Threads that ask for the store in the meantime wait, and get a new, empty one.
+/// Files of others stay, and then so does their directory. Threads that ask for the store in the
+/// meantime wait, and get a new, empty one.
 ///
 /// @return
 /// - `KVDS_OK`

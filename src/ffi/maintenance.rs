@@ -54,7 +54,8 @@ pub unsafe extern "C" fn kvds_refresh(store: *mut kvds_store) -> kvds_status {
 /// Another distributor can open the copy: the parent directory is its base path, and the last
 /// component is the id; `kvds_store_open()` opens it by its path. A disk store is copied by hard
 /// links where the file system supports them, which takes little time and space. Anything else is
-/// read and written. Writes to the store continue in the meantime.
+/// read and written. Writes to the store continue in the meantime. The copy is made in a directory
+/// `.kvds-copy-*` beside `path`; the next copy removes those of processes that died.
 ///
 /// @param path  must not exist; the directories above it are created.
 /// @return

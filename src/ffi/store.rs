@@ -30,8 +30,9 @@ use crate::store::Store;
 /// - `KVDS_LOCKED`: the store is open in another process or in this one, through a distributor too,
 ///   or something that it handed out keeps it open
 /// - `KVDS_INVALID_ARGUMENT`: a NULL, a path that is empty or not UTF-8, or a directory that holds
-///   something other than a store
-/// - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
+///   files of others whose names a store would use
+/// - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; the error text names
+///   the path that stands in the way, and where a link points
 /// - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
 /// - `KVDS_UNSUPPORTED`: a build without disk stores
 #[unsafe(no_mangle)]
@@ -83,7 +84,7 @@ pub unsafe extern "C" fn kvds_store_tag(store: *const kvds_store) -> u64 {
     handle::get(store).map_or(0, |store| store.identity().tag)
 }
 
-/// Returns the id that the store was asked for by; NULL for NULL.
+/// Returns the id that the store was asked for by, byte for byte; NULL for NULL.
 ///
 /// @return text that the store owns, valid as long as the caller's reference.
 #[unsafe(no_mangle)]

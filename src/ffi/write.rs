@@ -179,6 +179,7 @@ pub unsafe extern "C" fn kvds_compare_and_delete(
 /// - `KVDS_OK`
 /// - `KVDS_INVALID_ARGUMENT`: also if the value is not such a number, or the sum does not fit 64
 ///   bits; nothing was changed
+/// - `KVDS_BUSY`: other writes changed the key at each of a thousand attempts
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_add(
     store: *mut kvds_store,

@@ -5,9 +5,8 @@ import { text } from './bytes.js';
 import { check, INVALID_ARGUMENT, KvdsError, NOT_FOUND, OK } from './errors.js';
 import { Handle, internal, pointerOf } from './handle.js';
 import { native, register } from './native.js';
+import { withOptions } from './options.js';
 import { BACKENDS, Store } from './store.js';
-
-const snakeCase = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 function backendOf(name) {
     const backend = BACKENDS.indexOf(name);
@@ -16,18 +15,9 @@ function backendOf(name) {
 }
 
 function open(path, options) {
-    const pointer = native.options_new();
-    try {
-        for (const [name, value] of Object.entries(options)) {
-            if (value === undefined) continue;
-            check(native.options_set(pointer, text(snakeCase(name), 'name of an option'), text(String(value), `option ${name}`)));
-        }
-        const out = [null];
-        check(native.distributor_open(path === null ? null : text(path, 'path'), pointer, out));
-        return out[0];
-    } finally {
-        native.options_free(pointer);
-    }
+    const out = [null];
+    withOptions(options, (pointer) => check(native.distributor_open(path === null ? null : text(path, 'path'), pointer, out)));
+    return out[0];
 }
 
 export class Distributor extends Handle {

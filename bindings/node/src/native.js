@@ -79,6 +79,7 @@ const DECLARATIONS = [
         'kvds_user_data_free *free, _Out_ uint64_t *observer)',
     'int32_t kvds_distributor_unobserve(kvds_distributor distributor, uint64_t observer)',
 
+    'int32_t kvds_store_open(const char *path, kvds_options options, _Out_ kvds_store *store)',
     'kvds_store kvds_store_retain(kvds_store store)',
     'int64_t kvds_store_release(kvds_store store)',
     'int64_t kvds_store_ref_count(kvds_store store)',

@@ -4,9 +4,10 @@ import { background } from './background.js';
 import { Batch, operationsOf, withNative } from './batch.js';
 import { bytes, copy, list, text } from './bytes.js';
 import { openCursor, Scan } from './cursor.js';
-import { check, EXISTS, MISMATCH, NOT_FOUND, OK, STOPPED, TRUNCATED } from './errors.js';
+import { check, EXISTS, KvdsError, MISMATCH, NOT_FOUND, OK, STOPPED, TRUNCATED } from './errors.js';
 import { Handle, internal, pointerOf } from './handle.js';
 import { native, sizeof } from './native.js';
+import { withOptions } from './options.js';
 
 /** The backends, at their numbers. */
 export const BACKENDS = ['memory', 'disk'];
@@ -35,6 +36,13 @@ const span = (key) => {
 export class Store extends Handle {
     constructor(token, pointer) {
         super(token, pointer, native.store_release);
+    }
+
+    static open(path, options = {}) {
+        const out = [null];
+        const opened = withOptions(options, (pointer) => check(native.store_open(text(path, 'path'), pointer, out), NOT_FOUND));
+        if (opened === OK) return new Store(internal, out[0]);
+        throw new KvdsError(NOT_FOUND, `there is no store in "${path}", and the options say not to make one`);
     }
 
     // ------------------------------------------------------------ what it is

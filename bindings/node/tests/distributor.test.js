@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import test from 'node:test';
-import { Distributor, KvdsError } from 'kvds';
+import { Distributor, KvdsError, Store } from 'kvds';
 import { directory } from './directory.js';
 
 const fails = (code, text = /./) => (error) => error instanceof KvdsError && error.code === code && text.test(error.message);
@@ -19,6 +19,32 @@ test('one store for one name, as long as somebody holds it', () => {
     second.release();
     assert.equal(distributor.storeCount, 0);
     assert.equal(distributor.release(), 0);
+});
+
+test('a store is opened by its path', (t) => {
+    const path = `${directory(t)}/rm 2`;
+    assert.throws(() => Store.open(path, { createIfMissing: false }), fails('KVDS_NOT_FOUND', /rm 2/));
+    const store = Store.open(path, { durability: 'sync' });
+    store.set('a', '1');
+    assert.deepEqual([store.id, store.backend, store.tag], [path, 'disk', 0n]);
+    assert.throws(() => Store.open(path), fails('KVDS_LOCKED', /rm 2/));
+    store.release();
+    const reader = Store.open(path, { readOnly: true });
+    assert.equal(reader.getString('a'), '1');
+    reader.release();
+    assert.throws(() => Store.open(''), fails('KVDS_INVALID_ARGUMENT', /path/));
+    assert.throws(() => Store.open('a\0b'), fails('KVDS_INVALID_ARGUMENT', /NUL/));
+    assert.throws(() => Store.open(path, { durabilty: 'sync' }), fails('KVDS_INVALID_ARGUMENT', /durabilty/));
+});
+
+test('ids of memory stores may be long', () => {
+    const distributor = new Distributor();
+    for (const id of ['ü'.repeat(1000), '/'.repeat(65536)]) {
+        const store = distributor.getOrCreate(id, 'memory');
+        assert.equal(store.id, id);
+        store.release();
+    }
+    distributor.release();
 });
 
 test('options have the spelling of JavaScript, and wrong ones are told', (t) => {

@@ -44,6 +44,36 @@ def test_bad_names(distributor: kvds.Distributor) -> None:
         kvds.Distributor().disk("a")
 
 
+def test_ids_of_memory_stores_are_any_bytes(distributor: kvds.Distributor) -> None:
+    for id in ("\udcff", "caf\udce9", "a" * 1000, "/" * 65536):
+        with distributor.memory(id) as store:
+            assert store.id == id
+            assert distributor.stores() == [kvds.LiveStore(id, kvds.Backend.MEMORY, store.tag, 1)]
+    with pytest.raises(kvds.InvalidArgument, match="UTF-8"):
+        distributor.disk("\udcff")
+    with pytest.raises(kvds.InvalidArgument, match="65536"):
+        distributor.memory("a" * 65537)
+
+
+def test_a_store_is_opened_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "rm 2"
+    with pytest.raises(kvds.NotFound, match="rm 2"):
+        kvds.Store.open(path, create_if_missing=False)
+    with kvds.Store.open(path, durability="sync") as store:
+        assert (store.id, store.tag, store.backend) == (str(path), 0, kvds.Backend.DISK)
+        store[b"a"] = b"1"
+        with pytest.raises(kvds.Locked):
+            kvds.Store.open(str(path))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["rm 2"]
+    with kvds.Store.open(path, read_only=True) as store:
+        assert dict(store.items()) == {b"a": b"1"}
+    for wrong in ("", "a\0b"):
+        with pytest.raises(kvds.InvalidArgument):
+            kvds.Store.open(wrong)
+    with pytest.raises(kvds.InvalidArgument, match="colour"):
+        kvds.Store.open(path, colour="red")
+
+
 def test_paths_are_what_open_takes(tmp_path: Path) -> None:
     for path in (tmp_path / "one", str(tmp_path / "two")):
         with kvds.Distributor(path) as distributor:

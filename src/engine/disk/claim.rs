@@ -1,24 +1,34 @@
-//! The right to a directory within this process.
+//! The right to a directory.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, Metadata, OpenOptions};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
+use super::lock;
 use crate::error::{Error, Kind, Result};
 use crate::files::above_streams;
-use crate::fork::PerProcess;
+use crate::fork::{PerProcess, Unshared};
 
-/// The right to a directory. RocksDB's own lock keeps other processes out; within a process it compares paths as text, so
-/// that two names of one directory would pass it.
+/// How often claiming is tried if the directory is replaced meanwhile.
+const ATTEMPTS: u32 = 8;
+
+/// The right to a directory, for one database of one process.
+///
+/// RocksDB's lock on the file `LOCK` is not enough. It belongs to the process, so that it goes when the process closes any
+/// descriptor of the file, as a backup of its own store does; and it keeps nobody away once the file is removed. So the
+/// directory itself is locked with `flock`, which belongs to the open file. Within the process a set of directories tells
+/// whether one is in use, by device and inode, whatever it is called.
 ///
 /// The directory is kept open: its inode is then nobody else's, even when it was removed. Who destroys a store still claims its
 /// directory when that is gone already, and a directory that another thread just made could have the same inode.
 pub struct Claim {
-    directory: Directory,
-    _open: File,
+    claimed: Claimed,
+    open: Unshared,
+    path: PathBuf,
 }
 
 /// A directory, whatever it is called: device and inode.
@@ -26,28 +36,75 @@ type Directory = (u64, u64);
 
 static CLAIMED: PerProcess<Mutex<BTreeSet<Directory>>> = PerProcess::new();
 
+/// An entry of [`CLAIMED`].
+struct Claimed(Directory);
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        CLAIMED.get().lock().remove(&self.0);
+    }
+}
+
 impl Claim {
     /// Claims the directory `path` for as long as this lives.
     pub fn new(path: &Path) -> Result<Claim> {
-        let look = |cause| Error::io("cannot look at the store's directory", cause).at(path);
-        let open = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path);
-        let open = open.and_then(above_streams).map_err(look)?;
-        let about = open.metadata().map_err(look)?;
-        let directory = (about.dev(), about.ino());
-        if CLAIMED.get().lock().insert(directory) {
-            return Ok(Claim { directory, _open: open });
+        for _ in 0..ATTEMPTS {
+            let claim = Claim::once(path)?;
+            // Whoever had the directory before may have removed it, and others made a new one.
+            if claim.is_in_place()? {
+                return Ok(claim);
+            }
         }
-        Err(Error::new(
-            Kind::Locked,
-            "another distributor of this process has the store open, or something it handed out",
-        )
-        .at(path))
+        Err(Error::new(Kind::Io, "the store's directory is replaced again and again").at(path))
+    }
+
+    fn once(path: &Path) -> Result<Claim> {
+        let open = || OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path).and_then(above_streams);
+        let open = Unshared::open(open).map_err(|cause| cannot_look(path, cause))?;
+        let directory = identity(&open.metadata().map_err(|cause| cannot_look(path, cause))?);
+        if !CLAIMED.get().lock().insert(directory) {
+            return Err(Error::new(
+                Kind::Locked,
+                "another distributor of this process has the store open, or something it handed out, maybe under another name",
+            )
+            .at(path));
+        }
+        let claimed = Claimed(directory);
+        lock::exclusively(&open).map_err(|cause| lock::refused(path, cause))?;
+        Ok(Claim { claimed, open, path: path.to_path_buf() })
+    }
+
+    /// Whether the claimed directory is the one that its path leads to.
+    fn is_in_place(&self) -> Result<bool> {
+        match fs::metadata(&self.path) {
+            Ok(about) => Ok(identity(&about) == self.claimed.0),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(cause) => Err(cannot_look(&self.path, cause)),
+        }
+    }
+
+    /// Refuses to go on where the directory was moved away or removed. To be asked before a file is made, replaced or removed
+    /// by name, as it could be that of another store.
+    pub fn check(&self) -> Result<()> {
+        if self.is_in_place()? {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Io, "the store's directory was moved, removed or replaced while the store was open")
+            .at(&self.path))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Before it is closed.
-        CLAIMED.get().lock().remove(&self.directory);
+        // Closing it is not enough if a child has it open that was made without the handlers of fork().
+        lock::release(&self.open);
     }
+}
+
+fn identity(about: &Metadata) -> Directory {
+    (about.dev(), about.ino())
+}
+
+fn cannot_look(path: &Path, cause: io::Error) -> Error {
+    Error::io("cannot look at the store's directory", cause).at(path)
 }

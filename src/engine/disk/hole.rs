@@ -66,6 +66,7 @@ const HEAD: usize = 7;
 /// Where the first record lies that is not what was written.
 fn first_wrong_record(log: &[u8]) -> Option<(usize, usize)> {
     let mut at = 0;
+    // `at` grows by a header at least each time.
     loop {
         let block_end = (at / BLOCK + 1) * BLOCK;
         if at + HEAD > block_end {

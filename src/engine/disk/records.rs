@@ -32,6 +32,8 @@ pub enum End {
 /// Goes over the records of `file` and shows each piece of data and its type to `see`.
 pub fn walk(mut file: impl Read, mut see: impl FnMut(u8, &[u8])) -> io::Result<End> {
     let mut block = Vec::with_capacity(BLOCK);
+    // Each turn reads a block further, and the file is a regular one. Beside a writer it grows, to the size at which the
+    // writer begins another.
     loop {
         block.clear();
         file.by_ref().take(BLOCK as u64).read_to_end(&mut block)?;

@@ -19,7 +19,8 @@ use crate::directories::sync;
 use crate::error::{Error, Result};
 use crate::files::above_streams;
 
-const MARK: &str = "DESTROYED";
+/// The file that marks a store as removed.
+pub const MARK: &str = "DESTROYED";
 
 /// Whether somebody has begun to remove the store in `path`.
 pub fn is_begun(path: &Path) -> Result<bool> {
@@ -31,9 +32,10 @@ pub fn remove(path: &Path) -> Result<()> {
     // Held while the files go, so that nobody opens them meanwhile.
     let claim = Claim::new(path)?;
     let _lock = Lock::new(path, &claim)?;
+    claim.check()?;
     let marked = File::create(path.join(MARK)).and_then(above_streams).and_then(|_| sync(path));
     marked.map_err(|cause| Error::io("cannot mark the store as removed", cause).at(path))?;
-    remove_marked(path)
+    remove_marked(path, &claim)
 }
 
 /// Finishes what somebody has begun.
@@ -41,11 +43,13 @@ pub fn finish(path: &Path) -> Result<()> {
     let claim = Claim::new(path)?;
     let _lock = Lock::new(path, &claim)?;
     // They may have finished it themselves, and others made a new store, before the lock was ours.
-    if is_begun(path)? { remove_marked(path) } else { Ok(()) }
+    if is_begun(path)? { remove_marked(path, &claim) } else { Ok(()) }
 }
 
-fn remove_marked(path: &Path) -> Result<()> {
+fn remove_marked(path: &Path, claim: &Claim) -> Result<()> {
+    claim.check()?;
     DB::destroy(&settings::plain(), path).map_err(|cause| failed("cannot remove the store", path, cause))?;
+    claim.check()?;
     let unmark = || {
         // No file may come back without the mark.
         sync(path)?;

@@ -14,6 +14,7 @@ use rocksdb::DB;
 
 use super::env;
 use super::errors::failed;
+use super::files::Survey;
 use super::inspection::{inspect, table_list};
 use super::settings::{self, Shared};
 use super::{Disk, Role};
@@ -62,7 +63,10 @@ impl Replica {
 /// RocksDB reads the list of table files and then the logs. If the writer brings a log to a table file in between and removes
 /// it, its content is in neither. So an instance only counts if the list stayed as it was while it was opened.
 fn instance(path: &Path, settings: &rocksdb::Options, tally: &Arc<Tally>, lease: &Arc<Lease>) -> Result<Arc<Disk>> {
+    // A writer may change the list at each attempt, so the attempts are counted.
     for attempt in 0..ATTEMPTS {
+        // Nothing that opening would wait for.
+        Survey::of(path)?;
         let before = table_list(path);
         inspect(path)?;
         let db = signals::blocked(|| DB::open_for_read_only(settings, path, false));

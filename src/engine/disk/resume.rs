@@ -79,7 +79,7 @@ impl Resumption {
     }
 
     /// Does `work`. If the file system fails or has failed before, resumes the database and does it again: what failed is in
-    /// no file that counts any more.
+    /// no file that counts any more. Once, so that a disk that fails for ever fails the call.
     #[inline]
     pub fn attempt<T>(
         &self,

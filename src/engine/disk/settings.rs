@@ -80,6 +80,8 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     blocks.set_data_block_index_type(DataBlockIndexType::BinaryAndHash);
     blocks.set_data_block_hash_ratio(0.75);
     blocks.set_block_size(BLOCK);
+    // Read by RocksDB from 6.6 on: docs/decisions/0011-table-format.md.
+    blocks.set_format_version(5);
 
     let mut database = plain();
     database.create_if_missing(true);

@@ -39,7 +39,8 @@ const HELPER: &str = "kvds-sync-help";
 
 type Sync = Box<dyn Fn() -> Result<()> + Send>;
 
-/// A store's place with the service. Dropping it ends the service, and waits for a sync that is running.
+/// A store's place with the service. Dropping it ends the service, and waits for a sync that is running: one, as a
+/// helper lets go of the lock after each.
 pub struct Served {
     place: Arc<Place>,
     service: Arc<Service>,

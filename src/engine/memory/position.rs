@@ -52,6 +52,7 @@ impl Position {
         let Snapshot { content, tick } = &self.snapshot;
         let fetch = |node: &&Node| node.prefetch();
         let mut last: Option<Node> = None;
+        // Each turn goes on behind the last key of the one before, over keys that are younger than the snapshot.
         while self.run.0.is_empty() {
             let from = last.as_ref().map_or(from, |last| Bound::Excluded(last.key()));
             let order = content.order.read();

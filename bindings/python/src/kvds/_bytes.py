@@ -28,6 +28,18 @@ def as_text(text: str) -> bytes:
     return without_nul(text.encode())
 
 
+def as_id(id: str) -> bytes:
+    """`id` as a C string. Ids of memory stores may be bytes that are no UTF-8; a str has them as `os.fsdecode` gives them."""
+    if not isinstance(id, str):
+        raise TypeError(f"an id is a str, not {type(id).__name__}")
+    return without_nul(id.encode("utf-8", "surrogateescape"))
+
+
+def from_id(id: bytes) -> str:
+    """The other way."""
+    return id.decode("utf-8", "surrogateescape")
+
+
 def without_nul(text: bytes) -> bytes:
     """`text`, which C would take to end at a NUL."""
     if b"\0" in text:

@@ -8,10 +8,11 @@ import weakref
 from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional, Union
 
-from kvds._bytes import as_text, without_nul
+from kvds._bytes import as_id, from_id, without_nul
 from kvds._errors import Status, check, error
 from kvds._handle import Handle
 from kvds._library import ffi, lib
+from kvds._options import options_of
 from kvds._store import BACKENDS, Backend, Store
 
 _NUMBERS = {backend: number for number, backend in BACKENDS.items()}
@@ -46,10 +47,7 @@ class Distributor(Handle):
 
     def __init__(self, path: Union[str, os.PathLike[str], None] = None, **options: Union[str, int]) -> None:
         base = ffi.NULL if path is None else without_nul(os.fsencode(path))
-        settings = ffi.gc(lib.kvds_options_new(), lib.kvds_options_free)
-        for name, value in options.items():
-            text = str(int(value)) if isinstance(value, bool) else str(value)
-            check(lib.kvds_options_set(settings, as_text(name), as_text(text)))
+        settings = options_of(options)
         out = ffi.new("kvds_distributor **")
         check(lib.kvds_distributor_open(base, settings, out))
         self._handle = ffi.gc(out[0], lib.kvds_distributor_release)
@@ -62,7 +60,7 @@ class Distributor(Handle):
         """
         out = ffi.new("kvds_store **")
         function = lib.kvds_distributor_get_or_create
-        status = self._check(function(self._handle, as_text(id), _number(backend), out))
+        status = self._check(function(self._handle, as_id(id), _number(backend), out))
         if status == Status.NOT_FOUND:
             raise error(status, f"there is no store {id!r}, and the options say not to make it")
         return Store._own(out[0])
@@ -78,17 +76,17 @@ class Distributor(Handle):
     def get(self, id: str, backend: Union[Backend, str] = Backend.DISK) -> Optional[Store]:
         """The live store called `id`, if there is one. None if not, also when its files are on disk."""
         out = ffi.new("kvds_store **")
-        if self._check(lib.kvds_distributor_get(self._handle, as_text(id), _number(backend), out)):
+        if self._check(lib.kvds_distributor_get(self._handle, as_id(id), _number(backend), out)):
             return None
         return Store._own(out[0])
 
     def evict(self, id: str, backend: Union[Backend, str] = Backend.DISK) -> bool:
         """Gives up the reference that the distributor holds by the option `keep_stores`. Whether it held one."""
-        return self._check(lib.kvds_distributor_evict(self._handle, as_text(id), _number(backend))) == Status.OK
+        return self._check(lib.kvds_distributor_evict(self._handle, as_id(id), _number(backend))) == Status.OK
 
     def destroy(self, id: str) -> bool:
         """Removes the files of the disk store called `id`, for good. Whether there were any. `Busy` while it is live."""
-        return self._check(lib.kvds_distributor_destroy_store(self._handle, as_text(id))) == Status.OK
+        return self._check(lib.kvds_distributor_destroy_store(self._handle, as_id(id))) == Status.OK
 
     def stores(self) -> list[LiveStore]:
         """The live stores: memory stores first, then by the name of their directory."""
@@ -184,7 +182,7 @@ _told: dict[Any, _Told] = {}
 
 @ffi.callback("kvds_death")  # type: ignore[untyped-decorator, unused-ignore]
 def _on_death(user_data: Any, tag: int, id: Any, backend: int) -> None:
-    ffi.from_handle(user_data).on_death(tag, ffi.string(id).decode(), BACKENDS[backend])
+    ffi.from_handle(user_data).on_death(tag, from_id(ffi.string(id)), BACKENDS[backend])
 
 
 @ffi.callback("kvds_user_data_free")  # type: ignore[untyped-decorator, unused-ignore]
@@ -195,7 +193,7 @@ def _forget(user_data: Any) -> None:
 @ffi.callback("kvds_store_visit")  # type: ignore[untyped-decorator, unused-ignore]
 def _collect(user_data: Any, id: Any, backend: int, tag: int, ref_count: int) -> int:
     found: list[LiveStore] = ffi.from_handle(user_data)
-    found.append(LiveStore(ffi.string(id).decode(), BACKENDS[backend], tag, ref_count))
+    found.append(LiveStore(from_id(ffi.string(id)), BACKENDS[backend], tag, ref_count))
     return 1
 
 

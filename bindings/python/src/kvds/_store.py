@@ -9,11 +9,12 @@ from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union, cast, overload
 
 from kvds._batch import Batch
-from kvds._bytes import BytesLike, as_bytes, as_text, without_nul
+from kvds._bytes import BytesLike, as_bytes, as_text, from_id, without_nul
 from kvds._cursor import Cursor, read_item, read_key, read_value, walk
-from kvds._errors import Status
+from kvds._errors import Status, check, error
 from kvds._handle import Handle
 from kvds._library import ffi, lib
+from kvds._options import options_of
 
 T = TypeVar("T")
 
@@ -66,7 +67,20 @@ class Store(Handle, MutableMapping[bytes, bytes]):
     __slots__ = ()
 
     def __init__(self) -> None:
-        raise TypeError("a store is made by a Distributor, or from another store")
+        raise TypeError("a store is made by a Distributor, by Store.open, or from another store")
+
+    @classmethod
+    def open(cls, path: Union[str, os.PathLike[str]], **options: Union[str, int]) -> Store:
+        """Opens the disk store in exactly the directory `path`, without a distributor; it is created if it is missing.
+
+        The options are those of a `Distributor`. `NotFound` if it is missing and the options say not to create it, `Locked`
+        if it is open elsewhere.
+        """
+        out = ffi.new("kvds_store **")
+        status = check(lib.kvds_store_open(without_nul(os.fsencode(path)), options_of(options), out))
+        if status == Status.NOT_FOUND:
+            raise error(status, f"there is no store in {os.fspath(path)!r}, and the options say not to make it")
+        return Store._own(out[0])
 
     @classmethod
     def _own(cls, reference: Any) -> Store:
@@ -327,7 +341,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
     def id(self) -> str:
         """The id that the store was asked for by."""
         handle = self._held()  # The text is valid as long as the reference.
-        return str(ffi.string(lib.kvds_store_id(handle)).decode())
+        return from_id(ffi.string(lib.kvds_store_id(handle)))
 
     @property
     def tag(self) -> int:
