@@ -42,7 +42,8 @@
  *   empty; the pointer may be NULL if the length is 0. Keys are ordered as memcmp() orders them.
  *   All lengths and sizes are in bytes.
  *
- * - Text: ids, paths and option names end with a NUL. Paths and option names are UTF-8.
+ * - Text: ids, paths and option names end with a NUL. They are UTF-8, but the id of a memory store
+ *   may be any bytes.
  *
  * - Inputs are copied or used up before the call returns. The library keeps no pointer to them.
  *
@@ -517,21 +518,27 @@ int64_t kvds_distributor_ref_count(const kvds_distributor *distributor);
  * Gets the live store `id` on `backend`, or creates or opens it.
  *
  * A disk store lives in the directory `base_path/NAME`. NAME is the id with every byte outside `A-Z
- * a-z 0-9 . _ -` percent-encoded (and `.` and `..` encoded whole), 255 bytes at most. The directory
- * is created if it is missing; a creation that fails leaves none behind. A directory that holds
- * something other than a store is left alone. If a disk store of this name is being closed, the
- * call waits until it is.
+ * a-z 0-9 . _ -` percent-encoded (and `.` and `..` encoded whole), 255 bytes at most. If NAME does
+ * not exist, but a store lies under the plain id below `base_path` (`base_path/a b` for "a b", or
+ * `base_path/a/b` for "a/b"), as programs that do not encode ids leave it, that store is opened.
  *
- * @param id  UTF-8, not empty.
+ * The directory and those above it are created if they are missing; a creation that fails leaves
+ * none behind. A directory without a store is refused if it holds a file whose name a store would
+ * use, such as `000001.log`, and nothing in it is touched. Other files (a README, `.gitkeep`,
+ * `lost+found`) may stay. If a disk store of this name is being closed, the call waits until it is.
+ *
+ * @param id  of a memory store: 1 to 65536 bytes of any kind; of a disk store: UTF-8, not empty.
  * @param[out] out  a reference that the caller owns and releases with kvds_store_release().
  * @return
  * - `KVDS_OK`
  * - `KVDS_NOT_FOUND`: the store does not exist, and the options forbid creating it
  *   (`create_if_missing`, `read_only`)
- * - `KVDS_INVALID_ARGUMENT`: also if the directory holds something other than a store
+ * - `KVDS_INVALID_ARGUMENT`: also if the directory holds files of others, or if there are stores
+ *   both under NAME and under the plain id
  * - `KVDS_LOCKED`: another process or distributor has the store open
- * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; `KVDS_IO` also if
- *   the system allows no more threads
+ * - `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
+ * - `KVDS_IO`: the files cannot be opened, or the system allows no more threads; the error text
+ *   names the path that stands in the way, and where a link points
  * - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
  */
 kvds_status kvds_distributor_get_or_create(kvds_distributor *distributor,
@@ -566,9 +573,11 @@ kvds_status kvds_distributor_evict(kvds_distributor *distributor,
                                    kvds_backend backend);
 
 /**
- * Deletes the files of the disk store `id`.
+ * Deletes the files of the disk store `id`, which is found as `kvds_distributor_get_or_create()`
+ * finds it.
  *
- * Threads that ask for the store in the meantime wait, and get a new, empty one.
+ * Files of others stay, and then so does their directory. Threads that ask for the store in the
+ * meantime wait, and get a new, empty one.
  *
  * @return
  * - `KVDS_OK`
@@ -648,8 +657,9 @@ kvds_status kvds_distributor_for_each(const kvds_distributor *distributor,
  * - `KVDS_LOCKED`: the store is open in another process or in this one, through a distributor too,
  *   or something that it handed out keeps it open
  * - `KVDS_INVALID_ARGUMENT`: a NULL, a path that is empty or not UTF-8, or a directory that holds
- *   something other than a store
- * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
+ *   files of others whose names a store would use
+ * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; the error text names
+ *   the path that stands in the way, and where a link points
  * - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
  * - `KVDS_UNSUPPORTED`: a build without disk stores
  */
@@ -685,7 +695,7 @@ int64_t kvds_store_ref_count(const kvds_store *store);
 uint64_t kvds_store_tag(const kvds_store *store);
 
 /**
- * Returns the id that the store was asked for by; NULL for NULL.
+ * Returns the id that the store was asked for by, byte for byte; NULL for NULL.
  *
  * @return text that the store owns, valid as long as the caller's reference.
  */
@@ -939,6 +949,7 @@ kvds_status kvds_compare_and_delete(kvds_store *store,
  * - `KVDS_OK`
  * - `KVDS_INVALID_ARGUMENT`: also if the value is not such a number, or the sum does not fit 64
  *   bits; nothing was changed
+ * - `KVDS_BUSY`: other writes changed the key at each of a thousand attempts
  */
 kvds_status kvds_add(kvds_store *store,
                      const void *key,
@@ -1245,7 +1256,8 @@ kvds_status kvds_refresh(kvds_store *store);
  * Another distributor can open the copy: the parent directory is its base path, and the last
  * component is the id; `kvds_store_open()` opens it by its path. A disk store is copied by hard
  * links where the file system supports them, which takes little time and space. Anything else is
- * read and written. Writes to the store continue in the meantime.
+ * read and written. Writes to the store continue in the meantime. The copy is made in a directory
+ * `.kvds-copy-*` beside `path`; the next copy removes those of processes that died.
  *
  * @param path  must not exist; the directories above it are created.
  * @return

@@ -42,8 +42,8 @@
  *   empty; the pointer may be NULL if the length is 0. Keys are ordered as memcmp() orders them.
  *   All lengths and sizes are in bytes.
  *
- * - Text: ids, paths and option names end with a NUL. They are UTF-8, but the id of a memory store may
- *   be any bytes.
+ * - Text: ids, paths and option names end with a NUL. They are UTF-8, but the id of a memory store
+ *   may be any bytes.
  *
  * - Inputs are copied or used up before the call returns. The library keeps no pointer to them.
  *

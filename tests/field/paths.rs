@@ -16,15 +16,7 @@ use std::process::{Command, Stdio};
 use std::ptr;
 use std::time::{Duration, Instant};
 
-use kvds::ffi::boundary::kvds_last_error;
-use kvds::ffi::care::{kvds_checkpoint, kvds_compact, kvds_sync};
-use kvds::ffi::distributor::*;
-use kvds::ffi::handle::kvds_store;
-use kvds::ffi::options::*;
-use kvds::ffi::status::*;
-use kvds::ffi::store::{kvds_store_open, kvds_store_release};
-use kvds::ffi::types::{KVDS_DISK, KVDS_MEMORY, kvds_value, kvds_value_release};
-use kvds::ffi::write::kvds_set;
+use kvds::ffi::*;
 use tempfile::TempDir;
 
 /// Generous, as what it tells apart is "at once" and "for ever".
