@@ -113,12 +113,13 @@ test: setup-test ## Run all tests: with the disk engine, without it, and the C t
 	@echo "make test: all tests passed, with the disk engine and without."
 
 .PHONY: check
-check: setup-check ## Check format, lints, the generated header, the layers and the ABI
+check: setup-check ## Check format, lints, generated files, the layers and the ABI
 	$(RUN) fmt --all --check
 	$(RUN) clippy --workspace --all-targets -- -D warnings
 	$(RUN) clippy --all-targets --no-default-features -- -D warnings
 	$(RUN) test --package xtask --features source
 	$(RUN) test --test header --test layers --test third_party
+	@$(CARGO) xtask declarations --check
 	@CC="$(BUILD_CC)" $(CARGO) xtask abi
 	@echo
 	@echo "make check: nothing to complain about."
@@ -208,7 +209,7 @@ bench-decisions: setup-bench build ## Measure what decisions in docs/decisions r
 	$(RELEASE)/kvds-bench alternatives
 
 .PHONY: header
-header: ## Write include/kvds.h and abi/api.json from the source
+header: ## Write include/kvds.h, abi/api.json and the declarations of the bindings from the source
 	$(CARGO) run --quiet --package xtask --features source -- header
 
 .PHONY: abi

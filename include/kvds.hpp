@@ -51,7 +51,9 @@ namespace kvds {
 
 /* ------------------------------------------------------------------------------------------------ names for numbers */
 
-/** What a call answers; `kvds_status`. */
+/* Generated from abi/api.json by `cargo xtask declarations`, as far as END. */
+
+/** The result of a call; `kvds_status`. */
 enum class status : kvds_status {
     ok = KVDS_OK,                             /**< `KVDS_OK` */
     not_found = KVDS_NOT_FOUND,               /**< `KVDS_NOT_FOUND` */
@@ -74,12 +76,6 @@ enum class status : kvds_status {
     internal = KVDS_INTERNAL,                 /**< `KVDS_INTERNAL` */
 };
 
-/** Where a store keeps its data; `kvds_backend`. */
-enum class backend : kvds_backend {
-    memory = KVDS_MEMORY, /**< `KVDS_MEMORY` */
-    disk = KVDS_DISK,     /**< `KVDS_DISK` */
-};
-
 /** What an acknowledged write survives; `kvds_durability`. */
 enum class durability : kvds_durability {
     process = KVDS_DURABILITY_PROCESS, /**< `KVDS_DURABILITY_PROCESS` */
@@ -87,20 +83,28 @@ enum class durability : kvds_durability {
     none = KVDS_DURABILITY_NONE,       /**< `KVDS_DURABILITY_NONE` */
 };
 
-/** How tables are compressed; `kvds_compression`. */
+/** How table files are compressed; `kvds_compression`. */
 enum class compression : kvds_compression {
     none = KVDS_COMPRESSION_NONE, /**< `KVDS_COMPRESSION_NONE` */
     lz4 = KVDS_COMPRESSION_LZ4,   /**< `KVDS_COMPRESSION_LZ4` */
     zstd = KVDS_COMPRESSION_ZSTD, /**< `KVDS_COMPRESSION_ZSTD` */
 };
 
-/** How important a line of the log is; `kvds_log_level`. */
+/** Where a store keeps its data; `kvds_backend`. */
+enum class backend : kvds_backend {
+    memory = KVDS_MEMORY, /**< `KVDS_MEMORY` */
+    disk = KVDS_DISK,     /**< `KVDS_DISK` */
+};
+
+/** How important a log message is; `kvds_log_level`. */
 enum class log_level : kvds_log_level {
     error = KVDS_LOG_ERROR, /**< `KVDS_LOG_ERROR` */
     warn = KVDS_LOG_WARN,   /**< `KVDS_LOG_WARN` */
     info = KVDS_LOG_INFO,   /**< `KVDS_LOG_INFO` */
     debug = KVDS_LOG_DEBUG, /**< `KVDS_LOG_DEBUG` */
 };
+
+/* END */
 
 /** What a view allows; see store_c::view. */
 enum class rights : int {

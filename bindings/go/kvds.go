@@ -36,29 +36,6 @@ import (
 // Version is the version of the library that is running, such as "0.1.0".
 func Version() string { return C.GoString(C.kvds_version()) }
 
-// Status is what a call answers. Those above zero are a plain "no", those below a failure.
-type Status int32
-
-// See kvds.h for what each means.
-const (
-	NotFound        Status = C.KVDS_NOT_FOUND
-	Exists          Status = C.KVDS_EXISTS
-	Mismatch        Status = C.KVDS_MISMATCH
-	InvalidArgument Status = C.KVDS_INVALID_ARGUMENT
-	Closed          Status = C.KVDS_CLOSED
-	Denied          Status = C.KVDS_DENIED
-	Locked          Status = C.KVDS_LOCKED
-	IO              Status = C.KVDS_IO
-	NoSpace         Status = C.KVDS_NO_SPACE
-	Corruption      Status = C.KVDS_CORRUPTION
-	NoMemory        Status = C.KVDS_NO_MEMORY
-	Unsupported     Status = C.KVDS_UNSUPPORTED
-	Busy            Status = C.KVDS_BUSY
-	UnknownOutcome  Status = C.KVDS_UNKNOWN_OUTCOME
-	Forked          Status = C.KVDS_FORKED
-	Internal        Status = C.KVDS_INTERNAL
-)
-
 // Error is the name of the status, such as "KVDS_NOT_FOUND".
 func (s Status) Error() string { return C.GoString(C.kvds_status_name(C.kvds_status(s))) }
 

@@ -2,6 +2,7 @@
 
 mod abi;
 mod api;
+mod declarations;
 #[cfg(feature = "source")]
 mod header;
 mod man;
@@ -26,7 +27,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Composes include/kvds.h from src/ffi, and abi/api.json from that
+    /// Composes include/kvds.h from src/ffi, abi/api.json from that, and the declarations from it
     #[cfg(feature = "source")]
     Header {
         /// Writes nothing, and fails if a committed file differs
@@ -41,6 +42,12 @@ enum Chore {
         #[arg(long)]
         update: bool,
     },
+    /// Writes the declarations of the bindings, and the enums of include/kvds.hpp, from abi/api.json
+    Declarations {
+        /// Writes nothing, and fails if a committed file differs
+        #[arg(long)]
+        check: bool,
+    },
     /// Prints the names of all functions of the C interface, sorted
     Functions,
 }
@@ -48,9 +55,13 @@ enum Chore {
 fn main() -> Result<()> {
     match Arguments::parse().chore {
         #[cfg(feature = "source")]
-        Chore::Header { check } => generated::header(&root(), check),
+        Chore::Header { check } => {
+            generated::header(&root(), check)?;
+            declarations::run(&root(), check)
+        }
         Chore::Man { directory } => man::write(&Api::load(&root())?, &directory, &date()?),
         Chore::Abi { update } => abi::run(&root(), update),
+        Chore::Declarations { check } => declarations::run(&root(), check),
         Chore::Functions => {
             let api = Api::load(&root())?;
             let names: BTreeSet<_> = api.functions().collect();
@@ -107,5 +118,10 @@ mod tests {
     #[test]
     fn the_committed_header_is_the_generated_one() -> Result<()> {
         generated::header(&root(), true)
+    }
+
+    #[test]
+    fn the_committed_declarations_are_the_generated_ones() -> Result<()> {
+        declarations::run(&root(), true)
     }
 }

@@ -1,7 +1,8 @@
 // What goes in and out: keys and values, which are bytes, and ids and paths, which are text.
 
 import koffi from 'koffi';
-import { INVALID_ARGUMENT, KvdsError } from './errors.js';
+import { INVALID_ARGUMENT } from './declarations.js';
+import { KvdsError } from './errors.js';
 
 // A string with half a surrogate pair has no UTF-8; encoding it would silently make another string of it.
 function wellFormed(text, what) {

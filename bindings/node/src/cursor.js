@@ -1,7 +1,8 @@
 // Going over the keys of a store in order: by hand with a cursor, or with for...of.
 
 import { bytes, copy } from './bytes.js';
-import { check, NOT_FOUND, OK } from './errors.js';
+import { NOT_FOUND, OK } from './declarations.js';
+import { check } from './errors.js';
 import { Handle, internal, pointerOf } from './handle.js';
 import { native } from './native.js';
 

@@ -2,16 +2,17 @@
 
 import { background } from './background.js';
 import { text } from './bytes.js';
-import { check, INVALID_ARGUMENT, KvdsError, NOT_FOUND, OK } from './errors.js';
+import { INVALID_ARGUMENT, NOT_FOUND, OK } from './declarations.js';
+import { check, KvdsError } from './errors.js';
 import { Handle, internal, pointerOf } from './handle.js';
 import { native, register } from './native.js';
 import { withOptions } from './options.js';
-import { BACKENDS, Store } from './store.js';
+import { backendName, BACKENDS, Store } from './store.js';
 
 function backendOf(name) {
-    const backend = BACKENDS.indexOf(name);
-    if (backend !== -1) return backend;
-    throw new KvdsError(INVALID_ARGUMENT, `the backend must be ${BACKENDS.join(' or ')}, not ${String(name)}`);
+    if (Object.hasOwn(BACKENDS, name)) return BACKENDS[name];
+    const names = Object.keys(BACKENDS).join(' or ');
+    throw new KvdsError(INVALID_ARGUMENT, `the backend must be ${names}, not ${String(name)}`);
 }
 
 function open(path, options) {
@@ -61,7 +62,7 @@ export class Distributor extends Handle {
     stores() {
         const stores = [];
         const visit = (_, id, backend, tag, refCount) =>
-            stores.push({ id, backend: BACKENDS[backend], tag: BigInt(tag), refCount: Number(refCount) });
+            stores.push({ id, backend: backendName(backend), tag: BigInt(tag), refCount: Number(refCount) });
         check(native.distributor_for_each(pointerOf(this), visit, 0));
         return stores;
     }
@@ -81,7 +82,7 @@ let trampolines;
 function makeTrampolines() {
     const death = (number, tag, id, backend) => {
         try {
-            callbacks.get(Number(number))?.({ id, backend: BACKENDS[backend], tag: BigInt(tag) });
+            callbacks.get(Number(number))?.({ id, backend: backendName(backend), tag: BigInt(tag) });
         } catch (error) {
             // It may not go through the library. What becomes of it is what becomes of every error that nobody catches.
             process.nextTick(() => { throw error; });

@@ -1,17 +1,9 @@
-// Statuses, and the error that a failure becomes.
+// The error that is thrown if a call fails.
 
+import { OK } from './declarations.js';
 import { native } from './native.js';
 
-export const OK = 0;
-export const NOT_FOUND = 1;
-export const EXISTS = 2;
-export const MISMATCH = 3;
-export const STOPPED = 4;
-export const TRUNCATED = 5;
-export const INVALID_ARGUMENT = -1;
-export const CLOSED = -2;
-
-/** A failure. `status` is the library's number for it, `code` that number's name, such as "KVDS_LOCKED". */
+/** A call failed. `status` is the library's, `code` is the status's name, such as "KVDS_LOCKED". */
 export class KvdsError extends Error {
     constructor(status, message) {
         super(message);
@@ -24,7 +16,7 @@ export class KvdsError extends Error {
     }
 }
 
-/** Passes on OK and the plain "no"s that the caller expects, and throws everything else. */
+/** Returns OK and the statuses that the caller expects, and throws everything else. */
 export function check(status, ...expected) {
     if (status === OK || expected.includes(status)) return status;
     throw new KvdsError(status, status < 0 ? native.last_error() : native.status_name(status));

@@ -1,7 +1,8 @@
 // What all objects that own a handle of the library have in common: it is given up once, by `release`, by `using` or, if
 // both were forgotten, by the garbage collector; and it is not used after that.
 
-import { CLOSED, KvdsError } from './errors.js';
+import { CLOSED } from './declarations.js';
+import { KvdsError } from './errors.js';
 
 /** Handles are made by this package alone: a constructor that does not get this refuses. */
 export const internal = Symbol('kvds');

@@ -4,16 +4,20 @@ import { background } from './background.js';
 import { Batch, operationsOf, withNative } from './batch.js';
 import { bytes, copy, list, text } from './bytes.js';
 import { openCursor, Scan } from './cursor.js';
-import { check, EXISTS, KvdsError, MISMATCH, NOT_FOUND, OK, STOPPED, TRUNCATED } from './errors.js';
+import {
+    DISK, EXISTS, MEMORY, MISMATCH, NOT_FOUND, OK, STOPPED, TRUNCATED, VIEW_READ, VIEW_WRITE,
+} from './declarations.js';
+import { check, KvdsError } from './errors.js';
 import { Handle, internal, pointerOf } from './handle.js';
 import { native, sizeof } from './native.js';
 import { withOptions } from './options.js';
 
-/** The backends, at their numbers. */
-export const BACKENDS = ['memory', 'disk'];
+/** The numbers of the backends. */
+export const BACKENDS = { memory: MEMORY, disk: DISK };
 
-const VIEW_READ = 1;
-const VIEW_WRITE = 2;
+/** Returns the name of a backend. */
+export const backendName = (number) => Object.keys(BACKENDS).find((name) => BACKENDS[name] === number);
+
 const VALUE_SIZE = sizeof('kvds_value');
 
 // Where values are read to before they are copied out at their length. Longer ones get a buffer of their own.
@@ -52,7 +56,7 @@ export class Store extends Handle {
     }
 
     get backend() {
-        return BACKENDS[native.store_backend(pointerOf(this))];
+        return backendName(native.store_backend(pointerOf(this)));
     }
 
     get tag() {

@@ -27,13 +27,13 @@ from kvds._errors import (
     NoMemory,
     NoSpace,
     NotFound,
-    Status,
     UnknownOutcome,
     Unsupported,
 )
 from kvds._library import ffi as _ffi
 from kvds._library import lib as _lib
 from kvds._log import log_to
+from kvds._status import Status
 from kvds._store import Backend, Items, Keys, Stats, Store, Values
 
 __all__ = [

@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from kvds._bytes import BytesLike, as_bytes
-from kvds._errors import Status, error
+from kvds._errors import error
 from kvds._handle import Handle
 from kvds._library import ffi, lib
+from kvds._status import Status
 
 if TYPE_CHECKING:
     from kvds._store import Store

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Union
 
-from kvds._errors import InvalidArgument, Status
+from kvds._errors import InvalidArgument
+from kvds._status import Status
 
 BytesLike = Union[bytes, bytearray, memoryview]
 

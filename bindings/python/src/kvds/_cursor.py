@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 from kvds._bytes import BytesLike, as_bytes
-from kvds._errors import Status
 from kvds._handle import Handle
 from kvds._library import ffi, lib
+from kvds._status import Status
 
 if TYPE_CHECKING:
     from kvds._store import Store

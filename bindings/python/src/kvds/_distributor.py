@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from kvds._bytes import as_id, from_id, without_nul
-from kvds._errors import Status, check, error
+from kvds._errors import check, error
 from kvds._handle import Handle
 from kvds._library import ffi, lib
 from kvds._options import options_of
+from kvds._status import Status
 from kvds._store import BACKENDS, Backend, Store
 
 _NUMBERS = {backend: number for number, backend in BACKENDS.items()}

@@ -1,38 +1,13 @@
-"""Statuses, and the exceptions that failures become."""
+"""The exceptions that errors are raised as."""
 
 from __future__ import annotations
 
-import enum
-
 from kvds._library import ffi, lib
-
-
-class Status(enum.IntEnum):
-    """What a call of the C library answers: 0 for yes, above 0 for a plain "no", below 0 for a failure."""
-
-    OK = lib.KVDS_OK
-    NOT_FOUND = lib.KVDS_NOT_FOUND
-    EXISTS = lib.KVDS_EXISTS
-    MISMATCH = lib.KVDS_MISMATCH
-    STOPPED = lib.KVDS_STOPPED
-    TRUNCATED = lib.KVDS_TRUNCATED
-    INVALID_ARGUMENT = lib.KVDS_INVALID_ARGUMENT
-    CLOSED = lib.KVDS_CLOSED
-    DENIED = lib.KVDS_DENIED
-    LOCKED = lib.KVDS_LOCKED
-    IO = lib.KVDS_IO
-    NO_SPACE = lib.KVDS_NO_SPACE
-    CORRUPTION = lib.KVDS_CORRUPTION
-    NO_MEMORY = lib.KVDS_NO_MEMORY
-    UNSUPPORTED = lib.KVDS_UNSUPPORTED
-    BUSY = lib.KVDS_BUSY
-    UNKNOWN_OUTCOME = lib.KVDS_UNKNOWN_OUTCOME
-    FORKED = lib.KVDS_FORKED
-    INTERNAL = lib.KVDS_INTERNAL
+from kvds._status import Status
 
 
 class Error(Exception):
-    """A call failed. `status` is what the C library answered, usually a `Status`, and `message` is what it says about it."""
+    """A call failed. `status` is the C library's, usually a `Status`; `message` is its error text."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, message)
@@ -44,63 +19,63 @@ class Error(Exception):
 
 
 class NotFound(Error, LookupError):
-    """The store is not there, and the options say not to make it."""
+    """The store does not exist, and the options forbid creating it."""
 
 
 class Mismatch(Error):
-    """An expectation of a batch does not hold; nothing was changed."""
+    """An expectation of a batch does not hold. Nothing was changed."""
 
 
 class InvalidArgument(Error, ValueError):
-    """The call is wrong. The message says which argument and what is allowed."""
+    """Invalid argument. The message says which one and what is allowed."""
 
 
 class Closed(Error):
-    """The store or distributor was closed, or this object of it was released."""
+    """The store or distributor was closed, or this reference to it was released."""
 
 
 class Denied(Error):
-    """This view does not allow the operation."""
+    """The view does not permit the operation."""
 
 
 class Locked(Error):
-    """Another process, or another distributor of this one, has this disk store open."""
+    """Another process, or another distributor of this process, has the disk store open."""
 
 
 class IoError(Error):
-    """The file system failed."""
+    """The file system returned an error."""
 
 
 class NoSpace(Error):
-    """The disk is full or a quota is reached. Nothing acknowledged was lost."""
+    """The disk is full, or a quota is reached. No acknowledged write is lost."""
 
 
 class Corruption(Error):
-    """Stored bytes do not check out."""
+    """Stored data is corrupt (checksum mismatch, missing or truncated file)."""
 
 
 class NoMemory(Error, MemoryError):
-    """An allocation or a configured memory limit failed."""
+    """An allocation failed, or a configured memory limit is reached."""
 
 
 class Unsupported(Error):
-    """This backend or build cannot do it."""
+    """This backend or this build does not support the operation."""
 
 
 class Busy(Error):
-    """Try again later."""
+    """Temporarily not possible: try again later."""
 
 
 class UnknownOutcome(Error):
-    """A write to a remote engine may or may not have happened."""
+    """A remote write may or may not have happened."""
 
 
 class Forked(Error):
-    """The object came through fork(): open the store anew in this process."""
+    """The handle was inherited through fork(): open the store again in this process."""
 
 
 class Internal(Error):
-    """A bug of the library was caught at its boundary. The process and the store are intact; please report it."""
+    """The library caught a bug of its own. The process and the store are intact; please report it."""
 
 
 _CLASSES: dict[int, type[Error]] = {
@@ -123,18 +98,18 @@ _CLASSES: dict[int, type[Error]] = {
 
 
 def error(status: int, message: str) -> Error:
-    """The exception for `status`. One that a later library answers and this package does not know is a plain `Error`."""
+    """Returns the exception for `status`: a plain `Error` for one of a later library."""
     known = status in _CLASSES
     return _CLASSES[status](Status(status), message) if known else Error(status, message)
 
 
 def failure(status: int) -> Error:
-    """The exception for the call that has just answered `status`, below 0, on this thread."""
+    """Returns the exception for the error that a call on this thread has just returned."""
     return error(status, ffi.string(lib.kvds_last_error()).decode("utf-8", "replace"))
 
 
 def check(status: int) -> int:
-    """`status`, unless it is a failure: that is raised."""
+    """Raises errors. Returns other statuses."""
     if status < 0:
         raise failure(status)
     return status

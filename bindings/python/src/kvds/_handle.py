@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from kvds._errors import Error, Status, error, failure
+from kvds._errors import Error, error, failure
 from kvds._library import ffi
+from kvds._status import Status
 
 
 class Handle:

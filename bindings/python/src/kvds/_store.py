@@ -11,10 +11,11 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union, cast, ov
 from kvds._batch import Batch
 from kvds._bytes import BytesLike, as_bytes, as_text, from_id, without_nul
 from kvds._cursor import Cursor, read_item, read_key, read_value, walk
-from kvds._errors import Status, check, error
+from kvds._errors import check, error
 from kvds._handle import Handle
 from kvds._library import ffi, lib
 from kvds._options import options_of
+from kvds._status import Status
 
 T = TypeVar("T")
 

@@ -1,0 +1,126 @@
+--- What the parts of kvds.lua share: the loaded library, errors, arguments and handles.
+
+local ffi = require 'ffi'
+local declarations = require 'kvds.declarations'
+
+local named = os.getenv 'KVDS_LIBRARY' or ''
+local library = ffi.load(named ~= '' and named or 'libkvds.so.0')
+
+local OK, NOT_FOUND = declarations.OK, declarations.NOT_FOUND
+local INVALID_ARGUMENT, CLOSED = declarations.INVALID_ARGUMENT, declarations.CLOSED
+local MEMORY, DISK = declarations.MEMORY, declarations.DISK
+local BACKENDS = {memory = MEMORY, disk = DISK, [MEMORY] = 'memory', [DISK] = 'disk'}
+
+-- ---------------------------------------------------------------------- errors and arguments
+
+local Failure = {__tostring = function(failure) return failure.message end}
+
+local function fail(status, message)
+    local code = ffi.string(library.kvds_status_name(status))
+    error(setmetatable({status = status, code = code, message = message}, Failure), 0)
+end
+
+-- Raises errors. Returns success and expected negative results.
+local function check(status)
+    if status < 0 then fail(status, ffi.string(library.kvds_last_error())) end
+    return status
+end
+
+-- Returns true, false if there is another value, and nil if there is none.
+local function compared(status)
+    if check(status) == NOT_FOUND then return nil end
+    return status == OK
+end
+
+-- Returns bytes and their length. LuaJIT would take a number too, as a string of some format.
+local function bytes(given, what)
+    if type(given) ~= 'string' then
+        fail(INVALID_ARGUMENT, ('the %s must be a string, not %s'):format(what, type(given)))
+    end
+    return given, #given
+end
+
+-- Returns the length of a list. A hole or a named member, which ipairs would skip, is an error.
+local function length(given, what)
+    local count = 0
+    if type(given) == 'table' then
+        for _ in pairs(given) do count = count + 1 end
+    end
+    if type(given) ~= 'table' or count ~= #given then
+        local message = 'the %s must be a list: a table from 1 to its length and with nothing else'
+        fail(INVALID_ARGUMENT, message:format(what))
+    end
+    return count
+end
+
+-- Returns text that C can read: a NUL would end it.
+local function text(given, what)
+    if bytes(given, what):find('\0', 1, true) then
+        fail(INVALID_ARGUMENT, ('the %s contains a NUL'):format(what))
+    end
+    return given
+end
+
+-- Returns the number of a backend.
+local function backend_of(name)
+    if type(name) ~= 'string' or not BACKENDS[name] then
+        local message = 'the backend must be "memory" or "disk", not %s'
+        fail(INVALID_ARGUMENT, message:format(tostring(name)))
+    end
+    return BACKENDS[name]
+end
+
+-- Returns the name of a backend.
+local function backend_name(number) return BACKENDS[number] end
+
+-- Returns the status, and the pointer that the call stores through its last parameter.
+local function opened(type, open, ...)
+    local out = ffi.new(type .. ' *[1]')
+    local arguments = {...}
+    arguments[#arguments + 1] = out
+    return check(open(unpack(arguments))), out[0]
+end
+
+-- ------------------------------------------------------------------------------- handles
+
+-- Returns an object that owns `pointer`. Its release, or the garbage collector, calls `free`.
+local function handle(class, pointer, free)
+    return setmetatable({pointer = ffi.gc(pointer, free), free = free}, class)
+end
+
+local function pointer_of(object)
+    local pointer = rawget(object, 'pointer')
+    if pointer == nil then
+        fail(CLOSED, ('this %s was released'):format(getmetatable(object).name))
+    end
+    return pointer
+end
+
+local function release(object)
+    local pointer = rawget(object, 'pointer')
+    if pointer == nil then return 0 end
+    object.pointer = nil
+    return tonumber(object.free(ffi.gc(pointer, nil)) or 0)
+end
+
+local function class(name)
+    local made = {name = name, release = release}
+    made.__index = made
+    return made
+end
+
+return {
+    library = library,
+    backend_of = backend_of,
+    backend_name = backend_name,
+    bytes = bytes,
+    check = check,
+    class = class,
+    compared = compared,
+    fail = fail,
+    handle = handle,
+    length = length,
+    opened = opened,
+    pointer_of = pointer_of,
+    text = text,
+}

@@ -1,0 +1,180 @@
+# frozen_string_literal: true
+
+require_relative 'library'
+
+module Kvds
+  # A call failed. The message is the library's error text.
+  class Error < StandardError
+    # The status, such as -4.
+    attr_reader :status
+    # The name of the status, such as "KVDS_LOCKED".
+    attr_reader :code
+
+    def initialize(status, message)
+      super(message)
+      @status = status
+      @code = Library.kvds_status_name(status).to_s
+    end
+  end
+
+  # Conversions between Ruby's objects and the arguments and results of C functions.
+  module Convert
+    private
+
+    # Raises errors. Returns success and expected negative results.
+    def check(status)
+      return status unless status.negative?
+
+      raise Error.new(status, Library.kvds_last_error.to_s.force_encoding('UTF-8'))
+    end
+
+    def yes?(status) = status == Library::OK
+
+    # Returns the arguments for bytes. They are copied, because another thread may change the string
+    # while the library reads it.
+    def bytes(*given)
+      given.flat_map do |each|
+        copy = String.try_convert(each)
+        raise TypeError, "keys and values are strings, not #{each.class}" unless copy
+
+        [copy.b, copy.bytesize]
+      end
+    end
+
+    # Returns text that C can read: a NUL would end it.
+    def text(given)
+      copy = String.try_convert(given) or raise TypeError, "names are strings, not #{given.class}"
+      return copy.encode('UTF-8') unless copy.include?("\0")
+
+      raise Error.new(Library::INVALID_ARGUMENT, "the name contains a NUL: #{copy.inspect}")
+    end
+
+    # Returns an id: text, or any bytes in a binary string, which memory stores take.
+    def id_text(given)
+      copy = String.try_convert(given)
+      return text(given) unless copy && copy.encoding == Encoding::BINARY
+      return copy unless copy.include?("\0")
+
+      raise Error.new(Library::INVALID_ARGUMENT, "the id contains a NUL: #{copy.inspect}")
+    end
+
+    # Yields options of the library.
+    def with_options(options)
+      made = Library.kvds_options_new
+      options.each do |name, value|
+        check(Library.kvds_options_set(made, text(name.to_s), text(value.to_s)))
+      end
+      yield made
+    ensure
+      Library.kvds_options_free(made) if made
+    end
+
+    # Returns the elements of a list. A String has a size, but is no list.
+    def list(given)
+      return given.to_a if given.is_a?(Enumerable)
+
+      raise TypeError, "a list is an Array or another Enumerable, not #{given.class}"
+    end
+
+    # Returns an array of structs of pointers and lengths. The strings must outlive it.
+    def packed(spans)
+      spans.map { |each| each.is_a?(String) ? Fiddle::Pointer[each].to_i : each }.pack('J*')
+    end
+
+    # Returns the pointer that a call stores through its last parameter, or nil.
+    def opened
+      out = Fiddle::Pointer.malloc(Fiddle::SIZEOF_VOIDP, Fiddle::RUBY_FREE)
+      out.ptr if yes?(yield(out))
+    end
+
+    # Returns a copy of the bytes that a struct points to.
+    def copied(struct) = struct.data.to_i.zero? ? ''.b : struct.data[0, struct.len]
+
+    # Returns a copy of the value that a call stores through its last parameter, or nil.
+    def fetched
+      out = Library::Value.malloc(Fiddle::RUBY_FREE)
+      return unless yes?(yield(out))
+
+      begin
+        copied(out)
+      ensure
+        Library.kvds_value_release(out)
+      end
+    end
+  end
+  private_constant :Convert
+
+  # What stores, cursors, batches and distributors have in common: each owns a pointer and releases
+  # it exactly once.
+  class Handle
+    include Convert
+
+    # Releases the pointer; the second time it does nothing. Returns the number of references left.
+    # If calls are running, in other threads too, it returns 0 and the last of them releases the
+    # pointer.
+    def release
+      idle = @guard.synchronize do
+        return 0 if @released
+
+        @released = true
+        @users.zero?
+      end
+      idle ? free : 0
+    end
+
+    # Refuses: a copy would release the pointer a second time. The copy already has the finalizer.
+    def initialize_copy(_)
+      ObjectSpace.undefine_finalizer(self)
+      raise TypeError, "a #{self.class} cannot be copied; a store has retain"
+    end
+
+    private
+
+    def initialize(pointer, free)
+      @pointer = pointer
+      @free = free
+      @guard = Mutex.new
+      @users = 0
+      @released = false
+      ObjectSpace.define_finalizer(self, self.class.send(:finalizer, pointer, free))
+    end
+
+    # Yields the pointer, and keeps it from being released in the meantime.
+    def using
+      @guard.synchronize do
+        raise Error.new(Library::CLOSED, "this #{self.class} was released") if @released
+
+        @users += 1
+      end
+      begin
+        yield @pointer
+      ensure
+        last = @guard.synchronize { (@users -= 1).zero? && @released }
+        free if last
+      end
+    end
+
+    # Calls a function that returns a status.
+    def call(function, *arguments)
+      using { |pointer| check(Library.public_send(function, pointer, *arguments)) }
+    end
+
+    # Calls a function that cannot fail.
+    def ask(function, *arguments)
+      using { |pointer| Library.public_send(function, pointer, *arguments) }
+    end
+
+    def free
+      ObjectSpace.undefine_finalizer(self)
+      @free.call(@pointer) || 0
+    end
+
+    class << self
+      private
+
+      # A block of the instance would keep the instance alive.
+      def finalizer(pointer, free) = proc { free.call(pointer) }
+    end
+  end
+  private_constant :Handle
+end
