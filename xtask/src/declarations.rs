@@ -1,8 +1,8 @@
-//! The declarations of the bindings, made from `abi/api.json`: one file per language, and the enums of
-//! `include/kvds.hpp`.
+//! Writes the declarations of the bindings from `abi/api.json`: one file per language, and the enums
+//! of `include/kvds.hpp`.
 //!
-//! Each writer has the declarations as its language's way of calling C reads them. Python (cffi) and Go (cgo) read the
-//! header itself: only their names for statuses are made here.
+//! LuaJIT, Ruby and Node get all declarations, as their libraries for calling C read them. Python
+//! (cffi) and Go (cgo) read the header itself, and get their names of the statuses.
 
 mod cpp;
 mod go;
@@ -128,7 +128,8 @@ fn declared(of: &str, name: &str) -> String {
     if of.ends_with('*') { format!("{of}{name}") } else { format!("{of} {name}") }
 }
 
-/// A C function, or a pointer to one (`(*name)`), in lines of the usual width that begin with `indent`.
+/// A C function, or a pointer to one (`(*name)`), in lines of at most `COLUMNS` that begin with
+/// `indent`.
 fn prototype(indent: &str, returns: &str, name: &str, params: &[Field]) -> String {
     let mut params: Vec<_> = params.iter().map(|param| declared(&param.of, &param.name)).collect();
     if params.is_empty() {
