@@ -13,6 +13,11 @@ local distributor = kvds.distributor()
 local store = distributor:get_or_create('store', 'memory')
 assert(kvds.version():match '^%d+%.%d+%.%d+$')
 
+-- The constants are those of kvds.h.
+local ffi = require 'ffi'
+local library = require('kvds.internal').library
+assert(ffi.string(library.kvds_status_name(require('kvds.declarations').INTERNAL)) == 'KVDS_INTERNAL')
+
 -- Bad arguments are told, and change nothing.
 fails('KVDS_INVALID_ARGUMENT', 'the value must be a string, not number', store.set, store, 'key', 1)
 fails('KVDS_INVALID_ARGUMENT', 'the key must be a string, not nil', store.get, store)

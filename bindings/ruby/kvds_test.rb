@@ -28,6 +28,12 @@ distributor = Kvds::Distributor.new
 store = distributor.get_or_create('store', :memory)
 must(Kvds.version.match?(/\A\d+\.\d+\.\d+\z/), true)
 
+# Every function of kvds.h can be called.
+library = Kvds.const_get(:Library)
+missing = library::FUNCTIONS.reject { |function| library.respond_to?(function[/\w+(?=\()/]) }
+must([missing, library::FUNCTIONS.size > 80], [[], true])
+must(library.kvds_status_name(library::INTERNAL).to_s, 'KVDS_INTERNAL')
+
 # Bad arguments are told, and change nothing.
 error(TypeError) { store.set('key', 1) }
 error(TypeError) { store[nil] }

@@ -8,6 +8,8 @@ import { dirname } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
 import * as kvds from 'kvds';
+import * as declarations from '../src/declarations.js';
+import { native } from '../src/native.js';
 import { directory } from './directory.js';
 
 const here = new URL('.', import.meta.url);
@@ -18,6 +20,13 @@ const run = (program, options = {}) =>
 
 test('the version is that of the package', () => {
     assert.equal(kvds.version(), JSON.parse(read('../package.json')).version);
+});
+
+test('every function of kvds.h can be called, and every constant is a number', () => {
+    const names = Object.getOwnPropertyNames(native);
+    for (const name of names) assert.equal(typeof native[name], 'function', name);
+    assert.equal(names.length, declarations.FUNCTIONS.match(/;/g).length);
+    assert.equal(native.status_name(declarations.INTERNAL), 'KVDS_INTERNAL');
 });
 
 test('a library that is not there is told by its name', () => {
