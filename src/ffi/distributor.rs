@@ -96,6 +96,23 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 /// directory without a store is refused if it holds a file whose name is one of a store's, such as `000001.log`, and
 /// nothing in it is touched; other files (a README, `.gitkeep`, `lost+found`) are not in the way and stay.
 ///
+/// One process at a time has a disk store open, by locks on the directory (`flock`) and on the file
+/// `LOCK` in it (`fcntl`). They hold whatever the process does with these files: it may read or remove
+/// `LOCK`. Readers (`read_only`) take no locks. Where the file system or the system refuses either
+/// lock, the call returns `KVDS_IO`, and no store is made. On NFS, other machines heed the lock on
+/// `LOCK` alone, so it must not be removed there.
+///
+/// Ids that differ only in case are one directory on file systems that ignore case. Opening the second
+/// then returns `KVDS_LOCKED`, as for any two names of one directory.
+///
+/// A directory that is moved, removed or replaced while its store is open is left alone from then on,
+/// and so is a new store in its place: writes and `kvds_sync` return `KVDS_IO` as soon as they need the
+/// directory, at the latest when the write buffer is full. Reads go on. Writes go on when the directory
+/// is moved back.
+///
+/// Directories have the mode 0777 and files 0644, both less the umask. Another user reads the store
+/// (`read_only`) if the mode and the directories above allow that. Only the owner of the files writes.
+///
 /// `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk
 /// store of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the store
 /// is not there and the options say not to make it (`create_if_missing`, `read_only`); `KVDS_INVALID_ARGUMENT` for a

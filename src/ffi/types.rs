@@ -63,7 +63,8 @@ pub struct kvds_range {
     pub end_len: usize,
 }
 
-/// A value that a call gave. Read-only, valid until `kvds_value_release`, whatever happens to the key or to the store
+/// A value that a call gave. Its address has no particular alignment, so copy numbers and structs out of it
+/// with memcpy. Read-only, valid until `kvds_value_release`, whatever happens to the key or to the store
 /// meanwhile. Any thread may read and release it, one at a time. Do not copy the struct and release both.
 #[repr(C)]
 pub struct kvds_value {

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::Command;
 
 use kvds::{Backend, Distributor, Kind, Options, Outcome, Ref, Store};
 use tempfile::tempdir;
@@ -125,4 +127,37 @@ fn two_names_of_one_directory_are_one_store() {
     drop(store);
     let store = distributor.get_or_create(c"STORE", Backend::Disk).expect("it is free").expect("it is there");
     check(&store, "ours", 10);
+}
+
+/// The modes that the header promises, whatever the umask is.
+#[test]
+fn a_group_reads_where_the_umask_lets_it() {
+    const BASE: &str = "KVDS_TEST_UMASK";
+    if let Some(base) = std::env::var_os(BASE) {
+        let store = open(&distributor(base.as_ref())).expect("it opens");
+        fill(&store, "ours", 10).expect("the writes work");
+        store.compact().expect("it works");
+        return;
+    }
+    for umask in [0o002, 0o022, 0o077] {
+        let base = tempdir().expect("a directory can be made");
+        let base = base.path().join("base");
+        let mut other = Command::new(std::env::current_exe().expect("a program has a path"));
+        other.args(["--exact", "locks::a_group_reads_where_the_umask_lets_it"]).env(BASE, &base);
+        // SAFETY: umask is safe between fork and exec.
+        unsafe {
+            other.pre_exec(move || {
+                libc::umask(umask);
+                Ok(())
+            });
+        }
+        assert!(other.output().expect("it can be started").status.success());
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        for directory in [&base, &base.join("store")] {
+            assert_eq!(mode(directory), 0o777 & !umask, "{}", directory.display());
+        }
+        for name in bytes(&base.join("store")).keys() {
+            assert_eq!(mode(Path::new(name)), 0o644 & !umask, "{name}");
+        }
+    }
 }
