@@ -40,6 +40,13 @@
  * before it. The library's own threads block all signals. There are four at most: two that flush and compact the disk stores,
  * one that syncs them, and one that calls back for the log. Where one cannot be started, opening a disk store returns KVDS_IO.
  *
+ * Stacks. A thread that calls the library needs 80 KiB of stack for the calls, beside what the program's own
+ * functions and callbacks take.
+ *
+ * Cancellation. A thread must not be cancelled (pthread_cancel) inside a call on a disk store: the process
+ * aborts then, and nothing acknowledged is lost. Disable it around calls (pthread_setcancelstate), which the
+ * library does not, as that takes longer than some calls.
+ *
  * Standard streams. A program may close them at any time: no file of the library gets descriptor 0, 1 or 2.
  *
  * Callbacks. They run with no lock of the library held and may call any function of it. Calls that wait for others (kvds_close,
@@ -143,7 +150,8 @@ typedef struct kvds_store kvds_store;
 typedef int32_t kvds_status;
 
 /**
- * A value that a call gave. Read-only, valid until `kvds_value_release`, whatever happens to the key or to the store
+ * A value that a call gave. Its address has no particular alignment, so copy numbers and structs out of it
+ * with memcpy. Read-only, valid until `kvds_value_release`, whatever happens to the key or to the store
  * meanwhile. Any thread may read and release it, one at a time. Do not copy the struct and release both.
  */
 typedef struct kvds_value {
@@ -677,6 +685,23 @@ int64_t kvds_distributor_ref_count(const struct kvds_distributor *distributor);
  * The directory and those above it are created if they are missing; a creation that fails leaves none behind. A
  * directory without a store is refused if it holds a file whose name is one of a store's, such as `000001.log`, and
  * nothing in it is touched; other files (a README, `.gitkeep`, `lost+found`) are not in the way and stay.
+ *
+ * One process at a time has a disk store open, by locks on the directory (`flock`) and on the file
+ * `LOCK` in it (`fcntl`). They hold whatever the process does with these files: it may read or remove
+ * `LOCK`. Readers (`read_only`) take no locks. Where the file system or the system refuses either
+ * lock, the call returns `KVDS_IO`, and no store is made. On NFS, other machines heed the lock on
+ * `LOCK` alone, so it must not be removed there.
+ *
+ * Ids that differ only in case are one directory on file systems that ignore case. Opening the second
+ * then returns `KVDS_LOCKED`, as for any two names of one directory.
+ *
+ * A directory that is moved, removed or replaced while its store is open is left alone from then on,
+ * and so is a new store in its place: writes and `kvds_sync` return `KVDS_IO` as soon as they need the
+ * directory, at the latest when the write buffer is full. Reads go on. Writes go on when the directory
+ * is moved back.
+ *
+ * Directories have the mode 0777 and files 0644, both less the umask. Another user reads the store
+ * (`read_only`) if the mode and the directories above allow that. Only the owner of the files writes.
  *
  * `*out` becomes a new reference, which the caller owns and gives back with `kvds_store_release`, or NULL. If a disk
  * store of this name is just being closed, the call waits for that. Answers `KVDS_OK`; `KVDS_NOT_FOUND` if the store
