@@ -10,7 +10,8 @@
 static atomic_int left = INT_MAX, wanted;
 
 /* In front of the one of the C library, for the program, the library and RocksDB. */
-int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                   void *argument)
 {
     static int (*next)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
     if (!next)
@@ -45,7 +46,10 @@ static bool hears(void)
     return TRY(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL));
 }
 
-/* Opens a store for writing and does what flushes, syncs and compacts. Returns whether it could be opened. */
+/*
+ * Opens a store for writing and does what flushes, syncs and compacts. Returns whether it could be
+ * opened.
+ */
 static bool writes(const char *base)
 {
     kvds_store *store;
@@ -103,7 +107,7 @@ static bool works_with(int threads, const char *base, bool hears_first)
     return works;
 }
 
-/* The exit status of a child. A child that hangs may have all signals blocked, so that no alarm ends it. */
+/* The exit status of a child. One that hangs may have all signals blocked: no alarm ends it. */
 static int exit_status_in_time(pid_t child)
 {
     for (int waits = 0; waits < 30000; waits++) {
@@ -116,7 +120,10 @@ static int exit_status_in_time(pid_t child)
     return exit_status_of(child);
 }
 
-/* Every number of threads, each in a process that has none of the library's yet, up to the one with which all works. */
+/*
+ * Every number of threads, each in a process that has none of the library's yet, up to the one with
+ * which all works.
+ */
 static void whatever_number_of_threads_there_is(void **state)
 {
     struct fixture *f = *state;

@@ -100,8 +100,8 @@ impl Drop for Made {
     }
 }
 
-/// Has the entries of a directory, as they are now, survive a power cut. Where the file system cannot sync directories, they
-/// survive as it sees fit.
+/// Has the entries of a directory, as they are now, survive a power cut. Where the file system
+/// cannot sync directories, nothing is promised of them.
 pub fn sync(directory: &Path) -> io::Result<()> {
     match File::open(directory).and_then(above_streams)?.sync_all() {
         // CIFS, and many file systems of FUSE.
@@ -128,7 +128,7 @@ pub fn tell_unsynced(directory: &Path) {
         drop(told);
         log::line(Level::Warn, || {
             format!(
-                "{}: the file system cannot sync directories; a power cut may take away files that were just made",
+                "{}: the file system cannot sync directories; a power cut may remove new files",
                 directory.display()
             )
         });
