@@ -37,8 +37,9 @@
  * Threads. All calls on stores and distributors are safe at the same time, from any thread; a const handle says so again.
  * Options, batches and cursors belong to one thread at a time. Every write is atomic and linearizable with every other call
  * on the store. Only a destructor of pthread_key_create is too late for calls on disk stores, as RocksDB's own may have run
- * before it. The library's own threads block all signals. There are four at most: two that flush and compact the disk stores,
- * one that syncs them, and one that calls back for the log. Where one cannot be started, opening a disk store returns KVDS_IO.
+ * before it. The library's own threads block all signals. Four serve all stores of a process: two flush and compact, one
+ * syncs, one calls back for the log. Where one of them cannot be started, opening a disk store returns KVDS_IO. Others help to
+ * sync while stores are written, if the system allows.
  *
  * Stacks. A thread that calls the library needs 80 KiB of stack for the calls, beside what the program's own
  * functions and callbacks take.
