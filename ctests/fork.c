@@ -287,9 +287,9 @@ static void hear(void *user_data, kvds_log_level level, const char *text)
 
 static void end_the_log(struct inheritance *inherited)
 {
-    (void)inherited;
     must_ok(kvds_set_log_callback(KVDS_LOG_INFO, NULL, NULL));
     must_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL));
+    write_a_little(inherited);
     must_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, NULL, NULL));
 }
 

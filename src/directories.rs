@@ -8,10 +8,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use parking_lot::Mutex;
-
 use crate::files::above_streams;
 use crate::fork::PerProcess;
+use crate::locks::Mutex;
 use crate::log::{self, Level};
 
 /// Directories that were made, the outermost first. Unless they are kept, those of them that are empty go again.

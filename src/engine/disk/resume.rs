@@ -12,13 +12,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use librocksdb_sys::{rocksdb_options_t, rocksdb_t};
-use parking_lot::RwLock;
 use rocksdb::{AsRawPtr, DB, ErrorKind};
 
 use super::claim::Place;
 use super::errors::{failed, file_system_failed, told};
 use crate::error::{Error, Result};
 use crate::files::above_streams;
+use crate::locks::RwLock;
 use crate::log::{self, Level};
 use crate::signals;
 
