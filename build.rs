@@ -61,7 +61,12 @@ fn replace(functions: &[&str], other: &str) {
 /// Compiles our own C++ with the headers of RocksDB, the inner ones too, as RocksDB was compiled.
 #[cfg(feature = "disk")]
 fn compile() {
-    const SOURCES: [&str; 3] = ["src/engine/disk/bounds.cc", "src/engine/disk/env.cc", "src/engine/disk/resume.cc"];
+    const SOURCES: [&str; 4] = [
+        "src/engine/disk/bounds.cc",
+        "src/engine/disk/env.cc",
+        "src/engine/disk/guard.cc",
+        "src/engine/disk/resume.cc",
+    ];
     println!("cargo:rerun-if-changed=src/engine/disk/interface.h");
     let rocksdb = std::env::var("DEP_ROCKSDB_CARGO_MANIFEST_DIR").unwrap_or_default();
     let mut build = cc::Build::new();

@@ -172,8 +172,8 @@ static void write_much_in_child_and_grandchild(struct inheritance *inherited)
 }
 
 /*
- * Programs that fork workers, as Python's multiprocessing does, had every worker hang as soon as its store was to be flushed:
- * the pools of RocksDB's threads counted the parent's threads as waiting for work.
+ * In programs that fork workers, as Python's multiprocessing does, every worker hung as soon as its
+ * store was flushed: RocksDB's pools counted the parent's threads as waiting for work.
  */
 static void children_flush_and_compact(void **state)
 {
@@ -186,6 +186,38 @@ static void children_flush_and_compact(void **state)
     assert_int_equal(release_distributor(f), 0);
     run_child(write_much_in_child_and_grandchild, &inheritance);
     write_much(f->base, "parent's");
+}
+
+/* Writes so much that RocksDB's threads have work when the call returns. */
+static void keep_busy(kvds_store *store, size_t round)
+{
+    for (size_t i = 0; i < 16; i++) {
+        const struct text key = text_of("key-%zu", (7 * i + round) % 32);
+        must_ok(kvds_set(store, key.data, key.len, big, sizeof big));
+    }
+}
+
+static void write_a_little(struct inheritance *inherited)
+{
+    alarm(FOR_EVER);
+    kvds_distributor *own = kvds_distributor_new(inherited->f->base);
+    kvds_store *store = open_store(own, "child's", KVDS_DISK);
+    must_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+    must_ok(kvds_compact(store));
+    must(has(store, BYTES("key"), BYTES("value")));
+    must(kvds_store_release(store) == 0);
+    must(kvds_distributor_release(own) == 0);
+}
+
+/* A lock that one of RocksDB's threads holds when the process forks is not held in the child. */
+static void a_fork_comes_while_the_parent_flushes(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    for (size_t round = 0; round < FULL(20, 300); round++) {
+        keep_busy(f->store, round);
+        run_child(write_a_little, &inheritance);
+    }
 }
 
 static void leave_to_child(struct inheritance *inherited)
@@ -208,7 +240,7 @@ static void leave_to_child(struct inheritance *inherited)
     }
 }
 
-/* A daemon that replaces itself by its child again and again: the state of the processes was told apart up to a depth of 32. */
+/* A daemon may replace itself by a child again and again. State was kept apart to a depth of 32. */
 static void children_of_children_work_at_any_depth(void **state)
 {
     struct fixture *f = *state;
@@ -255,9 +287,9 @@ static void hear(void *user_data, kvds_log_level level, const char *text)
 
 static void end_the_log(struct inheritance *inherited)
 {
-    (void)inherited;
     must_ok(kvds_set_log_callback(KVDS_LOG_INFO, NULL, NULL));
     must_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL));
+    write_a_little(inherited);
     must_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, NULL, NULL));
 }
 
@@ -284,6 +316,7 @@ int main(void)
         ON_MEMORY(a_memory_store_goes_on_as_a_copy),
         ON_DISK(a_child_opens_stores_of_its_own),
         ON_DISK(children_flush_and_compact),
+        ON_DISK(a_fork_comes_while_the_parent_flushes),
         ON_DISK(children_of_children_work_at_any_depth),
         ON_DISK(a_child_opens_anew_what_its_parent_released),
         ON_DISK(a_child_has_a_log_of_its_own),

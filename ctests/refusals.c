@@ -1,4 +1,4 @@
-/* File systems that refuse what RocksDB and the library take for granted: FAT, CIFS, and many of FUSE. */
+/* File systems that refuse what RocksDB and the library rely on: FAT, CIFS, and many of FUSE. */
 
 #include "check.h"
 
@@ -21,7 +21,8 @@ int link(const char *path, const char *new_path)
 static int sync_with(long call, int file)
 {
     struct stat about;
-    if (atomic_load(&directories_are_not_synced) && fstat(file, &about) == 0 && S_ISDIR(about.st_mode)) {
+    if (atomic_load(&directories_are_not_synced) && fstat(file, &about) == 0
+        && S_ISDIR(about.st_mode)) {
         errno = EINVAL;
         return -1;
     }
@@ -80,7 +81,8 @@ struct lines {
 static void count_lines(void *user_data, kvds_log_level level, const char *text)
 {
     struct lines *lines = user_data;
-    if (level == KVDS_LOG_WARN && strstr(text, "cannot sync directories") && strstr(text, lines->directory))
+    if (level == KVDS_LOG_WARN && strstr(text, "cannot sync directories")
+        && strstr(text, lines->directory))
         atomic_fetch_add(&lines->count, 1);
 }
 

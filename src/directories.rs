@@ -8,10 +8,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use parking_lot::Mutex;
-
 use crate::files::above_streams;
 use crate::fork::PerProcess;
+use crate::locks::Mutex;
 use crate::log::{self, Level};
 
 /// Directories that were made, the outermost first. Unless they are kept, those of them that are empty go again.
@@ -100,8 +99,8 @@ impl Drop for Made {
     }
 }
 
-/// Has the entries of a directory, as they are now, survive a power cut. Where the file system cannot sync directories, they
-/// survive as it sees fit.
+/// Has the entries of a directory, as they are now, survive a power cut. Where the file system
+/// cannot sync directories, nothing is promised of them.
 pub fn sync(directory: &Path) -> io::Result<()> {
     match File::open(directory).and_then(above_streams)?.sync_all() {
         // CIFS, and many file systems of FUSE.
@@ -128,7 +127,7 @@ pub fn tell_unsynced(directory: &Path) {
         drop(told);
         log::line(Level::Warn, || {
             format!(
-                "{}: the file system cannot sync directories; a power cut may take away files that were just made",
+                "{}: the file system cannot sync directories; a power cut may remove new files",
                 directory.display()
             )
         });

@@ -23,7 +23,7 @@ use crate::engine::memory::{Budget, Memory};
 use crate::engine::{Engine, Lease};
 use crate::error::{Error, Kind, Result};
 use crate::fork::Birth;
-use crate::lifetime::{Backend, Identity, Observers};
+use crate::lifetime::{self, Backend, Identity, Observers};
 use crate::name;
 use crate::options::Options;
 use crate::store::Store;
@@ -178,7 +178,7 @@ fn is_below(path: &Path, base: &Path) -> bool {
 }
 
 fn asked(id: &CStr, backend: Backend) -> String {
-    format!("{backend} store \"{}\"", id.to_string_lossy())
+    format!("{backend} store \"{}\"", lifetime::shown(id))
 }
 
 impl Slot {

@@ -1,7 +1,8 @@
 //! Files whose descriptors are not those of the standard streams.
 //!
-//! A program that has closed a standard stream, as daemons do, gives its descriptor to the next file that is opened. What the
-//! program prints would then go into that file, and closing the stream once more would close the file.
+//! A program that has closed a standard stream, as daemons do, gives its descriptor to the next
+//! file that is opened. What the program prints would then go into that file, and closing the
+//! stream once more would close the file.
 
 use std::fs::File;
 use std::io;

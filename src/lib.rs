@@ -23,6 +23,7 @@ pub mod fork;
 pub mod gate;
 pub mod lanes;
 pub mod lifetime;
+pub mod locks;
 pub mod log;
 pub mod name;
 pub mod options;

@@ -39,9 +39,21 @@ pub struct Identity {
     pub backend: Backend,
 }
 
+/// The longest beginning of an id that texts show, in bytes: that of a memory store can have thousands.
+const SHOWN: usize = 256;
+
+/// An id for the text of an error.
+pub fn shown(id: &CStr) -> String {
+    let bytes = id.to_bytes();
+    match bytes.get(..SHOWN) {
+        Some(begin) if begin.len() < bytes.len() => format!("{}...", String::from_utf8_lossy(begin)),
+        _ => id.to_string_lossy().into_owned(),
+    }
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} store \"{}\"", self.backend, self.id.to_string_lossy())
+        write!(out, "{} store \"{}\"", self.backend, shown(&self.id))
     }
 }
 

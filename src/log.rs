@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::thread;
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::callback;
 use crate::error::{Error, Result};
 use crate::fork::PerProcess;
+use crate::locks::{Condvar, Mutex};
 use crate::signals;
 
 /// How important a line is. A callback gets the lines of its level and of those before it.

@@ -24,8 +24,8 @@ macro_rules! programs {
 }
 
 programs! {
-    batches callbacks care checkpoint contention cursors descriptors directories dlopen durability exit faults fork layout
-    lifecycle limit locked log misuse observers operations options reader refusals refused_threads threads view_lifecycle views
+    batches callbacks care checkpoint contention cursors descriptors directories dlopen durability exit faults fork host_threads layout
+    lifecycle limit locked log misuse observers operations options reader refusals refused_locks refused_threads threads view_lifecycle views
 }
 
 fn compile_and_run(name: &str) {

@@ -6,7 +6,7 @@ use std::path::Path;
 /// From the ground up. Modules on one line don't know each other.
 const LAYERS: &[&[&str]] = &[
     &["sync", "signals"],
-    &["error", "fork", "callback", "files", "lanes"],
+    &["error", "fork", "callback", "files", "lanes", "locks"],
     &["log", "batch", "options"],
     &["directories"],
     &["engine"],

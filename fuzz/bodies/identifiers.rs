@@ -1,9 +1,9 @@
 //! From ids to names of directories.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::path::{Component, Path};
 
-use kvds::name::{MAX_NAME_LEN, directory};
+use kvds::name::{MAX_NAME_LEN, directory, unencoded};
 
 /// Takes `data` for two ids, one on each side of a newline, and checks what becomes of them.
 pub fn identifiers(data: &[u8]) {
@@ -42,7 +42,21 @@ fn name_of(id: &[u8]) -> Option<String> {
         matches!(parts[..], [_, Component::Normal(last)] if last == name.as_str()),
         "it leaves its directory: {name}"
     );
+    check_unencoded(&text, &name);
     Some(name)
+}
+
+/// Where a store of another program is looked for: below the base path, and nowhere where a store of another id can lie.
+fn check_unencoded(id: &CStr, name: &str) {
+    let Some(path) = unencoded(id) else { return };
+    let parts: Vec<Component> = path.components().collect();
+    assert!(!parts.is_empty() && parts.iter().all(|part| matches!(part, Component::Normal(_))), "{}", path.display());
+    if let [Component::Normal(only)] = parts[..] {
+        let only = only.to_str().expect("it is UTF-8");
+        let other = decoded(only).and_then(|id| CString::new(id).ok());
+        let other = other.filter(|other| directory(other).is_ok_and(|name| name == only));
+        assert!(other.is_none(), "{only} is the directory of {other:?}, and not of {name}");
+    }
 }
 
 fn plain(byte: u8) -> bool {

@@ -12,6 +12,7 @@ mod delete_range;
 mod env;
 mod errors;
 mod files;
+mod guard;
 mod hole;
 mod hot;
 mod inspection;
@@ -37,6 +38,7 @@ use self::child::{Child, Moment, Position};
 use self::claim::Claim;
 use self::errors::failed;
 use self::files::Survey;
+use self::guard::Guard;
 use self::hot::Part;
 use self::lock::Lock;
 use self::replica::Replica;
@@ -83,9 +85,16 @@ struct Opened {
     share: OnceLock<Share>,
     db: DB,
     resumption: Arc<Resumption>,
-    /// Of a writer: the right to the directory, in this order.
-    _claim: Option<(Lock, Claim)>,
+    /// Of a writer: the right to the directory.
+    rights: Option<Held>,
     _lease: Lease,
+}
+
+/// What a writer holds while its database is open, in the order in which it must go.
+struct Held {
+    _guard: Guard,
+    _lock: Lock,
+    claim: Claim,
 }
 
 /// A database that is not dropped before those who have it.
@@ -166,11 +175,13 @@ impl Disk {
         let lock = Lock::new(path, &claim)?;
         let mut settings = settings::database(options, shared);
         resume::prepare(&settings);
+        let guard = claim.guard(&settings);
         let open = |settings: &rocksdb::Options| signals::blocked(|| DB::open(settings, path));
         let mut db = open(&settings);
         if let Err(cause) = &db
             && hole::is_before_the_first_log(cause)
         {
+            claim.place().check()?;
             hole::begin_first_log(path).map_err(|cause| Error::io("cannot make the first log", cause).at(path))?;
             db = open(&settings);
         }
@@ -186,6 +197,7 @@ impl Disk {
             // Leave nothing half made behind. RocksDB's own clean-up can fail for the same reason as the opening; then what
             // is not a whole store, which has this file, goes without it.
             if made
+                && claim.place().check().is_ok()
                 && DB::destroy(&settings, path).is_err()
                 && path.join("CURRENT").try_exists().is_ok_and(|exists| !exists)
             {
@@ -205,7 +217,8 @@ impl Disk {
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
         let hot = Some(shared.hot());
-        let disk = Disk::around(path, db, role, hot, Some((lock, claim)), Arc::default(), lease);
+        let disk =
+            Disk::around(path, db, role, hot, Some(Held { _guard: guard, _lock: lock, claim }), Arc::default(), lease);
         if options.durability == Durability::Process
             && let Err(error) = disk.serve()
         {
@@ -225,7 +238,7 @@ impl Disk {
         db: DB,
         role: Role,
         hot: Option<Part>,
-        claim: Option<(Lock, Claim)>,
+        rights: Option<Held>,
         tally: Arc<Tally>,
         lease: Lease,
     ) -> Arc<Disk> {
@@ -234,8 +247,8 @@ impl Disk {
                 served: OnceLock::new(),
                 share: OnceLock::new(),
                 db,
-                resumption: Arc::new(Resumption::new(path)),
-                _claim: claim,
+                resumption: Arc::new(Resumption::new(path, rights.as_ref().map(|held| held.claim.place().clone()))),
+                rights,
                 _lease: lease,
             }),
             path: path.to_path_buf(),
@@ -540,6 +553,8 @@ impl Engine for Disk {
 
     fn sync(&self) -> Result<()> {
         let db = self.db()?;
+        // What is synced must be found when the store is opened again.
+        self.held.rights.as_ref().map_or(Ok(()), |rights| rights.claim.place().check())?;
         let resumption = &self.held.resumption;
         match &self.role {
             Role::Reader => Ok(()),

@@ -57,9 +57,10 @@ pub struct kvds_range {
 
 /// A value that the library returned.
 ///
-/// It is read-only and valid until `kvds_value_release()`, whatever happens to the key or to the
-/// store in the meantime. Any thread may read and release it, one thread at a time. Do not copy the
-/// struct and release both copies.
+/// Its address has no particular alignment: copy numbers and structs out of it with memcpy(). It is
+/// read-only and valid until `kvds_value_release()`, whatever happens to the key or to the store in
+/// the meantime. Any thread may read and release it, one thread at a time. Do not copy the struct
+/// and release both copies.
 #[repr(C)]
 pub struct kvds_value {
     /// First byte; not NULL after `KVDS_OK`, even if `len` is 0. No NUL follows the bytes.

@@ -121,6 +121,21 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 /// use, such as `000001.log`, and nothing in it is touched. Other files (a README, `.gitkeep`,
 /// `lost+found`) may stay. If a disk store of this name is being closed, the call waits until it is.
 ///
+/// One process at a time has a disk store open, by locks on the directory (`flock`) and on the file
+/// `LOCK` in it (`fcntl`). They hold whatever the process does with these files: it may read or
+/// remove `LOCK`. Readers (`read_only`) take no locks. On NFS, other machines see the lock on `LOCK`
+/// alone, so it must not be removed there. Ids that differ only in case are one directory on file
+/// systems that ignore case: opening the second returns `KVDS_LOCKED`.
+///
+/// If a directory is moved, removed or replaced while its store is open, the library leaves the old
+/// and the new directory alone: writes and `kvds_sync()` return `KVDS_IO` as soon as they need the
+/// directory, at the latest when the write buffer is full. Reads continue, and so do writes after
+/// the directory is moved back.
+///
+/// Directories have the mode 0777 and files 0644, both less the umask. Another user can read the
+/// store (`read_only`) if these modes and the directories above allow it. Only the owner of the
+/// files writes.
+///
 /// @param id  of a memory store: 1 to 65536 bytes of any kind; of a disk store: UTF-8, not empty.
 /// @param[out] out  a reference that the caller owns and releases with kvds_store_release().
 /// @return
@@ -131,8 +146,8 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 ///   both under NAME and under the plain id
 /// - `KVDS_LOCKED`: another process or distributor has the store open
 /// - `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
-/// - `KVDS_IO`: the files cannot be opened, or the system allows no more threads; the error text
-///   names the path that stands in the way, and where a link points
+/// - `KVDS_IO`: the files cannot be opened or locked, or the system allows no more threads; the
+///   error text names the path that stands in the way, and where a link points
 /// - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_get_or_create(

@@ -61,9 +61,16 @@
  * - Threads: any thread may call any function on any store or distributor at any time. An options
  *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
  *   linearizable with every other call on the store. The only exception: do not use disk stores in
- *   destructors of pthread_key_create(), because those of RocksDB may have run before. The library
- *   starts at most four threads, which block all signals: two flush and compact disk stores, one
- *   syncs them, and one calls the log callback.
+ *   destructors of pthread_key_create(), because those of RocksDB may have run before. Threads
+ *   of the library block all signals. Four serve all stores of a process: two flush and compact, one
+ *   syncs, one calls the log callback. If one of them cannot be started, opening a disk store returns
+ *   KVDS_IO. Others help to sync while stores are written, if the system allows it.
+ *
+ * - Stacks and cancellation: calls need 80 KiB of stack, in addition to what the functions and
+ *   callbacks of the program take. Do not cancel a thread (pthread_cancel()) inside of a call on a
+ *   disk store: the process aborts, and no acknowledged write is lost. Disable cancellation around
+ *   calls with pthread_setcancelstate(); the library does not, because that takes longer than some
+ *   calls.
  *
  * - Standard streams: a program may close them at any time. No file of the library gets descriptor
  *   0, 1 or 2.

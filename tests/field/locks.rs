@@ -1,1 +1,163 @@
-//! One writer per directory, whatever else the process does.
+//! One writer per directory, whatever else the process does. `ctests/locked.c` has what takes another process.
+#![cfg(feature = "disk")]
+
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use kvds::{Backend, Distributor, Kind, Options, Outcome, Ref, Store};
+use tempfile::tempdir;
+
+use super::scale;
+
+const ID: &CStr = c"store";
+
+fn distributor(base: &Path) -> Ref<Distributor> {
+    let options = Options { write_buffer_bytes: 1 << 20, ..Options::default() };
+    Distributor::open(Some(base), &options).expect("a distributor can be made")
+}
+
+fn open(distributor: &Distributor) -> kvds::Result<Ref<Store>> {
+    distributor.get_or_create(ID, Backend::Disk).map(|store| store.expect("it is made"))
+}
+
+fn fill(store: &Store, whose: &str, keys: usize) -> kvds::Result<()> {
+    for key in 0..keys {
+        let value = [whose.as_bytes(), &[key as u8; 1000]].concat();
+        assert_eq!(store.set(format!("{whose} {key:06}").as_bytes(), &value)?, Outcome::Applied);
+    }
+    Ok(())
+}
+
+fn check(store: &Store, whose: &str, keys: usize) {
+    for key in 0..keys {
+        let value = store.get(format!("{whose} {key:06}").as_bytes()).expect("the read works");
+        assert_eq!(value.as_deref(), Some(&[whose.as_bytes(), &[key as u8; 1000]].concat()[..]), "{whose} {key}");
+    }
+}
+
+/// All files of a directory with all their bytes.
+fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(directory).expect("the directory can be listed");
+    let paths = entries.map(|entry| entry.expect("the directory can be listed").path());
+    paths.map(|path| (path.display().to_string(), fs::read(&path).expect("the file can be read"))).collect()
+}
+
+/// A store's directory was moved away for a backup, or removed, while a program had it open, and a new store was put in its
+/// place. RocksDB makes and removes files by name, so the program wrote its tables, lists and logs over those of the new one.
+#[test]
+fn a_new_store_in_the_place_of_an_open_one_is_left_alone() {
+    let keys = scale(1000, 20_000);
+    for removed in [false, true] {
+        let base = tempdir().expect("a directory can be made");
+        let (path, moved) = (base.path().join("store"), base.path().join("moved"));
+        let old_distributor = distributor(base.path());
+        let old = open(&old_distributor).expect("it opens");
+        fill(&old, "flushed", keys).expect("the writes work");
+        old.compact().expect("it works");
+        fill(&old, "old", 10).expect("the writes work");
+        if removed {
+            fs::remove_dir_all(&path).expect("it can be removed");
+        } else {
+            fs::rename(&path, &moved).expect("it can be moved");
+        }
+        let new = open(&distributor(base.path())).expect("a new store is no other's");
+        fill(&new, "new", keys).expect("the writes work");
+        drop(new);
+        let before = bytes(&path);
+
+        let error = fill(&old, "more", 10_000).expect_err("no new files can be made");
+        assert_eq!(error.kind(), Kind::Io, "{error}");
+        for _ in 0..10 {
+            let error = fill(&old, "more", 1).expect_err("it stays so");
+            assert_eq!(error.kind(), Kind::Io, "{error}");
+            assert!(error.to_string().contains("was moved, removed or replaced"), "{error}");
+        }
+        for error in [old.compact(), old.sync()].map(|result| result.expect_err("it needs new files")) {
+            assert_eq!(error.kind(), Kind::Io, "{error}");
+        }
+        let error = old_distributor.destroy_store(ID).expect_err("it is in use");
+        assert_eq!(error.kind(), Kind::Busy, "{error}");
+        check(&old, "flushed", keys);
+        check(&old, "old", 10);
+        assert!(bytes(&path) == before, "nothing of the new store has changed");
+
+        if !removed {
+            // What was moved back is there again.
+            fs::rename(&path, base.path().join("new")).expect("it can be moved");
+            fs::rename(&moved, &path).expect("it can be moved");
+            fill(&old, "more", 10).expect("the writes work again");
+            old.sync().expect("it works again");
+            fs::rename(&path, &moved).expect("it can be moved");
+            fs::rename(base.path().join("new"), &path).expect("it can be moved");
+        }
+        drop((old, old_distributor));
+        assert!(bytes(&path) == before, "nothing of the new store has changed when the old one was closed");
+        let new = open(&distributor(base.path())).expect("it opens");
+        check(&new, "new", keys);
+        assert!(new.get(b"old 000000").expect("the read works").is_none());
+        if !removed {
+            drop(new);
+            fs::remove_dir_all(&path).expect("it can be removed");
+            fs::rename(&moved, &path).expect("it can be moved");
+            let old = open(&distributor(base.path())).expect("it opens");
+            check(&old, "flushed", keys);
+            check(&old, "more", 10);
+        }
+    }
+}
+
+/// On a file system that does not tell capitals from small letters, two ids are one directory, as with a symbolic link here.
+#[test]
+fn two_names_of_one_directory_are_one_store() {
+    let base = tempdir().expect("a directory can be made");
+    symlink("store", base.path().join("STORE")).expect("a link can be made");
+    let distributor = distributor(base.path());
+    let store = open(&distributor).expect("it opens");
+    fill(&store, "ours", 10).expect("the writes work");
+    let error = distributor.get_or_create(c"STORE", Backend::Disk).err().expect("it is open");
+    assert_eq!(error.kind(), Kind::Locked, "{error}");
+    assert!(error.to_string().contains("under another name"), "{error}");
+    let error = distributor.destroy_store(c"STORE").expect_err("it is open");
+    assert_eq!(error.kind(), Kind::Locked, "{error}");
+    drop(store);
+    let store = distributor.get_or_create(c"STORE", Backend::Disk).expect("it is free").expect("it is there");
+    check(&store, "ours", 10);
+}
+
+/// The modes that the header promises, whatever the umask is.
+#[test]
+fn a_group_reads_where_the_umask_lets_it() {
+    const BASE: &str = "KVDS_TEST_UMASK";
+    if let Some(base) = std::env::var_os(BASE) {
+        let store = open(&distributor(base.as_ref())).expect("it opens");
+        fill(&store, "ours", 10).expect("the writes work");
+        store.compact().expect("it works");
+        return;
+    }
+    for umask in [0o002, 0o022, 0o077] {
+        let base = tempdir().expect("a directory can be made");
+        let base = base.path().join("base");
+        let mut other = Command::new(std::env::current_exe().expect("a program has a path"));
+        other.args(["--exact", "locks::a_group_reads_where_the_umask_lets_it"]).env(BASE, &base);
+        // SAFETY: umask is safe between fork and exec.
+        unsafe {
+            other.pre_exec(move || {
+                libc::umask(umask);
+                Ok(())
+            });
+        }
+        assert!(other.output().expect("it can be started").status.success());
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        for directory in [&base, &base.join("store")] {
+            assert_eq!(mode(directory), 0o777 & !umask, "{}", directory.display());
+        }
+        for name in bytes(&base.join("store")).keys() {
+            assert_eq!(mode(Path::new(name)), 0o644 & !umask, "{name}");
+        }
+    }
+}

@@ -14,9 +14,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::ptr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kvds::engine::{Cursor, Engine, Range, Reader, Value};
 use kvds::ffi::*;
+use kvds::lifetime::Identity;
+use kvds::{Backend, Error, Kind, Outcome, Refusal, Result, Store, WriteBatch};
 use tempfile::TempDir;
 
 /// Generous, as what it tells apart is "at once" and "for ever".
@@ -388,35 +392,59 @@ fn a_fifo_among_the_files_of_a_store_is_no_trap() {
     }
 }
 
-/// Writers of a counter that never stop cannot keep one that adds to it for ever.
+/// An engine in which another write always comes between a read and a conditional write.
+struct Contended;
+
+impl Reader for Contended {
+    fn get(&self, _: &[u8]) -> Result<Option<Value>> {
+        Ok(None)
+    }
+
+    fn contains(&self, _: &[u8]) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn cursor(&self, _: Range) -> Result<Box<dyn Cursor>> {
+        Err(Error::new(Kind::Unsupported, "no cursors"))
+    }
+
+    fn get_many(&self, _: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        Ok(Vec::new())
+    }
+}
+
+impl Engine for Contended {
+    fn apply(&self, _: &WriteBatch<'_>) -> Result<Outcome> {
+        Ok(Outcome::Refused(Refusal::Exists))
+    }
+
+    fn snapshot(&self) -> Result<Arc<dyn Reader>> {
+        Ok(Arc::new(Contended))
+    }
+}
+
+/// Writers of a counter that never stop kept one that adds to it for ever.
 #[test]
 fn adding_to_a_counter_ends_beside_writers() {
-    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    let identity = Identity { tag: 0, id: c"contended".to_owned(), backend: Backend::Memory };
+    let store = Store::on(Arc::new(Contended), identity, Arc::default());
+    let error = store.add(b"key", 1).expect_err("each attempt fails");
+    assert_eq!(error.kind(), Kind::Busy, "{error}");
+}
+
+/// Threads that add to one counter never give up for each other.
+#[test]
+fn all_who_add_to_a_counter_get_their_turn() {
+    let (threads, each) = (8, crate::scale(500, 20_000));
     let base = TempDir::new().expect("a directory can be made");
     let distributor = kvds::Distributor::open(Some(base.path()), &kvds::Options::default()).expect("it opens");
-    for backend in [kvds::Backend::Memory, kvds::Backend::Disk] {
+    for backend in [Backend::Memory, Backend::Disk] {
         let store = distributor.get_or_create(c"store", backend).expect("it opens").expect("it is made");
-        let (done, store) = (AtomicBool::new(false), &store);
         std::thread::scope(|scope| {
-            let done = &done;
-            for writer in 0..3_u64 {
-                scope.spawn(move || {
-                    for number in 0_u64.. {
-                        if done.load(Relaxed) {
-                            break;
-                        }
-                        let text = (number * 3 + writer).to_string();
-                        let _ = store.set(b"key", text.as_bytes()).expect("it is written");
-                    }
-                });
+            for _ in 0..threads {
+                scope.spawn(|| (0..each).for_each(|_| assert!(store.add(b"key", 1).expect("it is added") > 0)));
             }
-            for _ in 0..crate::scale(100, 10_000) {
-                match store.add(b"key", 1) {
-                    Ok(_) => {}
-                    Err(error) => assert_eq!(error.kind(), kvds::Kind::Busy, "{error}"),
-                }
-            }
-            done.store(true, Relaxed);
         });
+        assert_eq!(store.add(b"key", 0).expect("it is a number"), (threads * each) as i64);
     }
 }

@@ -101,6 +101,9 @@ fn compiler(way: &Way, directory: &Path) -> Command {
     if cfg!(not(feature = "disk")) {
         build.define("KVDS_TEST_NO_DISK", None);
     }
+    if cfg!(debug_assertions) && env::var_os("KVDS_LIBRARY").is_none() {
+        build.define("KVDS_TEST_UNOPTIMIZED", None);
+    }
     build.get_compiler().to_command()
 }
 

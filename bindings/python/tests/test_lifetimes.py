@@ -384,3 +384,22 @@ print(disk[b"a"], memory[b"a"])
 """
     assert run(program, tmp_path) == "b'1' b'1'\n"
     assert os.path.isdir(tmp_path / "other" / "s")
+
+
+def test_forked_workers_write_much(tmp_path: Path) -> None:
+    # Each worker hung when its store was flushed for the first time.
+    program = """
+import multiprocessing
+import warnings; warnings.simplefilter("ignore", DeprecationWarning)
+def work(name):
+    store = kvds.Distributor("data").disk(name)
+    for i in range(24):
+        store[str(i).encode()] = bytes(1 << 20)
+    store.compact()
+    return sum(1 for _ in store)
+parents = kvds.Distributor("data").disk("parent's")
+parents[b"a"] = b"1"
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    print(pool.map(work, ["one", "two", "three"]))
+"""
+    assert run(program, tmp_path) == "[24, 24, 24]\n"

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
+use super::guard::Guard;
 use super::lock;
 use crate::error::{Error, Kind, Result};
 use crate::files::above_streams;
@@ -26,9 +27,9 @@ const ATTEMPTS: u32 = 8;
 /// The directory is kept open: its inode is then nobody else's, even when it was removed. Who destroys a store still claims its
 /// directory when that is gone already, and a directory that another thread just made could have the same inode.
 pub struct Claim {
-    claimed: Claimed,
+    _claimed: Claimed,
     open: Unshared,
-    path: PathBuf,
+    place: Place,
 }
 
 /// A directory, whatever it is called: device and inode.
@@ -51,7 +52,7 @@ impl Claim {
         for _ in 0..ATTEMPTS {
             let claim = Claim::once(path)?;
             // Whoever had the directory before may have removed it, and others made a new one.
-            if claim.is_in_place()? {
+            if claim.place.is_unchanged()? {
                 return Ok(claim);
             }
         }
@@ -71,22 +72,40 @@ impl Claim {
         }
         let claimed = Claimed(directory);
         lock::exclusively(&open).map_err(|cause| lock::refused(path, cause))?;
-        Ok(Claim { claimed, open, path: path.to_path_buf() })
+        Ok(Claim { _claimed: claimed, open, place: Place { path: path.to_path_buf(), directory } })
     }
 
-    /// Whether the claimed directory is the one that its path leads to.
-    fn is_in_place(&self) -> Result<bool> {
+    /// The claimed directory and its path.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Has a database that is opened with `options` change files in the claimed directory alone.
+    pub fn guard(&self, options: &rocksdb::Options) -> Guard {
+        Guard::new(options, &self.place.path, &self.open)
+    }
+}
+
+/// A directory, and the path that led to it.
+#[derive(Clone)]
+pub struct Place {
+    path: PathBuf,
+    directory: Directory,
+}
+
+impl Place {
+    fn is_unchanged(&self) -> Result<bool> {
         match fs::metadata(&self.path) {
-            Ok(about) => Ok(identity(&about) == self.claimed.0),
+            Ok(about) => Ok(identity(&about) == self.directory),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(cause) => Err(cannot_look(&self.path, cause)),
         }
     }
 
-    /// Refuses to go on where the directory was moved away or removed. To be asked before a file is made, replaced or removed
-    /// by name, as it could be that of another store.
+    /// Fails where the path leads elsewhere by now. To be called before a file is made, replaced or removed by name, as it
+    /// could be that of another store.
     pub fn check(&self) -> Result<()> {
-        if self.is_in_place()? {
+        if self.is_unchanged()? {
             return Ok(());
         }
         Err(Error::new(Kind::Io, "the store's directory was moved, removed or replaced while the store was open")

@@ -1,8 +1,10 @@
-// What every process has of its own of what RocksDB keeps once for all: threads, and how files are opened, locked and synced.
+// What every process has of its own of what RocksDB keeps once for all: threads, and how files are
+// opened, locked and synced.
 //
-// RocksDB's default Env lives from the first opening to the end, through every fork. A child inherits its pools of threads without
-// the threads, with mutexes that they may hold and condition variables that count them as waiting. So every process gets an
-// Env with pools of its own; see env.rs.
+// RocksDB's default Env lives from the first opening to the end, through every fork. A child
+// inherits its pools of threads without the threads, with mutexes that they may hold and condition
+// variables that count them as waiting. So every process gets an Env with pools of its own; see
+// env.rs.
 
 #include <cerrno>
 #include <cstddef>
@@ -34,10 +36,11 @@ public:
     static port::Mutex *Mutex();
 };
 
-// RocksDB runs its periodic tasks on one more thread, behind a mutex that a fork may leave locked. It has two of them for our
-// stores: it flushes its log file, which there is none of, and looks twice a day whether tables are a month old, which every
-// flush and compaction does too. So there is no such thread. These stand in for all of db/periodic_task_scheduler.cc, which the
-// linker then leaves out.
+// RocksDB runs its periodic tasks on one more thread, behind a mutex that a fork may leave locked.
+// It has two of them for our stores: it flushes its log file, which there is none of, and looks
+// twice a day whether tables are a month old, which every flush and compaction does too. So there
+// is no such thread. These stand in for all of db/periodic_task_scheduler.cc, which the linker then
+// leaves out.
 Status PeriodicTaskScheduler::Register(PeriodicTaskType, const PeriodicTaskFunc &, bool)
 {
     return Status::OK();
@@ -85,8 +88,10 @@ struct Descriptor {
     friend auto member_of(Descriptor);
 };
 template struct Private<Descriptor<rocksdb::PosixDirectory>, &rocksdb::PosixDirectory::fd_>;
-template struct Private<Descriptor<rocksdb::PosixRandomAccessFile>, &rocksdb::PosixRandomAccessFile::fd_>;
-template struct Private<Descriptor<rocksdb::PosixSequentialFile>, &rocksdb::PosixSequentialFile::fd_>;
+template struct Private<Descriptor<rocksdb::PosixRandomAccessFile>,
+                        &rocksdb::PosixRandomAccessFile::fd_>;
+template struct Private<Descriptor<rocksdb::PosixSequentialFile>,
+                        &rocksdb::PosixSequentialFile::fd_>;
 template struct Private<Descriptor<rocksdb::PosixWritableFile>, &rocksdb::PosixWritableFile::fd_>;
 
 template <typename Posix, typename File>
@@ -96,8 +101,9 @@ int descriptor_of(File &file)
     return posix ? posix->*member_of(Descriptor<Posix>()) : -1;
 }
 
-// Opens a file, and again if it got the descriptor of a standard stream, which the program has closed: what the program prints
-// would go into the file. The first one then takes the place of the stream until there is a second one, with nothing in it.
+// Opens a file, and again if it got the descriptor of a standard stream, which the program has
+// closed: what the program prints would go into the file. The first one then takes the place of the
+// stream until there is a second one, with nothing in it.
 template <typename Posix, typename File, typename Open>
 IOStatus open_above_streams(std::unique_ptr<File> *result, Open open)
 {
@@ -113,7 +119,8 @@ IOStatus open_above_streams(std::unique_ptr<File> *result, Open open)
             return status;
         const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
         if (nothing < 0)
-            return IOStatus::IOError("While opening /dev/null", std::generic_category().message(errno));
+            return IOStatus::IOError("While opening /dev/null",
+                                     std::generic_category().message(errno));
         dup3(nothing, file, O_CLOEXEC);
         close(nothing);
         below.push_back(std::move(*result));
@@ -135,24 +142,28 @@ public:
         return judge(FSDirectoryWrapper::Fsync(options, debug));
     }
 
-    IOStatus FsyncWithDirOptions(const IOOptions &options, IODebugContext *debug, const DirFsyncOptions &how) override
+    IOStatus FsyncWithDirOptions(const IOOptions &options, IODebugContext *debug,
+                                 const DirFsyncOptions &how) override
     {
         return judge(FSDirectoryWrapper::FsyncWithDirOptions(options, debug, how));
     }
 
 private:
-    Folder(FSDirectory *target, std::unique_ptr<FSDirectory> &&owned, const std::string &path, Unsynced unsynced)
+    Folder(FSDirectory *target, std::unique_ptr<FSDirectory> &&owned, const std::string &path,
+           Unsynced unsynced)
         : FSDirectoryWrapper(std::move(owned)), target(target), path(path), unsynced(unsynced)
     {
     }
 
-    // RocksDB keeps the number of the error to itself. Where directories can't be synced at all, it is the same again.
+    // RocksDB keeps the number of the error to itself. Where directories can't be synced at all, it
+    // is the same again.
     IOStatus judge(IOStatus status)
     {
         if (status.ok())
             return status;
         const int file = descriptor_of<rocksdb::PosixDirectory>(*target);
-        if (file < 0 || fsync(file) == 0 || (errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS))
+        if (file < 0 || fsync(file) == 0 ||
+            (errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS))
             return status;
         unsynced(path.data(), path.size());
         return IOStatus::OK();
@@ -165,50 +176,62 @@ private:
 
 class Files : public rocksdb::FileSystemWrapper {
 public:
-    explicit Files(Unsynced unsynced) : FileSystemWrapper(FileSystem::Default()), unsynced(unsynced) {}
+    explicit Files(Unsynced unsynced) : FileSystemWrapper(FileSystem::Default()), unsynced(unsynced)
+    {
+    }
 
     const char *Name() const override { return "kvds"; }
 
     IOStatus NewSequentialFile(const std::string &path, const FileOptions &options,
-                               std::unique_ptr<FSSequentialFile> *result, IODebugContext *debug) override
+                               std::unique_ptr<FSSequentialFile> *result,
+                               IODebugContext *debug) override
     {
-        return open_above_streams<rocksdb::PosixSequentialFile>(
-            result, [&] { return FileSystemWrapper::NewSequentialFile(path, options, result, debug); });
+        return open_above_streams<rocksdb::PosixSequentialFile>(result, [&] {
+            return FileSystemWrapper::NewSequentialFile(path, options, result, debug);
+        });
     }
 
     IOStatus NewRandomAccessFile(const std::string &path, const FileOptions &options,
-                                 std::unique_ptr<FSRandomAccessFile> *result, IODebugContext *debug) override
+                                 std::unique_ptr<FSRandomAccessFile> *result,
+                                 IODebugContext *debug) override
     {
-        return open_above_streams<rocksdb::PosixRandomAccessFile>(
-            result, [&] { return FileSystemWrapper::NewRandomAccessFile(path, options, result, debug); });
+        return open_above_streams<rocksdb::PosixRandomAccessFile>(result, [&] {
+            return FileSystemWrapper::NewRandomAccessFile(path, options, result, debug);
+        });
     }
 
     IOStatus NewWritableFile(const std::string &path, const FileOptions &options,
-                             std::unique_ptr<FSWritableFile> *result, IODebugContext *debug) override
+                             std::unique_ptr<FSWritableFile> *result,
+                             IODebugContext *debug) override
     {
-        return open_above_streams<rocksdb::PosixWritableFile>(
-            result, [&] { return FileSystemWrapper::NewWritableFile(path, options, result, debug); });
+        return open_above_streams<rocksdb::PosixWritableFile>(result, [&] {
+            return FileSystemWrapper::NewWritableFile(path, options, result, debug);
+        });
     }
 
     IOStatus ReopenWritableFile(const std::string &path, const FileOptions &options,
-                                std::unique_ptr<FSWritableFile> *result, IODebugContext *debug) override
+                                std::unique_ptr<FSWritableFile> *result,
+                                IODebugContext *debug) override
     {
-        return open_above_streams<rocksdb::PosixWritableFile>(
-            result, [&] { return FileSystemWrapper::ReopenWritableFile(path, options, result, debug); });
+        return open_above_streams<rocksdb::PosixWritableFile>(result, [&] {
+            return FileSystemWrapper::ReopenWritableFile(path, options, result, debug);
+        });
     }
 
-    IOStatus NewDirectory(const std::string &path, const IOOptions &options, std::unique_ptr<FSDirectory> *result,
-                          IODebugContext *debug) override
+    IOStatus NewDirectory(const std::string &path, const IOOptions &options,
+                          std::unique_ptr<FSDirectory> *result, IODebugContext *debug) override
     {
         std::unique_ptr<FSDirectory> opened;
-        IOStatus status = open_above_streams<rocksdb::PosixDirectory>(
-            &opened, [&] { return FileSystemWrapper::NewDirectory(path, options, &opened, debug); });
+        IOStatus status = open_above_streams<rocksdb::PosixDirectory>(&opened, [&] {
+            return FileSystemWrapper::NewDirectory(path, options, &opened, debug);
+        });
         if (status.ok())
             *result = std::make_unique<Folder>(std::move(opened), path, unsynced);
         return status;
     }
 
-    // Where there are no links, RocksDB copies if it is told so; it knows that of other devices alone.
+    // Where there are no links, RocksDB copies if it is told so; it knows that of other devices
+    // alone.
     IOStatus LinkFile(const std::string &from, const std::string &to, const IOOptions &options,
                       IODebugContext *debug) override
     {
@@ -226,9 +249,11 @@ public:
         }
     }
 
-    // The lock of a store is taken before RocksDB is called, and held until RocksDB has closed the store: see lock.rs.
-    // RocksDB's own is kept in a list of paths, which a child inherits and nobody there ever empties.
-    IOStatus LockFile(const std::string &, const IOOptions &, FileLock **lock, IODebugContext *) override
+    // The lock of a store is taken before RocksDB is called, and held until RocksDB has closed the
+    // store: see lock.rs. RocksDB's own is kept in a list of paths, which a child inherits and
+    // nobody there ever empties.
+    IOStatus LockFile(const std::string &, const IOOptions &, FileLock **lock,
+                      IODebugContext *) override
     {
         *lock = new FileLock;
         return IOStatus::OK();
@@ -247,7 +272,8 @@ private:
 // Never destroyed: its threads run until the process ends.
 class Threads : public rocksdb::CompositeEnvWrapper {
 public:
-    explicit Threads(Unsynced unsynced) : CompositeEnvWrapper(Env::Default(), std::make_shared<Files>(unsynced))
+    explicit Threads(Unsynced unsynced)
+        : CompositeEnvWrapper(Env::Default(), std::make_shared<Files>(unsynced))
     {
         for (int priority = 0; priority < Priority::TOTAL; priority++) {
             pools[priority].SetThreadPriority(static_cast<Priority>(priority));
@@ -255,7 +281,8 @@ public:
         }
     }
 
-    // Has `count` threads at least, or as many as there were. Returns 0, or the number of the error.
+    // Has `count` threads at least, or as many as there were. Returns 0, or the number of the
+    // error.
     int grow(int count, Priority priority)
     {
         std::lock_guard<std::mutex> lock(growing);
@@ -275,27 +302,49 @@ public:
         return error;
     }
 
-    void Schedule(void (*run)(void *), void *argument, Priority priority, void *tag, void (*drop)(void *)) override
+    void Schedule(void (*run)(void *), void *argument, Priority priority, void *tag,
+                  void (*drop)(void *)) override
     {
         pools[priority].Schedule(run, argument, tag, drop);
     }
 
-    int UnSchedule(void *tag, Priority priority) override { return pools[priority].UnSchedule(tag); }
+    int UnSchedule(void *tag, Priority priority) override
+    {
+        return pools[priority].UnSchedule(tag);
+    }
 
-    unsigned int GetThreadPoolQueueLen(Priority priority) const override { return pools[priority].GetQueueLen(); }
+    unsigned int GetThreadPoolQueueLen(Priority priority) const override
+    {
+        return pools[priority].GetQueueLen();
+    }
 
-    int ReserveThreads(int count, Priority priority) override { return pools[priority].ReserveThreads(count); }
+    int ReserveThreads(int count, Priority priority) override
+    {
+        return pools[priority].ReserveThreads(count);
+    }
 
-    int ReleaseThreads(int count, Priority priority) override { return pools[priority].ReleaseThreads(count); }
+    int ReleaseThreads(int count, Priority priority) override
+    {
+        return pools[priority].ReleaseThreads(count);
+    }
 
-    int GetBackgroundThreads(Priority priority) override { return pools[priority].GetBackgroundThreads(); }
+    int GetBackgroundThreads(Priority priority) override
+    {
+        return pools[priority].GetBackgroundThreads();
+    }
 
     // More threads are a gain and no need: there is one of each kind before a database is opened.
-    void IncBackgroundThreadsIfNeeded(int count, Priority priority) override { grow(count, priority); }
+    void IncBackgroundThreadsIfNeeded(int count, Priority priority) override
+    {
+        grow(count, priority);
+    }
 
     void SetBackgroundThreads(int count, Priority priority) override { grow(count, priority); }
 
-    void LowerThreadPoolIOPriority(Priority priority) override { pools[priority].LowerIOPriority(); }
+    void LowerThreadPoolIOPriority(Priority priority) override
+    {
+        pools[priority].LowerIOPriority();
+    }
 
     void LowerThreadPoolCPUPriority(Priority priority) override
     {
@@ -308,7 +357,8 @@ public:
         return rocksdb::Status::OK();
     }
 
-    // What threads are doing is kept in one list for all processes, behind a mutex; nobody asks for it.
+    // What threads are doing is kept in one list for all processes, behind a mutex; nobody asks for
+    // it.
     rocksdb::ThreadStatusUpdater *GetThreadStatusUpdater() const override { return nullptr; }
 
     rocksdb::Status GetThreadList(std::vector<rocksdb::ThreadStatus> *list) override
@@ -322,7 +372,8 @@ private:
     rocksdb::ThreadPoolImpl pools[Priority::TOTAL];
 };
 
-// RocksDB's thread-local variables are behind one mutex. A fork waits for it, as the child could never do.
+// RocksDB's thread-local variables are behind one mutex. A fork waits for it, as the child could
+// never do.
 void before_fork()
 {
     rocksdb::ThreadLocalPtr::StaticMeta::Mutex()->Lock();
@@ -342,8 +393,8 @@ struct rocksdb_options_t {
 
 extern "C" {
 
-// A new Env, without threads. It stays for as long as the process. `unsynced` is called from any thread, under locks of
-// RocksDB's.
+// A new Env, without threads. It stays for as long as the process. `unsynced` is called from any
+// thread, under locks of RocksDB's.
 void *kvds_rocksdb_env(Unsynced unsynced)
 {
     static const int watched = pthread_atfork(before_fork, after_fork, after_fork);
@@ -351,7 +402,8 @@ void *kvds_rocksdb_env(Unsynced unsynced)
     return new Threads(unsynced);
 }
 
-// Has the threads that a database needs: one that flushes and one that compacts. Returns 0, or the number of the error.
+// Has the threads that a database needs: one that flushes and one that compacts. Returns 0, or the
+// number of the error.
 int kvds_rocksdb_env_start(void *env)
 {
     auto &threads = *static_cast<Threads *>(env);

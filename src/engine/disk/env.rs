@@ -61,7 +61,8 @@ pub fn set(options: &rocksdb::Options) {
     }
 }
 
-/// Starts the threads that databases need, unless they run. RocksDB has no error for threads that cannot be started.
+/// Starts the threads that databases need, unless they run. RocksDB has no error for threads that
+/// cannot be started.
 pub fn start_threads() -> Result<()> {
     // SAFETY: the Env is live.
     #[allow(unsafe_code)]

@@ -16,9 +16,6 @@ pub fn failed(what: &'static str, path: &Path, cause: rocksdb::Error) -> Error {
         ErrorKind::Corruption => Kind::Corruption,
         ErrorKind::NotSupported => Kind::Unsupported,
         ErrorKind::InvalidArgument => Kind::InvalidArgument,
-        ErrorKind::IOError if text.contains("While lock file") || text.contains("lock hold by current process") => {
-            return Error::new(Kind::Locked, "another process has the store open").at(path).because(cause);
-        }
         ErrorKind::IOError => of_the_file_system(&text),
         ErrorKind::Busy | ErrorKind::TimedOut | ErrorKind::TryAgain | ErrorKind::Incomplete => Kind::Busy,
         ErrorKind::Aborted if text.contains("Memory limit") => Kind::NoMemory,

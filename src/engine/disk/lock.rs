@@ -24,7 +24,7 @@ impl Lock {
     pub fn new(path: &Path, claim: &Claim) -> Result<Lock> {
         let file = path.join("LOCK");
         let failed = |cause| Error::io("cannot open the lock file", cause).at(&file);
-        claim.check()?;
+        claim.place().check()?;
         let made = !file.try_exists().map_err(failed)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o644);

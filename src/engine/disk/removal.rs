@@ -32,7 +32,7 @@ pub fn remove(path: &Path) -> Result<()> {
     // Held while the files go, so that nobody opens them meanwhile.
     let claim = Claim::new(path)?;
     let _lock = Lock::new(path, &claim)?;
-    claim.check()?;
+    claim.place().check()?;
     let marked = File::create(path.join(MARK)).and_then(above_streams).and_then(|_| sync(path));
     marked.map_err(|cause| Error::io("cannot mark the store as removed", cause).at(path))?;
     remove_marked(path, &claim)
@@ -47,9 +47,10 @@ pub fn finish(path: &Path) -> Result<()> {
 }
 
 fn remove_marked(path: &Path, claim: &Claim) -> Result<()> {
-    claim.check()?;
-    DB::destroy(&settings::plain(), path).map_err(|cause| failed("cannot remove the store", path, cause))?;
-    claim.check()?;
+    let options = settings::plain();
+    let _guard = claim.guard(&options);
+    DB::destroy(&options, path).map_err(|cause| failed("cannot remove the store", path, cause))?;
+    claim.place().check()?;
     let unmark = || {
         // No file may come back without the mark.
         sync(path)?;
@@ -59,6 +60,7 @@ fn remove_marked(path: &Path, claim: &Claim) -> Result<()> {
         }
     };
     unmark().map_err(|cause| Error::io("cannot remove the store", cause).at(path))?;
+    claim.place().check()?;
     // It stays if something else is in it.
     let _ = fs::remove_dir(path);
     Ok(())

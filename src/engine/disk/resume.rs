@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use librocksdb_sys::{rocksdb_options_t, rocksdb_t};
-use parking_lot::RwLock;
 use rocksdb::{AsRawPtr, DB, ErrorKind};
 
+use super::claim::Place;
 use super::errors::{failed, file_system_failed, told};
 use crate::error::{Error, Result};
 use crate::files::above_streams;
+use crate::locks::RwLock;
 use crate::log::{self, Level};
 use crate::signals;
 
@@ -50,6 +51,8 @@ pub fn prepare(options: &rocksdb::Options) {
 /// What there is to know for resuming the database of a store.
 pub struct Resumption {
     path: PathBuf,
+    /// Of a writer: where its files are.
+    place: Option<Place>,
     /// Locked while the database is resumed, and shared by what does not go with that.
     past: RwLock<Past>,
 }
@@ -74,8 +77,8 @@ impl Past {
 
 impl Resumption {
     /// For the database in the directory `path`.
-    pub fn new(path: &Path) -> Resumption {
-        Resumption { path: path.to_path_buf(), past: RwLock::default() }
+    pub fn new(path: &Path, place: Option<Place>) -> Resumption {
+        Resumption { path: path.to_path_buf(), place, past: RwLock::default() }
     }
 
     /// Does `work`. If the file system fails or has failed before, resumes the database and does it again: what failed is in
@@ -127,6 +130,8 @@ impl Resumption {
     /// Resumes the database, if it is halted.
     #[cold]
     fn resume(&self, db: &DB, what: &'static str) -> Result<()> {
+        // Where its directory is not under its path any more, the database makes no files.
+        self.place.as_ref().map_or(Ok(()), Place::check)?;
         let mut past = self.past.write();
         // An attempt that fails leaves one more table in memory for reads to look into, and takes up to a second. So it is
         // not made in vain.

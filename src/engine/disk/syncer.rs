@@ -11,10 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
-
 use crate::error::{Error, Result};
 use crate::fork::PerProcess;
+use crate::locks::{Condvar, Mutex, MutexGuard};
 use crate::log::{self, Level};
 use crate::signals;
 
