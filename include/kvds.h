@@ -61,9 +61,16 @@
  * - Threads: any thread may call any function on any store or distributor at any time. An options
  *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
  *   linearizable with every other call on the store. The only exception: do not use disk stores in
- *   destructors of pthread_key_create(), because those of RocksDB may have run before. The library
- *   starts at most four threads, which block all signals: two flush and compact disk stores, one
- *   syncs them, and one calls the log callback.
+ *   destructors of pthread_key_create(), because those of RocksDB may have run before. Threads
+ *   of the library block all signals. Four serve all stores of a process: two flush and compact,
+ *   one syncs, one calls the log callback. If one of them cannot be started, opening a disk store
+ *   returns KVDS_IO. Others help to sync while stores are written, if the system allows it.
+ *
+ * - Stacks and cancellation: calls need 80 KiB of stack, in addition to what the functions and
+ *   callbacks of the program take. Do not cancel a thread (pthread_cancel()) inside of a call on a
+ *   disk store: the process aborts, and no acknowledged write is lost. Disable cancellation around
+ *   calls with pthread_setcancelstate(); the library does not, because that takes longer than some
+ *   calls.
  *
  * - Standard streams: a program may close them at any time. No file of the library gets descriptor
  *   0, 1 or 2.
@@ -259,9 +266,10 @@ typedef struct kvds_range {
 /**
  * A value that the library returned.
  *
- * It is read-only and valid until `kvds_value_release()`, whatever happens to the key or to the
- * store in the meantime. Any thread may read and release it, one thread at a time. Do not copy the
- * struct and release both copies.
+ * Its address has no particular alignment: copy numbers and structs out of it with memcpy(). It is
+ * read-only and valid until `kvds_value_release()`, whatever happens to the key or to the store in
+ * the meantime. Any thread may read and release it, one thread at a time. Do not copy the struct
+ * and release both copies.
  */
 typedef struct kvds_value {
     /** First byte; not NULL after `KVDS_OK`, even if `len` is 0. No NUL follows the bytes. */
@@ -527,6 +535,21 @@ int64_t kvds_distributor_ref_count(const kvds_distributor *distributor);
  * use, such as `000001.log`, and nothing in it is touched. Other files (a README, `.gitkeep`,
  * `lost+found`) may stay. If a disk store of this name is being closed, the call waits until it is.
  *
+ * One process at a time has a disk store open, by locks on the directory (`flock`) and on the file
+ * `LOCK` in it (`fcntl`). They hold whatever the process does with these files: it may read or
+ * remove `LOCK`. Readers (`read_only`) take no locks. On NFS, other machines see the lock on `LOCK`
+ * alone, so it must not be removed there. Ids that differ only in case are one directory on file
+ * systems that ignore case: opening the second returns `KVDS_LOCKED`.
+ *
+ * If a directory is moved, removed or replaced while its store is open, the library leaves the old
+ * and the new directory alone: writes and `kvds_sync()` return `KVDS_IO` as soon as they need the
+ * directory, at the latest when the write buffer is full. Reads continue, and so do writes after
+ * the directory is moved back.
+ *
+ * Directories have the mode 0777 and files 0644, both less the umask. Another user can read the
+ * store (`read_only`) if these modes and the directories above allow it. Only the owner of the
+ * files writes.
+ *
  * @param id  of a memory store: 1 to 65536 bytes of any kind; of a disk store: UTF-8, not empty.
  * @param[out] out  a reference that the caller owns and releases with kvds_store_release().
  * @return
@@ -537,8 +560,8 @@ int64_t kvds_distributor_ref_count(const kvds_distributor *distributor);
  *   both under NAME and under the plain id
  * - `KVDS_LOCKED`: another process or distributor has the store open
  * - `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
- * - `KVDS_IO`: the files cannot be opened, or the system allows no more threads; the error text
- *   names the path that stands in the way, and where a link points
+ * - `KVDS_IO`: the files cannot be opened or locked, or the system allows no more threads; the
+ *   error text names the path that stands in the way, and where a link points
  * - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
  */
 kvds_status kvds_distributor_get_or_create(kvds_distributor *distributor,

@@ -62,9 +62,9 @@
  *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
  *   linearizable with every other call on the store. The only exception: do not use disk stores in
  *   destructors of pthread_key_create(), because those of RocksDB may have run before. Threads
- *   of the library block all signals. Four serve all stores of a process: two flush and compact, one
- *   syncs, one calls the log callback. If one of them cannot be started, opening a disk store returns
- *   KVDS_IO. Others help to sync while stores are written, if the system allows it.
+ *   of the library block all signals. Four serve all stores of a process: two flush and compact,
+ *   one syncs, one calls the log callback. If one of them cannot be started, opening a disk store
+ *   returns KVDS_IO. Others help to sync while stores are written, if the system allows it.
  *
  * - Stacks and cancellation: calls need 80 KiB of stack, in addition to what the functions and
  *   callbacks of the program take. Do not cancel a thread (pthread_cancel()) inside of a call on a
