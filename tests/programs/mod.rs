@@ -80,7 +80,8 @@ pub fn compile(source: &str, way: &Way, directory: &Path) -> PathBuf {
     program
 }
 
-fn compiler(way: &Way, directory: &Path) -> Command {
+/// The compiler with what is the same for all programs.
+pub fn compiler(way: &Way, directory: &Path) -> Command {
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let mut build = cc::Build::new();
     build.cargo_metadata(false).host(&target).target(&target).out_dir(directory).opt_level(1).debug(true);
