@@ -18,6 +18,9 @@ pub const LIBRARY: &str = "libkvds.so.0";
 /// How much of its loops a test program runs under valgrind, in percent.
 const VALGRIND_SCALE: &str = "5";
 
+/// Programs whose forked children use the library.
+const FORKING: [&str; 3] = ["descriptors", "fork", "refused_threads"];
+
 /// How a program is compiled. Strictly, and with every warning an error, in any case.
 #[derive(Clone, Copy, Default)]
 pub struct Way<'a> {
@@ -113,7 +116,7 @@ fn under_valgrind(program: &Path) -> Command {
     valgrind
         .args(["-q", "--error-exitcode=99", "--fair-sched=yes", "--trace-children=no"])
         // A forked child leaves what it inherited as it is, on purpose: to valgrind, a leak.
-        .arg(if program.ends_with("fork") { "--leak-check=no" } else { "--leak-check=full" })
+        .arg(if FORKING.iter().any(|name| program.ends_with(name)) { "--leak-check=no" } else { "--leak-check=full" })
         .args(["--show-leak-kinds=definite,possible", "--errors-for-leak-kinds=definite,possible"])
         .arg(format!("--suppressions={ROOT}/ctests/valgrind.supp"))
         .arg(program)
