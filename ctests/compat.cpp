@@ -50,6 +50,12 @@ private:
     std::filesystem::path before_;
 };
 
+void write_file(const std::string &path)
+{
+    const std::unique_ptr<FILE, int (*)(FILE *)> file(fopen(path.c_str(), "w"), fclose);
+    REQUIRE(file);
+}
+
 text_map all(const kvds::kv_reader_c &store, const std::string &prefix = "")
 {
     text_map pairs;
@@ -256,15 +262,15 @@ TEST_CASE("the distributor's stores")
         CHECK(*other != *again);
         CHECK_FALSE((*other)->exists("c"));
 
-        CHECK_FALSE(distributor.get_or_create_kv_c("", where));
-        CHECK(std::string(kvds::last_error()).find("empty") != std::string::npos);
         CHECK_FALSE(distributor.get_or_create_kv_c("store", static_cast<backend_e>(7)));
 
-        /* What is wrong is said when a store is asked for, on the thread that asks. */
+        /* What is wrong is said when a store is asked for, on the thread that asks. Memory stores need no path. */
         distributor_c nowhere("\xff");
         std::thread([&] {
-            CHECK_FALSE(nowhere.get_or_create_kv_c("store", where));
-            CHECK(std::string(kvds::last_error()).find("UTF-8") != std::string::npos);
+            const auto made = nowhere.get_or_create_kv_c("store", where);
+            CHECK(made.has_value() == (where == backend_e::MEMORY));
+            const bool told = std::string(kvds::last_error()).find("UTF-8") != std::string::npos;
+            CHECK(told == (where == backend_e::DISK));
         }).join();
     }
     static_assert(static_cast<int>(backend_e::MEMORY) == 0 && static_cast<int>(backend_e::DISK) == 1);
@@ -467,15 +473,13 @@ TEST_CASE("datastore_c: one directory by all its paths")
     CHECK(writes("./new", "dot"));
     CHECK(writes("not/there/../yet/", "dots"));
     CHECK(std::filesystem::exists("not/yet/CURRENT"));
-    CHECK(writes("with space/x y", "encoded"));
-    CHECK(std::filesystem::exists("with space/x%20y/CURRENT"));
 
     kvds::datastore_c refused;
-    for (const char *path : {"", "/", "a/file/x", "full", "\xff/x", "x\xff"}) {
+    for (const std::string path : {"", "a/file/x", "full", "\xff/x", "x\xff", "/proc/x"}) {
         CAPTURE(path);
         std::filesystem::create_directory("full");
-        { std::unique_ptr<FILE, int (*)(FILE *)>(fopen("full/file", "w"), fclose); }
-        { std::unique_ptr<FILE, int (*)(FILE *)>(fopen("a/file", "w"), fclose); }
+        write_file("full/000001.log"); /* the name of a store's file */
+        write_file("a/file");
         CHECK_FALSE(refused.open(path));
         CHECK(kvds::last_status() != kvds::status::ok);
         const std::string why = kvds::last_error();
@@ -483,8 +487,139 @@ TEST_CASE("datastore_c: one directory by all its paths")
         CHECK(why.find("NULL") == std::string::npos); /* a reason that the program has to do with */
         use_closed(refused);
     }
+    std::filesystem::create_directory("others");
+    write_file("others/README");
+    CHECK(refused.open("others"));
+    CHECK(refused.close());
+    CHECK_FALSE(refused.open(std::string("zero\0byte", 9)));
+    CHECK_FALSE(std::filesystem::exists("zero"));
+}
+
+/*
+ * The directory was one of another name: "rm 2" was "rm%202". A program that removed its directory, to begin anew, and opened
+ * it again got the old data back.
+ */
+TEST_CASE("datastore_c: the directory has the name that the program gave")
+{
+    directory_c directory;
+    for (const std::string name : {"rm 2", "users:1", "a%2Fb", "100%", "\xC3\xA9", "tab\t", ".hidden", "in/rm 2/."}) {
+        CAPTURE(name);
+        kvds::datastore_c store;
+        REQUIRE(store.open(name));
+        REQUIRE(store.set("k", "v"));
+        REQUIRE(store.close());
+        CHECK(std::filesystem::exists(std::filesystem::path(name) / "CURRENT"));
+        REQUIRE(store.open(name));
+        CHECK(store.exists("k"));
+        REQUIRE(store.close());
+        CHECK(std::filesystem::remove_all(std::filesystem::path(name).lexically_normal()) > 0);
+        REQUIRE(store.open(name));
+        CHECK_FALSE(store.exists("k"));
+    }
+    std::set<std::string> names;
+    for (const auto &entry : std::filesystem::directory_iterator(".")) names.insert(entry.path().filename().string());
+    CHECK(names == std::set<std::string>{"rm 2", "users:1", "a%2Fb", "100%", "\xC3\xA9", "tab\t", ".hidden", "in"});
 }
 #endif
+
+/* The original took any std::string for the id of a memory store. */
+TEST_CASE("memory stores: any id")
+{
+    distributor_c distributor("unused");
+    std::vector<std::string> ids = {
+        "", "\xff", "\xC0\x80", "\x01", "\x01" "0", "\x01" "3", "a/b", "..", "with space", std::string(256, 'i'),
+        std::string(64 * 1024, 'i'), std::string(64 * 1024 + 1, 'i'), std::string(1'000'000, 'i'),
+    };
+    for (const char *zeros : {"\0\0\0", "a\0b", "a\0c"}) ids.emplace_back(zeros, 3);
+    ids.emplace_back("\0", 1);
+    ids.emplace_back("a");
+    std::map<const kvds::kv_c *, std::string> stores;
+    for (const std::string &id : ids) {
+        CAPTURE(id.substr(0, 10));
+        CAPTURE(id.size());
+        const auto store = distributor.get_or_create_kv_c(id, backend_e::MEMORY);
+        REQUIRE(store);
+        CHECK_FALSE((*store)->exists("id"));
+        REQUIRE((*store)->set("id", id));
+        stores[store->get()] = id;
+    }
+    CHECK(stores.size() == ids.size());
+    for (const std::string &id : ids) {
+        const auto store = distributor.get_or_create_kv_c(id, backend_e::MEMORY);
+        REQUIRE(store);
+        CHECK(stores.at(store->get()) == id);
+    }
+}
+
+/* docs/migrating.md lists what differs from the original. What no other test tries is tried here, in its order. */
+TEST_CASE("differences: what is refused, and not thrown")
+{
+    directory_c directory;
+    write_file("file");
+    distributor_c beneath_file("file/beneath");
+    CHECK_NOTHROW(CHECK_FALSE(beneath_file.get_or_create_kv_c("s", backend_e::DISK)));
+    CHECK(beneath_file.get_or_create_kv_c("s", backend_e::MEMORY));
+
+    distributor_c distributor("made");
+    for (const std::string &id : {std::string(), std::string("a\0b", 3), std::string("\xff"), std::string(256, 'i')})
+        CHECK_NOTHROW(CHECK_FALSE(distributor.get_or_create_kv_c(id, backend_e::DISK)));
+    for (const backend_e where : backends()) {
+        const auto store = distributor.get_or_create_kv_c("limits", where);
+        REQUIRE(store);
+        const std::string longest(64 * 1024, 'k'), longer = longest + 'k';
+        CHECK((*store)->set(longest, ""));
+        CHECK((*store)->exists(longest));
+        CHECK_FALSE((*store)->set(longer, ""));
+        CHECK(kvds::last_status() == kvds::status::invalid_argument);
+        CHECK_FALSE((*store)->exists(longer));
+        CHECK_FALSE((*store)->set_batch({{"short", ""}, {longer, ""}}));
+        CHECK_FALSE((*store)->exists("short"));
+        int shown = 0;
+        (*store)->iterate(longer, [&](const std::string &, const std::string &) { return ++shown > 0; });
+        CHECK(shown == 0);
+    }
+    static_assert(KVDS_MAX_KEY_LEN == 64 * 1024 && KVDS_MAX_VALUE_LEN == 1024 * 1024 * 1024);
+}
+
+#ifndef KVDS_TEST_NO_DISK
+TEST_CASE("differences: where disk stores are")
+{
+    directory_c directory;
+    {
+        distributor_c distributor("base");
+        for (const std::string id : {"../up", "a/b", "..", "/abs", "plain-1._", "a b"})
+            REQUIRE(distributor.get_or_create_kv_c(id, backend_e::DISK));
+    }
+    std::set<std::string> names;
+    for (const auto &entry : std::filesystem::directory_iterator("base")) names.insert(entry.path().filename().string());
+    CHECK(names == std::set<std::string>{"..%2Fup", "a%2Fb", "%2E%2E", "%2Fabs", "plain-1._", "a%20b"});
+    CHECK_FALSE(std::filesystem::exists("up"));
+
+    /* Directories above are made for a datastore_c as well. There are no log files. */
+    kvds::datastore_c store;
+    REQUIRE(store.open("not/there/yet"));
+    REQUIRE(store.set("k", "v"));
+    for (const auto &entry : std::filesystem::directory_iterator("not/there/yet"))
+        CHECK(entry.path().filename().string().rfind("LOG", 0) != 0);
+
+    /* What is open is open under all its names. */
+    std::filesystem::create_directory_symlink("yet", "not/there/link");
+    kvds::datastore_c second;
+    CHECK_FALSE(second.open("not/there/link"));
+    CHECK(kvds::last_status() == kvds::status::locked);
+}
+#endif
+
+TEST_CASE("differences: references")
+{
+    distributor_c distributor("unused");
+    const store_ref ref = distributor.get_or_create_kv_c("a", backend_e::MEMORY).value();
+    static_assert(!std::is_convertible_v<store_ref, int>);
+    static_assert(!std::is_base_of_v<pkg::types::shared_c, std::remove_reference_t<decltype(*ref)>>);
+    static_assert(sizeof(store_ref) == sizeof(std::shared_ptr<kvds::kv_c>));
+    const store_ref other = distributor.get_or_create_kv_c("b", backend_e::MEMORY).value();
+    CHECK((ref < other) != (other < ref));
+}
 
 TEST_CASE("pkg::types: shared objects")
 {

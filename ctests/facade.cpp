@@ -574,6 +574,42 @@ TEST_CASE("options that were moved away are refused, and don't mean the defaults
     CHECK(kvds::distributor_c("", moved));
 }
 
+TEST_CASE("a disk store opened by its path, without a distributor")
+{
+    const directory_c directory;
+    const std::string path = directory.path / "exactly this";
+    kvds::options_c options;
+    REQUIRE(options.create_if_missing(false));
+    CHECK_FALSE(kvds::store_c::open(path, options));
+#ifdef KVDS_TEST_NO_DISK
+    CHECK(kvds::last_status() == kvds::status::unsupported);
+    CHECK_FALSE(kvds::store_c::open(path));
+#else
+    CHECK(kvds::last_status() == kvds::status::not_found);
+    auto store = kvds::store_c::open(path);
+    REQUIRE(store);
+    CHECK((*store)->id() == path);
+    CHECK((*store)->backend() == kvds::backend::disk);
+    CHECK((*store)->refCount() == 1);
+    CHECK((*store)->set("k", "v"));
+    CHECK(std::filesystem::exists(directory.path / "exactly this" / "CURRENT"));
+    CHECK_FALSE(kvds::store_c::open(path));
+    CHECK(kvds::last_status() == kvds::status::locked);
+    store.reset();
+    store = kvds::store_c::open(path, options);
+    REQUIRE(store);
+    CHECK((*store)->exists("k"));
+#endif
+    const kvds::options_c moved = std::move(options);
+    for (const std::string &refused : {std::string(), std::string("a\0b", 3), std::string("\xff")}) {
+        CHECK_FALSE(kvds::store_c::open(refused));
+        CHECK(kvds::last_status() == kvds::status::invalid_argument);
+        CHECK_FALSE(kvds::store_c::open(refused, moved));
+    }
+    CHECK_FALSE(kvds::store_c::open(path, options)); // NOLINT(bugprone-use-after-move)
+    CHECK(kvds::last_status() == kvds::status::invalid_argument);
+}
+
 TEST_CASE("observers of death")
 {
     class tags_c : public kvds::lifetime_tagged_c::observer_if {

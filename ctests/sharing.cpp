@@ -5,7 +5,9 @@
 #include <kvds.hpp>
 
 #include <cstdlib>
+#include <set>
 #include <thread>
+#include <unordered_set>
 
 namespace {
 
@@ -95,12 +97,6 @@ void use(kvds::kv_c &store)
     CHECK(store.exists("k"));
 }
 
-/* Whether references can be put in order. They could, all as equal, when they converted to bool and that to a number. */
-template <class Reference, class = void>
-struct has_order : std::false_type {};
-template <class Reference>
-struct has_order<Reference, std::void_t<decltype(std::declval<Reference>() < std::declval<Reference>())>> : std::true_type {};
-
 template <class A, class B, class = void>
 struct are_comparable : std::false_type {};
 template <class A, class B>
@@ -120,13 +116,65 @@ TEST_CASE("a reference is a bool and no number")
 {
     static_assert(std::is_convertible_v<counted, bool> && std::is_convertible_v<store_ref, bool>);
     static_assert(!std::is_convertible_v<counted, int> && !std::is_convertible_v<store_ref, int>);
-    static_assert(!has_order<counted>::value && !has_order<store_ref>::value);
     static_assert(are_comparable<counted, counted>::value && are_comparable<store_ref, std::nullptr_t>::value);
     static_assert(!are_comparable<counted, store_ref>::value);
     const store_ref none;
     const bool some = none;
     CHECK_FALSE(some);
     CHECK(none == nullptr);
+}
+
+/* What programs do with a std::shared_ptr they can do with a reference, as far as it is true of one. */
+template <class Reference>
+static void is_used_as_a_shared_ptr(Reference a, Reference b)
+{
+    REQUIRE(a.use_count() == 1);
+    const Reference same = a;
+    CHECK(a.use_count() == 2);
+    CHECK(Reference().use_count() == 0);
+    static_assert(std::is_same_v<decltype(a.get()), typename Reference::element_type *>);
+
+    /* All were equal when the order was that of bool. */
+    CHECK((a < b) != (b < a));
+    CHECK((a > b) == (b < a));
+    CHECK((a <= b) == (a < b));
+    CHECK((a >= b) == (b < a));
+    CHECK_FALSE((a < same || same < a));
+    CHECK((a <= same && a >= same));
+    CHECK(a.owner_before(b) == (a < b));
+    CHECK(std::set<Reference>{a, b, same, Reference()}.size() == 3);
+    CHECK(std::unordered_set<Reference>{a, b, same, Reference()}.size() == 3);
+
+    Reference other = b;
+    using std::swap;
+    swap(a, other);
+    CHECK((a == b && other == same));
+    a.swap(other);
+    CHECK((a == same && other == b));
+    a.reset(b.get());
+    CHECK(a == b);
+    CHECK(b.use_count() == 3);
+    CHECK(same.use_count() == 1);
+    other.reset();
+    CHECK(other == nullptr);
+    a.reset();
+    CHECK_FALSE(a);
+    CHECK(b.use_count() == 1);
+}
+
+TEST_CASE("what a reference has of a std::shared_ptr")
+{
+    int alive = 0;
+    is_used_as_a_shared_ptr(kvds::make_shared<counted_c>(alive), kvds::make_shared<counted_c>(alive));
+    CHECK(alive == 0);
+    kvds::distributor_c distributor;
+    is_used_as_a_shared_ptr(distributor.get_or_create("a", kvds::backend::memory).value(),
+                            distributor.get_or_create("b", kvds::backend::memory).value());
+    CHECK(distributor.store_count() == 0);
+
+    const counted a = kvds::make_shared<counted_c>(alive), b = kvds::make_shared<counted_c>(alive);
+    const std::shared_ptr<kvds::shared_c> held = a;
+    CHECK((a == held && held == a && b != held && held != b));
 }
 
 TEST_CASE("texts must be in their container")

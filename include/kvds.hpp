@@ -257,6 +257,9 @@ private:
 template <class T>
 class shared_obj_c {
 public:
+    /** The object's class, as std::shared_ptr names it. */
+    using element_type = T;
+
     /** Refers to nothing. */
     shared_obj_c() noexcept = default;
 
@@ -296,7 +299,22 @@ public:
     /** The object, or NULL: another name of get(). */
     T *ptr() const noexcept { return object_; }
 
-    /** Whether there is an object. To bool alone: a reference is no number, and has no order. */
+    /** Gives up the reference. */
+    void reset() noexcept { shared_obj_c().swap(*this); }
+
+    /** Gives up the reference, and takes one to another object. */
+    void reset(T *object) noexcept { shared_obj_c(object).swap(*this); }
+
+    /** Exchanges two references. */
+    void swap(shared_obj_c &other) noexcept { std::swap(object_, other.object_); }
+
+    /** Exchanges two references. */
+    friend void swap(shared_obj_c &a, shared_obj_c &b) noexcept { a.swap(b); }
+
+    /** Returns the number of references to the object; 0 without an object. */
+    long use_count() const noexcept { return object_ ? static_cast<long>(object_->refCount()) : 0; }
+
+    /** Whether there is an object. To bool alone: a reference is no number. */
     template <class Bool, class = detail::if_bool<Bool>>
     operator Bool() const noexcept
     {
@@ -309,7 +327,53 @@ public:
     /** Whether they refer to different objects. */
     bool operator!=(const shared_obj_c &other) const noexcept { return object_ != other.object_; }
 
-    /** The object for those who hold it by std::shared_ptr; it keeps one reference. */
+    /** The order of containers: by address. */
+    bool operator<(const shared_obj_c &other) const noexcept { return std::less<T *>()(object_, other.object_); }
+
+    /** The order of containers: by address. */
+    bool operator>(const shared_obj_c &other) const noexcept { return other < *this; }
+
+    /** The order of containers: by address. */
+    bool operator<=(const shared_obj_c &other) const noexcept { return !(other < *this); }
+
+    /** The order of containers: by address. */
+    bool operator>=(const shared_obj_c &other) const noexcept { return !(*this < other); }
+
+    /** The order of owners, which is that of the objects. */
+    bool owner_before(const shared_obj_c &other) const noexcept { return *this < other; }
+
+    /** Whether both refer to the same object. */
+    template <class U>
+    friend bool operator==(const shared_obj_c &a, const std::shared_ptr<U> &b) noexcept
+    {
+        return a.object_ == b.get();
+    }
+
+    /** Whether both refer to the same object. */
+    template <class U>
+    friend bool operator==(const std::shared_ptr<U> &a, const shared_obj_c &b) noexcept
+    {
+        return b == a;
+    }
+
+    /** Whether they refer to different objects. */
+    template <class U>
+    friend bool operator!=(const shared_obj_c &a, const std::shared_ptr<U> &b) noexcept
+    {
+        return !(a == b);
+    }
+
+    /** Whether they refer to different objects. */
+    template <class U>
+    friend bool operator!=(const std::shared_ptr<U> &a, const shared_obj_c &b) noexcept
+    {
+        return !(b == a);
+    }
+
+    /**
+     * Converts to a std::shared_ptr that holds one reference. Each conversion makes an owner of its own: a
+     * std::weak_ptr to it expires with that owner, not with the object.
+     */
     template <class Base, class = std::enable_if_t<std::is_convertible_v<T *, Base *>>>
     operator std::shared_ptr<Base>() const
     {
@@ -588,6 +652,7 @@ private:
 
 /* ------------------------------------------------------------------------------------------------------------- stores */
 
+class options_c;
 class store_c;
 
 template <>
@@ -602,6 +667,11 @@ class store_c final : public kv_c {
 public:
     store_c(const store_c &) = delete;
     store_c &operator=(const store_c &) = delete;
+
+    /** Opens the disk store in exactly this directory, without a distributor; `kvds_store_open`. */
+    static std::optional<shared_obj_c<store_c>> open(const std::string &path);
+    /** Opens the disk store in exactly this directory, with options; `kvds_store_open`. */
+    static std::optional<shared_obj_c<store_c>> open(const std::string &path, const options_c &options);
 
     /* ---- identity and references */
 
@@ -931,6 +1001,9 @@ private:
 template <>
 class shared_obj_c<store_c> {
 public:
+    /** The class of what get() points to, as std::shared_ptr names it. */
+    using element_type = store_c;
+
     /** Refers to nothing. */
     shared_obj_c() noexcept : store_(nullptr) {}
     /** One more reference to a store. */
@@ -965,7 +1038,17 @@ public:
     store_c *ptr() const noexcept { return get(); }
     /** For functions of kvds.h; still owned by this. */
     kvds_store *handle() const noexcept { return store_.handle(); }
-    /** Whether there is a store. To bool alone: a reference is no number, and has no order. */
+    /** Gives up the reference. */
+    void reset() noexcept { shared_obj_c().swap(*this); }
+    /** Gives up the reference, and takes one to another store. */
+    void reset(const store_c *store) noexcept { shared_obj_c(store).swap(*this); }
+    /** Exchanges two references. */
+    void swap(shared_obj_c &other) noexcept { std::swap(store_.handle_, other.store_.handle_); }
+    /** Exchanges two references. */
+    friend void swap(shared_obj_c &a, shared_obj_c &b) noexcept { a.swap(b); }
+    /** Returns the number of references to the store; 0 without a store. */
+    long use_count() const noexcept { return *this ? static_cast<long>(store_.refCount()) : 0; }
+    /** Whether there is a store. To bool alone: a reference is no number. */
     template <class Bool, class = detail::if_bool<Bool>>
     operator Bool() const noexcept
     {
@@ -975,8 +1058,24 @@ public:
     bool operator==(const shared_obj_c &other) const noexcept { return handle() == other.handle(); }
     /** Whether they refer to different stores. */
     bool operator!=(const shared_obj_c &other) const noexcept { return handle() != other.handle(); }
+    /** The order of containers: by address. */
+    bool operator<(const shared_obj_c &other) const noexcept
+    {
+        return std::less<kvds_store *>()(handle(), other.handle());
+    }
+    /** The order of containers: by address. */
+    bool operator>(const shared_obj_c &other) const noexcept { return other < *this; }
+    /** The order of containers: by address. */
+    bool operator<=(const shared_obj_c &other) const noexcept { return !(other < *this); }
+    /** The order of containers: by address. */
+    bool operator>=(const shared_obj_c &other) const noexcept { return !(*this < other); }
+    /** The order of owners, which is that of the stores. */
+    bool owner_before(const shared_obj_c &other) const noexcept { return *this < other; }
 
-    /** The store for those who hold it by std::shared_ptr; it keeps one reference. */
+    /**
+     * Converts to a std::shared_ptr that holds one reference. Each conversion makes an owner of its own: a
+     * std::weak_ptr to it expires with that owner, not with the store.
+     */
     template <class Base, class = std::enable_if_t<std::is_convertible_v<store_c *, Base *>>>
     operator std::shared_ptr<Base>() const
     {
@@ -1063,6 +1162,23 @@ public:
 private:
     detail::owner<kvds_options, kvds_options_free> options_;
 };
+
+inline std::optional<shared_obj_c<store_c>> store_c::open(const std::string &path)
+{
+    kvds_store *store = nullptr;
+    if (!detail::ok(kvds_store_open(detail::c_str(path), nullptr, &store))) return std::nullopt;
+    return shared_obj_c<store_c>::adopt(store);
+}
+
+inline std::optional<shared_obj_c<store_c>> store_c::open(const std::string &path, const options_c &options)
+{
+    kvds_store *store = nullptr;
+    // As in distributor_c: NULL would mean the defaults.
+    const kvds_status opened = options.handle() ? kvds_store_open(detail::c_str(path), options.handle(), &store)
+                                                : kvds_options_set(nullptr, "", "");
+    if (!detail::ok(opened)) return std::nullopt;
+    return shared_obj_c<store_c>::adopt(store);
+}
 
 /**
  * Hands out stores by name; `kvds_distributor`. A counted reference itself: a copy is the same distributor. Threads: any,
@@ -1209,5 +1325,25 @@ inline bool set_log_callback(log_level level, log_if *log)
 }
 
 } // namespace kvds
+
+/** Hashes a counted reference: references to the same object have the same hash. */
+template <class T>
+struct std::hash<kvds::shared_obj_c<T>> {
+    /** The hash of the object's address. */
+    std::size_t operator()(const kvds::shared_obj_c<T> &reference) const noexcept
+    {
+        return std::hash<T *>()(reference.get());
+    }
+};
+
+/** Hashes a counted reference to a store: references to the same store have the same hash. */
+template <>
+struct std::hash<kvds::shared_obj_c<kvds::store_c>> {
+    /** The hash of the handle's address. */
+    std::size_t operator()(const kvds::shared_obj_c<kvds::store_c> &reference) const noexcept
+    {
+        return std::hash<kvds_store *>()(reference.handle());
+    }
+};
 
 #endif /* KVDS_HPP */

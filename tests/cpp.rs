@@ -3,9 +3,9 @@
 
 mod programs;
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use tempfile::TempDir;
 
@@ -29,6 +29,7 @@ macro_rules! programs {
 
 programs! {
     compat: "ctests", "include/compat";
+    references: "ctests", "include/compat";
     facade: "ctests", "include";
     sharing: "ctests", "include";
     records: "examples/compat", "include/compat";
@@ -39,14 +40,59 @@ programs! {
 /// What finds bad memory and undefined behaviour in the program itself.
 const SANITIZED: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
 
+/// Whether programs run under valgrind or with a library that is built with a sanitizer. One compilation of each is enough.
+fn is_watched() -> bool {
+    in_valgrind() || env::var_os("KVDS_SANITIZER").is_some()
+}
+
 fn compile_and_run(source: &str, include: &str) {
-    let way = Way { cpp: true, includes: &[include], ..Way::default() };
+    // A program may have a second file.
+    let second = Path::new(ROOT).join("ctests/parts").join(Path::new(source).file_name().expect("it has a name"));
+    let arguments: Vec<_> = second.to_str().filter(|_| second.exists()).into_iter().collect();
+    let way = Way { cpp: true, includes: &[include], arguments: &arguments, ..Way::default() };
     programs::compile_and_run(source, &way, |_| ());
     if in_valgrind() {
         return;
     }
     programs::compile_and_run(source, &Way { compiler: Some("clang++"), ..way }, |_| ());
-    programs::compile_and_run(source, &Way { arguments: SANITIZED, ..way }, |_| ());
+    programs::compile_and_run(source, &Way { arguments: &[&arguments, SANITIZED].concat(), ..way }, |_| ());
+}
+
+/// The original's references were counted, and are `std::shared_ptr` since late 2025. A program of either time compiles.
+#[test]
+fn the_drop_in_has_both_kinds_of_references() {
+    if is_watched() {
+        return;
+    }
+    let run = |source: &str, compiler, arguments: &[&str]| {
+        let way =
+            Way { cpp: true, compiler: Some(compiler), includes: &["include/compat"], arguments, ..Way::default() };
+        programs::compile_and_run(source, &way, |_| ());
+    };
+    let second = format!("{ROOT}/ctests/parts/references.cpp");
+    run("ctests/references.cpp", "g++", &[&second, "-std=c++20"]);
+    run("ctests/references.cpp", "clang++", &[&second, "-std=c++20", "-DKVDS_COMPAT_SHARED_PTR"]);
+    run("ctests/references.cpp", "g++", &[&[second.as_str(), "-DKVDS_COMPAT_SHARED_PTR"], SANITIZED].concat());
+    run("ctests/compat.cpp", "g++", &["-DKVDS_COMPAT_SHARED_PTR"]);
+    run("examples/compat/records.cpp", "g++", &["-DKVDS_COMPAT_SHARED_PTR"]);
+}
+
+/// Files of both kinds in one program, with a compiler that sees them all at once and compares what they declare.
+#[test]
+fn files_with_both_kinds_of_references_make_one_program() {
+    if is_watched() {
+        return;
+    }
+    let other = format!("{ROOT}/ctests/parts/references.cpp");
+    let arguments = [&other, "-flto", "-Wodr", "-Wlto-type-mismatch"];
+    let way = Way {
+        cpp: true,
+        compiler: Some("g++"),
+        includes: &["include/compat"],
+        arguments: &arguments,
+        ..Way::default()
+    };
+    programs::compile_and_run("ctests/references.cpp", &way, |_| ());
 }
 
 /// Every header for C++, with the directory that a program finds it by.
@@ -55,6 +101,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("include/compat", "kvds/kvds.hpp"),
     ("include/compat", "kvds/memstore.hpp"),
     ("include/compat", "kvds/datastore.hpp"),
+    ("include/compat", "kvds/order.hpp"),
     ("include/compat", "types/lifetime.hpp"),
     ("include/compat", "types/shared_obj.hpp"),
 ];
@@ -91,8 +138,10 @@ fn each_header_compiles_alone() {
 fn the_headers_compile_in_every_dialect() {
     let all = HEADERS.iter().filter(|(include, _)| *include == "include/compat");
     let all: String = all.map(|(_, header)| format!("#include <{header}>\n")).collect();
-    for dialect in ["-std=c++20", "-fno-exceptions", "-fno-rtti"] {
-        compile_strictly(&all, "include/compat", dialect);
+    for references in ["", "#define KVDS_COMPAT_SHARED_PTR\n"] {
+        for dialect in ["-std=c++20", "-fno-exceptions", "-fno-rtti"] {
+            compile_strictly(&format!("{references}{all}"), "include/compat", dialect);
+        }
     }
 }
 
@@ -223,5 +272,128 @@ fn every_function_of_the_facade_is_tested() {
                 "what stands for {function} is not called by ctests/facade.cpp"
             );
         }
+    }
+}
+
+/// What a program says to read the headers of the original and of kvds, each as far as it matters here.
+const ORIGINAL: &[(&str, &str)] = &[
+    ("types/lifetime.hpp", "namespace pkg::types { class lifetime_c {}; class lifetime_tagged_c {}; }"),
+    ("types/shared_obj.hpp", "namespace pkg::types { class shared_c {}; template <class T> class shared_obj_c {}; }"),
+    ("types/view.hpp", "namespace pkg::types { class view_c {}; }"),
+    ("types/monotonic_counter.hpp", "namespace pkg::types { class monotonic_counter_c {}; }"),
+    (
+        "kvds/kvds.hpp",
+        "#include \"types/lifetime.hpp\"\n#include \"types/shared_obj.hpp\"\n\
+         namespace kvds { class kv_stat {}; class kv_c : public kv_stat {}; class kv_c_distributor_c {}; \
+         pkg::types::lifetime_tagged_c shown(pkg::types::shared_obj_c<kv_c>); }",
+    ),
+    ("kvds/memstore.hpp", "#include \"kvds/kvds.hpp\"\nnamespace kvds { class memstore_c : public kv_c {}; }"),
+    ("kvds/datastore.hpp", "#include \"kvds/kvds.hpp\"\nnamespace kvds { class datastore_c : public kv_c {}; }"),
+];
+
+/// Writes an old include directory with the headers of the original that begin with one of `parts`.
+fn old_directory(parent: &Path, name: &str, parts: &[&str]) -> String {
+    let directory = parent.join(name);
+    for (header, text) in ORIGINAL.iter().filter(|(header, _)| parts.iter().any(|part| header.starts_with(part))) {
+        let path = directory.join(header);
+        fs::create_dir_all(path.parent().expect("it is in a directory")).expect("a directory can be made");
+        fs::write(path, format!("#pragma once\n{text}\n")).expect("a header can be written");
+    }
+    format!("-I{}", directory.display())
+}
+
+/// What compilers say first about a program that they refuse; `None` from one that takes it.
+fn complaints(program: &str, arguments: &[&str]) -> Vec<Option<String>> {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let source = directory.path().join("program.cpp");
+    fs::write(&source, program).expect("a program can be written");
+    let complaint = |compiler| {
+        let way = Way { cpp: true, compiler: Some(compiler), ..Way::default() };
+        let mut command = programs::compiler(&way, directory.path());
+        let output = command.arg("-fsyntax-only").args(arguments).arg(&source).output().expect("it can be run");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let first = said.lines().find(|line| line.contains("error:")).map(str::to_owned);
+        assert_eq!(output.status.success(), first.is_none(), "{command:?}: {said}");
+        first
+    };
+    vec![complaint("g++"), complaint("clang++")]
+}
+
+/// A program that goes on using `types/view.hpp` has the original's directory as an include directory still. If that came
+/// first, the program was compiled with the original's headers, and the linker missed the original's functions.
+#[test]
+fn the_wrong_order_of_include_directories_is_an_error() {
+    let temporary = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let old = |name, parts: &[&str]| old_directory(temporary.path(), name, parts);
+    let (whole, types, kvds) = (old("whole", &["types", "kvds"]), old("types", &["types"]), old("kvds", &["kvds"]));
+    let rest = old("rest", &["types/view", "types/monotonic"]);
+    let ours = format!("-I{ROOT}/include/compat");
+    let check = ["-include", "kvds/order.hpp"];
+    let all = "#include <types/view.hpp>\n#include <kvds/datastore.hpp>\n#include <kvds/memstore.hpp>\n\
+               #include <kvds/kvds.hpp>\n#include <types/shared_obj.hpp>\n#include <types/lifetime.hpp>\n\
+               #include <types/monotonic_counter.hpp>\n\
+               pkg::types::view_c view;\npkg::types::monotonic_counter_c counter;\nkvds::memstore_c store;\n";
+    for right in [[&ours, &whole, "-std=c++17"], [&rest, &ours, "-std=c++17"]] {
+        assert_eq!(complaints(all, &right), [None, None]);
+    }
+    assert_eq!(complaints(all, &[&ours, &whole, check[0], check[1], "-std=c++20"]), [None, None]);
+    // A program that names the headers by their path has no order.
+    let by_path = format!("#include \"{ROOT}/include/compat/kvds/kvds.hpp\"\nkvds::kv_c *store;\n");
+    assert_eq!(complaints(&by_path, &[]), [None, None]);
+
+    let wrong: &[(&str, &[&str])] = &[
+        (all, &[&types, &ours]),
+        (all, &[&types, &ours, &kvds]),
+        (all, &[&kvds, &ours, &types]),
+        (all, &[&whole, &ours, check[0], check[1]]),
+        ("#include <kvds/kvds.hpp>\n", &[&types, &ours]),
+        ("#include <kvds/kvds.hpp>\n", &[&kvds, &ours]),
+        ("#include <kvds/datastore.hpp>\n", &[&kvds, &ours]),
+        ("#include <kvds/memstore.hpp>\n", &[&types, &ours]),
+        ("#include <types/lifetime.hpp>\n", &[&kvds, &ours]),
+        ("#include <types/shared_obj.hpp>\n", &[&kvds, &ours]),
+        ("#include <types/lifetime.hpp>\n#include <kvds/kvds.hpp>\n", &[&types, &ours]),
+        ("int main() {}\n", &[&whole, &ours, check[0], check[1]]),
+    ];
+    for (program, arguments) in wrong {
+        for complaint in complaints(program, arguments) {
+            let complaint = complaint.unwrap_or_else(|| panic!("{arguments:?} is right for {program}"));
+            assert!(complaint.contains("put include/compat (kvds-compat) first"), "{arguments:?}: {complaint}");
+        }
+    }
+}
+
+/// What the compiler is to say of a program, rather than to do something else than the original.
+#[test]
+fn what_cannot_be_compiled_is_refused_with_a_reason() {
+    let ours = format!("-I{ROOT}/include/compat");
+    let refused = [
+        (
+            "#include <types/shared_obj.hpp>\n#include <kvds/kvds.hpp>\n#define KVDS_COMPAT_SHARED_PTR\n#include <kvds/memstore.hpp>\n",
+            "define KVDS_COMPAT_SHARED_PTR before the first include",
+        ),
+        (
+            "#include <kvds/kvds.hpp>\nauto made = kvds::kv_c_distributor_c(\"\")\
+             .get_or_create_kv_c(\"\", kvds::kv_c_distributor_c::kv_c_backend_e::MEMORY);\nint number = *made;\n",
+            "int",
+        ),
+    ];
+    for (program, reason) in refused {
+        for complaint in complaints(program, &[&ours]) {
+            let complaint = complaint.expect("it is refused");
+            assert!(complaint.contains(reason), "{complaint}");
+        }
+    }
+    // Programs declare classes themselves, as large ones do; those of pkg::types are names of others here.
+    let declared = "namespace pkg::types { class lifetime_c; }\n#include <types/lifetime.hpp>\n";
+    assert!(complaints(declared, &[&ours]).iter().all(Option::is_some));
+    let named = "#include <kvds/kvds.hpp>\nusing namespace kvds;\nnamespace program { enum class status { fine }; }\n\
+                 program::status own = program::status::fine;\nstatus theirs = status::ok;\n";
+    assert_eq!(complaints(named, &[&ours]), [None, None]);
+    let declared = "namespace kvds { class kv_c; class kv_c_distributor_c; class memstore_c; class datastore_c; }\n\
+                    #include <kvds/kvds.hpp>\n#include <kvds/memstore.hpp>\n#include <kvds/datastore.hpp>\n\
+                    kvds::kv_c_distributor_c *distributor;\nkvds::memstore_c *store;\n";
+    for references in ["-DNONE", "-DKVDS_COMPAT_SHARED_PTR"] {
+        assert_eq!(complaints(declared, &[&ours, references]), [None, None]);
     }
 }

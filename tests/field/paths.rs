@@ -70,6 +70,7 @@ const PLACES: &[Place] = &[
     },
     Place { name: "in /proc", make: |_| "/proc/kvds".into(), status: KVDS_IO, says: &["/proc"] },
     Place { name: "deep in /proc", make: |_| "/proc/self/kvds/a".into(), status: KVDS_IO, says: &["/proc/self"] },
+    Place { name: "in /sys", make: |_| "/sys/kvds/a".into(), status: KVDS_IO, says: &["/sys"] },
     Place { name: "/dev/null", make: |_| "/dev/null".into(), status: KVDS_IO, says: &["/dev/null"] },
     Place { name: "below /dev/null", make: |_| "/dev/null/a/b".into(), status: KVDS_IO, says: &["/dev/null is not"] },
     Place { name: "a FIFO", make: |here| fifo(here.join("fifo")), status: KVDS_IO, says: &["/fifo is not"] },

@@ -18,6 +18,9 @@ pub const LIBRARY: &str = "libkvds.so.0";
 /// How much of its loops a test program runs under valgrind, in percent.
 const VALGRIND_SCALE: &str = "5";
 
+/// Programs whose forked children use the library.
+const FORKING: [&str; 3] = ["descriptors", "fork", "refused_threads"];
+
 /// How a program is compiled. Strictly, and with every warning an error, in any case.
 #[derive(Clone, Copy, Default)]
 pub struct Way<'a> {
@@ -80,7 +83,8 @@ pub fn compile(source: &str, way: &Way, directory: &Path) -> PathBuf {
     program
 }
 
-fn compiler(way: &Way, directory: &Path) -> Command {
+/// The compiler with what is the same for all programs.
+pub fn compiler(way: &Way, directory: &Path) -> Command {
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let mut build = cc::Build::new();
     build.cargo_metadata(false).host(&target).target(&target).out_dir(directory).opt_level(1).debug(true);
@@ -112,7 +116,7 @@ fn under_valgrind(program: &Path) -> Command {
     valgrind
         .args(["-q", "--error-exitcode=99", "--fair-sched=yes", "--trace-children=no"])
         // A forked child leaves what it inherited as it is, on purpose: to valgrind, a leak.
-        .arg(if program.ends_with("fork") { "--leak-check=no" } else { "--leak-check=full" })
+        .arg(if FORKING.iter().any(|name| program.ends_with(name)) { "--leak-check=no" } else { "--leak-check=full" })
         .args(["--show-leak-kinds=definite,possible", "--errors-for-leak-kinds=definite,possible"])
         .arg(format!("--suppressions={ROOT}/ctests/valgrind.supp"))
         .arg(program)

@@ -12,12 +12,12 @@
 namespace kvds {
 
 /** A store in memory of its own. Closed at first; what is in it goes when it is closed. */
-class memstore_c final : public detail::opened_c {
+class memstore_c : public detail::opened_c {
 public:
     /** Opens an empty store; the path is of no account. False if it is open. */
     bool open(const std::string &)
     {
-        return open_with([] { return distributor_c().get_or_create("memstore", backend::memory); });
+        return front_open([] { return distributor_c().get_or_create("memstore", backend::memory); });
     }
 };
 

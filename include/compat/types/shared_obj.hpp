@@ -4,7 +4,14 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 
-#ifndef KVDS_COMPAT_TYPES_SHARED_OBJ_HPP
+#include "../kvds/order.hpp"
+
+#if defined(KVDS_COMPAT_PROBE_KVDS)
+// The kvds/kvds.hpp that was found includes this, so it is the original's.
+#include "../kvds/wrong_order.hpp"
+#elif defined(KVDS_COMPAT_PROBE)
+#define KVDS_COMPAT_FOUND_SHARED_OBJ
+#elif !defined(KVDS_COMPAT_TYPES_SHARED_OBJ_HPP)
 #define KVDS_COMPAT_TYPES_SHARED_OBJ_HPP
 
 #include "../../kvds.hpp"

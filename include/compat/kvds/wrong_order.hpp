@@ -1,0 +1,7 @@
+/*
+ * What the compiler says when the include directories are in the wrong order; see order.hpp.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#error "the original package's headers are found before those of kvds: put include/compat (kvds-compat) first of all -I"
