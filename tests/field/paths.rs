@@ -23,7 +23,10 @@ use kvds::lifetime::Identity;
 use kvds::{Backend, Error, Kind, Outcome, Refusal, Result, Store, WriteBatch};
 use tempfile::TempDir;
 
-/// Generous, as what it tells apart is "at once" and "for ever".
+/// A call that spins is ended after so much processor time. A slow machine does not use it up.
+const PROCESSOR_SECONDS: u64 = 5;
+
+/// A call that sleeps is ended after so much time, which is generous, as a machine may be slow.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The place that a child is to try, and the directory in which it is to be made.
@@ -268,6 +271,17 @@ fn try_place(name: &str) {
     if unsafe { libc::geteuid() } == 0 {
         use std::os::unix::process::CommandExt;
         command.gid(65534).uid(65534);
+    }
+    // SAFETY: between fork and exec the function makes one system call.
+    unsafe {
+        use std::os::unix::process::CommandExt;
+        command.pre_exec(|| {
+            let limit = libc::rlimit { rlim_cur: PROCESSOR_SECONDS, rlim_max: PROCESSOR_SECONDS };
+            match libc::setrlimit(libc::RLIMIT_CPU, &limit) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        });
     }
     let mut child = match command.spawn() {
         Ok(child) => child,

@@ -1,6 +1,6 @@
 //! RocksDB's threads and files, apart for every process: see env.cc.
 
-use std::ffi::{OsStr, c_char, c_int, c_void};
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -16,13 +16,13 @@ use crate::signals;
 // See env.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
-    fn kvds_rocksdb_env(unsynced: unsafe extern "C" fn(path: *const c_char, len: usize)) -> *mut c_void;
-    fn kvds_rocksdb_env_start(env: *mut c_void) -> c_int;
-    fn kvds_rocksdb_env_use(env: *mut c_void, options: *mut rocksdb_options_t);
+    fn kvds_rocksdb_env(unsynced: unsafe extern "C" fn(path: *const u8, len: usize)) -> *mut u8;
+    fn kvds_rocksdb_env_start(env: *mut u8) -> i32;
+    fn kvds_rocksdb_env_use(env: *mut u8, options: *mut rocksdb_options_t);
 }
 
 /// An Env, which is never destroyed: its threads run until the process ends.
-struct Env(*mut c_void);
+struct Env(*mut u8);
 
 // SAFETY: RocksDB calls an Env from any thread, and so does env.cc.
 #[allow(unsafe_code)]
@@ -44,9 +44,9 @@ impl Default for Env {
 /// # Safety
 /// `path` is readable for `len` bytes.
 #[allow(unsafe_code)]
-unsafe extern "C" fn unsynced(path: *const c_char, len: usize) {
+unsafe extern "C" fn unsynced(path: *const u8, len: usize) {
     // SAFETY: as env.cc promises.
-    let path = unsafe { std::slice::from_raw_parts(path.cast::<u8>(), len) };
+    let path = unsafe { std::slice::from_raw_parts(path, len) };
     directories::tell_unsynced(Path::new(OsStr::from_bytes(path)));
 }
 

@@ -1,6 +1,5 @@
 //! Leaving other stores alone where the directory of an open one was moved, removed or replaced: see guard.cc.
 
-use std::ffi::{c_char, c_int, c_void};
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -12,17 +11,12 @@ use rocksdb::AsRawPtr;
 // See guard.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
-    fn kvds_rocksdb_guard(
-        options: *mut rocksdb_options_t,
-        path: *const c_char,
-        len: usize,
-        directory: c_int,
-    ) -> *mut c_void;
-    fn kvds_rocksdb_guard_free(guard: *mut c_void);
+    fn kvds_rocksdb_guard(options: *mut rocksdb_options_t, path: *const u8, len: usize, directory: i32) -> *mut u8;
+    fn kvds_rocksdb_guard_free(guard: *mut u8);
 }
 
 /// The files of one store as RocksDB gets them. To be dropped after the database.
-pub struct Guard(*mut c_void);
+pub struct Guard(*mut u8);
 
 // SAFETY: RocksDB calls an Env from any thread.
 #[allow(unsafe_code)]

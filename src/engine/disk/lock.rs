@@ -80,7 +80,7 @@ pub fn refused(path: &Path, cause: io::Error) -> Error {
     .because(cause)
 }
 
-fn flock(file: &File, operation: libc::c_int) -> io::Result<()> {
+fn flock(file: &File, operation: i32) -> io::Result<()> {
     // SAFETY: the file is open.
     #[allow(unsafe_code)]
     uninterrupted(|| unsafe { libc::flock(file.as_raw_fd(), operation) })
@@ -88,7 +88,7 @@ fn flock(file: &File, operation: libc::c_int) -> io::Result<()> {
 
 /// Locks or unlocks all bytes of a file, for the open file; where the system does not know such locks (Linux before 3.15, some
 /// sandboxes), for the process.
-fn set_whole(file: &File, kind: libc::c_int) -> io::Result<()> {
+fn set_whole(file: &File, kind: i32) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     match set(file, libc::F_OFD_SETLK, kind) {
         Err(cause) if cause.raw_os_error() == Some(libc::EINVAL) => {}
@@ -97,7 +97,7 @@ fn set_whole(file: &File, kind: libc::c_int) -> io::Result<()> {
     set(file, libc::F_SETLK, kind)
 }
 
-fn set(file: &File, command: libc::c_int, kind: libc::c_int) -> io::Result<()> {
+fn set(file: &File, command: i32, kind: i32) -> io::Result<()> {
     let whole = libc::flock { l_type: kind as _, l_whence: libc::SEEK_SET as _, l_start: 0, l_len: 0, l_pid: 0 };
     // SAFETY: the file is open, and the call reads the lock that it is given.
     #[allow(unsafe_code)]
@@ -105,6 +105,6 @@ fn set(file: &File, command: libc::c_int, kind: libc::c_int) -> io::Result<()> {
 }
 
 /// On a network or in user space, locking can wait for others, and a signal would end that.
-fn uninterrupted(call: impl FnOnce() -> libc::c_int) -> io::Result<()> {
+fn uninterrupted(call: impl FnOnce() -> i32) -> io::Result<()> {
     signals::blocked(|| if call() == 0 { Ok(()) } else { Err(io::Error::last_os_error()) })
 }
