@@ -8,8 +8,8 @@ import (
 	"unsafe"
 )
 
-// Batch is operations, and expectations of what is there before them, that Store.Write applies in one step. It is not used up
-// by that.
+// Batch is operations, and expectations of what is there before them, that Store.Write applies in
+// one step. It is not used up by that.
 type Batch struct{ handle[C.kvds_batch] }
 
 // NewBatch is an empty batch.

@@ -15,7 +15,8 @@ import (
 	"kvds"
 )
 
-// data is bytes of the script: a string of characters that are bytes, or such a string and how often it is meant.
+// data is bytes of the script: a string of characters that are bytes, or such a string and how
+// often it is meant.
 type data []byte
 
 func (d *data) UnmarshalJSON(text []byte) error {

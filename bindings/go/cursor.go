@@ -8,8 +8,8 @@ import (
 	"unsafe"
 )
 
-// Range is which keys a cursor goes over: those that begin with Prefix, are not less than Start and are less than End. What is
-// empty is no bound.
+// Range is which keys a cursor goes over: those that begin with Prefix, are not less than Start and
+// are less than End. What is empty is no bound.
 type Range struct{ Prefix, Start, End []byte }
 
 // Cursor is a position in a range of keys, over the moment at which it was made:

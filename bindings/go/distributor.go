@@ -33,14 +33,15 @@ func (b Backend) String() string {
 	return fmt.Sprintf("Backend(%d)", int32(b))
 }
 
-// Options are settings by the names that kvds_options_set takes, such as {"durability": "sync", "block_cache_bytes": "64M"}.
+// Options are settings by the names that kvds_options_set takes, such as {"durability": "sync",
+// "block_cache_bytes": "64M"}.
 type Options map[string]string
 
 // Distributor hands out stores by name.
 type Distributor struct{ handle[C.kvds_distributor] }
 
-// NewDistributor makes a distributor with disk stores under the directory path, or with memory stores only if that is empty.
-// Options may be nil.
+// NewDistributor makes a distributor with disk stores under the directory path, or with memory
+// stores only if that is empty. Options may be nil.
 func NewDistributor(path string, options Options) (*Distributor, error) {
 	settings, err := optionsOf(options)
 	if err != nil {
@@ -75,8 +76,8 @@ func optionsOf(options Options) (*C.kvds_options, error) {
 	return settings, nil
 }
 
-// OpenStore opens the disk store in exactly the directory path, without a distributor. It is created if it is missing; NotFound
-// if the options say not to. Options may be nil.
+// OpenStore opens the disk store in exactly the directory path, without a distributor. It is
+// created if it is missing; NotFound if the options say not to. Options may be nil.
 func OpenStore(path string, options Options) (*Store, error) {
 	settings, err := optionsOf(options)
 	if err != nil {
@@ -112,8 +113,8 @@ func set(settings *C.kvds_options, name, value string) error {
 // Release gives up the distributor. Stores go on. The second time does nothing.
 func (d *Distributor) Release() { d.release() }
 
-// GetOrCreate is the live store of this name, made or opened if there is none. Each call gives a Store of its own, to be
-// released. NotFound if the options say not to make it.
+// GetOrCreate is the live store of this name, made or opened if there is none. Each call gives a
+// Store of its own, to be released. NotFound if the options say not to make it.
 func (d *Distributor) GetOrCreate(id string, backend Backend) (*Store, error) {
 	return d.named(id, func(d *C.kvds_distributor, id *C.char, out **C.kvds_store) C.kvds_status {
 		return C.kvds_distributor_get_or_create(d, id, C.kvds_backend(backend), out)

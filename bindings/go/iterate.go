@@ -19,8 +19,9 @@ type iteration struct {
 	panicked any
 }
 
-// Iterate shows every pair whose key begins with prefix to visit, in order, as of one moment. An error from visit ends it,
-// and is what Iterate returns. A panic of visit passes through; runtime.Goexit must not be called in it.
+// Iterate shows every pair whose key begins with prefix to visit, in order, as of one moment. An
+// error from visit ends it, and is what Iterate returns. A panic of visit passes through;
+// runtime.Goexit must not be called in it.
 func (s *Store) Iterate(prefix []byte, visit func(key, value []byte) error) error {
 	it := &iteration{visit: visit}
 	h := cgo.NewHandle(it)
@@ -38,7 +39,8 @@ func (s *Store) Iterate(prefix []byte, visit func(key, value []byte) error) erro
 	return err
 }
 
-// kvdsVisit is what the library calls. A panic must not unwind it: it is caught, and goes on when the library has returned.
+// kvdsVisit is what the library calls. A panic must not unwind it: it is caught, and goes on when
+// the library has returned.
 //
 //export kvdsVisit
 func kvdsVisit(userData, key unsafe.Pointer, keyLen C.size_t, value unsafe.Pointer, valueLen C.size_t) (goOn C.int) {

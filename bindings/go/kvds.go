@@ -1,21 +1,24 @@
 // Package kvds is ordered key-value stores in memory and on disk: a binding of the C library kvds.
 //
-// Keys, values and prefixes are any bytes. They are copied on their way in and out. Keys have the order of bytes.Compare.
+// Keys, values and prefixes are any bytes. They are copied on their way in and out. Keys have the
+// order of bytes.Compare.
 //
 // # Errors
 //
-// A plain "no" is a Status, such as NotFound, or false where that is all there is to say. A failure is an *Error with the
-// library's text; errors.Is(err, kvds.Locked) asks for its Status.
+// A plain "no" is a Status, such as NotFound, or false where that is all there is to say. A failure
+// is an *Error with the library's text; errors.Is(err, kvds.Locked) asks for its Status.
 //
 // # Release
 //
-// A Distributor, Store, Cursor or Batch owns something of the library. Release gives it up; for what was forgotten the
-// garbage collector does, which may be late. A method called after that answers Closed. A Release while other goroutines are
-// inside a method takes effect when the last of them is done.
+// A Distributor, Store, Cursor or Batch owns something of the library. Release gives it up; for
+// what was forgotten the garbage collector does, which may be late. A method called after that
+// answers Closed. A Release while other goroutines are inside a method takes effect when the last
+// of them is done.
 //
 // # Goroutines
 //
-// Distributors and stores may be used by any goroutines at once, cursors and batches by one at a time.
+// Distributors and stores may be used by any goroutines at once, cursors and batches by one at a
+// time.
 package kvds
 
 /*
@@ -51,8 +54,8 @@ func (e *Error) Error() string { return e.Text }
 // Unwrap is the status, for errors.Is.
 func (e *Error) Unwrap() error { return e.Status }
 
-// checked makes a call, and an error of its status. The library keeps the text of a failure for the thread that made the
-// call, and so the goroutine stays on that thread until it has the text.
+// checked makes a call, and an error of its status. The library keeps the text of a failure for the
+// thread that made the call, and so the goroutine stays on that thread until it has the text.
 func checked(call func() C.kvds_status) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -136,9 +139,9 @@ func look[T, R any](h *handle[T], ask func(*T) R) (answer R) {
 	return answer
 }
 
-// span is bytes that have a first one to point to, and their length. The pointer is made where the call is made, as
-// unsafe.Pointer(&b[0]): only from that form does cgo see that it is one to bytes, and not check the whole of what they are
-// part of, which may have pointers in it.
+// span is bytes that have a first one to point to, and their length. The pointer is made where the
+// call is made, as unsafe.Pointer(&b[0]): only from that form does cgo see that it is one to bytes,
+// and not check the whole of what they are part of, which may have pointers in it.
 func span(b []byte) ([]byte, C.size_t) {
 	if len(b) == 0 {
 		return []byte{0}, 0
@@ -154,7 +157,8 @@ func text(given, what string) (*C.char, error) {
 	return C.CString(given), nil
 }
 
-// arena is memory of C for calls that take arrays of pointers, as C must not be given Go memory that points to Go memory.
+// arena is memory of C for calls that take arrays of pointers, as C must not be given Go memory
+// that points to Go memory.
 type arena struct{ blocks []unsafe.Pointer }
 
 func (a *arena) alloc(size uintptr) unsafe.Pointer {

@@ -1,6 +1,7 @@
 package kvds_test
 
-// What is Go's own in this package: errors, panics, goroutines, released objects, and the garbage collector.
+// What is Go's own in this package: errors, panics, goroutines, released objects, and the garbage
+// collector.
 
 import (
 	"errors"
@@ -227,7 +228,8 @@ func TestAPanicComesOutAsItWasAfterTheLibraryHasReturned(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer distributor.Release()
-		// An iteration that had not ended would keep the files, and the second distributor would get Locked.
+		// An iteration that had not ended would keep the files, and the second distributor would get
+		// Locked.
 		store, err := distributor.GetOrCreate("store", kvds.Disk)
 		if err != nil {
 			t.Fatal(err)

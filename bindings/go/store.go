@@ -11,7 +11,8 @@ import (
 	"unsafe"
 )
 
-// Store is a store, or a view of one: one counted reference to it. When the last is released, the store is closed.
+// Store is a store, or a view of one: one counted reference to it. When the last is released, the
+// store is closed.
 type Store struct{ handle[C.kvds_store] }
 
 // Pair is a key and its value.
@@ -23,7 +24,8 @@ type Rights int
 const (
 	// Read allows everything that changes nothing.
 	Read Rights = C.KVDS_VIEW_READ
-	// Write allows everything that changes something, conditional writes included, which tell whether a key is there.
+	// Write allows everything that changes something, conditional writes included, which tell whether
+	// a key is there.
 	Write Rights = C.KVDS_VIEW_WRITE
 )
 
@@ -102,7 +104,8 @@ func (s *Store) Has(key []byte) (bool, error) {
 	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_exists(s, unsafe.Pointer(&k[0]), kLen) }))
 }
 
-// GetMany is the values of several keys, all as of one moment, in the order of the keys; nil for those that are not there.
+// GetMany is the values of several keys, all as of one moment, in the order of the keys; nil for
+// those that are not there.
 func (s *Store) GetMany(keys [][]byte) ([][]byte, error) {
 	var memory arena
 	defer memory.free()
@@ -148,7 +151,8 @@ func (s *Store) SetNX(key, value []byte) (bool, error) {
 	}))
 }
 
-// CompareAndSwap sets key if its value is expected. Mismatch if it has another one, NotFound if it is not there.
+// CompareAndSwap sets key if its value is expected. Mismatch if it has another one, NotFound if it
+// is not there.
 func (s *Store) CompareAndSwap(key, expected, value []byte) error {
 	k, kLen := span(key)
 	e, eLen := span(expected)
@@ -158,7 +162,8 @@ func (s *Store) CompareAndSwap(key, expected, value []byte) error {
 	})
 }
 
-// CompareAndDelete removes key if its value is expected. Mismatch if it has another one, NotFound if it is not there.
+// CompareAndDelete removes key if its value is expected. Mismatch if it has another one, NotFound
+// if it is not there.
 func (s *Store) CompareAndDelete(key, expected []byte) error {
 	k, kLen := span(key)
 	e, eLen := span(expected)
@@ -167,7 +172,8 @@ func (s *Store) CompareAndDelete(key, expected []byte) error {
 	})
 }
 
-// Add adds to the decimal number that key has as its value, 0 if it is not there, and returns the sum.
+// Add adds to the decimal number that key has as its value, 0 if it is not there, and returns the
+// sum.
 func (s *Store) Add(key []byte, delta int64) (int64, error) {
 	k, kLen := span(key)
 	var sum C.int64_t
@@ -204,7 +210,8 @@ func (s *Store) DeletePrefix(prefix []byte) error {
 	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_delete_prefix(s, unsafe.Pointer(&p[0]), pLen) })
 }
 
-// Write applies a batch in one step. It answers false, and nothing is changed, if something is not as the batch expects.
+// Write applies a batch in one step. It answers false, and nothing is changed, if something is not
+// as the batch expects.
 func (s *Store) Write(batch *Batch) (bool, error) {
 	pointer, err := batch.acquire()
 	if err != nil {
@@ -246,7 +253,8 @@ func (s *Store) Compact() error {
 	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_compact(s) })
 }
 
-// Refresh has a store that was opened with the option read_only show what another process has written since.
+// Refresh has a store that was opened with the option read_only show what another process has
+// written since.
 func (s *Store) Refresh() error {
 	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_refresh(s) })
 }

@@ -67,7 +67,8 @@ for _, id in ipairs {'\255', 'caf\233', ('/'):rep(65536)} do
     named:release()
 end
 
--- A callback's error ends the iteration and comes out as it was; so often that a callback that was not freed would be missed.
+-- A callback's error ends the iteration and comes out as it was; so often that a callback that was
+-- not freed would be missed.
 store:set_batch {{'a', '1'}, {'b', '2'}}
 for _ = 1, 5000 do
     local shown = 0
@@ -114,8 +115,8 @@ collectgarbage()
 collectgarbage()
 assert(store:ref_count() == 1)
 
--- The module can be loaded again. An empty $KVDS_LIBRARY is none: it is the system's library then, which the loader looks for
--- here.
+-- The module can be loaded again. An empty $KVDS_LIBRARY is none: it is the system's library then,
+-- which the loader looks for here.
 package.loaded.kvds = nil
 assert(require('kvds') ~= kvds)
 local named = os.getenv 'KVDS_LIBRARY'

@@ -1,4 +1,5 @@
-// kvds for Node. What is said here is what the methods do in JavaScript; include/kvds.h of the library has every detail.
+// kvds for Node. What is said here is what the methods do in JavaScript; include/kvds.h of the
+// library has every detail.
 
 /// <reference types="node" />
 
@@ -29,8 +30,9 @@ export type Code =
 export function version(): string;
 
 /**
- * What a failed call throws. The message is the library's: the function, the store, what is wrong, the path and the cause, as
- * far as there are such. Arguments of a wrong type are a TypeError instead, and numbers beyond 64 bits a RangeError.
+ * What a failed call throws. The message is the library's: the function, the store, what is wrong,
+ * the path and the cause, as far as there are such. Arguments of a wrong type are a TypeError
+ * instead, and numbers beyond 64 bits a RangeError.
  */
 export class KvdsError extends Error {
     private constructor();
@@ -42,9 +44,9 @@ export class KvdsError extends Error {
 }
 
 /**
- * What owns something of the library: given up with `release`, or by `using` at the end of its block. One that is forgotten
- * is given up when it is garbage, which may be late or never. After that its methods throw a KvdsError with the code
- * "KVDS_CLOSED".
+ * What owns something of the library: given up with `release`, or by `using` at the end of its
+ * block. One that is forgotten is given up when it is garbage, which may be late or never. After
+ * that its methods throw a KvdsError with the code "KVDS_CLOSED".
  */
 interface Handle extends Disposable {
     /** Whether it was given up. */
@@ -101,9 +103,9 @@ export class Distributor implements Handle {
     constructor(path?: string | null, options?: Options);
 
     /**
-     * The live store of this name, made or opened if there is none. Each call gives a Store of its own, to be released; the
-     * store behind them is the same. Throws "KVDS_NOT_FOUND" if the options say not to make it, and "KVDS_LOCKED" if
-     * another process has it open.
+     * The live store of this name, made or opened if there is none. Each call gives a Store of its
+     * own, to be released; the store behind them is the same. Throws "KVDS_NOT_FOUND" if the
+     * options say not to make it, and "KVDS_LOCKED" if another process has it open.
      */
     getOrCreate(id: string, backend: Backend): Store;
     getOrCreateAsync(id: string, backend: Backend): Promise<Store>;
@@ -121,8 +123,9 @@ export class Distributor implements Handle {
     /** The live stores: memory first, then by the names of their directories. */
     stores(): StoreInfo[];
     /**
-     * Has `callback` called when a store dies, inside the `release` that gave up its last reference (or after a garbage
-     * collection). What it throws does not disturb that: it becomes an uncaught exception.
+     * Has `callback` called when a store dies, inside the `release` that gave up its last reference
+     * (or after a garbage collection). What it throws does not disturb that: it becomes an uncaught
+     * exception.
      */
     observe(callback: (death: Death) => void): Observer;
 
@@ -147,8 +150,9 @@ export interface ScanRange extends Range {
 }
 
 /**
- * An iterator over the moment at which it was made. It gives its cursor up at the end and when a loop is left. On Node 22
- * and later it also has the methods of the language's iterators, such as `map` and `take`.
+ * An iterator over the moment at which it was made. It gives its cursor up at the end and when a
+ * loop is left. On Node 22 and later it also has the methods of the language's iterators, such as
+ * `map` and `take`.
  */
 export interface Scan<T> extends IterableIterator<T>, Disposable {
     return(value?: any): IteratorResult<T>;
@@ -173,21 +177,23 @@ export interface Stats {
 }
 
 /**
- * A store, or a view of one: one counted reference to it. When the last is released the store is closed.
+ * A store, or a view of one: one counted reference to it. When the last is released the store is
+ * closed.
  *
- * Keys and values go in as strings or bytes and come out as Buffers of their own. Keys have the order of their bytes
- * (`Buffer.compare`). Each write is atomic.
+ * Keys and values go in as strings or bytes and come out as Buffers of their own. Keys have the
+ * order of their bytes (`Buffer.compare`). Each write is atomic.
  *
- * A method `somethingAsync` makes the same call on another thread, which a slow disk may hold up while this one goes on.
- * Bytes are copied and the store is kept when it is called, so both may be changed and released at once. Calls that are not
- * awaited may be carried out in any order.
+ * A method `somethingAsync` makes the same call on another thread, which a slow disk may hold up
+ * while this one goes on. Bytes are copied and the store is kept when it is called, so both may be
+ * changed and released at once. Calls that are not awaited may be carried out in any order.
  */
 export class Store implements Handle, Iterable<[Buffer, Buffer]> {
     private constructor();
 
     /**
-     * Opens the disk store in exactly the directory `path`, without a distributor. It is created if it is missing. Throws
-     * "KVDS_NOT_FOUND" if the options say not to create it, and "KVDS_LOCKED" if it is open elsewhere.
+     * Opens the disk store in exactly the directory `path`, without a distributor. It is created if
+     * it is missing. Throws "KVDS_NOT_FOUND" if the options say not to create it, and "KVDS_LOCKED"
+     * if it is open elsewhere.
      */
     static open(path: string, options?: Options): Store;
 
@@ -232,8 +238,9 @@ export class Store implements Handle, Iterable<[Buffer, Buffer]> {
     /** A position that is moved by hand. It stands on no key yet. */
     cursor(range?: Range): Cursor;
     /**
-     * Shows every pair whose key begins with `prefix` to `callback`, as of one moment. False from it ends the iteration, and
-     * so does an exception, which is passed on. Returns whether the end was reached.
+     * Shows every pair whose key begins with `prefix` to `callback`, as of one moment. False from
+     * it ends the iteration, and so does an exception, which is passed on. Returns whether the end
+     * was reached.
      */
     forEach(prefix: Bytes, callback: (key: Buffer, value: Buffer) => boolean | void): boolean;
 
@@ -320,8 +327,9 @@ export class Cursor implements Handle {
 }
 
 /**
- * Operations, and expectations of what is there before them, for one step. It keeps copies, needs no release, is not used up
- * by a write, and can be written to other stores with `store.write(batch)`.
+ * Operations, and expectations of what is there before them, for one step. It keeps copies, needs
+ * no release, is not used up by a write, and can be written to other stores with
+ * `store.write(batch)`.
  */
 export class Batch {
     /** An empty batch for `store.write(batch)`. `store.batch()` makes one that knows its store. */

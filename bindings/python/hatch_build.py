@@ -16,7 +16,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 def declarations(header: str) -> str:
     """Returns the header as cffi reads it: of the preprocessor's lines, only definitions of numbers."""
-    header = re.sub(r"^#ifdef __cplusplus\n.*?^#endif.*?\n", "", header, flags=re.MULTILINE | re.DOTALL)
+    header = re.sub(
+        r"^#ifdef __cplusplus\n.*?^#endif.*?\n", "", header, flags=re.MULTILINE | re.DOTALL
+    )
     # cffi knows no number in parentheses.
     header = re.sub(r"^(#define \w+) \((-\d+)\)$", r"\1 \2", header, flags=re.MULTILINE)
     return re.sub(r"^#(?!define \w+ -?\d+$).*\n", "", header, flags=re.MULTILINE)

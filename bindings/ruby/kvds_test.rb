@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
-# What is Ruby's own in kvds.rb: errors, blocks and what leaves them, threads, released objects, and the garbage collector.
+# What is Ruby's own in kvds.rb: errors, blocks and what leaves them, threads, released objects, and
+# the garbage collector.
 
 require 'tmpdir'
 require_relative 'kvds'
@@ -91,7 +92,8 @@ must(store['ключ'.b].encoding, Encoding::BINARY)
 must(store['ключ'].force_encoding('UTF-16LE').encode('UTF-8'), 'значение')
 store.delete('ключ')
 
-# Blocks: a value of false ends an iteration, exceptions come out as they were, and jumps do not go through the library.
+# Blocks: a value of false ends an iteration, exceptions come out as they were, and jumps do not go
+# through the library.
 store.set_batch('a' => '1', 'b' => '2', 'c' => '3')
 seen = []
 must(store.iterate { |key, _| seen.push(key).size < 2 }, false)
@@ -108,7 +110,8 @@ must(store.iterate { |key, value| store.iterate(key) { |_, same| must(same, valu
 must(store.iterate { |key, _| store.delete(key) }, true)
 must(store.to_a, [])
 
-# The library has returned from an iteration that was left: otherwise it would keep the files from the second distributor.
+# The library has returned from an iteration that was left: otherwise it would keep the files from
+# the second distributor.
 Dir.mktmpdir do |path|
   2.times do
     own = Kvds::Distributor.new(path)
@@ -166,7 +169,8 @@ must(store.ref_count, 1)
   must(distributor.store_count, 1)
 end
 
-# What is released while others write to it is not used any more, nor is what comes to be in its place.
+# What is released while others write to it is not used any more, nor is what comes to be in its
+# place.
 100.times do
   again = store.retain
   writing = Thread.new { error { loop { again.set('key', 'value') } }.code }

@@ -1,5 +1,6 @@
-// Calls made off the main thread, so that a slow disk holds up nothing else. A worker makes the same call on the same
-// handle, and so the text of its failure, which the library keeps for the thread that made the call, is at hand there.
+// Calls made off the main thread, so that a slow disk holds up nothing else. A worker makes the
+// same call on the same handle, and so the text of its failure, which the library keeps for the
+// thread that made the call, is at hand there.
 
 import { Worker } from 'node:worker_threads';
 import { Batch, operationsOf } from './batch.js';
@@ -17,7 +18,8 @@ class BackgroundWorker {
     #last = 0;
 
     constructor() {
-        // The same library, and none of the options of node that say what the main thread should run.
+        // The same library, and none of the options of node that say what the main thread should
+        // run.
         this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
             env: { ...process.env, KVDS_LIBRARY: path },
             execArgv: [],
@@ -65,20 +67,23 @@ function leastBusy() {
 
 /** A copy of arguments or results that can go to another thread: bytes of their own and arrays of such. */
 export function portable(given) {
-    if (given instanceof Batch) return { operations: operationsOf(given).map((operation) => [...operation]) };
+    if (given instanceof Batch)
+        return { operations: operationsOf(given).map((operation) => [...operation]) };
     if (given instanceof Uint8Array) return Uint8Array.from(given);
-    if (typeof given === 'object' && typeof given?.[Symbol.iterator] === 'function') return Array.from(given, portable);
+    if (typeof given === 'object' && typeof given?.[Symbol.iterator] === 'function')
+        return Array.from(given, portable);
     return given;
 }
 
 function arrived(result) {
-    if (result instanceof Uint8Array) return Buffer.from(result.buffer, result.byteOffset, result.byteLength);
+    if (result instanceof Uint8Array)
+        return Buffer.from(result.buffer, result.byteOffset, result.byteLength);
     return Array.isArray(result) ? result.map(arrived) : result;
 }
 
 /**
- * Gives `Class` a method `nameAsync` beside each of these. The handle is retained for the time of the call, so that
- * releasing it meanwhile does no harm.
+ * Gives `Class` a method `nameAsync` beside each of these. The handle is retained for the time of
+ * the call, so that releasing it meanwhile does no harm.
  */
 export function background(Class, { retain, release, wrap = arrived }, names) {
     for (const name of names) {
@@ -91,6 +96,10 @@ export function background(Class, { retain, release, wrap = arrived }, names) {
                 release(pointer);
             }
         };
-        Object.defineProperty(Class.prototype, `${name}Async`, { value: method, writable: true, configurable: true });
+        Object.defineProperty(Class.prototype, `${name}Async`, {
+            value: method,
+            writable: true,
+            configurable: true,
+        });
     }
 }

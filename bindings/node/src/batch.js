@@ -70,7 +70,8 @@ export class Batch {
     }
 
     #target() {
-        if (this.#store === null) throw new TypeError('this batch was made without a store: use store.write(batch)');
+        if (this.#store === null)
+            throw new TypeError('this batch was made without a store: use store.write(batch)');
         return this.#store;
     }
 }

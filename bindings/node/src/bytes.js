@@ -4,10 +4,14 @@ import koffi from 'koffi';
 import { INVALID_ARGUMENT } from './declarations.js';
 import { KvdsError } from './errors.js';
 
-// A string with half a surrogate pair has no UTF-8; encoding it would silently make another string of it.
+// A string with half a surrogate pair has no UTF-8; encoding it would silently make another string
+// of it.
 function wellFormed(text, what) {
     if (/\p{Surrogate}/u.test(text)) {
-        throw new KvdsError(INVALID_ARGUMENT, `the ${what} is a string with a lone surrogate, which UTF-8 cannot hold`);
+        throw new KvdsError(
+            INVALID_ARGUMENT,
+            `the ${what} is a string with a lone surrogate, which UTF-8 cannot hold`,
+        );
     }
     return text;
 }
@@ -16,20 +20,25 @@ function wellFormed(text, what) {
 export function bytes(given, what = 'key') {
     if (typeof given === 'string') return Buffer.from(wellFormed(given, what));
     if (given instanceof Uint8Array) return given;
-    throw new TypeError(`the ${what} must be a string or a Uint8Array, not ${given === null ? 'null' : typeof given}`);
+    throw new TypeError(
+        `the ${what} must be a string or a Uint8Array, not ${given === null ? 'null' : typeof given}`,
+    );
 }
 
 /** The elements of an iterable. A string is one of characters, which nobody means where keys or pairs are asked for. */
 export function list(given, what) {
     if (typeof given === 'string' || typeof given?.[Symbol.iterator] !== 'function') {
-        throw new TypeError(`${what} must be an array or another iterable, not ${given === null ? 'null' : typeof given}`);
+        throw new TypeError(
+            `${what} must be an array or another iterable, not ${given === null ? 'null' : typeof given}`,
+        );
     }
     return Array.from(given);
 }
 
 /** An id, path or name, which C reads up to its first NUL. */
 export function text(given, what) {
-    if (typeof given !== 'string') throw new TypeError(`the ${what} must be a string, not ${typeof given}`);
+    if (typeof given !== 'string')
+        throw new TypeError(`the ${what} must be a string, not ${typeof given}`);
     if (given.includes('\0')) throw new KvdsError(INVALID_ARGUMENT, `the ${what} has a NUL in it`);
     return wellFormed(given, what);
 }

@@ -50,7 +50,9 @@ export class Cursor extends Handle {
 
     #shown(part) {
         const out = {};
-        return check(part(pointerOf(this), out), NOT_FOUND) === OK ? copy(out.data, out.len) : undefined;
+        return check(part(pointerOf(this), out), NOT_FOUND) === OK
+            ? copy(out.data, out.len)
+            : undefined;
     }
 }
 
@@ -66,8 +68,8 @@ export function openCursor(store, { prefix = '', start = '', end = '' } = {}) {
     return new Cursor(internal, out[0]);
 }
 
-// The prototype that the language's own iterators have: it makes a scan iterable, and from Node 22 on gives it map, filter
-// and the others.
+// The prototype that the language's own iterators have: it makes a scan iterable, and from Node 22
+// on gives it map, filter and the others.
 function Iterator() {}
 Iterator.prototype = Object.getPrototypeOf(Object.getPrototypeOf([].values()));
 

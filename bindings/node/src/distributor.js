@@ -17,7 +17,9 @@ function backendOf(name) {
 
 function open(path, options) {
     const out = [null];
-    withOptions(options, (pointer) => check(native.distributor_open(path === null ? null : text(path, 'path'), pointer, out)));
+    withOptions(options, (pointer) =>
+        check(native.distributor_open(path === null ? null : text(path, 'path'), pointer, out)),
+    );
     return out[0];
 }
 
@@ -28,23 +30,44 @@ export class Distributor extends Handle {
 
     getOrCreate(id, backend) {
         const out = [null];
-        const status = native.distributor_get_or_create(pointerOf(this), text(id, 'id'), backendOf(backend), out);
+        const status = native.distributor_get_or_create(
+            pointerOf(this),
+            text(id, 'id'),
+            backendOf(backend),
+            out,
+        );
         if (check(status, NOT_FOUND) === OK) return new Store(internal, out[0]);
-        throw new KvdsError(NOT_FOUND, `there is no ${backend} store "${id}", and the options say not to make one`);
+        throw new KvdsError(
+            NOT_FOUND,
+            `there is no ${backend} store "${id}", and the options say not to make one`,
+        );
     }
 
     get(id, backend) {
         const out = [null];
-        const status = native.distributor_get(pointerOf(this), text(id, 'id'), backendOf(backend), out);
+        const status = native.distributor_get(
+            pointerOf(this),
+            text(id, 'id'),
+            backendOf(backend),
+            out,
+        );
         return check(status, NOT_FOUND) === OK ? new Store(internal, out[0]) : undefined;
     }
 
     evict(id, backend) {
-        return check(native.distributor_evict(pointerOf(this), text(id, 'id'), backendOf(backend)), NOT_FOUND) === OK;
+        return (
+            check(
+                native.distributor_evict(pointerOf(this), text(id, 'id'), backendOf(backend)),
+                NOT_FOUND,
+            ) === OK
+        );
     }
 
     destroyStore(id) {
-        return check(native.distributor_destroy_store(pointerOf(this), text(id, 'id')), NOT_FOUND) === OK;
+        return (
+            check(native.distributor_destroy_store(pointerOf(this), text(id, 'id')), NOT_FOUND) ===
+            OK
+        );
     }
 
     shutdown() {
@@ -62,7 +85,12 @@ export class Distributor extends Handle {
     stores() {
         const stores = [];
         const visit = (_, id, backend, tag, refCount) =>
-            stores.push({ id, backend: backendName(backend), tag: BigInt(tag), refCount: Number(refCount) });
+            stores.push({
+                id,
+                backend: backendName(backend),
+                tag: BigInt(tag),
+                refCount: Number(refCount),
+            });
         check(native.distributor_for_each(pointerOf(this), visit, 0));
         return stores;
     }
@@ -73,8 +101,9 @@ export class Distributor extends Handle {
     }
 }
 
-// Observers outlive their distributor as long as stores of it live, and the library says when one has done its work. So
-// the library has the same two C functions for all of them, and a number by which the callback is found.
+// Observers outlive their distributor as long as stores of it live, and the library says when one
+// has done its work. So the library has the same two C functions for all of them, and a number by
+// which the callback is found.
 const callbacks = new Map();
 let lastNumber = 0;
 let trampolines;
@@ -82,14 +111,24 @@ let trampolines;
 function makeTrampolines() {
     const death = (number, tag, id, backend) => {
         try {
-            callbacks.get(Number(number))?.({ id, backend: backendName(backend), tag: BigInt(tag) });
+            callbacks.get(Number(number))?.({
+                id,
+                backend: backendName(backend),
+                tag: BigInt(tag),
+            });
         } catch (error) {
-            // It may not go through the library. What becomes of it is what becomes of every error that nobody catches.
-            process.nextTick(() => { throw error; });
+            // It may not go through the library. What becomes of it is what becomes of every error
+            // that nobody catches.
+            process.nextTick(() => {
+                throw error;
+            });
         }
     };
     const free = (number) => callbacks.delete(Number(number));
-    return { death: register(death, 'kvds_death *'), free: register(free, 'kvds_user_data_free *') };
+    return {
+        death: register(death, 'kvds_death *'),
+        free: register(free, 'kvds_user_data_free *'),
+    };
 }
 
 class Observer {
@@ -101,14 +140,27 @@ class Observer {
         trampolines ??= makeTrampolines();
         const pointer = pointerOf(distributor);
         callbacks.set(this.#number, callback);
-        check(native.distributor_observe(pointer, trampolines.death, this.#number, trampolines.free, this.#id));
+        check(
+            native.distributor_observe(
+                pointer,
+                trampolines.death,
+                this.#number,
+                trampolines.free,
+                this.#id,
+            ),
+        );
         this.#distributor = distributor;
     }
 
     stop() {
-        // Without the distributor the library cannot be told any more. Not to call the callback comes to the same.
+        // Without the distributor the library cannot be told any more. Not to call the callback
+        // comes to the same.
         if (this.#distributor.released) callbacks.delete(this.#number);
-        else check(native.distributor_unobserve(pointerOf(this.#distributor), this.#id[0]), NOT_FOUND);
+        else
+            check(
+                native.distributor_unobserve(pointerOf(this.#distributor), this.#id[0]),
+                NOT_FOUND,
+            );
     }
 
     [Symbol.dispose]() {
@@ -117,6 +169,8 @@ class Observer {
 }
 
 const wrap = (result) => (typeof result === 'bigint' ? new Store(internal, result) : result);
-background(Distributor, { retain: native.distributor_retain, release: native.distributor_release, wrap }, [
-    'getOrCreate', 'destroyStore',
-]);
+background(
+    Distributor,
+    { retain: native.distributor_retain, release: native.distributor_release, wrap },
+    ['getOrCreate', 'destroyStore'],
+);

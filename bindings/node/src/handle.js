@@ -1,5 +1,6 @@
-// What all objects that own a handle of the library have in common: it is given up once, by `release`, by `using` or, if
-// both were forgotten, by the garbage collector; and it is not used after that.
+// What all objects that own a handle of the library have in common: it is given up once, by
+// `release`, by `using` or, if both were forgotten, by the garbage collector; and it is not used
+// after that.
 
 import { CLOSED } from './declarations.js';
 import { KvdsError } from './errors.js';

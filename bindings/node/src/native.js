@@ -35,7 +35,9 @@ declareTypes(koffi);
  * Each is looked up when it is first used, because an older library lacks newer functions.
  */
 export const native = {};
-for (const declaration of FUNCTIONS.split(';').map((text) => text.trim()).filter(Boolean)) {
+for (const declaration of FUNCTIONS.split(';')
+    .map((text) => text.trim())
+    .filter(Boolean)) {
     const [, name] = /kvds_(\w+)\(/.exec(declaration);
     const get = () => {
         const value = library.func(declaration);

@@ -12,7 +12,13 @@ export function withOptions(options, use) {
     try {
         for (const [name, value] of Object.entries(options)) {
             if (value === undefined) continue;
-            check(native.options_set(pointer, text(snakeCase(name), 'name of an option'), text(String(value), `option ${name}`)));
+            check(
+                native.options_set(
+                    pointer,
+                    text(snakeCase(name), 'name of an option'),
+                    text(String(value), `option ${name}`),
+                ),
+            );
         }
         return use(pointer);
     } finally {

@@ -5,7 +5,16 @@ import { Batch, operationsOf, withNative } from './batch.js';
 import { bytes, copy, list, text } from './bytes.js';
 import { openCursor, Scan } from './cursor.js';
 import {
-    DISK, EXISTS, MEMORY, MISMATCH, NOT_FOUND, OK, STOPPED, TRUNCATED, VIEW_READ, VIEW_WRITE,
+    DISK,
+    EXISTS,
+    MEMORY,
+    MISMATCH,
+    NOT_FOUND,
+    OK,
+    STOPPED,
+    TRUNCATED,
+    VIEW_READ,
+    VIEW_WRITE,
 } from './declarations.js';
 import { check, KvdsError } from './errors.js';
 import { Handle, internal, pointerOf } from './handle.js';
@@ -16,11 +25,13 @@ import { withOptions } from './options.js';
 export const BACKENDS = { memory: MEMORY, disk: DISK };
 
 /** Returns the name of a backend. */
-export const backendName = (number) => Object.keys(BACKENDS).find((name) => BACKENDS[name] === number);
+export const backendName = (number) =>
+    Object.keys(BACKENDS).find((name) => BACKENDS[name] === number);
 
 const VALUE_SIZE = sizeof('kvds_value');
 
-// Where values are read to before they are copied out at their length. Longer ones get a buffer of their own.
+// Where values are read to before they are copied out at their length. Longer ones get a buffer of
+// their own.
 const scratch = Buffer.allocUnsafeSlow(4096);
 
 const camelCase = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
@@ -31,7 +42,8 @@ const int64 = (given) => {
     }
     return number;
 };
-const compared = (status) => (check(status, NOT_FOUND, MISMATCH) === NOT_FOUND ? undefined : status === OK);
+const compared = (status) =>
+    check(status, NOT_FOUND, MISMATCH) === NOT_FOUND ? undefined : status === OK;
 const span = (key) => {
     const data = bytes(key);
     return { data, len: data.length };
@@ -44,9 +56,14 @@ export class Store extends Handle {
 
     static open(path, options = {}) {
         const out = [null];
-        const opened = withOptions(options, (pointer) => check(native.store_open(text(path, 'path'), pointer, out), NOT_FOUND));
+        const opened = withOptions(options, (pointer) =>
+            check(native.store_open(text(path, 'path'), pointer, out), NOT_FOUND),
+        );
         if (opened === OK) return new Store(internal, out[0]);
-        throw new KvdsError(NOT_FOUND, `there is no store in "${path}", and the options say not to make one`);
+        throw new KvdsError(
+            NOT_FOUND,
+            `there is no store in "${path}", and the options say not to make one`,
+        );
     }
 
     // ------------------------------------------------------------ what it is
@@ -85,12 +102,23 @@ export class Store extends Handle {
         const k = bytes(key);
         const length = [0];
         let buffer = scratch;
-        // Once more for a long value, and again if another thread makes it longer still between two tries.
+        // Once more for a long value, and again if another thread makes it longer still between two
+        // tries.
         while (true) {
-            const status = native.get_into(pointerOf(this), k, k.length, buffer, buffer.length, length);
+            const status = native.get_into(
+                pointerOf(this),
+                k,
+                k.length,
+                buffer,
+                buffer.length,
+                length,
+            );
             if (check(status, NOT_FOUND, TRUNCATED) === NOT_FOUND) return undefined;
             const len = Number(length[0]);
-            if (status === OK) return buffer === scratch ? Buffer.from(scratch.subarray(0, len)) : buffer.subarray(0, len);
+            if (status === OK)
+                return buffer === scratch
+                    ? Buffer.from(scratch.subarray(0, len))
+                    : buffer.subarray(0, len);
             buffer = Buffer.allocUnsafeSlow(len);
         }
     }
@@ -109,7 +137,9 @@ export class Store extends Handle {
         const values = Buffer.alloc(VALUE_SIZE * spans.length);
         const statuses = new Int32Array(spans.length);
         check(native.multi_get(pointerOf(this), spans, spans.length, values, statuses));
-        return Array.from(statuses, (status, i) => take(values.subarray(VALUE_SIZE * i, VALUE_SIZE * (i + 1)), status));
+        return Array.from(statuses, (status, i) =>
+            take(values.subarray(VALUE_SIZE * i, VALUE_SIZE * (i + 1)), status),
+        );
     }
 
     scan(range = {}) {
@@ -131,7 +161,8 @@ export class Store extends Handle {
     forEach(prefix, callback) {
         const p = bytes(prefix, 'prefix');
         if (typeof callback !== 'function') throw new TypeError('the callback must be a function');
-        // An exception may not go through the library: it is kept, the iteration stopped, and then it goes on its way.
+        // An exception may not go through the library: it is kept, the iteration stopped, and then
+        // it goes on its way.
         let thrown;
         const visit = (_, key, keyLength, value, valueLength) => {
             try {
@@ -165,7 +196,9 @@ export class Store extends Handle {
 
     compareAndSwap(key, expected, value) {
         const [k, e, v] = [bytes(key), bytes(expected, 'expected value'), bytes(value, 'value')];
-        return compared(native.compare_and_swap(pointerOf(this), k, k.length, e, e.length, v, v.length));
+        return compared(
+            native.compare_and_swap(pointerOf(this), k, k.length, e, e.length, v, v.length),
+        );
     }
 
     compareAndDelete(key, expected) {
@@ -206,7 +239,10 @@ export class Store extends Handle {
     write(batch) {
         if (!(batch instanceof Batch)) throw new TypeError('write takes a Batch');
         const store = pointerOf(this);
-        return withNative(operationsOf(batch), (pointer) => check(native.write(store, pointer), MISMATCH) === OK);
+        return withNative(
+            operationsOf(batch),
+            (pointer) => check(native.write(store, pointer), MISMATCH) === OK,
+        );
     }
 
     // ----------------------------------------------------------------- views
@@ -252,12 +288,17 @@ export class Store extends Handle {
     stats() {
         const figures = {};
         check(native.store_stats(pointerOf(this), figures, sizeof('kvds_stats')));
-        return Object.fromEntries(Object.entries(figures).map(([name, figure]) => [camelCase(name), Number(figure)]));
+        return Object.fromEntries(
+            Object.entries(figures).map(([name, figure]) => [camelCase(name), Number(figure)]),
+        );
     }
 
     property(name) {
         const out = {};
-        if (check(native.store_property(pointerOf(this), text(name, 'name'), out), NOT_FOUND) !== OK) return undefined;
+        if (
+            check(native.store_property(pointerOf(this), text(name, 'name'), out), NOT_FOUND) !== OK
+        )
+            return undefined;
         try {
             return copy(out.data, out.len).toString();
         } finally {
@@ -277,7 +318,22 @@ function take(value, status) {
 }
 
 background(Store, { retain: native.store_retain, release: native.store_release }, [
-    'get', 'getString', 'getMany', 'has',
-    'set', 'delete', 'setNx', 'compareAndSwap', 'compareAndDelete', 'add', 'setBatch', 'deleteBatch', 'deletePrefix', 'write',
-    'sync', 'compact', 'refresh', 'checkpoint',
+    'get',
+    'getString',
+    'getMany',
+    'has',
+    'set',
+    'delete',
+    'setNx',
+    'compareAndSwap',
+    'compareAndDelete',
+    'add',
+    'setBatch',
+    'deleteBatch',
+    'deletePrefix',
+    'write',
+    'sync',
+    'compact',
+    'refresh',
+    'checkpoint',
 ]);

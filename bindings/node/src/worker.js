@@ -12,9 +12,14 @@ const CLASSES = { Distributor, Store };
 parentPort.on('message', ({ number, kind, pointer, name, args }) => {
     try {
         const handle = borrow(CLASSES[kind], pointer);
-        const result = handle[name](...args.map((arg) => (arg?.operations ? new Batch(null, arg.operations) : arg)));
+        const result = handle[name](
+            ...args.map((arg) => (arg?.operations ? new Batch(null, arg.operations) : arg)),
+        );
         // A store that was opened goes over as its pointer, and with it the reference.
-        parentPort.postMessage({ number, result: result instanceof Store ? detach(result) : portable(result) });
+        parentPort.postMessage({
+            number,
+            result: result instanceof Store ? detach(result) : portable(result),
+        });
     } catch (error) {
         parentPort.postMessage({ number, error, status: error.status });
     }

@@ -4,7 +4,10 @@ import test from 'node:test';
 import { Distributor, KvdsError } from 'kvds';
 import { directory } from './directory.js';
 
-const fails = (code, text = /./) => (error) => error instanceof KvdsError && error.code === code && text.test(error.message);
+const fails =
+    (code, text = /./) =>
+    (error) =>
+        error instanceof KvdsError && error.code === code && text.test(error.message);
 
 test('every call has the same answers in the background', async (t) => {
     const path = directory(t);
@@ -16,7 +19,13 @@ test('every call has the same answers in the background', async (t) => {
     assert.equal(await s.getStringAsync('ada'), '1815');
     assert.equal(await s.getAsync('none'), undefined);
     assert.equal(await s.hasAsync('ada'), true);
-    await s.setBatchAsync(new Map([['a', '1'], ['b', '2'], ['c', '3']]));
+    await s.setBatchAsync(
+        new Map([
+            ['a', '1'],
+            ['b', '2'],
+            ['c', '3'],
+        ]),
+    );
     const many = await s.getManyAsync(new Set(['a', 'none', Buffer.from('b')]));
     assert.deepEqual(many, [Buffer.from('1'), undefined, Buffer.from('2')]);
     assert.equal(await s.deleteAsync('none'), false);
@@ -28,7 +37,10 @@ test('every call has the same answers in the background', async (t) => {
     await s.deletePrefixAsync('c');
     assert.equal(await s.batch().expect('a', '4').set('d', '5').writeAsync(), true);
     assert.equal(await s.batch().expectAbsent('a').set('d', '6').writeAsync(), false);
-    assert.deepEqual([...s].map(([key, value]) => `${key}=${value}`), ['a=4', 'ada=1815', 'd=5']);
+    assert.deepEqual(
+        [...s].map(([key, value]) => `${key}=${value}`),
+        ['a=4', 'ada=1815', 'd=5'],
+    );
     await s.syncAsync();
     await s.compactAsync();
     await s.refreshAsync();
@@ -48,7 +60,10 @@ test('failures are rejections with the text of the library', async (t) => {
         await assert.rejects(s.setBatchAsync(wrong), TypeError);
         await assert.rejects(s.deleteBatchAsync(wrong), TypeError);
     }
-    await assert.rejects(s.setAsync(Buffer.alloc(65537), ''), fails('KVDS_INVALID_ARGUMENT', /65536/));
+    await assert.rejects(
+        s.setAsync(Buffer.alloc(65537), ''),
+        fails('KVDS_INVALID_ARGUMENT', /65536/),
+    );
     s.release();
     await assert.rejects(s.getAsync('a'), fails('KVDS_CLOSED', /released/));
     distributor.release();
@@ -79,9 +94,14 @@ test('a program ends when its calls are answered, whatever else is open', () => 
         import { Distributor } from 'kvds';
         const store = new Distributor().getOrCreate('a', 'memory');
         store.setAsync('key', 'value').then(() => console.log(store.getString('key')));`;
-    const { stdout, stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
-        cwd: new URL('.', import.meta.url), encoding: 'utf8',
-    });
+    const { stdout, stderr, status } = spawnSync(
+        process.execPath,
+        ['--input-type=module', '-e', program],
+        {
+            cwd: new URL('.', import.meta.url),
+            encoding: 'utf8',
+        },
+    );
     assert.deepEqual({ stdout, stderr, status }, { stdout: 'value\n', stderr: '', status: 0 });
 });
 
@@ -91,8 +111,17 @@ test('an argument that cannot go to another thread is a rejection, and keeps nei
         const store = new Distributor().getOrCreate('a', 'memory');
         await store.setAsync('key', () => {}).catch((error) => console.log(error.name));
         console.log(store.refCount);`;
-    const { stdout, stderr, status } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
-        cwd: new URL('.', import.meta.url), encoding: 'utf8', timeout: 60_000,
-    });
-    assert.deepEqual({ stdout, stderr, status }, { stdout: 'DataCloneError\n1\n', stderr: '', status: 0 });
+    const { stdout, stderr, status } = spawnSync(
+        process.execPath,
+        ['--input-type=module', '-e', program],
+        {
+            cwd: new URL('.', import.meta.url),
+            encoding: 'utf8',
+            timeout: 60_000,
+        },
+    );
+    assert.deepEqual(
+        { stdout, stderr, status },
+        { stdout: 'DataCloneError\n1\n', stderr: '', status: 0 },
+    );
 });

@@ -8,13 +8,16 @@ import { directory } from './directory.js';
 
 const { steps } = JSON.parse(readFileSync(new URL('../../conformance.json', import.meta.url)));
 
-// Bytes of the script: a string of characters that are bytes, or such a string and how often it is meant.
-const bytes = (given) => Buffer.from(typeof given === 'string' ? given : given[0].repeat(given[1]), 'latin1');
+// Bytes of the script: a string of characters that are bytes, or such a string and how often it is
+// meant.
+const bytes = (given) =>
+    Buffer.from(typeof given === 'string' ? given : given[0].repeat(given[1]), 'latin1');
 const pairs = (given) => given.map((pair) => pair.map(bytes));
 
 const no = (status) => (answer) => (answer ? 'KVDS_OK' : status);
 const absent = no('KVDS_NOT_FOUND');
-const compared = (answer) => (answer === undefined ? 'KVDS_NOT_FOUND' : answer ? 'KVDS_OK' : 'KVDS_MISMATCH');
+const compared = (answer) =>
+    answer === undefined ? 'KVDS_NOT_FOUND' : answer ? 'KVDS_OK' : 'KVDS_MISMATCH';
 const OPERATIONS = { set: 'set', del: 'delete', expect: 'expect', expect_absent: 'expectAbsent' };
 
 function iterate(store, { prefix, stop_after: last }) {
@@ -30,7 +33,9 @@ function iterate(store, { prefix, stop_after: last }) {
 
 function multiGet(store, keys) {
     const values = store.getMany(keys);
-    return { pairs: keys.map((key, i) => [key, values[i]]).filter(([, value]) => value !== undefined) };
+    return {
+        pairs: keys.map((key, i) => [key, values[i]]).filter(([, value]) => value !== undefined),
+    };
 }
 
 function moved(cursor, stands) {
@@ -39,14 +44,22 @@ function moved(cursor, stands) {
 }
 
 function batch(operations) {
-    return operations.reduce((made, [name, ...parts]) => made[OPERATIONS[name]](...parts.map(bytes)), new Batch());
+    return operations.reduce(
+        (made, [name, ...parts]) => made[OPERATIONS[name]](...parts.map(bytes)),
+        new Batch(),
+    );
 }
 
-// Each makes the call of a step and gives its answer: members of the step, or what becomes the status.
+// Each makes the call of a step and gives its answer: members of the step, or what becomes the
+// status.
 const CALLS = {
     distributor_store_count: ({ distributor }) => ({ number: distributor.storeCount }),
-    distributor_get: ({ distributor, backend }, { id }) => ({ made: distributor.get(id, backend) ?? null }),
-    distributor_get_or_create: ({ distributor, backend }, { id }) => ({ made: distributor.getOrCreate(id, backend) }),
+    distributor_get: ({ distributor, backend }, { id }) => ({
+        made: distributor.get(id, backend) ?? null,
+    }),
+    distributor_get_or_create: ({ distributor, backend }, { id }) => ({
+        made: distributor.getOrCreate(id, backend),
+    }),
     distributor_shutdown: ({ distributor }) => distributor.shutdown(),
     store_id: ({ store }) => ({ value: Buffer.from(store.id) }),
     store_backend: ({ store, backend }) => assert.equal(store.backend, backend),
@@ -57,7 +70,9 @@ const CALLS = {
     store_view: ({ store }, { rights }) => ({ made: store.view({ [rights]: true }) }),
     store_scope: ({ store }, { prefix }) => ({ made: store.scope(bytes(prefix)) }),
     store_snapshot: ({ store }) => ({ made: store.snapshot() }),
-    store_property: ({ store }, { property }) => ({ status: absent(store.property(property) !== undefined) }),
+    store_property: ({ store }, { property }) => ({
+        status: absent(store.property(property) !== undefined),
+    }),
     is_open: ({ store }) => ({ number: Number(store.isOpen) }),
     close: ({ store }) => store.close(),
     sync: ({ store }) => store.sync(),
@@ -72,14 +87,18 @@ const CALLS = {
     iterate: ({ store }, step) => iterate(store, step),
     set: ({ store }, { key, value }) => store.set(bytes(key), bytes(value)),
     del: ({ store }, { key }) => ({ status: absent(store.delete(bytes(key))) }),
-    set_nx: ({ store }, { key, value }) => ({ status: no('KVDS_EXISTS')(store.setNx(bytes(key), bytes(value))) }),
+    set_nx: ({ store }, { key, value }) => ({
+        status: no('KVDS_EXISTS')(store.setNx(bytes(key), bytes(value))),
+    }),
     compare_and_swap: ({ store }, { key, expected, value }) => ({
         status: compared(store.compareAndSwap(bytes(key), bytes(expected), bytes(value))),
     }),
     compare_and_delete: ({ store }, { key, expected }) => ({
         status: compared(store.compareAndDelete(bytes(key), bytes(expected))),
     }),
-    add: ({ store }, { key, delta }) => ({ value: Buffer.from(String(store.add(bytes(key), BigInt(delta)))) }),
+    add: ({ store }, { key, delta }) => ({
+        value: Buffer.from(String(store.add(bytes(key), BigInt(delta)))),
+    }),
     set_batch: ({ store }, step) => store.setBatch(pairs(step.pairs)),
     delete_batch: ({ store }, { keys }) => store.deleteBatch(keys.map(bytes)),
     delete_prefix: ({ store }, { prefix }) => store.deletePrefix(bytes(prefix)),
@@ -120,15 +139,22 @@ for (const backend of ['memory', 'disk']) {
             const where = `step ${i} (${section}): ${step.op}`;
             const call = CALLS[step.op];
             assert.ok(call, `${where}: no such operation is known`);
-            const context = { distributor, backend, store: named.get(step.store), cursor: named.get(step.cursor) };
+            const context = {
+                distributor,
+                backend,
+                store: named.get(step.store),
+                cursor: named.get(step.cursor),
+            };
             const got = answer(call, context, step);
             if (step.as !== undefined) named.set(step.as, got.made);
             assert.equal(got.status, step.status ?? 'KVDS_OK', where);
             if (step.number !== undefined) assert.equal(got.number, step.number, where);
             if (step.pair !== undefined) assert.deepEqual(got.pair, step.pair.map(bytes), where);
             // The value and the pairs of a call that writes are its arguments.
-            if (step.value !== undefined && 'value' in got) assert.deepEqual(got.value, bytes(step.value), where);
-            if (step.pairs !== undefined && 'pairs' in got) assert.deepEqual(got.pairs, pairs(step.pairs), where);
+            if (step.value !== undefined && 'value' in got)
+                assert.deepEqual(got.value, bytes(step.value), where);
+            if (step.pairs !== undefined && 'pairs' in got)
+                assert.deepEqual(got.pairs, pairs(step.pairs), where);
         });
     });
 }

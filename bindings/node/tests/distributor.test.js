@@ -4,7 +4,10 @@ import test from 'node:test';
 import { Distributor, KvdsError, Store } from 'kvds';
 import { directory } from './directory.js';
 
-const fails = (code, text = /./) => (error) => error instanceof KvdsError && error.code === code && text.test(error.message);
+const fails =
+    (code, text = /./) =>
+    (error) =>
+        error instanceof KvdsError && error.code === code && text.test(error.message);
 
 test('one store for one name, as long as somebody holds it', () => {
     const distributor = new Distributor();
@@ -23,7 +26,10 @@ test('one store for one name, as long as somebody holds it', () => {
 
 test('a store is opened by its path', (t) => {
     const path = `${directory(t)}/rm 2`;
-    assert.throws(() => Store.open(path, { createIfMissing: false }), fails('KVDS_NOT_FOUND', /rm 2/));
+    assert.throws(
+        () => Store.open(path, { createIfMissing: false }),
+        fails('KVDS_NOT_FOUND', /rm 2/),
+    );
     const store = Store.open(path, { durability: 'sync' });
     store.set('a', '1');
     assert.deepEqual([store.id, store.backend, store.tag], [path, 'disk', 0n]);
@@ -34,7 +40,10 @@ test('a store is opened by its path', (t) => {
     reader.release();
     assert.throws(() => Store.open(''), fails('KVDS_INVALID_ARGUMENT', /path/));
     assert.throws(() => Store.open('a\0b'), fails('KVDS_INVALID_ARGUMENT', /NUL/));
-    assert.throws(() => Store.open(path, { durabilty: 'sync' }), fails('KVDS_INVALID_ARGUMENT', /durabilty/));
+    assert.throws(
+        () => Store.open(path, { durabilty: 'sync' }),
+        fails('KVDS_INVALID_ARGUMENT', /durabilty/),
+    );
 });
 
 test('ids of memory stores may be long', () => {
@@ -49,11 +58,24 @@ test('ids of memory stores may be long', () => {
 
 test('options have the spelling of JavaScript, and wrong ones are told', (t) => {
     const path = directory(t);
-    assert.throws(() => new Distributor(path, { durabilty: 'sync' }), fails('KVDS_INVALID_ARGUMENT', /durabilty/));
-    assert.throws(() => new Distributor(path, { durability: 'maybe' }), fails('KVDS_INVALID_ARGUMENT', /maybe/));
+    assert.throws(
+        () => new Distributor(path, { durabilty: 'sync' }),
+        fails('KVDS_INVALID_ARGUMENT', /durabilty/),
+    );
+    assert.throws(
+        () => new Distributor(path, { durability: 'maybe' }),
+        fails('KVDS_INVALID_ARGUMENT', /maybe/),
+    );
     const all = {
-        durability: 'sync', blockCacheBytes: '8M', writeBufferBytes: 1 << 23, memoryLimitBytes: 1000n, compression: 'zstd',
-        readOnly: false, createIfMissing: true, keepStores: true, maxOpenFiles: -1,
+        durability: 'sync',
+        blockCacheBytes: '8M',
+        writeBufferBytes: 1 << 23,
+        memoryLimitBytes: 1000n,
+        compression: 'zstd',
+        readOnly: false,
+        createIfMissing: true,
+        keepStores: true,
+        maxOpenFiles: -1,
     };
     const distributor = new Distributor(path, { ...all, compression: undefined });
     const store = distributor.getOrCreate('a', 'memory');
@@ -73,11 +95,20 @@ test('bad names, backends and paths are told', (t) => {
     const distributor = new Distributor(directory(t));
     t.after(() => distributor.release());
     assert.throws(() => distributor.getOrCreate('', 'memory'), fails('KVDS_INVALID_ARGUMENT'));
-    assert.throws(() => distributor.getOrCreate('a\0b', 'memory'), fails('KVDS_INVALID_ARGUMENT', /NUL/));
-    assert.throws(() => distributor.getOrCreate('a', 'tape'), fails('KVDS_INVALID_ARGUMENT', /memory or disk/));
+    assert.throws(
+        () => distributor.getOrCreate('a\0b', 'memory'),
+        fails('KVDS_INVALID_ARGUMENT', /NUL/),
+    );
+    assert.throws(
+        () => distributor.getOrCreate('a', 'tape'),
+        fails('KVDS_INVALID_ARGUMENT', /memory or disk/),
+    );
     assert.throws(() => distributor.getOrCreate(1, 'memory'), TypeError);
     assert.throws(() => new Distributor(1), TypeError);
-    assert.throws(() => new Distributor().getOrCreate('a', 'disk'), fails('KVDS_INVALID_ARGUMENT', /path/));
+    assert.throws(
+        () => new Distributor().getOrCreate('a', 'disk'),
+        fails('KVDS_INVALID_ARGUMENT', /path/),
+    );
 });
 
 test('a disk store is there again, is locked to others, and is destroyed on demand', (t) => {
@@ -91,7 +122,13 @@ test('a disk store is there again, is locked to others, and is destroyed on dema
     assert.throws(() => distributor.destroyStore('a'), fails('KVDS_BUSY'));
     // An iteration that had not ended would keep the files.
     store.forEach('', () => false);
-    assert.throws(() => store.forEach('', () => { throw new Error('enough'); }), /enough/);
+    assert.throws(
+        () =>
+            store.forEach('', () => {
+                throw new Error('enough');
+            }),
+        /enough/,
+    );
     for (const _ of store) break;
     store.release();
     const again = other.getOrCreate('a', 'disk');
@@ -128,13 +165,17 @@ test('observers hear of deaths inside the last release, until they stop', () => 
     assert.deepEqual(heard, []);
     again.release();
     assert.deepEqual(heard, [{ id: 'a', backend: 'memory', tag: 0n }]);
-    // Without the distributor: the death of a store that outlives it is still observed, and an observer can still stop.
+    // Without the distributor: the death of a store that outlives it is still observed, and an
+    // observer can still stop.
     const late = distributor.getOrCreate('b', 'memory');
     const quiet = distributor.observe(() => assert.fail('it was stopped'));
     distributor.release();
     quiet.stop();
     late.release();
-    assert.deepEqual(heard.map(({ id }) => id), ['a', 'b']);
+    assert.deepEqual(
+        heard.map(({ id }) => id),
+        ['a', 'b'],
+    );
     observer.stop();
     assert.throws(() => distributor.observe(() => {}), fails('KVDS_CLOSED'));
     assert.throws(() => new Distributor().observe('no function'), TypeError);
@@ -142,7 +183,9 @@ test('observers hear of deaths inside the last release, until they stop', () => 
 
 test('what an observer throws is an uncaught exception, and the release goes on', async () => {
     const distributor = new Distributor();
-    distributor.observe(() => { throw new Error('from the observer'); });
+    distributor.observe(() => {
+        throw new Error('from the observer');
+    });
     const store = distributor.getOrCreate('a', 'memory');
     const caught = new Promise((resolve) => {
         process.setUncaughtExceptionCaptureCallback(resolve);

@@ -1,4 +1,5 @@
-// What is around the classes: finding the library, the example in README.md, and that the types name what there is.
+// What is around the classes: finding the library, the example in README.md, and that the types
+// name what there is.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -16,7 +17,11 @@ const here = new URL('.', import.meta.url);
 const read = (path) => readFileSync(new URL(path, here), 'utf8');
 const symbol = (key) => (key === Symbol.dispose ? '[Symbol.dispose]' : `[${key.description}]`);
 const run = (program, options = {}) =>
-    spawnSync(process.execPath, ['--input-type=module', '-e', program], { cwd: here, encoding: 'utf8', ...options });
+    spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+        cwd: here,
+        encoding: 'utf8',
+        ...options,
+    });
 
 test('the version is that of the package', () => {
     assert.equal(kvds.version(), JSON.parse(read('../package.json')).version);
@@ -30,30 +35,42 @@ test('every function of kvds.h can be called, and every constant is a number', (
 });
 
 test('a library that is not there is told by its name', () => {
-    const { stderr, status } = run("import 'kvds'", { env: { ...process.env, KVDS_LIBRARY: '/nowhere/libkvds.so' } });
+    const { stderr, status } = run("import 'kvds'", {
+        env: { ...process.env, KVDS_LIBRARY: '/nowhere/libkvds.so' },
+    });
     assert.equal(status, 1);
     assert.match(stderr, /cannot load the library: \$KVDS_LIBRARY names \/nowhere\/libkvds\.so/);
 });
 
 test('without $KVDS_LIBRARY, the error says where the library was looked for', () => {
-    const { stderr, status } = run("import 'kvds'", { env: { PATH: process.env.PATH, LD_LIBRARY_PATH: '' } });
+    const { stderr, status } = run("import 'kvds'", {
+        env: { PATH: process.env.PATH, LD_LIBRARY_PATH: '' },
+    });
     // Where the system has the library, there is no error.
-    const looked = /looked for \$KVDS_LIBRARY \(not set\), \S+\/libkvds\.so\.0, \S+ and the system's libkvds\.so\.0/;
+    const looked =
+        /looked for \$KVDS_LIBRARY \(not set\), \S+\/libkvds\.so\.0, \S+ and the system's libkvds\.so\.0/;
     if (status !== 0) assert.match(stderr, looked);
 });
 
 test('a library in the directory of the package is taken, by its worker threads too', (t) => {
     const path = directory(t);
     const root = fileURLToPath(new URL('..', here));
-    for (const name of ['index.js', 'src', 'package.json']) cpSync(`${root}/${name}`, `${path}/${name}`, { recursive: true });
-    symlinkSync(dirname(dirname(createRequire(import.meta.url).resolve('koffi'))), `${path}/node_modules`);
+    for (const name of ['index.js', 'src', 'package.json'])
+        cpSync(`${root}/${name}`, `${path}/${name}`, { recursive: true });
+    symlinkSync(
+        dirname(dirname(createRequire(import.meta.url).resolve('koffi'))),
+        `${path}/node_modules`,
+    );
     symlinkSync(process.env.KVDS_LIBRARY, `${path}/libkvds.so`);
     const program = `
         import { Distributor, version } from 'kvds';
         const store = await new Distributor().getOrCreateAsync('a', 'memory');
         console.log(version(), await store.hasAsync('key'));`;
     const { stdout, stderr, status } = run(program, { cwd: path, env: { PATH: process.env.PATH } });
-    assert.deepEqual({ stdout, stderr, status }, { stdout: `${kvds.version()} false\n`, stderr: '', status: 0 });
+    assert.deepEqual(
+        { stdout, stderr, status },
+        { stdout: `${kvds.version()} false\n`, stderr: '', status: 0 },
+    );
 });
 
 test('the example of README.md prints what README.md says', (t) => {
@@ -69,10 +86,17 @@ test('index.d.ts names every member that there is, and no other', () => {
     const types = read('../index.d.ts');
     for (const name of ['Distributor', 'Store', 'Cursor', 'Batch']) {
         const [, body] = new RegExp(`export class ${name}[^{]*{([^]*?)\n}`).exec(types);
-        const typed = [...body.matchAll(/^    (?:private |readonly )?(\w+|\[Symbol\.\w+\])[(:]/gm)].map(([, member]) => member);
+        const typed = [
+            ...body.matchAll(/^    (?:private |readonly )?(\w+|\[Symbol\.\w+\])[(:]/gm),
+        ].map(([, member]) => member);
         const members = new Set();
-        for (let proto = kvds[name].prototype; proto !== Object.prototype; proto = Object.getPrototypeOf(proto)) {
-            for (const key of Reflect.ownKeys(proto)) members.add(typeof key === 'symbol' ? symbol(key) : key);
+        for (
+            let proto = kvds[name].prototype;
+            proto !== Object.prototype;
+            proto = Object.getPrototypeOf(proto)
+        ) {
+            for (const key of Reflect.ownKeys(proto))
+                members.add(typeof key === 'symbol' ? symbol(key) : key);
         }
         assert.deepEqual(new Set(typed), members, name);
     }

@@ -3,8 +3,13 @@ import test from 'node:test';
 import { Batch, Cursor, Distributor, KvdsError, Store } from 'kvds';
 import { directory } from './directory.js';
 
-const fails = (code, text = /./) => (error) =>
-    error instanceof KvdsError && error.code === code && error.status < 0 && text.test(error.message);
+const fails =
+    (code, text = /./) =>
+    (error) =>
+        error instanceof KvdsError &&
+        error.code === code &&
+        error.status < 0 &&
+        text.test(error.message);
 
 function store(t, backend = 'memory') {
     const distributor = new Distributor(backend === 'disk' ? directory(t) : null);
@@ -35,13 +40,23 @@ test('what is neither a string nor bytes is a TypeError, and text without UTF-8 
         assert.throws(() => s.get(wrong), TypeError);
     }
     assert.throws(() => s.set('\ud800', 'x'), fails('KVDS_INVALID_ARGUMENT', /surrogate/));
-    assert.throws(() => s.setBatch([['a', 'b'], ['c', 1]]), TypeError);
+    assert.throws(
+        () =>
+            s.setBatch([
+                ['a', 'b'],
+                ['c', 1],
+            ]),
+        TypeError,
+    );
     assert.deepEqual([...s], []);
 });
 
 test('what is no list of keys or pairs is a TypeError, and nothing is changed', (t) => {
     const s = store(t);
-    s.setBatch([['a', '1'], ['b', '2']]);
+    s.setBatch([
+        ['a', '1'],
+        ['b', '2'],
+    ]);
     for (const wrong of ['ab', '', { a: '3' }, 1, null, undefined]) {
         assert.throws(() => s.setBatch(wrong), TypeError);
         assert.throws(() => s.deleteBatch(wrong), TypeError);
@@ -91,7 +106,14 @@ test('values that were read are given back', (t) => {
 
 test('scans go both ways, within bounds, over one moment', (t) => {
     const s = store(t);
-    s.setBatch(new Map([['a1', '1'], ['a2', '2'], ['a3', '3'], ['b1', '4']]));
+    s.setBatch(
+        new Map([
+            ['a1', '1'],
+            ['a2', '2'],
+            ['a3', '3'],
+            ['b1', '4'],
+        ]),
+    );
     assert.deepEqual(strings(s), ['a1=1', 'a2=2', 'a3=3', 'b1=4']);
     assert.deepEqual(strings(s.scan({ prefix: 'a', start: 'a2' })), ['a2=2', 'a3=3']);
     assert.deepEqual(strings(s.scan({ end: 'a3', reverse: true })), ['a2=2', 'a1=1']);
@@ -129,20 +151,39 @@ test('a loop that is left, by break or by an exception, frees its cursor', (t) =
 
 test('forEach stops at false, passes an exception on, and its callback may write', (t) => {
     const s = store(t);
-    s.setBatch([['a', '1'], ['b', '2'], ['c', '3']]);
+    s.setBatch([
+        ['a', '1'],
+        ['b', '2'],
+        ['c', '3'],
+    ]);
     const seen = [];
-    assert.equal(s.forEach('', (key) => seen.push(String(key)) < 2), false);
+    assert.equal(
+        s.forEach('', (key) => seen.push(String(key)) < 2),
+        false,
+    );
     assert.deepEqual(seen, ['a', 'b']);
     const error = new Error('from the callback');
-    assert.throws(() => s.forEach('', () => { throw error; }), (thrown) => thrown === error);
-    assert.equal(s.forEach('', (key, value) => void s.set(Buffer.concat([key, key]), value)), true);
+    assert.throws(
+        () =>
+            s.forEach('', () => {
+                throw error;
+            }),
+        (thrown) => thrown === error,
+    );
+    assert.equal(
+        s.forEach('', (key, value) => void s.set(Buffer.concat([key, key]), value)),
+        true,
+    );
     assert.deepEqual([...s.keys()].map(String), ['a', 'aa', 'b', 'bb', 'c', 'cc']);
 });
 
 test('the store may be released inside its own iteration', () => {
     const distributor = new Distributor();
     const s = distributor.getOrCreate('store', 'memory');
-    s.setBatch([['a', '1'], ['b', '2']]);
+    s.setBatch([
+        ['a', '1'],
+        ['b', '2'],
+    ]);
     const seen = [];
     s.forEach('', (key, value) => {
         s.release();
@@ -164,7 +205,10 @@ test('a batch is applied whole or not at all', (t) => {
     assert.equal(batch.clear().size, 0);
     assert.throws(() => new Batch().write(), /store\.write/);
     assert.throws(() => s.write({}), TypeError);
-    assert.throws(() => s.batch().set('b', '3').set(Buffer.alloc(65537), '').write(), fails('KVDS_INVALID_ARGUMENT', /65536/));
+    assert.throws(
+        () => s.batch().set('b', '3').set(Buffer.alloc(65537), '').write(),
+        fails('KVDS_INVALID_ARGUMENT', /65536/),
+    );
     assert.equal(s.getString('b'), '2');
 });
 
@@ -174,7 +218,8 @@ test('sums have 64 bits, and deltas that do not are refused', (t) => {
     assert.equal(s.add('n', -3), -2n);
     assert.equal(s.add('n', 2n ** 63n - 1n), 2n ** 63n - 3n);
     assert.equal(s.add('m', -(2n ** 63n)), -(2n ** 63n));
-    for (const wrong of [2n ** 63n, 2 ** 53, 0.5, NaN, '1']) assert.throws(() => s.add('n', wrong), RangeError);
+    for (const wrong of [2n ** 63n, 2 ** 53, 0.5, NaN, '1'])
+        assert.throws(() => s.add('n', wrong), RangeError);
     assert.throws(() => s.add('n', 3), fails('KVDS_INVALID_ARGUMENT'));
 });
 
@@ -228,8 +273,15 @@ test('what was released throws, and is released once', (t) => {
     assert.equal(again.released, true);
     assert.equal(again.isOpen, false);
     const calls = [
-        () => again.get('a'), () => again.set('a', ''), () => again.retain(), () => again.scan(), () => again.close(),
-        () => again.id, () => again.forEach('', () => {}), () => again.snapshot(), () => again.stats(),
+        () => again.get('a'),
+        () => again.set('a', ''),
+        () => again.retain(),
+        () => again.scan(),
+        () => again.close(),
+        () => again.id,
+        () => again.forEach('', () => {}),
+        () => again.snapshot(),
+        () => again.stats(),
         () => again.write(new Batch()),
     ];
     for (const call of calls) assert.throws(call, fails('KVDS_CLOSED', /Store was released/));

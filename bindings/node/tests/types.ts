@@ -1,14 +1,22 @@
-// Compiled with tsc --strict and never run: a program that uses every type as it is meant, and lines that must not compile.
+// Compiled with tsc --strict and never run: a program that uses every type as it is meant, and
+// lines that must not compile.
 
 import { Batch, Cursor, Distributor, KvdsError, Store, version } from '../index.js';
 import type { Death, Options, ScanRange, Stats, StoreInfo } from '../index.js';
 
 export async function use(): Promise<void> {
-    const options: Options = { durability: 'sync', blockCacheBytes: '32M', memoryLimitBytes: 1n, readOnly: false };
+    const options: Options = {
+        durability: 'sync',
+        blockCacheBytes: '32M',
+        memoryLimitBytes: 1n,
+        readOnly: false,
+    };
     using distributor = new Distributor('data', options);
     using store: Store = distributor.getOrCreate('users', 'disk');
     using maybe: Store | undefined = distributor.get('users', 'memory');
-    using observer = distributor.observe((death: Death) => console.log(death.id, death.backend, death.tag));
+    using observer = distributor.observe((death: Death) =>
+        console.log(death.id, death.backend, death.tag),
+    );
     const text: string = version();
 
     store.set('key', new Uint8Array([1]));
@@ -35,9 +43,26 @@ export async function use(): Promise<void> {
     try {
         await store.checkpointAsync('copy');
     } catch (error) {
-        if (error instanceof KvdsError && error.code === 'KVDS_NO_SPACE') console.log(error.status.toFixed());
+        if (error instanceof KvdsError && error.code === 'KVDS_NO_SPACE')
+            console.log(error.status.toFixed());
     }
-    console.log(text, maybe, observer, value, many, swapped, sum, done, written, moved, view, stats, stores, later, opened);
+    console.log(
+        text,
+        maybe,
+        observer,
+        value,
+        many,
+        swapped,
+        sum,
+        done,
+        written,
+        moved,
+        view,
+        stats,
+        stores,
+        later,
+        opened,
+    );
 
     // @ts-expect-error A backend is one of two.
     distributor.getOrCreate('users', 'tape');

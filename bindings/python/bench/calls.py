@@ -26,7 +26,9 @@ class Value(ctypes.Structure):
     _fields_ = [("data", ctypes.c_void_p), ("len", ctypes.c_size_t), ("owner", ctypes.c_void_p)]
 
 
-c = ctypes.CDLL(os.environ.get("KVDS_LIBRARY") or str(Path(kvds.__file__).with_name("libkvds.so.0")))
+c = ctypes.CDLL(
+    os.environ.get("KVDS_LIBRARY") or str(Path(kvds.__file__).with_name("libkvds.so.0"))
+)
 c_bytes = [ctypes.c_char_p, ctypes.c_size_t]
 c.kvds_exists.argtypes = [ctypes.c_void_p, *c_bytes]
 c.kvds_set.argtypes = [ctypes.c_void_p, *c_bytes, *c_bytes]
@@ -98,9 +100,13 @@ def main() -> None:
     functions = [ctypes_exists, cffi_exists, package_exists, ctypes_set, cffi_set, package_set]
     functions += [ctypes_get, cffi_get, package_get]  # type: ignore[list-item]
     # In turns, as the machine is not equally fast all the time; the best of each, as others can only make it slower.
-    best = {function: min(column) for function, column in zip(functions, zip(*(
-        [nanoseconds(function, CALLS) for function in functions] for _ in range(ROUNDS)
-    )))}
+    best = {
+        function: min(column)
+        for function, column in zip(
+            functions,
+            zip(*([nanoseconds(function, CALLS) for function in functions] for _ in range(ROUNDS))),
+        )
+    }
     for function, time_taken in best.items():
         print(f"{function.__name__:15} {time_taken:6.0f} ns")
     scan = min(nanoseconds(package_scan, 1) for _ in range(ROUNDS)) / PAIRS

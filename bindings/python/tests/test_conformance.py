@@ -61,7 +61,12 @@ class Runner:
             assert failure.message
         assert f"KVDS_{status.name}" == step.get("status", "KVDS_OK")
         if answer is not None:
-            expected = {"number": int, "value": data, "pairs": pairs, "pair": lambda pair: pairs([pair])[0]}
+            expected = {
+                "number": int,
+                "value": data,
+                "pairs": pairs,
+                "pair": lambda pair: pairs([pair])[0],
+            }
             name = next(name for name in ("number", "pairs", "pair", "value") if name in step)
             assert answer == expected[name](step[name])  # type: ignore[operator]
 
@@ -152,7 +157,9 @@ class Runner:
 
     def compare_and_swap(self, step: Step) -> None:
         key = data(step["key"])
-        swapped = self.store(step).compare_and_swap(key, data(step["expected"]), data(step["value"]))
+        swapped = self.store(step).compare_and_swap(
+            key, data(step["expected"]), data(step["value"])
+        )
         yes(swapped, kvds.Status.MISMATCH if key in self.store(step) else kvds.Status.NOT_FOUND)
 
     def compare_and_delete(self, step: Step) -> None:

@@ -12,7 +12,9 @@ import pytest
 import kvds
 
 
-def test_whoever_asks_for_a_name_gets_the_same_store(distributor: kvds.Distributor, backend: kvds.Backend) -> None:
+def test_whoever_asks_for_a_name_gets_the_same_store(
+    distributor: kvds.Distributor, backend: kvds.Backend
+) -> None:
     assert distributor.get("users", backend) is None
     one = distributor.get_or_create("users", backend.value)
     two = distributor.get("users", backend)
@@ -28,7 +30,10 @@ def test_memory_and_disk_have_names_of_their_own(distributor: kvds.Distributor) 
     memory, disk = distributor.memory("ü/x"), distributor.disk("ü/x")
     assert (memory.id, memory.backend, memory.tag) == ("ü/x", kvds.Backend.MEMORY, 0)
     assert (disk.id, disk.backend, disk.tag) == ("ü/x", kvds.Backend.DISK, 1)
-    assert [(store.id, store.backend.value) for store in distributor.stores()] == [("ü/x", "memory"), ("ü/x", "disk")]
+    assert [(store.id, store.backend.value) for store in distributor.stores()] == [
+        ("ü/x", "memory"),
+        ("ü/x", "disk"),
+    ]
 
 
 def test_bad_names(distributor: kvds.Distributor) -> None:
@@ -84,7 +89,10 @@ def test_paths_are_what_open_takes(tmp_path: Path) -> None:
 
 
 def test_data_stays_on_disk(tmp_path: Path) -> None:
-    with kvds.Distributor(tmp_path, durability="sync") as distributor, distributor.disk("s") as store:
+    with (
+        kvds.Distributor(tmp_path, durability="sync") as distributor,
+        distributor.disk("s") as store,
+    ):
         store[b"a"] = b"1"
     with kvds.Distributor(tmp_path, read_only=True) as distributor:
         assert distributor.disk("s")[b"a"] == b"1"
@@ -95,12 +103,20 @@ def test_data_stays_on_disk(tmp_path: Path) -> None:
 
 
 def test_options(tmp_path: Path) -> None:
-    with kvds.Distributor(tmp_path, memory_limit_bytes=10_000) as distributor, distributor.memory("s") as store:
+    with (
+        kvds.Distributor(tmp_path, memory_limit_bytes=10_000) as distributor,
+        distributor.memory("s") as store,
+    ):
         with pytest.raises(kvds.NoMemory):
             store[b"a"] = b"x" * 10_000
         with pytest.raises(MemoryError):
             store[b"a"] = b"x" * 10_000
-    wrong: list[dict[str, Any]] = [{"durability": "maybe"}, {"colour": "red"}, {"block_cache_bytes": -1}, {"keep_stores": None}]
+    wrong: list[dict[str, Any]] = [
+        {"durability": "maybe"},
+        {"colour": "red"},
+        {"block_cache_bytes": -1},
+        {"keep_stores": None},
+    ]
     for options in wrong:
         with pytest.raises(kvds.InvalidArgument):
             kvds.Distributor(tmp_path, **options)
@@ -134,7 +150,9 @@ def test_another_distributor_is_kept_out(distributor: kvds.Distributor, tmp_path
     assert distributor_2.disk("s").is_open
 
 
-def test_shutdown_closes_everything_for_everybody(distributor: kvds.Distributor, backend: kvds.Backend) -> None:
+def test_shutdown_closes_everything_for_everybody(
+    distributor: kvds.Distributor, backend: kvds.Backend
+) -> None:
     store = distributor.get_or_create("s", backend)
     distributor.shutdown()
     distributor.shutdown()
@@ -165,7 +183,9 @@ def test_a_distributor_that_was_released(tmp_path: Path) -> None:
     store[b"a"] = b"stores go on"
 
 
-def test_observers_are_told_of_each_death(distributor: kvds.Distributor, backend: kvds.Backend) -> None:
+def test_observers_are_told_of_each_death(
+    distributor: kvds.Distributor, backend: kvds.Backend
+) -> None:
     deaths: list[tuple[int, str, kvds.Backend]] = []
     observer = distributor.observe(lambda *death: deaths.append(death))
     store = distributor.get_or_create("s", backend)
@@ -223,7 +243,9 @@ def test_an_observer_may_do_anything(distributor: kvds.Distributor, backend: kvd
     assert [store.tag for store in reborn] == [1]
 
 
-def test_what_an_observer_raises_is_not_lost(distributor: kvds.Distributor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_observer_raises_is_not_lost(
+    distributor: kvds.Distributor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", told.append)
 

@@ -35,7 +35,9 @@ def test_every_error_has_a_class_of_its_own() -> None:
     assert len(set(_CLASSES.values())) == len(_CLASSES)
     for status, kind in _CLASSES.items():
         raised = error(status, "text")
-        assert type(raised) is kind and raised.status is kvds.Status(status) and str(raised) == "text"
+        assert (
+            type(raised) is kind and raised.status is kvds.Status(status) and str(raised) == "text"
+        )
         assert getattr(kvds, kind.__name__) is kind
 
 
@@ -45,4 +47,6 @@ def test_a_status_of_a_later_library_is_an_error() -> None:
 
 def test_errors_can_be_pickled() -> None:
     copy = pickle.loads(pickle.dumps(error(kvds.Status.LOCKED, "text")))
-    assert type(copy) is kvds.Locked and copy.status is kvds.Status.LOCKED and copy.message == "text"
+    assert (
+        type(copy) is kvds.Locked and copy.status is kvds.Status.LOCKED and copy.message == "text"
+    )

@@ -19,16 +19,26 @@ CARRIED = PACKAGE / "libkvds.so.0"
 
 
 def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name not in ("KVDS_LIBRARY", "LD_LIBRARY_PATH")}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("KVDS_LIBRARY", "LD_LIBRARY_PATH")
+    }
     return subprocess.run(
-        [sys.executable, "-c", program], env={**clean, **environment}, capture_output=True, text=True, timeout=300
+        [sys.executable, "-c", program],
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 
 @pytest.fixture
 def without(tmp_path: Path) -> Path:
     """A directory with a copy of the package that carries no library."""
-    shutil.copytree(PACKAGE, tmp_path / "kvds", ignore=shutil.ignore_patterns("libkvds*", "__pycache__"))
+    shutil.copytree(
+        PACKAGE, tmp_path / "kvds", ignore=shutil.ignore_patterns("libkvds*", "__pycache__")
+    )
     return tmp_path
 
 

@@ -100,7 +100,9 @@ def test_a_closed_store_is_closed_for_every_holder(store: kvds.Store) -> None:
     assert other.release() == 1
 
 
-def test_dropped_objects_are_given_back(distributor: kvds.Distributor, backend: kvds.Backend) -> None:
+def test_dropped_objects_are_given_back(
+    distributor: kvds.Distributor, backend: kvds.Backend
+) -> None:
     store = distributor.get_or_create("s", backend)
     snapshot = store.snapshot()
     again = store.retain()

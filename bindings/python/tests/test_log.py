@@ -44,7 +44,12 @@ def test_what_goes_on_is_logged(collector: Collector, tmp_path: Path) -> None:
     with kvds.Distributor(tmp_path) as distributor, distributor.disk("s"):
         pass
     assert len(collector.lines) == before
-    assert {record.levelno for record in collector.lines} <= {logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR}
+    assert {record.levelno for record in collector.lines} <= {
+        logging.DEBUG,
+        logging.INFO,
+        logging.WARNING,
+        logging.ERROR,
+    }
     assert all(record.getMessage() for record in collector.lines)
 
 

@@ -31,7 +31,12 @@ def test_get_set_and_delete(store: kvds.Store) -> None:
 
 
 def test_any_bytes_are_keys_and_values(store: kvds.Store) -> None:
-    pairs = {b"": b"", b"\0": b"\0\0", bytes(range(256)): bytes(range(255, -1, -1)), b"\xff" * 65536: b"x" * (1 << 20)}
+    pairs = {
+        b"": b"",
+        b"\0": b"\0\0",
+        bytes(range(256)): bytes(range(255, -1, -1)),
+        b"\xff" * 65536: b"x" * (1 << 20),
+    }
     store.update(pairs)
     assert dict(store.items()) == pairs
     assert all(store[key] == value for key, value in pairs.items())

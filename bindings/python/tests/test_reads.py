@@ -21,7 +21,11 @@ def test_keys_values_and_items_are_in_order(full: kvds.Store) -> None:
     assert list(full.items()) == list(full.scan()) == [(key, b"=" + key) for key in KEYS]
     assert list(reversed(full)) == list(reversed(full.keys())) == KEYS[::-1]
     assert list(reversed(full.values())) == [b"=" + key for key in KEYS[::-1]]
-    assert list(reversed(full.items())) == list(full.scan(reverse=True)) == [(key, b"=" + key) for key in KEYS[::-1]]
+    assert (
+        list(reversed(full.items()))
+        == list(full.scan(reverse=True))
+        == [(key, b"=" + key) for key in KEYS[::-1]]
+    )
 
 
 def test_views_with_a_prefix(full: kvds.Store) -> None:
@@ -31,7 +35,11 @@ def test_views_with_a_prefix(full: kvds.Store) -> None:
     assert len(full.keys(b"a")) == len(full.values(b"a")) == len(full.items(b"a")) == 3
     assert b"ab" in full.keys(b"a") and b"b" not in full.keys(b"a") and b"ac" not in full.keys(b"a")
     assert b"=b" in full.values(b"b") and b"=a" not in full.values(b"b")
-    assert (b"b", b"=b") in full.items(b"b") and (b"b", b"") not in full.items() and (b"a", b"=a") not in full.items(b"b")
+    assert (
+        (b"b", b"=b") in full.items(b"b")
+        and (b"b", b"") not in full.items()
+        and (b"a", b"=a") not in full.items(b"b")
+    )
     assert full.keys(b"a") & {b"a", b"b"} == {b"a"}
 
 
@@ -43,7 +51,9 @@ def test_ranges(full: kvds.Store) -> None:
                 expected = [
                     key
                     for key in KEYS
-                    if key.startswith(prefix) and (start is None or key >= start) and (end is None or key < end)
+                    if key.startswith(prefix)
+                    and (start is None or key >= start)
+                    and (end is None or key < end)
                 ]
                 for reverse in (False, True):
                     found = [key for key, _ in full.scan(prefix, start, end, reverse)]
@@ -69,7 +79,12 @@ def test_a_cursor_walks(full: kvds.Store) -> None:
     with full.cursor(start=b"a", end=b"c") as cursor:
         assert not cursor.valid
         assert not cursor.next()
-        assert cursor.first() and cursor.key == b"a" and cursor.value == b"=a" and cursor.item == (b"a", b"=a")
+        assert (
+            cursor.first()
+            and cursor.key == b"a"
+            and cursor.value == b"=a"
+            and cursor.item == (b"a", b"=a")
+        )
         assert cursor.next() and cursor.key == b"a\0"
         assert cursor.seek(b"aa") and cursor.key == b"ab"
         assert cursor.prev() and cursor.key == b"a\0"

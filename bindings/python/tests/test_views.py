@@ -14,7 +14,11 @@ def test_a_snapshot_stays(store: kvds.Store) -> None:
     with store.snapshot() as before:
         store[b"a"] = b"2"
         assert before == {b"a": b"1"}
-        for write in (lambda: before.clear(), lambda: before.add(b"n"), lambda: before.update({b"a": b""})):
+        for write in (
+            lambda: before.clear(),
+            lambda: before.add(b"n"),
+            lambda: before.update({b"a": b""}),
+        ):
             with pytest.raises(kvds.Denied):
                 write()
 
@@ -44,7 +48,9 @@ def test_rights(store: kvds.Store) -> None:
         store.view()
 
 
-def test_views_keep_the_store_and_hear_of_its_end(distributor: kvds.Distributor, backend: kvds.Backend) -> None:
+def test_views_keep_the_store_and_hear_of_its_end(
+    distributor: kvds.Distributor, backend: kvds.Backend
+) -> None:
     store = distributor.get_or_create("test", backend)
     store[b"a"] = b"1"
     scope = store.scope(b"")

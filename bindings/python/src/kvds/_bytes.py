@@ -44,5 +44,7 @@ def from_id(id: bytes) -> str:
 def without_nul(text: bytes) -> bytes:
     """`text`, which C would take to end at a NUL."""
     if b"\0" in text:
-        raise InvalidArgument(Status.INVALID_ARGUMENT, f"{text!r} has a NUL in it, where text for C ends")
+        raise InvalidArgument(
+            Status.INVALID_ARGUMENT, f"{text!r} has a NUL in it, where text for C ends"
+        )
     return text

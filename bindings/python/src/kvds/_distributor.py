@@ -46,7 +46,9 @@ class Distributor(Handle):
 
     __slots__ = ()
 
-    def __init__(self, path: Union[str, os.PathLike[str], None] = None, **options: Union[str, int]) -> None:
+    def __init__(
+        self, path: Union[str, os.PathLike[str], None] = None, **options: Union[str, int]
+    ) -> None:
         base = ffi.NULL if path is None else without_nul(os.fsencode(path))
         settings = options_of(options)
         out = ffi.new("kvds_distributor **")
@@ -83,7 +85,10 @@ class Distributor(Handle):
 
     def evict(self, id: str, backend: Union[Backend, str] = Backend.DISK) -> bool:
         """Gives up the reference that the distributor holds by the option `keep_stores`. Whether it held one."""
-        return self._check(lib.kvds_distributor_evict(self._handle, as_id(id), _number(backend))) == Status.OK
+        return (
+            self._check(lib.kvds_distributor_evict(self._handle, as_id(id), _number(backend)))
+            == Status.OK
+        )
 
     def destroy(self, id: str) -> bool:
         """Removes the files of the disk store called `id`, for good. Whether there were any. `Busy` while it is live."""
@@ -122,7 +127,10 @@ class Distributor(Handle):
         return self
 
     def __exit__(
-        self, kind: Optional[type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
+        self,
+        kind: Optional[type[BaseException]],
+        value: Optional[BaseException],
+        traceback: Optional[TracebackType],
     ) -> None:
         if self._handle:
             self.shutdown()
@@ -161,7 +169,10 @@ class Observer(Handle):
         return self
 
     def __exit__(
-        self, kind: Optional[type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
+        self,
+        kind: Optional[type[BaseException]],
+        value: Optional[BaseException],
+        traceback: Optional[TracebackType],
     ) -> None:
         self.close()
 

@@ -32,7 +32,9 @@ def _load() -> Any:
     major, minor = (int(number) for number in running.split(".")[:2])
     if major != needed[0] or minor < needed[1]:
         text = ".".join(map(str, needed))
-        raise ImportError(f"kvds needs version {text} or later of its C library: {where}: {name} is {running}")
+        raise ImportError(
+            f"kvds needs version {text} or later of its C library: {where}: {name} is {running}"
+        )
     return library
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MappingView, MutableMapping, ValuesView
+from collections.abc import (
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    Mapping,
+    MappingView,
+    MutableMapping,
+    ValuesView,
+)
 from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union, cast, overload
 
@@ -78,9 +87,14 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         if it is open elsewhere.
         """
         out = ffi.new("kvds_store **")
-        status = check(lib.kvds_store_open(without_nul(os.fsencode(path)), options_of(options), out))
+        status = check(
+            lib.kvds_store_open(without_nul(os.fsencode(path)), options_of(options), out)
+        )
         if status == Status.NOT_FOUND:
-            raise error(status, f"there is no store in {os.fspath(path)!r}, and the options say not to make it")
+            raise error(
+                status,
+                f"there is no store in {os.fspath(path)!r}, and the options say not to make it",
+            )
         return Store._own(out[0])
 
     @classmethod
@@ -130,18 +144,28 @@ class Store(Handle, MutableMapping[bytes, bytes]):
     def set_nx(self, key: BytesLike, value: BytesLike) -> bool:
         """Sets `key` to `value` if `key` is not there yet. Whether it was set."""
         key, value = as_bytes(key), as_bytes(value)
-        return self._check(lib.kvds_set_nx(self._handle, key, len(key), value, len(value))) == Status.OK
+        return (
+            self._check(lib.kvds_set_nx(self._handle, key, len(key), value, len(value)))
+            == Status.OK
+        )
 
     def compare_and_swap(self, key: BytesLike, expected: BytesLike, value: BytesLike) -> bool:
         """Sets `key` to `value` if it has the value `expected`. Whether it was set."""
         key, expected, value = as_bytes(key), as_bytes(expected), as_bytes(value)
-        status = lib.kvds_compare_and_swap(self._handle, key, len(key), expected, len(expected), value, len(value))
+        status = lib.kvds_compare_and_swap(
+            self._handle, key, len(key), expected, len(expected), value, len(value)
+        )
         return self._check(status) == Status.OK
 
     def compare_and_delete(self, key: BytesLike, expected: BytesLike) -> bool:
         """Removes `key` if it has the value `expected`. Whether it was removed."""
         key, expected = as_bytes(key), as_bytes(expected)
-        return self._check(lib.kvds_compare_and_delete(self._handle, key, len(key), expected, len(expected))) == Status.OK
+        return (
+            self._check(
+                lib.kvds_compare_and_delete(self._handle, key, len(key), expected, len(expected))
+            )
+            == Status.OK
+        )
 
     def add(self, key: BytesLike, delta: int = 1) -> int:
         """Adds `delta` to the number that `key` has as its value, in decimal, and gives the sum. An absent key counts as 0."""
@@ -191,13 +215,19 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         """The values of `keys`, all as of one moment; None for each that is not there."""
         wanted = [as_bytes(key) for key in keys]
         count = len(wanted)
-        array, values, statuses = ffi.new("kvds_bytes[]", count), ffi.new("kvds_value[]", count), ffi.new("int32_t[]", count)
+        array, values, statuses = (
+            ffi.new("kvds_bytes[]", count),
+            ffi.new("kvds_value[]", count),
+            ffi.new("int32_t[]", count),
+        )
         for slot, key in zip(array, wanted):
             slot.data, slot.len = ffi.from_buffer(key), len(key)
         self._check(lib.kvds_multi_get(self._handle, array, count, values, statuses))
         try:
             pairs = zip(values, statuses)
-            return [None if status else ffi.buffer(value.data, value.len)[:] for value, status in pairs]
+            return [
+                None if status else ffi.buffer(value.data, value.len)[:] for value, status in pairs
+            ]
         finally:
             for index in range(count):
                 lib.kvds_value_release(values + index)
@@ -206,7 +236,9 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         """An empty batch for this store."""
         return Batch(self)
 
-    def set_batch(self, pairs: Union[Mapping[bytes, bytes], Iterable[tuple[BytesLike, BytesLike]]]) -> None:
+    def set_batch(
+        self, pairs: Union[Mapping[bytes, bytes], Iterable[tuple[BytesLike, BytesLike]]]
+    ) -> None:
         """Sets all `pairs` in one atomic step. If a key comes twice, the last one wins."""
         with self.batch() as batch:
             for key, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
@@ -248,7 +280,10 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         return walk(self.cursor(prefix, start, end), reverse, read_item)
 
     def cursor(
-        self, prefix: BytesLike = b"", start: Optional[BytesLike] = None, end: Optional[BytesLike] = None
+        self,
+        prefix: BytesLike = b"",
+        start: Optional[BytesLike] = None,
+        end: Optional[BytesLike] = None,
     ) -> Cursor:
         """A cursor over the keys that begin with `prefix`, are not less than `start` and are less than `end`, as of now."""
         return Cursor(self, prefix, start, end)
@@ -376,7 +411,10 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         return self
 
     def __exit__(
-        self, kind: Optional[type[BaseException]], value: Optional[BaseException], traceback: Optional[TracebackType]
+        self,
+        kind: Optional[type[BaseException]],
+        value: Optional[BaseException],
+        traceback: Optional[TracebackType],
     ) -> None:
         self.release()
 
