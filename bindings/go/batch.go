@@ -14,10 +14,11 @@ type Batch struct{ handle[C.kvds_batch] }
 
 // NewBatch is an empty batch.
 func NewBatch() *Batch {
-	b := &Batch{handle[C.kvds_batch]{kind: "batch", pointer: C.kvds_batch_new(), free: func(b *C.kvds_batch) int64 {
+	b := &Batch{handle[C.kvds_batch]{kind: "batch", pointer: C.kvds_batch_new()}}
+	b.free = func(b *C.kvds_batch) int64 {
 		C.kvds_batch_free(b)
 		return 0
-	}}}
+	}
 	runtime.SetFinalizer(b, func(b *Batch) { b.Release() })
 	return b
 }
@@ -37,7 +38,9 @@ func (b *Batch) Set(key, value []byte) error {
 // Delete adds the operation to remove key, which may be absent.
 func (b *Batch) Delete(key []byte) error {
 	k, kLen := span(key)
-	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_del(b, unsafe.Pointer(&k[0]), kLen) })
+	return b.call(func(b *C.kvds_batch) C.kvds_status {
+		return C.kvds_batch_del(b, unsafe.Pointer(&k[0]), kLen)
+	})
 }
 
 // Expect adds the expectation that key has the value value before the batch.
@@ -52,5 +55,7 @@ func (b *Batch) Expect(key, value []byte) error {
 // ExpectAbsent adds the expectation that key is not there before the batch.
 func (b *Batch) ExpectAbsent(key []byte) error {
 	k, kLen := span(key)
-	return b.call(func(b *C.kvds_batch) C.kvds_status { return C.kvds_batch_expect_absent(b, unsafe.Pointer(&k[0]), kLen) })
+	return b.call(func(b *C.kvds_batch) C.kvds_status {
+		return C.kvds_batch_expect_absent(b, unsafe.Pointer(&k[0]), kLen)
+	})
 }

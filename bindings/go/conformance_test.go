@@ -202,7 +202,8 @@ func (r run) call(s step) answer {
 	case "store_release":
 		return answer{number: number(store.Release())}
 	case "store_view":
-		return opened(store.View(map[string]kvds.Rights{"read": kvds.Read, "write": kvds.Write}[s.Rights]))
+		rights := map[string]kvds.Rights{"read": kvds.Read, "write": kvds.Write}
+		return opened(store.View(rights[s.Rights]))
 	case "store_scope":
 		return opened(store.Scope(s.Prefix))
 	case "store_snapshot":

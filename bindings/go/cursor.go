@@ -34,13 +34,16 @@ func (s *Store) Cursor(keys Range) (*Cursor, error) {
 	r.start, r.start_len = memory.bytes(keys.Start)
 	r.end, r.end_len = memory.bytes(keys.End)
 	var out *C.kvds_cursor
-	if err := s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_cursor_new(s, r, &out) }); err != nil {
+	if err := s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_cursor_new(s, r, &out)
+	}); err != nil {
 		return nil, err
 	}
-	c := &Cursor{handle: handle[C.kvds_cursor]{kind: "cursor", pointer: out, free: func(c *C.kvds_cursor) int64 {
+	c := &Cursor{handle: handle[C.kvds_cursor]{kind: "cursor", pointer: out}}
+	c.free = func(c *C.kvds_cursor) int64 {
 		C.kvds_cursor_free(c)
 		return 0
-	}}}
+	}
 	runtime.SetFinalizer(c, func(c *Cursor) { c.Release() })
 	return c, nil
 }
@@ -61,7 +64,9 @@ func (c *Cursor) Last() bool {
 // Seek moves to the first key that is key or greater.
 func (c *Cursor) Seek(key []byte) bool {
 	k, kLen := span(key)
-	return c.move(func(c *C.kvds_cursor) C.kvds_status { return C.kvds_cursor_seek(c, unsafe.Pointer(&k[0]), kLen) })
+	return c.move(func(c *C.kvds_cursor) C.kvds_status {
+		return C.kvds_cursor_seek(c, unsafe.Pointer(&k[0]), kLen)
+	})
 }
 
 // Next moves one key on.
@@ -79,12 +84,16 @@ func (c *Cursor) Err() error { return c.err }
 
 // Key is the key that the cursor stands on, or nil.
 func (c *Cursor) Key() []byte {
-	return c.shown(func(c *C.kvds_cursor, out *C.kvds_bytes) C.kvds_status { return C.kvds_cursor_key(c, out) })
+	return c.shown(func(c *C.kvds_cursor, out *C.kvds_bytes) C.kvds_status {
+		return C.kvds_cursor_key(c, out)
+	})
 }
 
 // Value is the value of that key, or nil.
 func (c *Cursor) Value() []byte {
-	return c.shown(func(c *C.kvds_cursor, out *C.kvds_bytes) C.kvds_status { return C.kvds_cursor_value(c, out) })
+	return c.shown(func(c *C.kvds_cursor, out *C.kvds_bytes) C.kvds_status {
+		return C.kvds_cursor_value(c, out)
+	})
 }
 
 func (c *Cursor) move(move func(*C.kvds_cursor) C.kvds_status) bool {

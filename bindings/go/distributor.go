@@ -54,12 +54,15 @@ func NewDistributor(path string, options Options) (*Distributor, error) {
 	}
 	defer C.free(unsafe.Pointer(base))
 	var out *C.kvds_distributor
-	if err := checked(func() C.kvds_status { return C.kvds_distributor_open(base, settings, &out) }); err != nil {
+	if err := checked(func() C.kvds_status {
+		return C.kvds_distributor_open(base, settings, &out)
+	}); err != nil {
 		return nil, err
 	}
-	d := &Distributor{handle[C.kvds_distributor]{kind: "distributor", pointer: out, free: func(d *C.kvds_distributor) int64 {
+	d := &Distributor{handle[C.kvds_distributor]{kind: "distributor", pointer: out}}
+	d.free = func(d *C.kvds_distributor) int64 {
 		return int64(C.kvds_distributor_release(d))
-	}}}
+	}
 	runtime.SetFinalizer(d, func(d *Distributor) { d.Release() })
 	return d, nil
 }
@@ -90,7 +93,9 @@ func OpenStore(path string, options Options) (*Store, error) {
 	}
 	defer C.free(unsafe.Pointer(place))
 	var out *C.kvds_store
-	if err := checked(func() C.kvds_status { return C.kvds_store_open(place, settings, &out) }); err != nil {
+	if err := checked(func() C.kvds_status {
+		return C.kvds_store_open(place, settings, &out)
+	}); err != nil {
 		return nil, err
 	}
 	return newStore(out), nil
@@ -128,21 +133,29 @@ func (d *Distributor) Get(id string, backend Backend) (*Store, error) {
 	})
 }
 
-func (d *Distributor) named(id string, open func(*C.kvds_distributor, *C.char, **C.kvds_store) C.kvds_status) (*Store, error) {
+func (d *Distributor) named(
+	id string, open func(*C.kvds_distributor, *C.char, **C.kvds_store) C.kvds_status,
+) (*Store, error) {
 	name, err := text(id, "id")
 	if err != nil {
 		return nil, err
 	}
 	defer C.free(unsafe.Pointer(name))
-	return opened(&d.handle, func(d *C.kvds_distributor, out **C.kvds_store) C.kvds_status { return open(d, name, out) })
+	return opened(&d.handle, func(d *C.kvds_distributor, out **C.kvds_store) C.kvds_status {
+		return open(d, name, out)
+	})
 }
 
 // Shutdown closes every live store. Who asks for one afterwards gets Closed.
 func (d *Distributor) Shutdown() error {
-	return d.call(func(d *C.kvds_distributor) C.kvds_status { return C.kvds_distributor_shutdown(d) })
+	return d.call(func(d *C.kvds_distributor) C.kvds_status {
+		return C.kvds_distributor_shutdown(d)
+	})
 }
 
 // StoreCount is how many stores live.
 func (d *Distributor) StoreCount() int {
-	return look(&d.handle, func(d *C.kvds_distributor) int { return int(C.kvds_distributor_store_count(d)) })
+	return look(&d.handle, func(d *C.kvds_distributor) int {
+		return int(C.kvds_distributor_store_count(d))
+	})
 }

@@ -28,7 +28,8 @@ func (s *Store) Iterate(prefix []byte, visit func(key, value []byte) error) erro
 	defer h.Delete()
 	p, pLen := span(prefix)
 	err := s.call(func(s *C.kvds_store) C.kvds_status {
-		return C.kvds_iterate(s, unsafe.Pointer(&p[0]), pLen, C.kvds_visit(C.kvdsVisit), unsafe.Pointer(&h))
+		visit := C.kvds_visit(C.kvdsVisit)
+		return C.kvds_iterate(s, unsafe.Pointer(&p[0]), pLen, visit, unsafe.Pointer(&h))
 	})
 	if it.panicked != nil {
 		panic(it.panicked)
@@ -43,7 +44,9 @@ func (s *Store) Iterate(prefix []byte, visit func(key, value []byte) error) erro
 // the library has returned.
 //
 //export kvdsVisit
-func kvdsVisit(userData, key unsafe.Pointer, keyLen C.size_t, value unsafe.Pointer, valueLen C.size_t) (goOn C.int) {
+func kvdsVisit(
+	userData, key unsafe.Pointer, keyLen C.size_t, value unsafe.Pointer, valueLen C.size_t,
+) (goOn C.int) {
 	it := (*(*cgo.Handle)(userData)).Value().(*iteration)
 	defer func() {
 		if it.panicked = recover(); it.panicked != nil {

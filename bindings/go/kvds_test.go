@@ -98,7 +98,8 @@ func TestBadArgumentsAreTold(t *testing.T) {
 	fails(t, err, kvds.InvalidArgument, "NUL")
 	_, err = store.View(0)
 	fails(t, err, kvds.InvalidArgument, "rights")
-	limited, err := kvds.NewDistributor("", kvds.Options{"memory_limit_bytes": "1K", "keep_stores": "true"})
+	options := kvds.Options{"memory_limit_bytes": "1K", "keep_stores": "true"}
+	limited, err := kvds.NewDistributor("", options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +154,8 @@ func TestBytesMayBePartsOfAnything(t *testing.T) {
 	defer scope.Release()
 	cursor.Seek(id)
 	failures := []error{
-		store.Set(id, born), store.CompareAndSwap(id, born, born), store.SetBatch([]kvds.Pair{{Key: id, Value: born}}),
+		store.Set(id, born), store.CompareAndSwap(id, born, born),
+		store.SetBatch([]kvds.Pair{{Key: id, Value: born}}),
 		batch.Expect(id, born), batch.Delete(id), batch.ExpectAbsent(id), batch.Set(id, born),
 		store.Iterate(id, func(key, value []byte) error { return store.Set(id, born) }), cursor.Err(),
 	}
@@ -274,7 +276,8 @@ func TestWhatWasReleasedIsNotUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if first, second := again.Release(), again.Release(); first != 1 || second != 0 || store.RefCount() != 1 {
+	first, second := again.Release(), again.Release()
+	if first != 1 || second != 0 || store.RefCount() != 1 {
 		t.Error(first, second, store.RefCount())
 	}
 	_, err = again.Get(nil)

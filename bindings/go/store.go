@@ -30,9 +30,10 @@ const (
 )
 
 func newStore(pointer *C.kvds_store) *Store {
-	s := &Store{handle[C.kvds_store]{kind: "store", pointer: pointer, free: func(s *C.kvds_store) int64 {
+	s := &Store{handle[C.kvds_store]{kind: "store", pointer: pointer}}
+	s.free = func(s *C.kvds_store) int64 {
 		return int64(C.kvds_store_release(s))
-	}}}
+	}
 	runtime.SetFinalizer(s, func(s *Store) { s.Release() })
 	return s
 }
@@ -69,7 +70,9 @@ func (s *Store) ID() string {
 
 // Backend is what the store was asked for with.
 func (s *Store) Backend() Backend {
-	return look(&s.handle, func(s *C.kvds_store) Backend { return Backend(C.kvds_store_backend(s)) })
+	return look(&s.handle, func(s *C.kvds_store) Backend {
+		return Backend(C.kvds_store_backend(s))
+	})
 }
 
 // Tag is the number of the store, unique in its distributor.
@@ -91,7 +94,9 @@ func (s *Store) Close() error {
 func (s *Store) Get(key []byte) ([]byte, error) {
 	k, kLen := span(key)
 	var value C.kvds_value
-	err := s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_get(s, unsafe.Pointer(&k[0]), kLen, &value) })
+	err := s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_get(s, unsafe.Pointer(&k[0]), kLen, &value)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +106,9 @@ func (s *Store) Get(key []byte) ([]byte, error) {
 // Has is whether key is there.
 func (s *Store) Has(key []byte) (bool, error) {
 	k, kLen := span(key)
-	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_exists(s, unsafe.Pointer(&k[0]), kLen) }))
+	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_exists(s, unsafe.Pointer(&k[0]), kLen)
+	}))
 }
 
 // GetMany is the values of several keys, all as of one moment, in the order of the keys; nil for
@@ -139,7 +146,9 @@ func (s *Store) Set(key, value []byte) error {
 // Delete removes key, and answers whether it was there.
 func (s *Store) Delete(key []byte) (bool, error) {
 	k, kLen := span(key)
-	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_del(s, unsafe.Pointer(&k[0]), kLen) }))
+	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_del(s, unsafe.Pointer(&k[0]), kLen)
+	}))
 }
 
 // SetNX sets key if it is not there yet, and answers whether it did.
@@ -158,7 +167,8 @@ func (s *Store) CompareAndSwap(key, expected, value []byte) error {
 	e, eLen := span(expected)
 	v, vLen := span(value)
 	return s.call(func(s *C.kvds_store) C.kvds_status {
-		return C.kvds_compare_and_swap(s, unsafe.Pointer(&k[0]), kLen, unsafe.Pointer(&e[0]), eLen, unsafe.Pointer(&v[0]), vLen)
+		return C.kvds_compare_and_swap(s, unsafe.Pointer(&k[0]), kLen,
+			unsafe.Pointer(&e[0]), eLen, unsafe.Pointer(&v[0]), vLen)
 	})
 }
 
@@ -193,7 +203,9 @@ func (s *Store) SetBatch(pairs []Pair) error {
 		slots[i].key, slots[i].key_len = memory.bytes(pair.Key)
 		slots[i].value, slots[i].value_len = memory.bytes(pair.Value)
 	}
-	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_set_batch(s, array, C.size_t(len(pairs))) })
+	return s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_set_batch(s, array, C.size_t(len(pairs)))
+	})
 }
 
 // DeleteBatch removes all keys, or none. Absent ones are fine.
@@ -201,13 +213,17 @@ func (s *Store) DeleteBatch(keys [][]byte) error {
 	var memory arena
 	defer memory.free()
 	spans := memory.spans(keys)
-	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_delete_batch(s, spans, C.size_t(len(keys))) })
+	return s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_delete_batch(s, spans, C.size_t(len(keys)))
+	})
 }
 
 // DeletePrefix removes every key that begins with prefix, in one step.
 func (s *Store) DeletePrefix(prefix []byte) error {
 	p, pLen := span(prefix)
-	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_delete_prefix(s, unsafe.Pointer(&p[0]), pLen) })
+	return s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_delete_prefix(s, unsafe.Pointer(&p[0]), pLen)
+	})
 }
 
 // Write applies a batch in one step. It answers false, and nothing is changed, if something is not
@@ -218,7 +234,9 @@ func (s *Store) Write(batch *Batch) (bool, error) {
 		return false, err
 	}
 	defer batch.done()
-	return unless(Mismatch, s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_write(s, pointer) }))
+	return unless(Mismatch, s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_write(s, pointer)
+	}))
 }
 
 // View is a view that allows only what rights name, as far as this store does. The rest is Denied.
@@ -267,7 +285,9 @@ func (s *Store) Property(name string) (string, error) {
 	}
 	defer C.free(unsafe.Pointer(n))
 	var value C.kvds_value
-	if err := s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_store_property(s, n, &value) }); err != nil {
+	if err := s.call(func(s *C.kvds_store) C.kvds_status {
+		return C.kvds_store_property(s, n, &value)
+	}); err != nil {
 		return "", err
 	}
 	return string(taken(&value)), nil

@@ -29,11 +29,14 @@ local function pair(given) return map(given, bytes) end
 
 -- Something in a form that can be compared and read.
 local function shown(value)
-    if type(value) ~= 'table' then return type(value) == 'string' and ('%q'):format(value) or tostring(value) end
+    if type(value) == 'string' then return ('%q'):format(value) end
+    if type(value) ~= 'table' then return tostring(value) end
     return '{' .. table.concat(map(value, shown), ', ') .. '}'
 end
 
-local function no(status) return function(answer) return {status = answer and 'KVDS_OK' or status} end end
+local function no(status)
+    return function(answer) return {status = answer and 'KVDS_OK' or status} end
+end
 local absent = no 'KVDS_NOT_FOUND'
 
 local function compared(answer)
@@ -88,7 +91,9 @@ local calls = {
         local made = distributor:get(s.id, backend)
         return {made = made, status = made and 'KVDS_OK' or 'KVDS_NOT_FOUND'}
     end,
-    distributor_get_or_create = function(_, s) return {made = distributor:get_or_create(s.id, backend)} end,
+    distributor_get_or_create = function(_, s)
+        return {made = distributor:get_or_create(s.id, backend)}
+    end,
     distributor_shutdown = function() distributor:shutdown() end,
     store_id = function(o) return {value = o:id()} end,
     store_backend = function(o) assert(o:backend() == backend) end,
@@ -118,7 +123,9 @@ local calls = {
     compare_and_swap = function(o, s)
         return compared(o:compare_and_swap(bytes(s.key), bytes(s.expected), bytes(s.value)))
     end,
-    compare_and_delete = function(o, s) return compared(o:compare_and_delete(bytes(s.key), bytes(s.expected))) end,
+    compare_and_delete = function(o, s)
+        return compared(o:compare_and_delete(bytes(s.key), bytes(s.expected)))
+    end,
     add = function(o, s)
         local sum = o:add(bytes(s.key), assert(loadstring('return ' .. s.delta .. 'LL'))())
         return {value = tostring(sum):match '^-?%d+'}
@@ -129,7 +136,9 @@ local calls = {
     write = function(o, s) return no 'KVDS_MISMATCH' (o:write(batch(s.batch))) end,
     cursor_new = function(o, s)
         local range = {}
-        for _, bound in ipairs {'prefix', 'start', 'end'} do range[bound] = s[bound] and bytes(s[bound]) end
+        for _, bound in ipairs {'prefix', 'start', 'end'} do
+            range[bound] = s[bound] and bytes(s[bound])
+        end
         return {made = o:cursor(range)}
     end,
     cursor_free = function(o) o:release() end,
@@ -169,12 +178,15 @@ for i, step in ipairs(script.steps) do
         if step.as then named[step.as] = answer.made end
         local function must(what, got, wanted)
             if shown(got) ~= shown(wanted) then
-                error(('%s%s is %s, and must be %s'):format(where, what, shown(got), shown(wanted)), 0)
+                local text = '%s%s is %s, and must be %s'
+                error(text:format(where, what, shown(got), shown(wanted)), 0)
             end
         end
         must('the status', answer.status, step.status or 'KVDS_OK')
         for member, read in pairs(expected) do
-            if step[member] and not arguments[step.op] then must('the ' .. member, answer[member], read(step[member])) end
+            if step[member] and not arguments[step.op] then
+                must('the ' .. member, answer[member], read(step[member]))
+            end
         end
     end
 end

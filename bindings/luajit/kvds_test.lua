@@ -16,7 +16,8 @@ assert(kvds.version():match '^%d+%.%d+%.%d+$')
 -- The constants are those of kvds.h.
 local ffi = require 'ffi'
 local library = require('kvds.internal').library
-assert(ffi.string(library.kvds_status_name(require('kvds.declarations').INTERNAL)) == 'KVDS_INTERNAL')
+local internal = require('kvds.declarations').INTERNAL
+assert(ffi.string(library.kvds_status_name(internal)) == 'KVDS_INTERNAL')
 
 -- Bad arguments are told, and change nothing.
 fails('KVDS_INVALID_ARGUMENT', 'the value must be a string, not number', store.set, store, 'key', 1)
@@ -26,7 +27,8 @@ for _, wrong in ipairs {{'a', nil, 'b'}, {a = 'b'}, {[2] = 'a'}, {'a', n = 1}} d
     fails('KVDS_INVALID_ARGUMENT', 'the keys must be a list', store.delete_batch, store, wrong)
     fails('KVDS_INVALID_ARGUMENT', 'the keys must be a list', store.multi_get, store, wrong)
 end
-fails('KVDS_INVALID_ARGUMENT', 'the pairs must be a list', store.set_batch, store, {{'', 'b'}, nil, {'a', '2'}})
+local hole = {{'', 'b'}, nil, {'a', '2'}}
+fails('KVDS_INVALID_ARGUMENT', 'the pairs must be a list', store.set_batch, store, hole)
 fails('KVDS_INVALID_ARGUMENT', 'the pairs must be a list', store.set_batch, store, {a = 'b'})
 fails('KVDS_INVALID_ARGUMENT', 'the pairs must be a list', store.set_batch, store, 'ab')
 fails('KVDS_INVALID_ARGUMENT', 'a pair must be a table, not string', store.set_batch, store, {'ab'})
@@ -40,7 +42,8 @@ fails('KVDS_INVALID_ARGUMENT', 'not 1', store.add, store, 'n', '1')
 fails('KVDS_INVALID_ARGUMENT', 'durabilty', kvds.distributor, nil, {durabilty = 'sync'})
 fails('KVDS_INVALID_ARGUMENT', 'path', distributor.get_or_create, distributor, 'a', 'disk')
 assert(store:property 'kvds.keys' == '0')
-kvds.distributor(nil, {durability = 'sync', keep_stores = true, memory_limit_bytes = 1024}):release()
+local options = {durability = 'sync', keep_stores = true, memory_limit_bytes = 1024}
+kvds.distributor(nil, options):release()
 
 -- A store is opened by its path.
 local directory = os.tmpname()
@@ -120,7 +123,8 @@ assert(store:ref_count() == 1)
 package.loaded.kvds = nil
 assert(require('kvds') ~= kvds)
 local named = os.getenv 'KVDS_LIBRARY'
-local system = ("KVDS_LIBRARY= LD_LIBRARY_PATH='%s' luajit -e \"require 'kvds'\""):format(named:match '^(.*)/')
+local system = "KVDS_LIBRARY= LD_LIBRARY_PATH='%s' luajit -e \"require 'kvds'\""
+system = system:format(named:match '^(.*)/')
 assert(os.execute(system) == 0)
 
 assert(store:release() == 0 and distributor:store_count() == 0)

@@ -1,38 +1,27 @@
-// kvds for Node. What is said here is what the methods do in JavaScript; include/kvds.h of the
-// library has every detail.
+// kvds for Node: what the methods do in JavaScript. The library's include/kvds.h has every detail.
 
 /// <reference types="node" />
 
-/** Bytes that a call takes: a Uint8Array (such as a Buffer), or a string, whose UTF-8 is meant. They are copied. */
+/** Bytes that a call copies: a Uint8Array (such as a Buffer), or a string, as its UTF-8. */
 export type Bytes = string | Uint8Array;
 
-/** Where a store keeps its data: in the memory of the process, or in a directory under the distributor's base path. */
+/**
+ * Where a store keeps its data: in the memory of the process, or in a directory under the
+ * distributor's base path.
+ */
 export type Backend = 'memory' | 'disk';
 
-/** The name of a status that a failure has. */
-export type Code =
-    | 'KVDS_NOT_FOUND'
-    | 'KVDS_INVALID_ARGUMENT'
-    | 'KVDS_CLOSED'
-    | 'KVDS_DENIED'
-    | 'KVDS_LOCKED'
-    | 'KVDS_IO'
-    | 'KVDS_NO_SPACE'
-    | 'KVDS_CORRUPTION'
-    | 'KVDS_NO_MEMORY'
-    | 'KVDS_UNSUPPORTED'
-    | 'KVDS_BUSY'
-    | 'KVDS_UNKNOWN_OUTCOME'
-    | 'KVDS_FORKED'
-    | 'KVDS_INTERNAL';
+import type { Code } from './src/codes.js';
 
-/** The version of the library that is running, such as "0.1.0". */
+export type { Code };
+
+/** Returns the version of the library that is running, such as "0.1.0". */
 export function version(): string;
 
 /**
- * What a failed call throws. The message is the library's: the function, the store, what is wrong,
- * the path and the cause, as far as there are such. Arguments of a wrong type are a TypeError
- * instead, and numbers beyond 64 bits a RangeError.
+ * A call failed. The message is the library's: it names the function, the store, the path and the
+ * cause, as far as they apply. An argument of a wrong type is a TypeError instead, and a number
+ * beyond 64 bits a RangeError.
  */
 export class KvdsError extends Error {
     private constructor();
@@ -44,34 +33,34 @@ export class KvdsError extends Error {
 }
 
 /**
- * What owns something of the library: given up with `release`, or by `using` at the end of its
- * block. One that is forgotten is given up when it is garbage, which may be late or never. After
- * that its methods throw a KvdsError with the code "KVDS_CLOSED".
+ * An object that owns memory of the library. `release` frees it, and so does `using` at the end of
+ * its block. The garbage collector may free it late or never. After the release its methods throw a
+ * KvdsError with the code "KVDS_CLOSED".
  */
 interface Handle extends Disposable {
-    /** Whether it was given up. */
+    /** Whether it was released. */
     readonly released: boolean;
-    /** Gives it up. The second time does nothing. Returns how many references are left. */
+    /** Releases it; the second time does nothing. Returns the number of references left. */
     release(): number;
 }
 
-/** Settings of a distributor. Sizes are bytes, as a number or as text such as "64M". See `kvds_options_set_*` in kvds.h. */
+/** Options: see `kvds_options_set_*` in kvds.h. Sizes are bytes, as a number or as text ("64M"). */
 export interface Options {
-    /** What an acknowledged write survives: the death of the process (the default), a power cut, or neither. */
+    /** What an acknowledged write survives: see `kvds_durability`. The default is "process". */
     durability?: 'process' | 'sync' | 'none';
-    /** Memory for blocks that were read, for all disk stores together; 64M by default. */
+    /** Memory for data that was read, for all disk stores together; 256M by default. */
     blockCacheBytes?: number | bigint | string;
-    /** Memory for writes that are in no table file yet, for all disk stores together; 128M by default. */
+    /** Memory for writes in no table file yet, for all disk stores together; 128M by default. */
     writeBufferBytes?: number | bigint | string;
     /** What all memory stores together may hold; 0, the default, is no limit. */
     memoryLimitBytes?: number | bigint | string;
-    /** How the tables of disk stores are compressed; lz4 by default. */
+    /** How table files of disk stores are compressed; lz4 by default. */
     compression?: 'none' | 'lz4' | 'zstd';
     /** Opens disk stores for reading only, also while another process writes them. */
     readOnly?: boolean;
-    /** Whether `getOrCreate` makes a store that is not there; true by default. */
+    /** Whether a store that does not exist is created; true by default. */
     createIfMissing?: boolean;
-    /** Whether the distributor keeps a reference to each store it made, until `evict` or its own end. */
+    /** Whether the distributor holds a reference to each store it creates, until `evict`. */
     keepStores?: boolean;
     /** How many files each disk store keeps open at most, or -1 for all; 500 by default. */
     maxOpenFiles?: number;
@@ -88,77 +77,75 @@ export interface StoreInfo {
 /** A store that died. */
 export type Death = Pick<StoreInfo, 'id' | 'backend' | 'tag'>;
 
-/** Hears of deaths until `stop`, or until the distributor and all its stores are gone. */
+/** Receives deaths until `stop`, or until the distributor and all its stores are gone. */
 export interface Observer extends Disposable {
-    /** Ends the calls. */
+    /** Removes the observer. */
     stop(): void;
 }
 
 /** Hands out stores by name. */
 export class Distributor implements Handle {
     /**
-     * @param path The directory under which disk stores have theirs, made when the first is; without it there are memory
-     *   stores only.
+     * @param path The directory under which each disk store has its own, created together with the
+     *   first disk store. Without it there are memory stores only.
      */
     constructor(path?: string | null, options?: Options);
 
     /**
-     * The live store of this name, made or opened if there is none. Each call gives a Store of its
-     * own, to be released; the store behind them is the same. Throws "KVDS_NOT_FOUND" if the
-     * options say not to make it, and "KVDS_LOCKED" if another process has it open.
+     * Returns the live store `id`, or creates or opens it. Each call returns a Store object of its
+     * own, to be released, for the same store. Throws "KVDS_NOT_FOUND" if the options forbid
+     * creating it, and "KVDS_LOCKED" if another process has it open.
      */
     getOrCreate(id: string, backend: Backend): Store;
     getOrCreateAsync(id: string, backend: Backend): Promise<Store>;
-    /** The live store of this name, or undefined, also when its files are on disk. */
+    /** Returns the live store `id`, or undefined, even if its files exist. */
     get(id: string, backend: Backend): Store | undefined;
-    /** Gives up the reference that the option `keepStores` holds; false if there is none. */
+    /** Releases the reference of the option `keepStores`. Returns false if there is none. */
     evict(id: string, backend: Backend): boolean;
-    /** Removes the files of a disk store that is not live, for good; false if there are none. */
+    /** Deletes the files of a disk store that is not live. Returns false if there are none. */
     destroyStore(id: string): boolean;
     destroyStoreAsync(id: string): Promise<boolean>;
-    /** Closes every live store, and answers "KVDS_CLOSED" to whoever asks for a store from then on. */
+    /** Closes every live store, and refuses to hand out stores from then on. */
     shutdown(): void;
-    /** How many stores live. */
+    /** The number of live stores. */
     readonly storeCount: number;
-    /** The live stores: memory first, then by the names of their directories. */
+    /** Returns the live stores: memory stores first, then by the name of their directory. */
     stores(): StoreInfo[];
     /**
-     * Has `callback` called when a store dies, inside the `release` that gave up its last reference
-     * (or after a garbage collection). What it throws does not disturb that: it becomes an uncaught
-     * exception.
+     * Registers a callback for the deaths of stores. It runs inside the `release` of the last
+     * reference, or after a garbage collection. What it throws becomes an uncaught exception.
      */
     observe(callback: (death: Death) => void): Observer;
 
     readonly released: boolean;
     /** How many references there are. */
     readonly refCount: number;
-    /** Gives it up. Stores go on, and their deaths are still observed. */
+    /** Releases it. Stores keep working, and their deaths are observed. */
     release(): number;
     [Symbol.dispose](): void;
 }
 
-/** Which keys: those that begin with `prefix`, are not less than `start` and are less than `end`. What is left out is no bound. */
+/** The keys that begin with `prefix`, are not less than `start` and are less than `end`. */
 export interface Range {
     prefix?: Bytes;
     start?: Bytes;
     end?: Bytes;
 }
 
-/** A range, and from which end it is gone through. */
+/** A range and its direction. */
 export interface ScanRange extends Range {
     reverse?: boolean;
 }
 
 /**
- * An iterator over the moment at which it was made. It gives its cursor up at the end and when a
- * loop is left. On Node 22 and later it also has the methods of the language's iterators, such as
- * `map` and `take`.
+ * An iterator over the store as of its creation. It frees its cursor at the end and when a loop is
+ * left. On Node 22 and later it also has the methods of iterators, such as `map` and `take`.
  */
 export interface Scan<T> extends IterableIterator<T>, Disposable {
     return(value?: any): IteratorResult<T>;
 }
 
-/** Figures of a store. Keys and bytes are estimates on disk. */
+/** Statistics of a store. Keys and bytes are estimates on disk. */
 export interface Stats {
     /** How many keys there are. */
     keys: number;
@@ -168,7 +155,7 @@ export interface Stats {
     reads: number;
     /** How many operations were written since the store was opened. */
     writes: number;
-    /** How many of the keys that were looked up were there. */
+    /** How many of the keys that were looked up existed. */
     hits: number;
     /** How many bytes its files have; 0 in memory. */
     diskBytes: number;
@@ -177,149 +164,158 @@ export interface Stats {
 }
 
 /**
- * A store, or a view of one: one counted reference to it. When the last is released the store is
- * closed.
+ * One counted reference to a store, or to a view of one. The release of the last one closes the
+ * store.
  *
- * Keys and values go in as strings or bytes and come out as Buffers of their own. Keys have the
- * order of their bytes (`Buffer.compare`). Each write is atomic.
+ * Arguments are strings or bytes, results are Buffers of their own. Keys are ordered by their bytes
+ * (`Buffer.compare`). Each write is atomic.
  *
- * A method `somethingAsync` makes the same call on another thread, which a slow disk may hold up
- * while this one goes on. Bytes are copied and the store is kept when it is called, so both may be
- * changed and released at once. Calls that are not awaited may be carried out in any order.
+ * A method `somethingAsync` makes the same call on another thread, so that a slow disk does not
+ * block this one. It copies bytes and retains the store at once. Calls that are not awaited may run
+ * in any order.
  */
 export class Store implements Handle, Iterable<[Buffer, Buffer]> {
     private constructor();
 
     /**
-     * Opens the disk store in exactly the directory `path`, without a distributor. It is created if
-     * it is missing. Throws "KVDS_NOT_FOUND" if the options say not to create it, and "KVDS_LOCKED"
-     * if it is open elsewhere.
+     * Opens the disk store in exactly the directory `path`, without a distributor. Throws
+     * "KVDS_NOT_FOUND" if the options forbid creating it, and "KVDS_LOCKED" if it is open
+     * elsewhere.
      */
     static open(path: string, options?: Options): Store;
 
-    /** The name that the store was asked for by. */
+    /** The id that the store was asked for by. */
     readonly id: string;
     /** The backend that it was asked for with. */
     readonly backend: Backend;
     /** The number of the store, unique in its distributor. */
     readonly tag: bigint;
-    /** How many references there are. A view has its own. */
+    /** The number of references. A view has its own. */
     readonly refCount: number;
     /** Whether it can be used: neither released nor closed. */
     readonly isOpen: boolean;
     readonly released: boolean;
-    /** Gives up this reference and returns how many are left. At 0 the store is closed. */
+    /** Releases this reference and returns how many are left. At 0 the store is closed. */
     release(): number;
     [Symbol.dispose](): void;
-    /** One more reference, to be released on its own. */
+    /** Returns one more reference, to be released on its own. */
     retain(): Store;
     /** Closes the store for every holder at once. References must still be released. */
     close(): void;
 
-    /** The value, or undefined if the key is not there. */
+    /** Returns the value, or undefined if the key does not exist. */
     get(key: Bytes): Buffer | undefined;
     getAsync(key: Bytes): Promise<Buffer | undefined>;
-    /** The value as a string of UTF-8. */
+    /** Returns the value as a string of UTF-8. */
     getString(key: Bytes): string | undefined;
     getStringAsync(key: Bytes): Promise<string | undefined>;
-    /** The values of several keys, all as of one moment, in the order of the keys. */
+    /** Returns the values of several keys, all as of one moment, in the order of the keys. */
     getMany(keys: Iterable<Bytes>): (Buffer | undefined)[];
     getManyAsync(keys: Iterable<Bytes>): Promise<(Buffer | undefined)[]>;
-    /** Whether the key is there. */
+    /** Returns whether the key exists. */
     has(key: Bytes): boolean;
     hasAsync(key: Bytes): Promise<boolean>;
 
-    /** Goes over keys and values as of now, in order: `for (const [key, value] of store.scan({ prefix: 'u/' }))`. */
+    /** Iterates keys and values as of now: `for (const [k, v] of store.scan({ prefix: 'u/' }))`. */
     scan(range?: ScanRange): Scan<[Buffer, Buffer]>;
-    /** `scan` without the values. */
+    /** Iterates keys as of now. */
     keys(range?: ScanRange): Scan<Buffer>;
-    /** All keys and values: `for (const [key, value] of store)`. */
+    /** Iterates all keys and values: `for (const [key, value] of store)`. */
     [Symbol.iterator](): Scan<[Buffer, Buffer]>;
-    /** A position that is moved by hand. It stands on no key yet. */
+    /** Returns a cursor, which is on no entry yet. */
     cursor(range?: Range): Cursor;
     /**
-     * Shows every pair whose key begins with `prefix` to `callback`, as of one moment. False from
-     * it ends the iteration, and so does an exception, which is passed on. Returns whether the end
+     * Calls `callback` for every pair whose key begins with `prefix`, as of one moment, until it
+     * returns false. An exception ends the iteration and is thrown again. Returns whether the end
      * was reached.
      */
     forEach(prefix: Bytes, callback: (key: Buffer, value: Buffer) => boolean | void): boolean;
 
-    /** Sets the key, whether or not it was there. */
+    /** Sets the key, whether or not it exists. */
     set(key: Bytes, value: Bytes): void;
     setAsync(key: Bytes, value: Bytes): Promise<void>;
-    /** Removes the key; false if it was not there. */
+    /** Deletes the key. Returns whether it existed. */
     delete(key: Bytes): boolean;
     deleteAsync(key: Bytes): Promise<boolean>;
-    /** Sets the key if it is not there yet; false if it is. */
+    /** Sets the key if it does not exist. Returns whether it did so. */
     setNx(key: Bytes, value: Bytes): boolean;
     setNxAsync(key: Bytes, value: Bytes): Promise<boolean>;
-    /** Sets the key if its value is `expected`; false if it has another one, undefined if it is not there. */
+    /**
+     * Sets the key if its value is `expected`. Returns false if it has another value, and undefined
+     * if it does not exist.
+     */
     compareAndSwap(key: Bytes, expected: Bytes, value: Bytes): boolean | undefined;
     compareAndSwapAsync(key: Bytes, expected: Bytes, value: Bytes): Promise<boolean | undefined>;
-    /** Removes the key if its value is `expected`; false if it has another one, undefined if it is not there. */
+    /** Deletes the key if its value is `expected`. Returns the same as `compareAndSwap`. */
     compareAndDelete(key: Bytes, expected: Bytes): boolean | undefined;
     compareAndDeleteAsync(key: Bytes, expected: Bytes): Promise<boolean | undefined>;
-    /** Adds to the decimal number that the key has as its value (0 if absent), 1 by default, and returns the sum. */
+    /** Adds `delta`, 1 by default, to the decimal number under the key, and returns the sum. */
     add(key: Bytes, delta?: number | bigint): bigint;
     addAsync(key: Bytes, delta?: number | bigint): Promise<bigint>;
-    /** Sets all, or none: entries as a Map gives them, or `Object.entries`. */
+    /** Sets all entries, such as those of a Map, or none. */
     setBatch(entries: Iterable<readonly [Bytes, Bytes]>): void;
     setBatchAsync(entries: Iterable<readonly [Bytes, Bytes]>): Promise<void>;
-    /** Removes all, or none. Absent keys are fine. */
+    /** Deletes all keys, or none. Keys that do not exist are skipped. */
     deleteBatch(keys: Iterable<Bytes>): void;
     deleteBatchAsync(keys: Iterable<Bytes>): Promise<void>;
-    /** Removes every key that begins with `prefix`, in one step. */
+    /** Deletes every key that begins with `prefix`, in one atomic step. */
     deletePrefix(prefix: Bytes): void;
     deletePrefixAsync(prefix: Bytes): Promise<void>;
-    /** An empty batch for this store. */
+    /** Creates an empty batch for this store. */
     batch(): Batch;
-    /** Applies a batch in one step if all that it expects holds; false, and nothing is changed, if not. */
+    /**
+     * Applies a batch in one atomic step. Returns false, and changes nothing, if an expectation
+     * does not hold.
+     */
     write(batch: Batch): boolean;
     writeAsync(batch: Batch): Promise<boolean>;
 
-    /** A view that allows reading, writing or both, as far as this store does. The rest is "KVDS_DENIED". */
+    /** Returns a view that permits reading, writing or both; else "KVDS_DENIED" is thrown. */
     view(rights: { read?: boolean; write?: boolean }): Store;
-    /** A view of the keys that begin with `prefix`, which they don't have in it. */
+    /** Returns a view of the keys that begin with `prefix`. Its keys are without the prefix. */
     scope(prefix: Bytes): Store;
-    /** A view of the store as it is now, whatever is written later. */
+    /** Returns a read-only view of the store as it is now. */
     snapshot(): Store;
 
-    /** Makes all that was written survive a power cut. */
+    /** Makes every acknowledged write survive a power failure. */
     sync(): void;
     syncAsync(): Promise<void>;
-    /** Gives back disk space that is free. Can take long. */
+    /** Reclaims the disk space of overwritten and deleted entries. It can take long. */
     compact(): void;
     compactAsync(): Promise<void>;
-    /** Has a store that was opened with `readOnly` show what another process has written since. */
+    /** Shows what another process has written to a store that was opened with `readOnly`. */
     refresh(): void;
     refreshAsync(): Promise<void>;
-    /** Makes a copy as of now, a disk store in the directory `path`, which must not be there yet. */
+    /** Copies the store to a new disk store in the directory `path`, which must not exist. */
     checkpoint(path: string): void;
     checkpointAsync(path: string): Promise<void>;
-    /** Figures of the store; for a view, of the store that it is a view of. */
+    /** Returns the statistics of the store; of a view, those of its store. */
     stats(): Stats;
-    /** What is known under a name, such as "kvds.keys" or "rocksdb.stats"; undefined if the name is not known. */
+    /** Returns a property, such as "kvds.keys" or "rocksdb.stats", as text, or undefined. */
     property(name: string): string | undefined;
 }
 
-/** A movable position over one moment of a store. It stays usable when the store is closed. Moves tell whether there is a key. */
+/**
+ * A position in a range of keys, as of its creation. It stays usable when the store is closed.
+ * Moves return whether it is on an entry.
+ */
 export class Cursor implements Handle {
     private constructor();
-    /** To the first key. */
+    /** Moves to the first entry. */
     first(): boolean;
-    /** To the last key. */
+    /** Moves to the last entry. */
     last(): boolean;
-    /** To the first key that is `key` or greater. */
+    /** Moves to the first entry whose key is `key` or greater. */
     seek(key: Bytes): boolean;
-    /** One key on. */
+    /** Moves to the next entry. */
     next(): boolean;
-    /** One key back. */
+    /** Moves to the previous entry. */
     prev(): boolean;
-    /** Whether it stands on a key. */
+    /** Whether it is on an entry. */
     readonly valid: boolean;
-    /** The key it stands on, or undefined. */
+    /** The key of the current entry, or undefined. */
     readonly key: Buffer | undefined;
-    /** The value of that key, or undefined. */
+    /** The value of the current entry, or undefined. */
     readonly value: Buffer | undefined;
     readonly released: boolean;
     release(): number;
@@ -327,26 +323,25 @@ export class Cursor implements Handle {
 }
 
 /**
- * Operations, and expectations of what is there before them, for one step. It keeps copies, needs
- * no release, is not used up by a write, and can be written to other stores with
- * `store.write(batch)`.
+ * Operations, and expectations about the data before them, for one atomic step. It keeps copies,
+ * needs no release, and can be written again, to other stores too: `store.write(batch)`.
  */
 export class Batch {
-    /** An empty batch for `store.write(batch)`. `store.batch()` makes one that knows its store. */
+    /** Creates an empty batch for `store.write(batch)`. That of `store.batch()` has `write()`. */
     constructor();
-    /** How many operations; expectations don't count. */
+    /** The number of operations, without expectations. */
     readonly size: number;
-    /** To set the key. If a key has several operations, the last one wins. */
+    /** Adds an operation that sets the key. The last operation of a key wins. */
     set(key: Bytes, value: Bytes): this;
-    /** To remove the key, which may be absent. */
+    /** Adds an operation that deletes the key, which need not exist. */
     delete(key: Bytes): this;
-    /** Expects that the key has this value before the batch. */
+    /** Adds the expectation that the key has this value before the batch. */
     expect(key: Bytes, value: Bytes): this;
-    /** Expects that the key is not there before the batch. */
+    /** Adds the expectation that the key does not exist before the batch. */
     expectAbsent(key: Bytes): this;
-    /** Empties it. */
+    /** Removes everything from the batch. */
     clear(): this;
-    /** `write` of the store that made it with `batch()`. */
+    /** Writes the batch to the store whose `batch()` created it. */
     write(): boolean;
     writeAsync(): Promise<boolean>;
 }

@@ -1,4 +1,4 @@
-"""What a wheel has beyond the Python files: the C declarations, made from the header, and the C library where there is one."""
+"""Adds the C declarations of the header, and the C library if there is one, to a wheel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 def declarations(header: str) -> str:
-    """Returns the header as cffi reads it: of the preprocessor's lines, only definitions of numbers."""
+    """Returns the header as cffi reads it: without preprocessor lines other than numbers."""
     header = re.sub(
         r"^#ifdef __cplusplus\n.*?^#endif.*?\n", "", header, flags=re.MULTILINE | re.DOTALL
     )
@@ -61,7 +61,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         return carried if carried.exists() else Path(self.root, "..", "..", "include", "kvds.h")
 
     def library(self) -> Path | None:
-        """The library for the wheel to carry: the one named by $KVDS_LIBRARY, or the one built in the repository."""
+        """Returns the library for the wheel: $KVDS_LIBRARY, or the one built in the repository."""
         chosen = os.environ.get("KVDS_LIBRARY")
         if chosen:
             if not Path(chosen).is_file():

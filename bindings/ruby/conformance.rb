@@ -34,7 +34,8 @@ end
 def iterate(store, prefix:, stop_after: nil, **)
   shown = []
   whole = store.iterate(bytes(prefix)) { |key, value| shown.push([key, value]).size != stop_after }
-  must('what each shows', store.each(prefix: bytes(prefix)).first(stop_after || shown.size + 1), shown)
+  looped = store.each(prefix: bytes(prefix)).first(stop_after || shown.size + 1)
+  must('what each shows', looped, shown)
   { status: whole ? 'KVDS_OK' : 'KVDS_STOPPED', pairs: shown }
 end
 
@@ -82,8 +83,12 @@ CALLS = {
   set: ->(o, s) { o.set(bytes(s[:key]), bytes(s[:value])) },
   del: ->(o, s) { absent(o.delete(bytes(s[:key]))) },
   set_nx: ->(o, s) { no('KVDS_EXISTS', o.set_nx(bytes(s[:key]), bytes(s[:value]))) },
-  compare_and_swap: ->(o, s) { compared(o.compare_and_swap(*s.values_at(:key, :expected, :value).map { |each| bytes(each) })) },
-  compare_and_delete: ->(o, s) { compared(o.compare_and_delete(bytes(s[:key]), bytes(s[:expected]))) },
+  compare_and_swap: lambda { |o, s|
+    compared(o.compare_and_swap(bytes(s[:key]), bytes(s[:expected]), bytes(s[:value])))
+  },
+  compare_and_delete: lambda { |o, s|
+    compared(o.compare_and_delete(bytes(s[:key]), bytes(s[:expected])))
+  },
   add: ->(o, s) { { value: o.add(bytes(s[:key]), Integer(s[:delta], 10)).to_s.b } },
   set_batch: ->(o, s) { o.set_batch(pairs(s[:pairs])) },
   delete_batch: ->(o, s) { o.delete_batch(s[:keys].map { |key| bytes(key) }) },

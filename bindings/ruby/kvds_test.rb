@@ -7,7 +7,10 @@ require 'tmpdir'
 require_relative 'kvds'
 
 def must(what, wanted)
-  raise "#{caller_locations(1, 1)[0].lineno}: this is #{what.inspect}, and must be #{wanted.inspect}" unless what == wanted
+  return if what == wanted
+
+  line = caller_locations(1, 1)[0].lineno
+  raise "#{line}: this is #{what.inspect}, and must be #{wanted.inspect}"
 end
 
 # The error that a block raises.
@@ -135,9 +138,12 @@ must(store.multi_get([]), [])
 
 # Other threads run while one is inside a call, and each has the text of its own failure.
 texts = %i[tape drum].map do |backend|
-  Thread.new { Array.new(200) { error { distributor.get('a', backend) }.message + error { store.set('k' * 65_537, '') }.message } }
+  both = [-> { distributor.get('a', backend) }, -> { store.set('k' * 65_537, '') }]
+  Thread.new { Array.new(200) { both.map { |call| error(&call).message }.join } }
 end
-texts.map(&:value).zip(%w[tape drum]) { |all, name| all.each { |text| must(text.match?(/#{name}.*65536/m), true) } }
+texts.map(&:value).zip(%w[tape drum]) do |all, name|
+  all.each { |text| must(text.match?(/#{name}.*65536/m), true) }
+end
 
 # What was released is released once, and raises an error when it is used.
 again = store.retain
@@ -188,5 +194,6 @@ distributor.release
 
 # An empty $KVDS_LIBRARY is none: it is the system's library then, which the loader looks for here.
 system = { 'KVDS_LIBRARY' => '', 'LD_LIBRARY_PATH' => File.dirname(ENV.fetch('KVDS_LIBRARY')) }
-must(IO.popen([system, RbConfig.ruby, '-r', './kvds', '-e', 'print Kvds.version'], &:read), Kvds.version)
+command = [system, RbConfig.ruby, '-r', './kvds', '-e', 'print Kvds.version']
+must(IO.popen(command, &:read), Kvds.version)
 puts 'kvds_test: passed'

@@ -33,6 +33,7 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
         ("bindings/luajit/kvds/declarations.lua", lua::text(&api)),
         ("bindings/ruby/kvds/declarations.rb", ruby::text(&api)),
         ("bindings/node/src/declarations.js", node::text(&api)),
+        ("bindings/node/src/codes.d.ts", node::codes(&api)?),
         ("bindings/python/src/kvds/_status.py", python::text(&api)?),
         ("bindings/go/status.go", go::text(&api)?),
         ("include/kvds.hpp", cpp::replaced(&api, &facade)?),

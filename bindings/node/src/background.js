@@ -65,7 +65,7 @@ function leastBusy() {
     return added;
 }
 
-/** A copy of arguments or results that can go to another thread: bytes of their own and arrays of such. */
+/** Returns a copy of arguments or results that can be sent to another thread. */
 export function portable(given) {
     if (given instanceof Batch)
         return { operations: operationsOf(given).map((operation) => [...operation]) };

@@ -16,20 +16,22 @@ function wellFormed(text, what) {
     return text;
 }
 
-/** The bytes of a key or value that was given as bytes or as a string. */
+const typeOf = (given) => (given === null ? 'null' : typeof given);
+
+/** Returns the bytes of a key or value that was given as bytes or as a string. */
 export function bytes(given, what = 'key') {
     if (typeof given === 'string') return Buffer.from(wellFormed(given, what));
     if (given instanceof Uint8Array) return given;
     throw new TypeError(
-        `the ${what} must be a string or a Uint8Array, not ${given === null ? 'null' : typeof given}`,
+        `the ${what} must be a string or a Uint8Array, not ${typeOf(given)}`,
     );
 }
 
-/** The elements of an iterable. A string is one of characters, which nobody means where keys or pairs are asked for. */
+/** Returns the elements of an iterable. A string is one of characters, and surely a mistake. */
 export function list(given, what) {
     if (typeof given === 'string' || typeof given?.[Symbol.iterator] !== 'function') {
         throw new TypeError(
-            `${what} must be an array or another iterable, not ${given === null ? 'null' : typeof given}`,
+            `${what} must be an array or another iterable, not ${typeOf(given)}`,
         );
     }
     return Array.from(given);

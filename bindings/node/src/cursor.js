@@ -73,7 +73,7 @@ export function openCursor(store, { prefix = '', start = '', end = '' } = {}) {
 function Iterator() {}
 Iterator.prototype = Object.getPrototypeOf(Object.getPrototypeOf([].values()));
 
-/** What `for (... of store.scan())` goes over. It shows the moment it was made, and gives its cursor up when it ends. */
+/** Iterates a store as of the creation of the iterator. Frees the cursor at the end. */
 export class Scan extends Iterator {
     #cursor;
     #entry;

@@ -13,7 +13,7 @@ const forgotten = new FinalizationRegistry(({ pointer, free }) => free(pointer))
 /** The pointer of a handle, or an error that it was released. */
 export let pointerOf;
 
-/** Takes the pointer out of a handle, which then counts as released; null if it was released before. */
+/** Takes the pointer out of a handle, which then counts as released; null the second time. */
 export let detach;
 
 export class Handle {
@@ -56,7 +56,7 @@ export class Handle {
     }
 }
 
-/** A handle that uses a pointer which belongs to somebody else. It has no other private parts than a Handle has. */
+/** Returns a handle that does not own its pointer. It has only the private members of a Handle. */
 export function borrow(Class, pointer) {
     const handle = Reflect.construct(Handle, [internal, pointer, () => {}], Class);
     forgotten.unregister(handle);

@@ -105,7 +105,7 @@ test('a program ends when its calls are answered, whatever else is open', () => 
     assert.deepEqual({ stdout, stderr, status }, { stdout: 'value\n', stderr: '', status: 0 });
 });
 
-test('an argument that cannot go to another thread is a rejection, and keeps neither the program nor the store', () => {
+test('an argument that cannot be sent to a thread rejects, and keeps nothing alive', () => {
     const program = `
         import { Distributor } from 'kvds';
         const store = new Distributor().getOrCreate('a', 'memory');

@@ -33,7 +33,7 @@ test('strings and bytes are the same keys and values', (t) => {
     assert.deepEqual(s.get(Uint8Array.of(255)), Buffer.of(2));
 });
 
-test('what is neither a string nor bytes is a TypeError, and text without UTF-8 an error, and nothing is changed', (t) => {
+test('what is neither a string nor bytes, or no UTF-8, is an error and changes nothing', (t) => {
     const s = store(t);
     for (const wrong of [1, null, undefined, {}, [1], new Uint16Array(1), 1n]) {
         assert.throws(() => s.set('key', wrong), TypeError);

@@ -1,4 +1,6 @@
-"""What a call costs: by ctypes, by cffi, and through the package. docs/decisions/0007-python-calls.md has the figures.
+"""Measures a call through ctypes, through cffi, and through the package.
+
+docs/decisions/0007-python-calls.md has the figures.
 
 usage: python bench/calls.py    (with the package installed)
 """
@@ -99,7 +101,8 @@ def nanoseconds(function: Callable[[], object], calls: int) -> float:
 def main() -> None:
     functions = [ctypes_exists, cffi_exists, package_exists, ctypes_set, cffi_set, package_set]
     functions += [ctypes_get, cffi_get, package_get]  # type: ignore[list-item]
-    # In turns, as the machine is not equally fast all the time; the best of each, as others can only make it slower.
+    # In turns, as the machine is not equally fast all the time; the best of each, as others can
+    # only make it slower.
     best = {
         function: min(column)
         for function, column in zip(

@@ -39,7 +39,7 @@ def yes(answer: bool, otherwise: kvds.Status) -> None:
 
 
 class Runner:
-    """Does the steps. What a step's operation returns is the answer to compare with the one that the script has."""
+    """Runs the steps. Each method returns the result to compare with that of the script."""
 
     def __init__(self, path: Path, backend: kvds.Backend) -> None:
         self.distributor = kvds.Distributor(path)

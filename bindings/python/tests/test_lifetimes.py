@@ -1,4 +1,4 @@
-"""Ends of every kind: releasing, dropping, closing, threads, forks, and Python's own end. Nothing may crash."""
+"""Ends of every kind: release, garbage, close, threads, forks, and exit. Nothing may crash."""
 
 from __future__ import annotations
 
@@ -208,8 +208,8 @@ def test_a_cursor_that_many_threads_use_and_one_closes(store: kvds.Store) -> Non
 
 
 def test_a_call_that_waits_lets_other_threads_run(distributor: kvds.Distributor) -> None:
-    # close() waits in C until the observer's call has ended, and that ends when this thread says so. If the wait kept Python
-    # to itself, this would stand still.
+    # close() waits in C until the observer's call has ended, and that ends when this thread says
+    # so. If the wait kept Python to itself, this would stand still.
     told, go_on, closing = threading.Event(), threading.Event(), threading.Event()
 
     def on_death(*death: object) -> None:
@@ -234,7 +234,8 @@ def test_a_call_that_waits_lets_other_threads_run(distributor: kvds.Distributor)
 
 
 def test_other_threads_run_during_every_kind_of_call(store: kvds.Store) -> None:
-    # No thread is made to give way here, so this one gets its turn only if the calls of the other give it.
+    # No thread is made to give way here, so this one gets its turn only if the calls of the other
+    # give it.
     store.update({b"%03d" % n: b"x" * 1000 for n in range(100)})
     calls: list[Callable[[], object]] = [
         lambda: store.get(b"007"),

@@ -2,8 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::{MARK, by_section, constants, prototype};
+use anyhow::Result;
+
+use super::{MARK, by_section, constants, prototype, statuses};
 use crate::api::{Api, Field, Item, Kind};
+
+/// TypeScript's type of the names of statuses that are thrown: all but success.
+pub fn codes(api: &Api) -> Result<String> {
+    let statuses = statuses(api)?;
+    let names = statuses.members.iter().map(|(item, _)| &item.name).filter(|name| *name != "KVDS_OK");
+    let names: String = names.map(|name| format!("\n    | '{name}'")).collect();
+    Ok(format!("// {MARK}\n\n/** The name of the status of an error. */\nexport type Code ={names};\n"))
+}
 
 pub fn text(api: &Api) -> String {
     let constants: String = constants(api).map(|(name, value)| format!("export const {name} = {value};\n")).collect();

@@ -5,7 +5,7 @@
     with kvds.Distributor("data") as distributor, distributor.disk("born") as born:
         born[b"ada"] = b"1815"
 
-This package calls the C library kvds. What it guarantees, and what its options are, its header `kvds.h` says.
+This package calls the C library kvds. Its header `kvds.h` documents guarantees and options.
 """
 
 from kvds._batch import Batch

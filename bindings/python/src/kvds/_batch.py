@@ -1,4 +1,4 @@
-"""Batches: several writes, and what must be there before them, in one atomic step."""
+"""Batches: writes, and expectations about the data before them, in one atomic step."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Batch(Handle):
-    """Operations on a store, and expectations of what is there before them, to be applied in one atomic step.
+    """Operations, and expectations about the data before them, applied in one atomic step.
 
-    As a context manager it is applied at the end of the block, if that ends without an exception:
+    The end of a `with` block applies it, if the block raises no exception:
 
         with store.batch() as batch:
             batch.expect(b"ada", b"10")
@@ -27,7 +27,7 @@ class Batch(Handle):
             batch[b"alan"] = b"3"
             del batch[b"note"]
 
-    If a key has several operations, the last one wins. Keys and values are copied when they are added.
+    If a key has several operations, the last one wins. Keys and values are copied at once.
     """
 
     __slots__ = ("_lock", "_store")
@@ -38,19 +38,19 @@ class Batch(Handle):
         self._lock = threading.Lock()
 
     def __setitem__(self, key: BytesLike, value: BytesLike) -> None:
-        """Sets `key` to `value`."""
+        """Adds an operation that sets `key` to `value`."""
         self._add(lib.kvds_batch_set, key, value)
 
     def __delitem__(self, key: BytesLike) -> None:
-        """Removes `key`, which may be absent."""
+        """Adds an operation that deletes `key`, which need not exist."""
         self._add(lib.kvds_batch_del, key)
 
     def expect(self, key: BytesLike, value: BytesLike) -> None:
-        """Nothing is to be changed unless `key` has the value `value` before."""
+        """Adds the expectation that the value of `key` is `value` before the batch."""
         self._add(lib.kvds_batch_expect, key, value)
 
     def expect_absent(self, key: BytesLike) -> None:
-        """Nothing is to be changed unless `key` is not there before."""
+        """Adds the expectation that `key` does not exist before the batch."""
         self._add(lib.kvds_batch_expect_absent, key)
 
     def clear(self) -> None:
@@ -59,14 +59,17 @@ class Batch(Handle):
             lib.kvds_batch_clear(self._handle)
 
     def write(self) -> None:
-        """Applies the batch, which stays as it is. `Mismatch` if an expectation does not hold: then nothing is changed."""
+        """Applies the batch, which stays as it is.
+
+        Raises `Mismatch`, and changes nothing, if an expectation does not hold.
+        """
         with self._lock:
             status = self._store._check(lib.kvds_write(self._store._handle, self._handle))
         if status == Status.MISMATCH:
             raise error(status, "an expectation of the batch does not hold; nothing was changed")
 
     def __len__(self) -> int:
-        """How many operations it has; expectations don't count."""
+        """Returns the number of operations, without expectations."""
         with self._lock:
             return int(lib.kvds_batch_count(self._handle))
 

@@ -30,14 +30,17 @@ def as_text(text: str) -> bytes:
 
 
 def as_id(id: str) -> bytes:
-    """`id` as a C string. Ids of memory stores may be bytes that are no UTF-8; a str has them as `os.fsdecode` gives them."""
+    """Returns `id` as a C string.
+
+    Ids of memory stores may be any bytes; a str represents them as `os.fsdecode` does.
+    """
     if not isinstance(id, str):
         raise TypeError(f"an id is a str, not {type(id).__name__}")
     return without_nul(id.encode("utf-8", "surrogateescape"))
 
 
 def from_id(id: bytes) -> str:
-    """The other way."""
+    """Returns the id of a C string."""
     return id.decode("utf-8", "surrogateescape")
 
 

@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 
 class Cursor(Handle):
-    """A movable position in a range of keys, over one moment: it sees no write made after it was made.
+    """A position in a range of keys, as of its creation: it sees no later write.
 
-    It stands on no entry yet: move it first. Each move answers whether it stands on an entry then. It needs its store no
-    more, and keeps the files of a disk store open until it is closed or dropped. Any thread may use it; threads that
-    do so at the same time wait for each other.
+    It is on no entry yet: move it first. Each move returns whether it is then on an entry. It does
+    not need its store, and keeps the files of a disk store open until it is closed or collected.
+    Any thread may use it; concurrent calls wait for each other.
     """
 
     __slots__ = ("_bytes", "_lock")
@@ -42,7 +42,8 @@ class Cursor(Handle):
         else:
             end = as_bytes(end)
             if not end:
-                # No key is less than the empty one. To the C library an empty end is none, so it gets another empty range.
+                # No key is less than the empty one, but the C library takes an empty end for none:
+                # it gets another empty range.
                 start = end = b"\0"
         bounds = ffi.new("kvds_range *")
         bounds.prefix, bounds.prefix_len = ffi.from_buffer(prefix), len(prefix)
@@ -63,41 +64,41 @@ class Cursor(Handle):
         return self._move(lib.kvds_cursor_last)
 
     def seek(self, key: BytesLike) -> bool:
-        """Moves to the first entry whose key is `key` or greater, within the range."""
+        """Moves to the first entry of the range whose key is `key` or greater."""
         key = as_bytes(key)
         return self._move(lib.kvds_cursor_seek, key, len(key))
 
     def next(self) -> bool:
-        """Moves one entry on. From no entry it stays on none."""
+        """Moves to the next entry. No effect if the cursor is on no entry."""
         return self._move(lib.kvds_cursor_next)
 
     def prev(self) -> bool:
-        """Moves one entry back. From no entry it stays on none."""
+        """Moves to the previous entry. No effect if the cursor is on no entry."""
         return self._move(lib.kvds_cursor_prev)
 
     @property
     def valid(self) -> bool:
-        """Whether it stands on an entry."""
+        """Whether the cursor is on an entry."""
         with self._lock:
             return bool(lib.kvds_cursor_valid(self._handle))
 
     @property
     def key(self) -> bytes:
-        """The key that it stands on. `LookupError` if it stands on none."""
+        """The key of the current entry. Raises `LookupError` if there is none."""
         return self._read(read_key)
 
     @property
     def value(self) -> bytes:
-        """The value of the key that it stands on. `LookupError` if it stands on none."""
+        """The value of the current entry. Raises `LookupError` if there is none."""
         return self._read(read_value)
 
     @property
     def item(self) -> tuple[bytes, bytes]:
-        """The key that it stands on, and its value. `LookupError` if it stands on none."""
+        """The key and the value of the current entry. Raises `LookupError` if there is none."""
         return self._read(read_item)
 
     def close(self) -> None:
-        """Frees the cursor. The second time nothing is done."""
+        """Frees the cursor. The second time it does nothing."""
         with self._lock:
             self._let_go()
 
@@ -121,11 +122,12 @@ class Cursor(Handle):
             return self._check(move(self._handle, *to)) == Status.OK
 
 
-# What a cursor stands on, by way of a struct for its bytes. They are valid until it moves, so no other thread may use it.
+# These read the current entry through a struct. The bytes are valid until the cursor moves, so no
+# other thread may use it.
 
 
 def read_key(cursor: Any, found: Any) -> bytes:
-    """The key that the C cursor stands on."""
+    """Returns the key of the C cursor's entry."""
     if lib.kvds_cursor_key(cursor, found):
         raise LookupError("the cursor stands on no entry")
     key: bytes = ffi.buffer(found.data, found.len)[:]
@@ -133,7 +135,7 @@ def read_key(cursor: Any, found: Any) -> bytes:
 
 
 def read_value(cursor: Any, found: Any) -> bytes:
-    """The value of the key that the C cursor stands on."""
+    """Returns the value of the C cursor's entry."""
     if lib.kvds_cursor_value(cursor, found):
         raise LookupError("the cursor stands on no entry")
     value: bytes = ffi.buffer(found.data, found.len)[:]
@@ -141,12 +143,12 @@ def read_value(cursor: Any, found: Any) -> bytes:
 
 
 def read_item(cursor: Any, found: Any) -> tuple[bytes, bytes]:
-    """The key that the C cursor stands on, and its value."""
+    """Returns the key and the value of the C cursor's entry."""
     return read_key(cursor, found), read_value(cursor, found)
 
 
 def walk(cursor: Cursor, reverse: bool, read: Callable[[Any, Any], T]) -> Iterator[T]:
-    """What `read` finds at each entry that the cursor goes over. The cursor is the iterator's own, and ends with it."""
+    """Yields what `read` returns for each entry. The iterator owns the cursor, and frees it."""
     first, step = lib.kvds_cursor_first, lib.kvds_cursor_next
     if reverse:
         first, step = lib.kvds_cursor_last, lib.kvds_cursor_prev

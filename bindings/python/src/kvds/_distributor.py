@@ -1,4 +1,4 @@
-"""Distributors, who hand out stores by name, and observers of the stores' deaths."""
+"""Distributors, which hand out stores by name, and observers of the stores' deaths."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OnDeath = Callable[[int, str, Backend], object]
 
 
 class LiveStore(NamedTuple):
-    """What a distributor says of a live store."""
+    """A live store of a distributor."""
 
     id: str
     backend: Backend
@@ -34,14 +34,15 @@ class LiveStore(NamedTuple):
 
 
 class Distributor(Handle):
-    """Hands out stores by name: whoever asks for a name gets the same store.
+    """Hands out stores by name: for each name one store, however many callers ask for it.
 
-    `path` is the directory under which disk stores have theirs; it is made when the first disk store is. Without it there are
-    memory stores only. `options` are those of the C library, by the names of its setters behind `kvds_options_set_`:
-    `durability="sync"`, `block_cache_bytes="256M"`, `read_only=True`.
+    `path` is the directory under which each disk store has its own, created together with the first
+    disk store. Without it there are memory stores only. `options` are those of the C library, by
+    the names of its setters after `kvds_options_set_`: `durability="sync"`,
+    `block_cache_bytes="256M"`, `read_only=True`.
 
-    At the end of a `with` block it is shut down: all its stores are closed. A distributor that is only dropped leaves the
-    stores that are still held alone.
+    The end of a `with` block shuts it down and closes all its stores. If it is only collected, the
+    stores that are still held keep working.
     """
 
     __slots__ = ()
@@ -56,10 +57,10 @@ class Distributor(Handle):
         self._handle = ffi.gc(out[0], lib.kvds_distributor_release)
 
     def get_or_create(self, id: str, backend: Union[Backend, str] = Backend.DISK) -> Store:
-        """The live store called `id`, opened or made if there is none.
+        """Returns the live store `id`, or creates or opens it.
 
-        `NotFound` if it is not there and the options say not to make it, `Locked` if another process or distributor has it
-        open.
+        Raises `NotFound` if the options forbid creating it, and `Locked` if another process or
+        distributor has it open.
         """
         out = ffi.new("kvds_store **")
         function = lib.kvds_distributor_get_or_create
@@ -69,58 +70,62 @@ class Distributor(Handle):
         return Store._own(out[0])
 
     def memory(self, id: str) -> Store:
-        """The memory store called `id`, made if there is none. Its data goes with its last reference."""
+        """Returns or creates the memory store `id`. Its last reference owns its data."""
         return self.get_or_create(id, Backend.MEMORY)
 
     def disk(self, id: str) -> Store:
-        """The disk store called `id`, opened or made if there is none."""
+        """Returns, opens or creates the disk store `id`."""
         return self.get_or_create(id, Backend.DISK)
 
     def get(self, id: str, backend: Union[Backend, str] = Backend.DISK) -> Optional[Store]:
-        """The live store called `id`, if there is one. None if not, also when its files are on disk."""
+        """Returns the live store `id`, or None, even if its files exist."""
         out = ffi.new("kvds_store **")
         if self._check(lib.kvds_distributor_get(self._handle, as_id(id), _number(backend), out)):
             return None
         return Store._own(out[0])
 
     def evict(self, id: str, backend: Union[Backend, str] = Backend.DISK) -> bool:
-        """Gives up the reference that the distributor holds by the option `keep_stores`. Whether it held one."""
+        """Releases the reference of the option `keep_stores`. Returns whether there was one."""
         return (
             self._check(lib.kvds_distributor_evict(self._handle, as_id(id), _number(backend)))
             == Status.OK
         )
 
     def destroy(self, id: str) -> bool:
-        """Removes the files of the disk store called `id`, for good. Whether there were any. `Busy` while it is live."""
+        """Deletes the files of the disk store `id`. Returns whether there were any.
+
+        Raises `Busy` while the store is live.
+        """
         return self._check(lib.kvds_distributor_destroy_store(self._handle, as_id(id))) == Status.OK
 
     def stores(self) -> list[LiveStore]:
-        """The live stores: memory stores first, then by the name of their directory."""
+        """Returns the live stores: memory stores first, then by the name of their directory."""
         found: list[LiveStore] = []
         self._check(lib.kvds_distributor_for_each(self._handle, _collect, ffi.new_handle(found)))
         return found
 
     @property
     def store_count(self) -> int:
-        """How many live stores there are."""
+        """Returns the number of live stores."""
         return int(lib.kvds_distributor_store_count(self._held()))
 
     def observe(self, on_death: OnDeath) -> Observer:
-        """Has `on_death` called with a store's tag, id and backend when it dies, on the thread that released it last.
+        """Registers a callback for the deaths of stores: it gets the tag, the id and the backend.
 
-        It is called until the observer that this gives is closed, or the distributor and its stores are gone, or Python
-        ends; the observer may be dropped. What it raises goes to `sys.unraisablehook`.
+        It runs on the thread that released the last reference, until the returned observer is
+        closed, or the distributor and its stores are gone, or Python exits. The observer need not
+        be kept. What the callback raises goes to `sys.unraisablehook`.
         """
         if not callable(on_death):
             raise TypeError(f"on_death must be callable, not {type(on_death).__name__}")
         return Observer(self._held(), on_death)
 
     def shutdown(self) -> None:
-        """Closes every live store, for every holder. Who asks for a store from then on gets `Closed`."""
+        """Closes every live store, and refuses to hand out stores from then on (`Closed`)."""
         self._check(lib.kvds_distributor_shutdown(self._handle))
 
     def release(self) -> None:
-        """Gives up this reference, when the calls that run on it have ended. Stores that are still held go on."""
+        """Releases this reference after its running calls. Stores that are held keep working."""
         self._let_go()
 
     def __enter__(self) -> Distributor:
@@ -143,7 +148,7 @@ class Distributor(Handle):
 
 
 class Observer(Handle):
-    """Who is told of the deaths of a distributor's stores, until it is closed. Made by `Distributor.observe`."""
+    """An observer of the deaths of a distributor's stores: see `Distributor.observe`."""
 
     __slots__ = ("_number",)
 
@@ -157,9 +162,10 @@ class Observer(Handle):
         self._handle = distributor  # Which must live to be told.
 
     def close(self) -> None:
-        """Takes the observer away. When this returns, no call of it is running or will come.
+        """Removes the observer. When this returns, no call of it is running or will come.
 
-        Only inside a callback of kvds, calls that are still running are not waited for. The second time nothing is done.
+        Inside a callback of kvds, it does not wait for running calls. The second time it does
+        nothing.
         """
         distributor = self._let_go()
         if distributor:
@@ -178,7 +184,7 @@ class Observer(Handle):
 
 
 class _Told:
-    """What the C library holds of an observer."""
+    """The user data of an observer."""
 
     __slots__ = ("distributor", "number", "on_death")
 
@@ -211,7 +217,7 @@ def _collect(user_data: Any, id: Any, backend: int, tag: int, ref_count: int) ->
 
 @atexit.register
 def _end() -> None:
-    """Takes all observers away: a thread that C calls Python on after Python has ended does not come back."""
+    """Removes all observers: a thread on which C calls Python after its end never returns."""
     for told in list(_told.values()):
         distributor = told.distributor()
         if distributor is not None and told.number is not None:

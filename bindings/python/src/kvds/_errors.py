@@ -7,7 +7,7 @@ from kvds._status import Status
 
 
 class Error(Exception):
-    """A call failed. `status` is the C library's, usually a `Status`; `message` is its error text."""
+    """A call failed. `status` is usually a `Status`; `message` is the library's error text."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(status, message)
@@ -75,7 +75,7 @@ class Forked(Error):
 
 
 class Internal(Error):
-    """The library caught a bug of its own. The process and the store are intact; please report it."""
+    """The library caught a bug of its own. The store is intact; please report it."""
 
 
 _CLASSES: dict[int, type[Error]] = {

@@ -1,4 +1,4 @@
-"""What all objects have in common that stand for one of the C library's."""
+"""What all objects have in common that own an object of the C library."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from kvds._status import Status
 
 
 class Handle:
-    """An object that owns one of the C library's.
+    """An object that owns an object of the C library.
 
-    `_handle` is a pointer that gives the C object back when nothing refers to it any more. A call that is running on another
-    thread refers to it: so releasing never pulls an object from under a call. After the release the pointer is NULL, which
-    every C function refuses.
+    `_handle` is a pointer that frees the C object when nothing refers to it any more. A running
+    call refers to it, so a release never frees an object that a call uses. After the release the
+    pointer is NULL, which every C function refuses.
     """
 
     __slots__ = ("__weakref__", "_handle")
@@ -22,18 +22,18 @@ class Handle:
     _handle: Any
 
     def _let_go(self) -> Any:
-        """Gives up the pointer, which is returned for a last look."""
+        """Takes the pointer out of the object, and returns it."""
         handle, self._handle = self._handle, ffi.NULL
         return handle
 
     def _held(self) -> Any:
-        """The pointer, for the C functions that answer no status."""
+        """Returns the pointer, for C functions that return no status."""
         if not self._handle:
             raise self._failure(Status.INVALID_ARGUMENT)
         return self._handle
 
     def _check(self, status: int) -> int:
-        """The status that a call on this object answered, unless it is a failure: that is raised."""
+        """Raises the error of a call on this object. Returns other statuses."""
         if status < 0:
             raise self._failure(status)
         return status

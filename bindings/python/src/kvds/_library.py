@@ -14,7 +14,7 @@ _NAME = "libkvds.so.0"
 
 
 def _load() -> Any:
-    """The library named by $KVDS_LIBRARY; else the one that the wheel carries; else the system's."""
+    """Loads the library of $KVDS_LIBRARY, else the one in the wheel, else the system's."""
     chosen = os.environ.get("KVDS_LIBRARY")
     carried = Path(__file__).with_name(_NAME)
     if chosen:

@@ -28,10 +28,11 @@ def _on_line(user_data: Any, level: int, text: Any) -> None:
 
 
 def log_to(logger: Optional[logging.Logger], level: int = logging.INFO) -> None:
-    """Has what goes on inside the library, RocksDB's messages included, logged to `logger`; None ends it.
+    """Sends the library's log messages, those of RocksDB included, to `logger`; None ends it.
 
-    Lines less important than `level`, one of the logging module's, are not even made. There is one logger in the process; this
-    replaces the one before. It is called on a thread of the library's own, and holds nothing up.
+    The library does not format messages below `level`, one of the logging module's. A process has
+    one logger: this one replaces the one before. Calls come from a thread of the library, and delay
+    nothing.
     """
     global _logger
     if logger is None:

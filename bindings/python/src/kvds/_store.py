@@ -44,7 +44,7 @@ BACKENDS = {lib.KVDS_MEMORY: Backend.MEMORY, lib.KVDS_DISK: Backend.DISK}
 
 
 class Stats(NamedTuple):
-    """Figures of a store; of a view, those of the store that it is a view of."""
+    """Statistics of a store; of a view, those of its store."""
 
     #: How many keys there are; on disk an estimate.
     keys: int
@@ -63,15 +63,15 @@ class Stats(NamedTuple):
 
 
 class Store(Handle, MutableMapping[bytes, bytes]):
-    """A reference to a store, or to a view of one: a mapping from bytes to bytes, in the order of the keys.
+    """A counted reference to a store, or to a view of one: an ordered mapping of bytes to bytes.
 
-    Made by a `Distributor`, or from another store by `snapshot`, `scope`, `view` and `retain`. All calls are safe at the
-    same time, from any thread, and each is atomic, unless it says otherwise. Keys and values may also be given as
-    bytearray or memoryview.
+    A `Distributor` creates stores, and so do `snapshot`, `scope`, `view` and `retain` of another
+    store. Any thread may call anything at any time, and each call is atomic unless it says
+    otherwise. Keys and values may also be bytearray or memoryview.
 
-    A store object is one counted reference. It is given back by `release`, at the end of a `with` block, or when the object
-    is collected. After that every call raises `Closed`, and calls that are running end as if nothing had happened. The store
-    itself is closed when the last reference to it goes, wherever that is held; `close` closes it for all.
+    `release`, the end of a `with` block, or the garbage collector releases the reference. After
+    that every call raises `Closed`; running calls finish. The release of the last reference closes
+    the store; `close` closes it for every holder.
     """
 
     __slots__ = ()
@@ -81,10 +81,10 @@ class Store(Handle, MutableMapping[bytes, bytes]):
 
     @classmethod
     def open(cls, path: Union[str, os.PathLike[str]], **options: Union[str, int]) -> Store:
-        """Opens the disk store in exactly the directory `path`, without a distributor; it is created if it is missing.
+        """Opens the disk store in exactly the directory `path`, without a distributor.
 
-        The options are those of a `Distributor`. `NotFound` if it is missing and the options say not to create it, `Locked`
-        if it is open elsewhere.
+        The options are those of a `Distributor`. Raises `NotFound` if the options forbid creating
+        it, and `Locked` if it is open elsewhere.
         """
         out = ffi.new("kvds_store **")
         status = check(
@@ -99,7 +99,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
 
     @classmethod
     def _own(cls, reference: Any) -> Store:
-        """The store of a C reference, which it now owns."""
+        """Returns the store that owns a C reference."""
         store = cls.__new__(cls)
         store._handle = ffi.gc(reference, lib.kvds_store_release)
         return store
@@ -117,7 +117,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
     @overload
     def get(self, key: BytesLike, default: T) -> Union[bytes, T]: ...
     def get(self, key: BytesLike, default: Optional[T] = None) -> Union[bytes, T, None]:
-        """The value of `key`, or `default` if it is not there."""
+        """Returns the value of `key`, or `default` if it does not exist."""
         key = as_bytes(key)
         out = ffi.new("kvds_value *")
         if self._check(lib.kvds_get(self._handle, key, len(key), out)):
@@ -142,7 +142,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         return self._check(lib.kvds_exists(self._handle, key, len(key))) == Status.OK
 
     def set_nx(self, key: BytesLike, value: BytesLike) -> bool:
-        """Sets `key` to `value` if `key` is not there yet. Whether it was set."""
+        """Sets `key` to `value` if it does not exist. Returns whether it did so."""
         key, value = as_bytes(key), as_bytes(value)
         return (
             self._check(lib.kvds_set_nx(self._handle, key, len(key), value, len(value)))
@@ -150,7 +150,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         )
 
     def compare_and_swap(self, key: BytesLike, expected: BytesLike, value: BytesLike) -> bool:
-        """Sets `key` to `value` if it has the value `expected`. Whether it was set."""
+        """Sets `key` to `value` if its value is `expected`. Returns whether it did so."""
         key, expected, value = as_bytes(key), as_bytes(expected), as_bytes(value)
         status = lib.kvds_compare_and_swap(
             self._handle, key, len(key), expected, len(expected), value, len(value)
@@ -158,7 +158,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         return self._check(status) == Status.OK
 
     def compare_and_delete(self, key: BytesLike, expected: BytesLike) -> bool:
-        """Removes `key` if it has the value `expected`. Whether it was removed."""
+        """Deletes `key` if its value is `expected`. Returns whether it did so."""
         key, expected = as_bytes(key), as_bytes(expected)
         return (
             self._check(
@@ -168,7 +168,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         )
 
     def add(self, key: BytesLike, delta: int = 1) -> int:
-        """Adds `delta` to the number that `key` has as its value, in decimal, and gives the sum. An absent key counts as 0."""
+        """Adds `delta` to the decimal number under `key`, 0 by default. Returns the sum."""
         key = as_bytes(key)
         out = ffi.new("int64_t *")
         self._check(lib.kvds_add(self._handle, key, len(key), delta, out))
@@ -179,7 +179,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
     @overload
     def pop(self, key: BytesLike, default: T) -> Union[bytes, T]: ...
     def pop(self, key: BytesLike, default: Any = _NONE) -> Any:
-        """Removes `key` and gives its value, or `default` if it is not there. Of several who pop at once, one gets it."""
+        """Deletes `key` and returns its value, or `default`. Of concurrent calls, one gets it."""
         key = as_bytes(key)
         while True:
             value = self.get(key)
@@ -191,7 +191,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
                 return value
 
     def popitem(self) -> tuple[bytes, bytes]:
-        """Removes the first key and gives it with its value. Of several who pop at once, each gets another."""
+        """Deletes the first pair and returns it. Concurrent calls get different pairs."""
         while True:
             with self.cursor() as cursor:
                 if not cursor.first():
@@ -201,7 +201,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
                 return key, value
 
     def setdefault(self, key: BytesLike, default: BytesLike = b"") -> bytes:
-        """The value of `key`, which is set to `default` if it is not there."""
+        """Returns the value of `key`, after setting it to `default` if it does not exist."""
         default = as_bytes(default)
         while not self.set_nx(key, default):
             value = self.get(key)
@@ -212,7 +212,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
     # -------------------------------------------------------------- many keys
 
     def get_many(self, keys: Iterable[BytesLike]) -> list[Optional[bytes]]:
-        """The values of `keys`, all as of one moment; None for each that is not there."""
+        """Returns the values of `keys`, as of one moment, with None for those that do not exist."""
         wanted = [as_bytes(key) for key in keys]
         count = len(wanted)
         array, values, statuses = (
@@ -233,7 +233,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
                 lib.kvds_value_release(values + index)
 
     def batch(self) -> Batch:
-        """An empty batch for this store."""
+        """Creates an empty batch for this store."""
         return Batch(self)
 
     def set_batch(
@@ -253,18 +253,18 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         self.set_batch(other)
 
     def delete_batch(self, keys: Iterable[BytesLike]) -> None:
-        """Removes all `keys`, which may be absent, in one atomic step."""
+        """Deletes all `keys`, which need not exist, in one atomic step."""
         with self.batch() as batch:
             for key in keys:
                 del batch[key]
 
     def delete_prefix(self, prefix: BytesLike) -> None:
-        """Removes every key that begins with `prefix`, in one atomic step."""
+        """Deletes every key that begins with `prefix`, in one atomic step."""
         prefix = as_bytes(prefix)
         self._check(lib.kvds_delete_prefix(self._handle, prefix, len(prefix)))
 
     def clear(self) -> None:
-        """Removes every key, in one atomic step."""
+        """Deletes every key, in one atomic step."""
         self.delete_prefix(b"")
 
     # -------------------------------------------------------------- iterating
@@ -276,7 +276,10 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         end: Optional[BytesLike] = None,
         reverse: bool = False,
     ) -> Iterator[tuple[bytes, bytes]]:
-        """The pairs whose keys begin with `prefix`, are not less than `start` and are less than `end`, in order, as of now."""
+        """Iterates the pairs of a range in order, as of now.
+
+        The keys begin with `prefix`, are not less than `start`, and are less than `end`.
+        """
         return walk(self.cursor(prefix, start, end), reverse, read_item)
 
     def cursor(
@@ -285,84 +288,87 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         start: Optional[BytesLike] = None,
         end: Optional[BytesLike] = None,
     ) -> Cursor:
-        """A cursor over the keys that begin with `prefix`, are not less than `start` and are less than `end`, as of now."""
+        """Returns a cursor over a range, as of now.
+
+        The keys begin with `prefix`, are not less than `start`, and are less than `end`.
+        """
         return Cursor(self, prefix, start, end)
 
     def __iter__(self) -> Iterator[bytes]:
-        """The keys, in order, as of now."""
+        """Iterates the keys in order, as of now."""
         return iter(self.keys())
 
     def __reversed__(self) -> Iterator[bytes]:
         return reversed(self.keys())
 
     def keys(self, prefix: BytesLike = b"") -> Keys:
-        """The keys that begin with `prefix`, in order. Each iteration shows the moment it began."""
+        """Returns a view of the keys that begin with `prefix`, in order."""
         return Keys(self, prefix)
 
     def values(self, prefix: BytesLike = b"") -> Values:
-        """The values of the keys that begin with `prefix`, in the order of the keys."""
+        """Returns a view of the values of the keys that begin with `prefix`, in key order."""
         return Values(self, prefix)
 
     def items(self, prefix: BytesLike = b"") -> Items:
-        """The pairs whose keys begin with `prefix`, in the order of the keys."""
+        """Returns a view of the pairs whose keys begin with `prefix`, in key order."""
         return Items(self, prefix)
 
     def __len__(self) -> int:
-        """How many keys there are. They are counted one by one; `stats().keys` is an estimate that costs little."""
+        """Counts the keys one by one; `stats().keys` is a cheap estimate."""
         return len(self.keys())
 
     def __bool__(self) -> bool:
-        """Whether there is a key. Costs little, unlike `len`."""
+        """Returns whether there is a key. It is cheap, unlike `len`."""
         with self.cursor() as cursor:
             return cursor.first()
 
     # ------------------------------------------------------------------ views
 
     def snapshot(self) -> Store:
-        """The store as it is now, for as long as the snapshot lives. It cannot be written, and costs no copy of the data."""
+        """Returns a read-only view of the store as it is now. The data is not copied."""
         return self._derived(lib.kvds_store_snapshot)
 
     def scope(self, prefix: BytesLike) -> Store:
-        """The part of the store whose keys begin with `prefix`, as a store of its own, whose keys are without it."""
+        """Returns a view of the keys that begin with `prefix`. Its keys are without the prefix."""
         prefix = as_bytes(prefix)
         return self._derived(lib.kvds_store_scope, prefix, len(prefix))
 
     def view(self, *, read: bool = False, write: bool = False) -> Store:
-        """The store with these rights alone. What it does not allow raises `Denied`."""
+        """Returns a view with only these rights. Other operations raise `Denied`."""
         rights = (lib.KVDS_VIEW_READ if read else 0) | (lib.KVDS_VIEW_WRITE if write else 0)
         return self._derived(lib.kvds_store_view, rights)
 
     def retain(self) -> Store:
-        """One more reference to this store (or view), as an object of its own."""
+        """Returns one more reference to this store (or view), as an object of its own."""
         handle = self._held()
         return self._own(lib.kvds_store_retain(handle))
 
     # ------------------------------------------------------------------- care
 
     def sync(self) -> None:
-        """Makes every acknowledged write survive a power cut, whatever the option `durability` says."""
+        """Makes every acknowledged write survive a power failure, whatever `durability` says."""
         self._check(lib.kvds_sync(self._handle))
 
     def compact(self) -> None:
-        """Gives back the disk space of what was overwritten and removed, at once instead of over time. Can take long."""
+        """Reclaims the disk space of overwritten and deleted entries at once. It can take long."""
         self._check(lib.kvds_compact(self._handle))
 
     def refresh(self) -> None:
-        """Has a store opened with the option `read_only` show what another process has written since."""
+        """Shows what another process has written to a store opened with `read_only`."""
         self._check(lib.kvds_refresh(self._handle))
 
     def checkpoint(self, path: Union[str, os.PathLike[str]]) -> None:
-        """Makes a copy of what the store (or view) shows now, as a disk store in the directory `path`, not yet there."""
+        """Copies the store (or view) to a new disk store in the directory `path`."""
         self._check(lib.kvds_checkpoint(self._handle, without_nul(os.fsencode(path))))
 
     def stats(self) -> Stats:
-        """Figures of the store."""
+        """Returns the statistics of the store."""
         out = ffi.new("kvds_stats *")
         self._check(lib.kvds_store_stats(self._handle, out, ffi.sizeof("kvds_stats")))
         return Stats(*(getattr(out, name) for name in Stats._fields))
 
     def get_property(self, name: str) -> Optional[str]:
-        """What is known under `name`, such as "kvds.keys" or "rocksdb.stats"; None for a name that is not known."""
+        """Returns the property `name`, such as "kvds.keys" or "rocksdb.stats", or None."""
         out = ffi.new("kvds_value *")
         if self._check(lib.kvds_store_property(self._handle, as_text(name), out)):
             return None
@@ -381,7 +387,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
 
     @property
     def tag(self) -> int:
-        """The number of the store: unique in its distributor, counting from 0 in order of creation."""
+        """The store's tag: unique in its distributor, counting from 0 in order of creation."""
         return int(lib.kvds_store_tag(self._held()))
 
     @property
@@ -391,7 +397,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
 
     @property
     def ref_count(self) -> int:
-        """How many references there are, to the store or to this view; 0 when this object was released."""
+        """The number of references to the store or to this view; 0 after the release."""
         return int(lib.kvds_store_ref_count(self._handle))
 
     @property
@@ -400,11 +406,14 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         return bool(lib.kvds_is_open(self._handle))
 
     def close(self) -> None:
-        """Closes the store (or this view) for every holder. Running calls finish first; the second time it is `Closed`."""
+        """Closes the store (or this view) for every holder, after its running calls.
+
+        Raises `Closed` the second time.
+        """
         self._check(lib.kvds_close(self._handle))
 
     def release(self) -> int:
-        """Gives up this reference, when the calls that run on it have ended. How many are left; the second time 0."""
+        """Releases this reference after its running calls. Returns how many are left."""
         return max(0, int(lib.kvds_store_ref_count(self._let_go())) - 1)
 
     def __enter__(self) -> Store:
@@ -430,7 +439,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
 
 
 class _Part(MappingView):
-    """What the views of a store's keys, values and items share: a prefix, and one moment for each iteration."""
+    """What views of keys, values and items share: a prefix, and a snapshot per iteration."""
 
     __slots__ = ("_prefix",)
 
@@ -453,7 +462,9 @@ class Keys(_Part, KeysView[bytes]):
     __slots__ = ()
 
     def __contains__(self, key: object) -> bool:
-        return as_bytes(key).startswith(self._prefix) and key in self._mapping  # type: ignore[arg-type]
+        if not as_bytes(key).startswith(self._prefix):  # type: ignore[arg-type]
+            return False
+        return key in self._mapping
 
     def __iter__(self) -> Iterator[bytes]:
         return self._walk(False, read_key)
