@@ -8,11 +8,11 @@ import (
 	"unsafe"
 )
 
-// Batch is operations, and expectations of what is there before them, that Store.Write applies in
-// one step. It is not used up by that.
+// Batch is a list of operations, and of expectations about the data before them, that Store.Write
+// applies in one atomic step. It may be written again.
 type Batch struct{ handle[C.kvds_batch] }
 
-// NewBatch is an empty batch.
+// NewBatch creates an empty batch.
 func NewBatch() *Batch {
 	b := &Batch{handle[C.kvds_batch]{kind: "batch", pointer: C.kvds_batch_new()}}
 	b.free = func(b *C.kvds_batch) int64 {
@@ -23,10 +23,10 @@ func NewBatch() *Batch {
 	return b
 }
 
-// Release frees the batch. The second time does nothing.
+// Release frees the batch. The second time it does nothing.
 func (b *Batch) Release() { b.release() }
 
-// Set adds the operation to set key to value.
+// Set adds an operation that sets key to value.
 func (b *Batch) Set(key, value []byte) error {
 	k, kLen := span(key)
 	v, vLen := span(value)
@@ -35,7 +35,7 @@ func (b *Batch) Set(key, value []byte) error {
 	})
 }
 
-// Delete adds the operation to remove key, which may be absent.
+// Delete adds an operation that deletes key, which need not exist.
 func (b *Batch) Delete(key []byte) error {
 	k, kLen := span(key)
 	return b.call(func(b *C.kvds_batch) C.kvds_status {
@@ -43,7 +43,7 @@ func (b *Batch) Delete(key []byte) error {
 	})
 }
 
-// Expect adds the expectation that key has the value value before the batch.
+// Expect adds the expectation that the value of key is value before the batch.
 func (b *Batch) Expect(key, value []byte) error {
 	k, kLen := span(key)
 	v, vLen := span(value)
@@ -52,7 +52,7 @@ func (b *Batch) Expect(key, value []byte) error {
 	})
 }
 
-// ExpectAbsent adds the expectation that key is not there before the batch.
+// ExpectAbsent adds the expectation that key does not exist before the batch.
 func (b *Batch) ExpectAbsent(key []byte) error {
 	k, kLen := span(key)
 	return b.call(func(b *C.kvds_batch) C.kvds_status {

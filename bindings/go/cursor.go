@@ -8,24 +8,24 @@ import (
 	"unsafe"
 )
 
-// Range is which keys a cursor goes over: those that begin with Prefix, are not less than Start and
-// are less than End. What is empty is no bound.
+// Range is the keys that begin with Prefix, are not less than Start, and are less than End. An
+// empty bound is none.
 type Range struct{ Prefix, Start, End []byte }
 
-// Cursor is a position in a range of keys, over the moment at which it was made:
+// Cursor is a position in a range of keys, as of its creation:
 //
 //	for there := cursor.First(); there; there = cursor.Next() {
 //		use(cursor.Key(), cursor.Value())
 //	}
 //	if err := cursor.Err(); err != nil { ... }
 //
-// It does not need its store any more.
+// It does not need its store.
 type Cursor struct {
 	handle[C.kvds_cursor]
 	err error
 }
 
-// Cursor is a cursor over a range of keys. It stands on none yet.
+// Cursor returns a cursor over a range of keys. It is on no entry yet.
 func (s *Store) Cursor(keys Range) (*Cursor, error) {
 	var memory arena
 	defer memory.free()
@@ -48,20 +48,20 @@ func (s *Store) Cursor(keys Range) (*Cursor, error) {
 	return c, nil
 }
 
-// Release frees the cursor. The second time does nothing.
+// Release frees the cursor. The second time it does nothing.
 func (c *Cursor) Release() { c.release() }
 
-// First moves to the first key, and answers whether there is one, as all moves do.
+// First moves to the first entry, and returns whether there is one, as all moves do.
 func (c *Cursor) First() bool {
 	return c.move(func(c *C.kvds_cursor) C.kvds_status { return C.kvds_cursor_first(c) })
 }
 
-// Last moves to the last key.
+// Last moves to the last entry.
 func (c *Cursor) Last() bool {
 	return c.move(func(c *C.kvds_cursor) C.kvds_status { return C.kvds_cursor_last(c) })
 }
 
-// Seek moves to the first key that is key or greater.
+// Seek moves to the first entry whose key is key or greater.
 func (c *Cursor) Seek(key []byte) bool {
 	k, kLen := span(key)
 	return c.move(func(c *C.kvds_cursor) C.kvds_status {
@@ -69,27 +69,27 @@ func (c *Cursor) Seek(key []byte) bool {
 	})
 }
 
-// Next moves one key on.
+// Next moves to the next entry.
 func (c *Cursor) Next() bool {
 	return c.move(func(c *C.kvds_cursor) C.kvds_status { return C.kvds_cursor_next(c) })
 }
 
-// Prev moves one key back.
+// Prev moves to the previous entry.
 func (c *Cursor) Prev() bool {
 	return c.move(func(c *C.kvds_cursor) C.kvds_status { return C.kvds_cursor_prev(c) })
 }
 
-// Err is the failure of the last move, if it failed.
+// Err returns the error of the last move.
 func (c *Cursor) Err() error { return c.err }
 
-// Key is the key that the cursor stands on, or nil.
+// Key returns the key of the current entry, or nil.
 func (c *Cursor) Key() []byte {
 	return c.shown(func(c *C.kvds_cursor, out *C.kvds_bytes) C.kvds_status {
 		return C.kvds_cursor_key(c, out)
 	})
 }
 
-// Value is the value of that key, or nil.
+// Value returns the value of the current entry, or nil.
 func (c *Cursor) Value() []byte {
 	return c.shown(func(c *C.kvds_cursor, out *C.kvds_bytes) C.kvds_status {
 		return C.kvds_cursor_value(c, out)

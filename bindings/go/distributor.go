@@ -16,13 +16,13 @@ import (
 type Backend int32
 
 const (
-	// Memory is the memory of the process: fast, and gone with the store's last reference.
+	// Memory is the memory of the process. The data is lost with the store's last reference.
 	Memory Backend = C.KVDS_MEMORY
 	// Disk is a directory under the distributor's base path.
 	Disk Backend = C.KVDS_DISK
 )
 
-// String is "memory" or "disk".
+// String returns "memory" or "disk".
 func (b Backend) String() string {
 	switch b {
 	case Memory:
@@ -33,15 +33,15 @@ func (b Backend) String() string {
 	return fmt.Sprintf("Backend(%d)", int32(b))
 }
 
-// Options are settings by the names that kvds_options_set takes, such as {"durability": "sync",
-// "block_cache_bytes": "64M"}.
+// Options are the options of kvds_options_set, such as {"durability": "sync", "block_cache_bytes":
+// "64M"}.
 type Options map[string]string
 
 // Distributor hands out stores by name.
 type Distributor struct{ handle[C.kvds_distributor] }
 
-// NewDistributor makes a distributor with disk stores under the directory path, or with memory
-// stores only if that is empty. Options may be nil.
+// NewDistributor creates a distributor whose disk stores are under the directory path; an empty
+// path is for memory stores only. Options may be nil.
 func NewDistributor(path string, options Options) (*Distributor, error) {
 	settings, err := optionsOf(options)
 	if err != nil {
@@ -67,7 +67,7 @@ func NewDistributor(path string, options Options) (*Distributor, error) {
 	return d, nil
 }
 
-// optionsOf is options of the library, to be freed.
+// optionsOf returns options of the library, to be freed.
 func optionsOf(options Options) (*C.kvds_options, error) {
 	settings := C.kvds_options_new()
 	for name, value := range options {
@@ -79,8 +79,8 @@ func optionsOf(options Options) (*C.kvds_options, error) {
 	return settings, nil
 }
 
-// OpenStore opens the disk store in exactly the directory path, without a distributor. It is
-// created if it is missing; NotFound if the options say not to. Options may be nil.
+// OpenStore opens the disk store in exactly the directory path, without a distributor. It returns
+// NotFound if the options forbid creating it. Options may be nil.
 func OpenStore(path string, options Options) (*Store, error) {
 	settings, err := optionsOf(options)
 	if err != nil {
@@ -115,18 +115,18 @@ func set(settings *C.kvds_options, name, value string) error {
 	return checked(func() C.kvds_status { return C.kvds_options_set(settings, n, v) })
 }
 
-// Release gives up the distributor. Stores go on. The second time does nothing.
+// Release releases the distributor. Stores keep working. The second time it does nothing.
 func (d *Distributor) Release() { d.release() }
 
-// GetOrCreate is the live store of this name, made or opened if there is none. Each call gives a
-// Store of its own, to be released. NotFound if the options say not to make it.
+// GetOrCreate returns the live store id, or creates or opens it. Each call returns a Store of its
+// own, to be released. It returns NotFound if the options forbid creating the store.
 func (d *Distributor) GetOrCreate(id string, backend Backend) (*Store, error) {
 	return d.named(id, func(d *C.kvds_distributor, id *C.char, out **C.kvds_store) C.kvds_status {
 		return C.kvds_distributor_get_or_create(d, id, C.kvds_backend(backend), out)
 	})
 }
 
-// Get is the live store of this name, or NotFound, also when its files are on disk.
+// Get returns the live store id, or NotFound, even if its files exist.
 func (d *Distributor) Get(id string, backend Backend) (*Store, error) {
 	return d.named(id, func(d *C.kvds_distributor, id *C.char, out **C.kvds_store) C.kvds_status {
 		return C.kvds_distributor_get(d, id, C.kvds_backend(backend), out)
@@ -146,14 +146,14 @@ func (d *Distributor) named(
 	})
 }
 
-// Shutdown closes every live store. Who asks for one afterwards gets Closed.
+// Shutdown closes every live store, and refuses to hand out stores from then on (Closed).
 func (d *Distributor) Shutdown() error {
 	return d.call(func(d *C.kvds_distributor) C.kvds_status {
 		return C.kvds_distributor_shutdown(d)
 	})
 }
 
-// StoreCount is how many stores live.
+// StoreCount returns the number of live stores.
 func (d *Distributor) StoreCount() int {
 	return look(&d.handle, func(d *C.kvds_distributor) int {
 		return int(C.kvds_distributor_store_count(d))

@@ -12,16 +12,16 @@ import (
 	"unsafe"
 )
 
-// iteration is what the callback of the library finds behind its user_data.
+// iteration is the user data of the library's callback.
 type iteration struct {
 	visit    func(key, value []byte) error
 	err      error
 	panicked any
 }
 
-// Iterate shows every pair whose key begins with prefix to visit, in order, as of one moment. An
-// error from visit ends it, and is what Iterate returns. A panic of visit passes through;
-// runtime.Goexit must not be called in it.
+// Iterate calls visit for every pair whose key begins with prefix, in order, as of one moment. An
+// error of visit ends the iteration, and Iterate returns it. A panic of visit passes through. Do
+// not call runtime.Goexit in it.
 func (s *Store) Iterate(prefix []byte, visit func(key, value []byte) error) error {
 	it := &iteration{visit: visit}
 	h := cgo.NewHandle(it)
@@ -40,8 +40,8 @@ func (s *Store) Iterate(prefix []byte, visit func(key, value []byte) error) erro
 	return err
 }
 
-// kvdsVisit is what the library calls. A panic must not unwind it: it is caught, and goes on when
-// the library has returned.
+// kvdsVisit is the callback for the library. A panic must not unwind C frames: it is caught, and
+// raised again when the library has returned.
 //
 //export kvdsVisit
 func kvdsVisit(

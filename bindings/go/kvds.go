@@ -1,24 +1,23 @@
-// Package kvds is ordered key-value stores in memory and on disk: a binding of the C library kvds.
+// Package kvds is a binding of the C library kvds: ordered key-value stores in memory and on disk.
 //
-// Keys, values and prefixes are any bytes. They are copied on their way in and out. Keys have the
-// order of bytes.Compare.
+// Keys, values and prefixes are any bytes. Arguments and results are copied. Keys have the order of
+// bytes.Compare.
 //
 // # Errors
 //
-// A plain "no" is a Status, such as NotFound, or false where that is all there is to say. A failure
-// is an *Error with the library's text; errors.Is(err, kvds.Locked) asks for its Status.
+// An expected negative result is a Status, such as NotFound, or false. A call that fails returns an
+// *Error with the library's text; errors.Is(err, kvds.Locked) tests its Status.
 //
 // # Release
 //
-// A Distributor, Store, Cursor or Batch owns something of the library. Release gives it up; for
-// what was forgotten the garbage collector does, which may be late. A method called after that
-// answers Closed. A Release while other goroutines are inside a method takes effect when the last
-// of them is done.
+// A Distributor, Store, Cursor or Batch owns memory of the library. Release frees it; the garbage
+// collector does so later. After that its methods return Closed. While other goroutines are inside
+// a method, the last of them to return frees it.
 //
 // # Goroutines
 //
-// Distributors and stores may be used by any goroutines at once, cursors and batches by one at a
-// time.
+// Any goroutine may use a distributor or a store at any time, and one at a time a cursor or a
+// batch.
 package kvds
 
 /*
@@ -36,26 +35,26 @@ import (
 	"unsafe"
 )
 
-// Version is the version of the library that is running, such as "0.1.0".
+// Version returns the version of the library that is running, such as "0.1.0".
 func Version() string { return C.GoString(C.kvds_version()) }
 
-// Error is the name of the status, such as "KVDS_NOT_FOUND".
+// Error returns the name of the status, such as "KVDS_NOT_FOUND".
 func (s Status) Error() string { return C.GoString(C.kvds_status_name(C.kvds_status(s))) }
 
-// Error is a failure.
+// Error is the error of a call that failed.
 type Error struct {
 	Status Status
 	Text   string
 }
 
-// Error is the library's text.
+// Error returns the library's error text.
 func (e *Error) Error() string { return e.Text }
 
-// Unwrap is the status, for errors.Is.
+// Unwrap returns the status, for errors.Is.
 func (e *Error) Unwrap() error { return e.Status }
 
-// checked makes a call, and an error of its status. The library keeps the text of a failure for the
-// thread that made the call, and so the goroutine stays on that thread until it has the text.
+// checked makes a call and returns its error. The library keeps the error text per thread, so the
+// goroutine stays on its thread until it has the text.
 func checked(call func() C.kvds_status) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -69,7 +68,7 @@ func checked(call func() C.kvds_status) error {
 	return nil
 }
 
-// unless turns a plain "no" into false.
+// unless turns an expected negative result into false.
 func unless(no Status, err error) (bool, error) {
 	if err == error(no) {
 		return false, nil
@@ -77,7 +76,7 @@ func unless(no Status, err error) (bool, error) {
 	return err == nil, err
 }
 
-// handle owns a pointer of the library, which is given up once, and not while it is used.
+// handle owns a pointer of the library. It frees the pointer once, and not while a call uses it.
 type handle[T any] struct {
 	kind     string
 	free     func(*T) int64
@@ -107,7 +106,7 @@ func (h *handle[T]) done() {
 	}
 }
 
-// release answers how many references are left if it took effect at once, else 0.
+// release returns how many references are left, or 0 if a running call will free the pointer.
 func (h *handle[T]) release() int64 {
 	h.mutex.Lock()
 	first := !h.released
@@ -130,7 +129,7 @@ func (h *handle[T]) call(call func(*T) C.kvds_status) error {
 	return checked(func() C.kvds_status { return call(pointer) })
 }
 
-// look asks for something that cannot fail.
+// look calls a function that cannot fail.
 func look[T, R any](h *handle[T], ask func(*T) R) (answer R) {
 	if pointer, err := h.acquire(); err == nil {
 		defer h.done()
@@ -139,9 +138,9 @@ func look[T, R any](h *handle[T], ask func(*T) R) (answer R) {
 	return answer
 }
 
-// span is bytes that have a first one to point to, and their length. The pointer is made where the
-// call is made, as unsafe.Pointer(&b[0]): only from that form does cgo see that it is one to bytes,
-// and not check the whole of what they are part of, which may have pointers in it.
+// span returns bytes that have a first one to point to, and their length. The caller writes
+// unsafe.Pointer(&b[0]) in the call itself: only from that form does cgo see a pointer to bytes,
+// and not check all of the object that they are part of, which may contain pointers.
 func span(b []byte) ([]byte, C.size_t) {
 	if len(b) == 0 {
 		return []byte{0}, 0
@@ -149,7 +148,7 @@ func span(b []byte) ([]byte, C.size_t) {
 	return b, C.size_t(len(b))
 }
 
-// text is a copy for C, to be freed with C.free, of what C reads up to its first NUL.
+// text returns a copy for C, to be freed with C.free. A NUL would end it.
 func text(given, what string) (*C.char, error) {
 	if strings.Contains(given, "\x00") {
 		return nil, &Error{InvalidArgument, fmt.Sprintf("the %s %q has a NUL in it", what, given)}
@@ -157,8 +156,8 @@ func text(given, what string) (*C.char, error) {
 	return C.CString(given), nil
 }
 
-// arena is memory of C for calls that take arrays of pointers, as C must not be given Go memory
-// that points to Go memory.
+// arena is C memory for calls that take arrays of pointers. Go memory that C gets must not point to
+// Go memory.
 type arena struct{ blocks []unsafe.Pointer }
 
 func (a *arena) alloc(size uintptr) unsafe.Pointer {
@@ -188,7 +187,7 @@ func (a *arena) free() {
 	}
 }
 
-// taken copies a value and gives it back.
+// taken returns a copy of a value, and releases the value.
 func taken(value *C.kvds_value) []byte {
 	defer C.kvds_value_release(value)
 	return C.GoBytes(value.data, C.int(value.len))

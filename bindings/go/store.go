@@ -11,21 +11,21 @@ import (
 	"unsafe"
 )
 
-// Store is a store, or a view of one: one counted reference to it. When the last is released, the
-// store is closed.
+// Store is one counted reference to a store, or to a view of one. The release of the last one
+// closes the store.
 type Store struct{ handle[C.kvds_store] }
 
 // Pair is a key and its value.
 type Pair struct{ Key, Value []byte }
 
-// Rights are what a view allows: Read, Write, or both (or-ed).
+// Rights are what a view permits: Read, Write, or both (or-ed).
 type Rights int
 
 const (
-	// Read allows everything that changes nothing.
+	// Read permits operations that change nothing.
 	Read Rights = C.KVDS_VIEW_READ
-	// Write allows everything that changes something, conditional writes included, which tell whether
-	// a key is there.
+	// Write permits operations that change something. Conditional writes reveal whether a key
+	// exists.
 	Write Rights = C.KVDS_VIEW_WRITE
 )
 
@@ -38,7 +38,7 @@ func newStore(pointer *C.kvds_store) *Store {
 	return s
 }
 
-// opened is the store that a call on a handle gives.
+// opened returns the store that a call on a handle opens.
 func opened[T any](h *handle[T], open func(*T, **C.kvds_store) C.kvds_status) (*Store, error) {
 	var out *C.kvds_store
 	if err := h.call(func(pointer *T) C.kvds_status { return open(pointer, &out) }); err != nil {
@@ -47,10 +47,10 @@ func opened[T any](h *handle[T], open func(*T, **C.kvds_store) C.kvds_status) (*
 	return newStore(out), nil
 }
 
-// Release gives up the reference and returns how many are left. The second time does nothing.
+// Release releases the reference and returns how many are left. The second time it does nothing.
 func (s *Store) Release() int64 { return s.release() }
 
-// Retain is one more reference, to be released on its own.
+// Retain returns one more reference, to be released on its own.
 func (s *Store) Retain() (*Store, error) {
 	return opened(&s.handle, func(s *C.kvds_store, out **C.kvds_store) C.kvds_status {
 		*out = C.kvds_store_retain(s)
@@ -58,29 +58,29 @@ func (s *Store) Retain() (*Store, error) {
 	})
 }
 
-// RefCount is how many references there are; 0 after Release.
+// RefCount returns the number of references; 0 after Release.
 func (s *Store) RefCount() int64 {
 	return look(&s.handle, func(s *C.kvds_store) int64 { return int64(C.kvds_store_ref_count(s)) })
 }
 
-// ID is the name that the store was asked for by; empty after Release.
+// ID returns the id that the store was asked for by; empty after Release.
 func (s *Store) ID() string {
 	return look(&s.handle, func(s *C.kvds_store) string { return C.GoString(C.kvds_store_id(s)) })
 }
 
-// Backend is what the store was asked for with.
+// Backend returns the backend that the store was asked for with.
 func (s *Store) Backend() Backend {
 	return look(&s.handle, func(s *C.kvds_store) Backend {
 		return Backend(C.kvds_store_backend(s))
 	})
 }
 
-// Tag is the number of the store, unique in its distributor.
+// Tag returns the number of the store, unique in its distributor.
 func (s *Store) Tag() uint64 {
 	return look(&s.handle, func(s *C.kvds_store) uint64 { return uint64(C.kvds_store_tag(s)) })
 }
 
-// IsOpen is whether the store can be used: neither released nor closed.
+// IsOpen returns whether the store can be used: neither released nor closed.
 func (s *Store) IsOpen() bool {
 	return look(&s.handle, func(s *C.kvds_store) bool { return C.kvds_is_open(s) == 1 })
 }
@@ -90,7 +90,7 @@ func (s *Store) Close() error {
 	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_close(s) })
 }
 
-// Get is the value of key, or NotFound.
+// Get returns the value of key, or NotFound.
 func (s *Store) Get(key []byte) ([]byte, error) {
 	k, kLen := span(key)
 	var value C.kvds_value
@@ -103,7 +103,7 @@ func (s *Store) Get(key []byte) ([]byte, error) {
 	return taken(&value), nil
 }
 
-// Has is whether key is there.
+// Has returns whether key exists.
 func (s *Store) Has(key []byte) (bool, error) {
 	k, kLen := span(key)
 	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status {
@@ -111,8 +111,8 @@ func (s *Store) Has(key []byte) (bool, error) {
 	}))
 }
 
-// GetMany is the values of several keys, all as of one moment, in the order of the keys; nil for
-// those that are not there.
+// GetMany returns the values of several keys, as of one moment, with nil for keys that do not
+// exist.
 func (s *Store) GetMany(keys [][]byte) ([][]byte, error) {
 	var memory arena
 	defer memory.free()
@@ -143,7 +143,7 @@ func (s *Store) Set(key, value []byte) error {
 	})
 }
 
-// Delete removes key, and answers whether it was there.
+// Delete deletes key, and returns whether it existed.
 func (s *Store) Delete(key []byte) (bool, error) {
 	k, kLen := span(key)
 	return unless(NotFound, s.call(func(s *C.kvds_store) C.kvds_status {
@@ -151,7 +151,7 @@ func (s *Store) Delete(key []byte) (bool, error) {
 	}))
 }
 
-// SetNX sets key if it is not there yet, and answers whether it did.
+// SetNX sets key if it does not exist, and returns whether it did so.
 func (s *Store) SetNX(key, value []byte) (bool, error) {
 	k, kLen := span(key)
 	v, vLen := span(value)
@@ -160,8 +160,8 @@ func (s *Store) SetNX(key, value []byte) (bool, error) {
 	}))
 }
 
-// CompareAndSwap sets key if its value is expected. Mismatch if it has another one, NotFound if it
-// is not there.
+// CompareAndSwap sets key if its value is expected. It returns Mismatch if the key has another
+// value, and NotFound if it does not exist.
 func (s *Store) CompareAndSwap(key, expected, value []byte) error {
 	k, kLen := span(key)
 	e, eLen := span(expected)
@@ -172,8 +172,7 @@ func (s *Store) CompareAndSwap(key, expected, value []byte) error {
 	})
 }
 
-// CompareAndDelete removes key if its value is expected. Mismatch if it has another one, NotFound
-// if it is not there.
+// CompareAndDelete deletes key if its value is expected, and returns the same as CompareAndSwap.
 func (s *Store) CompareAndDelete(key, expected []byte) error {
 	k, kLen := span(key)
 	e, eLen := span(expected)
@@ -182,8 +181,7 @@ func (s *Store) CompareAndDelete(key, expected []byte) error {
 	})
 }
 
-// Add adds to the decimal number that key has as its value, 0 if it is not there, and returns the
-// sum.
+// Add adds delta to the decimal number under key, 0 if the key does not exist, and returns the sum.
 func (s *Store) Add(key []byte, delta int64) (int64, error) {
 	k, kLen := span(key)
 	var sum C.int64_t
@@ -208,7 +206,7 @@ func (s *Store) SetBatch(pairs []Pair) error {
 	})
 }
 
-// DeleteBatch removes all keys, or none. Absent ones are fine.
+// DeleteBatch deletes all keys, or none. Keys that do not exist are skipped.
 func (s *Store) DeleteBatch(keys [][]byte) error {
 	var memory arena
 	defer memory.free()
@@ -218,7 +216,7 @@ func (s *Store) DeleteBatch(keys [][]byte) error {
 	})
 }
 
-// DeletePrefix removes every key that begins with prefix, in one step.
+// DeletePrefix deletes every key that begins with prefix, in one atomic step.
 func (s *Store) DeletePrefix(prefix []byte) error {
 	p, pLen := span(prefix)
 	return s.call(func(s *C.kvds_store) C.kvds_status {
@@ -226,8 +224,8 @@ func (s *Store) DeletePrefix(prefix []byte) error {
 	})
 }
 
-// Write applies a batch in one step. It answers false, and nothing is changed, if something is not
-// as the batch expects.
+// Write applies a batch in one atomic step. It returns false, and changes nothing, if an
+// expectation does not hold.
 func (s *Store) Write(batch *Batch) (bool, error) {
 	pointer, err := batch.acquire()
 	if err != nil {
@@ -239,14 +237,14 @@ func (s *Store) Write(batch *Batch) (bool, error) {
 	}))
 }
 
-// View is a view that allows only what rights name, as far as this store does. The rest is Denied.
+// View returns a view that permits only rights. Other operations return Denied.
 func (s *Store) View(rights Rights) (*Store, error) {
 	return opened(&s.handle, func(s *C.kvds_store, out **C.kvds_store) C.kvds_status {
 		return C.kvds_store_view(s, C.int(rights), out)
 	})
 }
 
-// Scope is a view of the keys that begin with prefix, which they don't have in it.
+// Scope returns a view of the keys that begin with prefix. Its keys are without the prefix.
 func (s *Store) Scope(prefix []byte) (*Store, error) {
 	p, pLen := span(prefix)
 	return opened(&s.handle, func(s *C.kvds_store, out **C.kvds_store) C.kvds_status {
@@ -254,30 +252,30 @@ func (s *Store) Scope(prefix []byte) (*Store, error) {
 	})
 }
 
-// Snapshot is a view of the store as it is now, whatever is written later.
+// Snapshot returns a read-only view of the store as it is now.
 func (s *Store) Snapshot() (*Store, error) {
 	return opened(&s.handle, func(s *C.kvds_store, out **C.kvds_store) C.kvds_status {
 		return C.kvds_store_snapshot(s, out)
 	})
 }
 
-// Sync makes all that was written survive a power cut.
+// Sync makes every acknowledged write survive a power failure.
 func (s *Store) Sync() error {
 	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_sync(s) })
 }
 
-// Compact gives back disk space that is free. It can take long.
+// Compact reclaims the disk space of overwritten and deleted entries. It can take long.
 func (s *Store) Compact() error {
 	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_compact(s) })
 }
 
-// Refresh has a store that was opened with the option read_only show what another process has
-// written since.
+// Refresh shows what another process has written to a store that was opened with the option
+// read_only.
 func (s *Store) Refresh() error {
 	return s.call(func(s *C.kvds_store) C.kvds_status { return C.kvds_refresh(s) })
 }
 
-// Property is what is known under a name such as "kvds.keys", or NotFound.
+// Property returns a property, such as "kvds.keys", as text, or NotFound.
 func (s *Store) Property(name string) (string, error) {
 	n, err := text(name, "name")
 	if err != nil {

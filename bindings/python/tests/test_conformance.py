@@ -26,7 +26,7 @@ def pairs(written: list[list[Any]]) -> list[tuple[bytes, bytes]]:
 
 
 class No(Exception):
-    """A plain "no", which the package says by what it returns."""
+    """An expected negative result, which the package returns as a value."""
 
     def __init__(self, status: kvds.Status, answer: object = None) -> None:
         self.status = status
