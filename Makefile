@@ -24,8 +24,14 @@ BUILD_CC = $(or $(USER_CC),$(call cached,gcc,cc))
 BUILD_CXX = $(or $(USER_CXX),$(call cached,g++,c++))
 RUN = CC="$(BUILD_CC)" CXX="$(BUILD_CXX)" scripts/build $(CARGO)
 
+# Chores in Rust. Root installs with this program and compiles nothing.
+XTASK = $(TARGET_DIR)/debug/xtask
+
 # The API reference. Its man pages are installed from here.
 MAN = $(TARGET_DIR)/docs/man/man3
+
+# All that is shell.
+SHELL_SCRIPTS = $(wildcard scripts/* bindings/*/test) tests/packages/use fuzz/minimise .ci/run
 
 # The texts whose words `make demo` counts.
 TEXT ?= LICENSE-APACHE README.md
@@ -50,7 +56,7 @@ demo: build ## Count the words of TEXT="FILE..." with the C example (examples/c/
 .PHONY: build
 build: setup ## Build the release library and its man pages: libkvds.so and libkvds.a in target/release
 	$(RUN) build --release
-	@scripts/uninstalled $(RELEASE)
+	@$(CARGO) xtask uninstalled $(RELEASE)
 	@stat -c %s $(RELEASE)/libkvds.so | awk '{ printf "$(RELEASE)/libkvds.so: %.1f MiB stripped\n", $$1 / 1048576 }'
 	@$(MAKE) --no-print-directory $(PACKAGE)/libkvds.a man
 
@@ -77,28 +83,37 @@ DATADIR ?= $(PREFIX)/share
 export DESTDIR PREFIX LIBDIR INCLUDEDIR DATADIR TARGET_DIR
 
 .PHONY: install
-install: $(PACKAGE)/libkvds.a man ## Install to PREFIX=/usr/local what was built (building it first if nothing is)
-	@scripts/install
+install: $(PACKAGE)/libkvds.a $(XTASK) man ## Install to PREFIX=/usr/local what was built (building it first if nothing is)
+	@$(XTASK) install
 
 .PHONY: uninstall
-uninstall: ## Remove what was installed to PREFIX=/usr/local
-	@scripts/install --uninstall
+uninstall: $(XTASK) ## Remove what was installed to PREFIX=/usr/local
+	@$(XTASK) uninstall
 
 .PHONY: deb
-deb: setup-deb $(PACKAGE)/libkvds.a man ## Make the Debian packages libkvds0 and libkvds-dev in target/debian
-	@scripts/deb
+deb: setup-deb $(PACKAGE)/libkvds.a $(XTASK) man ## Make the Debian packages libkvds0 and libkvds-dev in target/debian
+	@rm -rf $(TARGET_DIR)/debian
+	@mkdir -p $(TARGET_DIR)/debian
+	@# Without a check of the build dependencies: Rust comes from rustup where Debian's is too old.
+	TARGET_DIR=$(abspath $(TARGET_DIR)) dpkg-buildpackage --build=binary --unsigned-changes --unsigned-buildinfo \
+		--no-check-builddeps --post-clean \
+		--buildinfo-option=-u$(TARGET_DIR)/debian --changes-option=-u$(TARGET_DIR)/debian \
+		--buildinfo-file=$(TARGET_DIR)/debian/kvds.buildinfo --changes-file=$(TARGET_DIR)/debian/kvds.changes
 
-# Installing is often done by root, who should not build; so it takes what is there: this and the man pages are made when the
-# library is.
-$(PACKAGE)/libkvds.a: $(RELEASE)/libkvds.a abi/api.json scripts/static-library
+# Root often installs, and should not build. So `make build` makes this, the man pages and xtask too,
+# and `make install` takes what is there.
+$(PACKAGE)/libkvds.a: $(RELEASE)/libkvds.a abi/api.json xtask/src/static_library.rs
 	@rustc --version >/dev/null || { echo "make: rustc, which has the notices of its standard library, does not run" >&2; exit 1; }
 	@mkdir -p $(@D)
-	scripts/static-library $< $@
+	$(CARGO) xtask static-library $< $@
 	@cp "$$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html" $(@D) 2>/dev/null || \
 		echo "make: this Rust comes without the notices of its standard library" >&2
 
 $(RELEASE)/libkvds.a:
 	$(MAKE) build
+
+$(XTASK):
+	$(CARGO) build --package xtask
 
 ##@ Change it
 
@@ -108,12 +123,12 @@ test: setup-test ## Run all tests: with the disk engine, without it, and the C t
 	$(RUN) test --no-default-features
 	$(RUN) build --release
 	KVDS_LIBRARY=$(abspath $(RELEASE))/libkvds.so $(RUN) test --test exports --test c
-	CARGO_TARGET_DIR=$(TARGET_DIR) scripts/bindings test
+	$(CARGO) xtask bindings test
 	@echo
 	@echo "make test: all tests passed, with the disk engine and without."
 
 .PHONY: check
-check: setup-check ## Check format, lints, generated files, the layers and the ABI
+check: setup-check ## Check format, lints, generated files, the layers, the ABI and the licenses of crates
 	$(RUN) fmt --all --check
 	$(RUN) clippy --workspace --all-targets -- -D warnings
 	$(RUN) clippy --all-targets --no-default-features -- -D warnings
@@ -121,6 +136,9 @@ check: setup-check ## Check format, lints, generated files, the layers and the A
 	$(RUN) test --test header --test layers --test third_party
 	@$(CARGO) xtask declarations --check
 	@CC="$(BUILD_CC)" $(CARGO) xtask abi
+	shellcheck $(SHELL_SCRIPTS)
+	$(if $(call found,cargo-deny),$(CARGO) deny --workspace check licenses bans sources,\
+		@echo "make check: the licenses of crates are not checked, as there is no cargo-deny (cargo install cargo-deny)")
 	@echo
 	@echo "make check: nothing to complain about."
 
@@ -130,7 +148,7 @@ ctest: setup-test ## Run the C tests alone
 
 .PHONY: test-bindings
 test-bindings: build ## Run the tests of all other languages, and install the languages that are missing
-	CARGO_TARGET_DIR=$(TARGET_DIR) scripts/bindings test --all
+	$(CARGO) xtask bindings test --all
 
 # Builds of their own, as everything in them is compiled with another cfg.
 models_of = RUSTFLAGS="$(RUSTFLAGS) --cfg $(1)" $(RUN) test --profile model --no-default-features \
@@ -193,7 +211,7 @@ fuzz-seeds: setup-fuzz ## Replace fuzz/seeds by the smallest inputs that reach w
 
 .PHONY: test-packages
 test-packages: setup-packages build deb ## Install, use and remove the library by every way there is (debootstrap as root, once)
-	scripts/test-packages
+	$(CARGO) xtask test-packages
 
 # kvds beside other stores. What else can be chosen, target/release/kvds-bench --help tells.
 .PHONY: bench

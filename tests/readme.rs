@@ -31,8 +31,9 @@ fn imitate_repository(directory: &Path) {
         std::os::unix::fs::symlink(this.with_file_name(library), release.join(library)).expect("a link can be made");
     }
     std::os::unix::fs::symlink(format!("{ROOT}/include"), directory.join("include")).expect("a link can be made");
-    let named = Command::new(format!("{ROOT}/scripts/uninstalled")).arg(&release).output();
-    succeeded("scripts/uninstalled", &named.expect("scripts/uninstalled can be run"));
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let named = Command::new(cargo).args(["xtask", "uninstalled"]).arg(&release).current_dir(ROOT).output();
+    succeeded("cargo xtask uninstalled", &named.expect("cargo can be run"));
 }
 
 fn succeeded(what: &str, output: &Output) {

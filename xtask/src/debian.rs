@@ -1,0 +1,69 @@
+//! The copyright file of the Debian packages.
+
+use anyhow::Result;
+
+use crate::project::{self, Project};
+
+/// The line between two texts in THIRD-PARTY.
+const SEPARATOR: &str = "================================================================================\n";
+
+/// What the Apache License says below its title, in all its spellings.
+const APACHE: &str = "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION";
+
+/// Prints the licenses of the library and of all that is in it.
+///
+/// Debian has the Apache License, and a package only names it.
+pub fn print_copyright(project: &Project) -> Result<()> {
+    let text = |name: &str| project::read(&project.root.join(name));
+    print!(
+        "kvds is under the MIT license or the Apache License 2.0, as you choose.\n\
+         On Debian systems the latter is in /usr/share/common-licenses/Apache-2.0.\n\n{}\n{}",
+        text("LICENSE-MIT")?,
+        without_apache(&text("THIRD-PARTY")?)
+    );
+    Ok(())
+}
+
+/// Returns the texts of THIRD-PARTY, with a reference in place of the Apache License.
+fn without_apache(third_party: &str) -> String {
+    let mut sections = third_party.split(SEPARATOR);
+    let mut texts = vec![sections.next().unwrap_or_default().to_owned()];
+    for section in sections {
+        // The first line names the components.
+        texts.push(match section.split_once('\n') {
+            Some((components, text)) if text.contains(APACHE) => format!(
+                "{components}\n\nApache License, Version 2.0: see \
+                 /usr/share/common-licenses/Apache-2.0\n\n"
+            ),
+            _ => section.to_owned(),
+        });
+    }
+    texts.join(SEPARATOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_apache_license_is_named_and_other_licenses_are_kept() -> Result<()> {
+        let all = project::read(&Project::find()?.root.join("THIRD-PARTY"))?;
+        let kept = without_apache(&all);
+        assert!(all.contains(APACHE) && !kept.contains(APACHE));
+        assert_eq!(all.matches(SEPARATOR).count(), kept.matches(SEPARATOR).count());
+        let count = |text: &str| text.matches("Permission is hereby granted").count();
+        assert!(count(&kept) > 0);
+        assert_eq!(count(&all), count(&kept));
+        Ok(())
+    }
+
+    /// `make deb` refuses a changelog at another version; a release should not find out then.
+    #[test]
+    fn the_changelog_is_at_the_version_of_the_library() -> Result<()> {
+        let project = Project::find()?;
+        let changelog = project::read(&project.root.join("debian/changelog"))?;
+        let version = project.version()?;
+        assert!(changelog.starts_with(&format!("kvds ({version}-")), "debian/changelog: {version}");
+        Ok(())
+    }
+}
