@@ -356,6 +356,52 @@ static void a_fork_while_a_store_is_opened_shares_no_lock(void **state)
     close(forking.ends[0]);
 }
 
+/* Opens a new store at the same moment as others do, and ends with the number of the failure. */
+static pid_t start_opening(const struct fixture *f, const char *id, const int ends[2])
+{
+    fflush(NULL);
+    pid_t child = fork();
+    must(child >= 0);
+    if (child == 0) {
+        char byte;
+        kvds_store *store;
+        kvds_distributor *own = kvds_distributor_new(f->base);
+        close(ends[1]);
+        must(read(ends[0], &byte, 1) == 0);
+        const kvds_status status = kvds_distributor_get_or_create(own, id, KVDS_DISK, &store);
+        if (status != KVDS_OK && status != KVDS_LOCKED)
+            fprintf(stderr, "%s\n", kvds_last_error());
+        _exit(-status);
+    }
+    return child;
+}
+
+/*
+ * Of processes that make the same store at once one makes the directory, and another may be the first to lock it. The one that
+ * made it once removed it again as its own, from under the other.
+ */
+static void processes_that_make_one_store_at_once_get_it_or_wait(void **state)
+{
+    struct fixture *f = *state;
+    for (size_t round = 0; round < FULL(30, 500); round++) {
+        const struct text id = text_of("raced-%zu", round);
+        int ends[2], opened = 0, locked = 0;
+        pid_t children[4];
+        assert_int_equal(pipe(ends), 0);
+        for (size_t i = 0; i < COUNT_OF(children); i++)
+            children[i] = start_opening(f, id.data, ends);
+        close(ends[1]);
+        for (size_t i = 0; i < COUNT_OF(children); i++) {
+            const int status = exit_status_of(children[i]);
+            opened += status == KVDS_OK;
+            locked += status == -KVDS_LOCKED;
+        }
+        close(ends[0]);
+        assert_int_equal(opened + locked, COUNT_OF(children));
+        assert_true(opened > 0);
+    }
+}
+
 int main(int count, char **arguments)
 {
     if (count == 3)
@@ -369,6 +415,7 @@ int main(int count, char **arguments)
         ON_DISK(reading_takes_no_lock),
         ON_DISK(a_child_that_lives_on_leaves_the_store_of_its_dead_parent),
         ON_DISK(a_child_without_handlers_does_not_keep_the_lock),
+        ON_DISK(processes_that_make_one_store_at_once_get_it_or_wait),
         ON_DISK(a_fork_while_a_store_is_opened_shares_no_lock),
     };
     return RUN("locked", tests);

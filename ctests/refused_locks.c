@@ -28,7 +28,7 @@ int fcntl(int file, int command, ...)
     return (int)syscall(SYS_fcntl, file, command, argument);
 }
 
-static const int errors[] = { ENOLCK, EOPNOTSUPP, EINVAL, ENOSYS, EBADF, EIO };
+static const int errors[] = { ENOLCK, EOPNOTSUPP, EINVAL, ENOSYS, EBADF, EACCES, EIO };
 
 static void must_be_refused(kvds_status status, const char *directory)
 {

@@ -166,7 +166,14 @@ impl Disk {
             removal::finish(path)?;
             made = make()?;
         }
-        let claim = Claim::new(path)?;
+        let claim = match Claim::new(path) {
+            // Whoever was first to claim it needs it, whoever made it.
+            Err(error) if error.kind() == Kind::Locked => {
+                directories.keep();
+                return Err(error);
+            }
+            claim => claim?,
+        };
         let older = files::written_by_older_rocksdb(path);
         if !made {
             Survey::of(path)?.refuse_others(path)?;

@@ -80,6 +80,9 @@ fn a_new_store_in_the_place_of_an_open_one_is_left_alone() {
         for error in [old.compact(), old.sync()].map(|result| result.expect_err("it needs new files")) {
             assert_eq!(error.kind(), Kind::Io, "{error}");
         }
+        let error = old.checkpoint(&base.path().join("copy")).expect_err("it needs new files");
+        assert_eq!(error.kind(), Kind::Io, "{error}");
+        assert!(!base.path().join("copy").exists(), "there is no half copy");
         let error = old_distributor.destroy_store(ID).expect_err("it is in use");
         assert_eq!(error.kind(), Kind::Busy, "{error}");
         check(&old, "flushed", keys);

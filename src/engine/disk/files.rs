@@ -30,8 +30,8 @@ impl Survey {
         let mut survey = Survey::default();
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
-            // Whoever opens or makes the directory next says what is wrong with it.
-            Err(_) if !path.is_dir() => return Ok(survey),
+            // Whoever opens or makes the directory next says what is wrong with it. Another process may just have made it.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound || !path.is_dir() => return Ok(survey),
             Err(cause) => return Err(failed(cause)),
         };
         for entry in entries {
@@ -56,8 +56,12 @@ impl Survey {
             survey.claimed.get_or_insert(name);
         }
         if survey.current && !survey.manifest {
-            let text = fs::read(path.join("CURRENT")).map_err(failed)?;
-            survey.manifest = text.starts_with(b"MANIFEST-");
+            // It may vanish meanwhile, too.
+            match fs::read(path.join("CURRENT")) {
+                Ok(text) => survey.manifest = text.starts_with(b"MANIFEST-"),
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => survey.current = false,
+                Err(cause) => return Err(failed(cause)),
+            }
         }
         Ok(survey)
     }

@@ -67,7 +67,7 @@ pub fn release(directory: &Unshared) {
 /// The error of a lock that was not to be had.
 pub fn refused(path: &Path, cause: io::Error) -> Error {
     match cause.raw_os_error() {
-        Some(libc::EWOULDBLOCK | libc::EACCES) => {
+        Some(libc::EWOULDBLOCK) => {
             Error::new(Kind::Locked, "another process has the store open, or another copy of the library in this one")
         }
         Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS | libc::EBADF) => Error::new(
