@@ -30,6 +30,10 @@ XTASK = $(TARGET_DIR)/debug/xtask
 # The API reference. Its man pages are installed from here.
 MAN = $(TARGET_DIR)/docs/man/man3
 
+# All that is C and C++, but for what include/kvds.h is generated from and to.
+FORMATTED = $(filter-out include/kvds.h src/ffi/prologue.h,$(shell find bench ctests examples include \
+	src tests -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.cc'))
+
 # All that is shell.
 SHELL_SCRIPTS = $(wildcard scripts/* bindings/*/test) tests/packages/use fuzz/minimise .ci/run
 
@@ -136,11 +140,17 @@ check: setup-check ## Check format, lints, generated files, the layers, the ABI 
 	$(RUN) test --test header --test layers --test third_party
 	@$(CARGO) xtask declarations --check
 	@CC="$(BUILD_CC)" $(CARGO) xtask abi
+	@clang-format --dry-run -Werror $(FORMATTED) || { echo "make check: run  make format" >&2; exit 1; }
 	shellcheck $(SHELL_SCRIPTS)
 	$(if $(call found,cargo-deny),$(CARGO) deny --workspace check licenses bans sources,\
 		@echo "make check: the licenses of crates are not checked, as there is no cargo-deny (cargo install cargo-deny)")
 	@echo
 	@echo "make check: nothing to complain about."
+
+.PHONY: format
+format: setup-check ## Format Rust, C and C++
+	$(CARGO) fmt --all
+	clang-format -i $(FORMATTED)
 
 .PHONY: ctest
 ctest: setup-test ## Run the C tests alone

@@ -339,7 +339,10 @@ static inline int tear_down(void **state)
  */
 static kvds_backend backends[] = { KVDS_MEMORY, KVDS_DISK };
 
+/* Versions of clang-format differ on such macros. */
+/* clang-format off */
 #define ON(backend, name, test) { #test " (" name ")", test, set_up, tear_down, &backends[backend] }
+/* clang-format on */
 #define ON_MEMORY(test) ON(KVDS_MEMORY, "memory", test)
 #define ON_DISK(test) ON(KVDS_DISK, "disk", test)
 #define ON_BOTH(test) ON_MEMORY(test), ON_DISK(test)

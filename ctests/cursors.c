@@ -119,11 +119,14 @@ static void assert_steps(kvds_store *store, const kvds_range *range, const struc
     kvds_cursor_free(cursor);
 }
 
+/* Versions of clang-format differ on such macros. */
+/* clang-format off */
 #define FIRST(key) { kvds_cursor_first, NULL, key }
 #define LAST(key) { kvds_cursor_last, NULL, key }
 #define NEXT(key) { kvds_cursor_next, NULL, key }
 #define PREV(key) { kvds_cursor_prev, NULL, key }
 #define SEEK(sought, key) { NULL, sought, key }
+/* clang-format on */
 
 static void a_cursor_turns_and_runs_off_either_end(void **state)
 {

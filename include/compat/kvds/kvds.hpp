@@ -107,8 +107,12 @@ public:
 #ifdef KVDS_COMPAT_SHARED_PTR
     // The tag makes this another symbol than the function below, which other files of the program may have compiled. All
     // else of the class is the same in both, so that they can pass each other their distributors.
+    // Versions of clang-format differ on attributes.
+    // clang-format off
     [[gnu::abi_tag("shared_ptr")]]
-    std::optional<std::shared_ptr<kv_c>> get_or_create_kv_c(const std::string &id, kv_c_backend_e backend)
+    std::optional<std::shared_ptr<kv_c>> get_or_create_kv_c(const std::string &id,
+                                                            kv_c_backend_e backend)
+    // clang-format on
     {
         return kept(id, backend);
     }
