@@ -13,7 +13,9 @@ static void fill(kvds_batch *batch, const char *steps)
         switch (step) {
         case '+': must_ok(kvds_batch_set(batch, key.data, key.len, value.data, value.len)); break;
         case '-': must_ok(kvds_batch_del(batch, key.data, key.len)); break;
-        case '?': must_ok(kvds_batch_expect(batch, key.data, key.len, value.data, value.len)); break;
+        case '?':
+            must_ok(kvds_batch_expect(batch, key.data, key.len, value.data, value.len));
+            break;
         case '!': must_ok(kvds_batch_expect_absent(batch, key.data, key.len)); break;
         default: give_up(__FILE__, __LINE__, steps, "is no step of a batch");
         }
@@ -68,7 +70,8 @@ static void a_batch_is_applied_if_all_it_expects_is_so(void **state)
         kvds_batch_clear(batch);
         fill(batch, cases[i].steps);
         if (kvds_write(f->store, batch) != cases[i].status)
-            fail_msg("on \"%s\" the batch \"%s\" answers something else", cases[i].before, cases[i].steps);
+            fail_msg("on \"%s\" the batch \"%s\" answers something else", cases[i].before,
+                     cases[i].steps);
         assert_pairs(cases[i].after, f->store);
     }
     kvds_batch_free(batch);

@@ -4,10 +4,7 @@
 
 enum { PAIRS = 100 };
 
-static struct text numbered_key(size_t number)
-{
-    return text_of("key-%03zu", number);
-}
+static struct text numbered_key(size_t number) { return text_of("key-%03zu", number); }
 
 /* Fills the store with numbered pairs, all with the same value. */
 static void fill(kvds_store *store, size_t count, const char *value)
@@ -28,7 +25,8 @@ struct walk {
     sem_t reached, go_on;
 };
 
-static int look(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int look(void *user_data, const void *key, size_t key_len, const void *value,
+                size_t value_len)
 {
     struct walk *walk = user_data;
     const struct text expected = numbered_key(walk->shown++);
@@ -57,7 +55,8 @@ static void iterate_all(struct fixture *f, void (*act)(struct walk *, const char
 /* Writes in every way, before and after where the iteration stands. */
 static void write_everywhere(kvds_store *store, const char *key, size_t key_len)
 {
-    const kvds_pair pairs[] = { { BYTES("key-0"), BYTES("batch") }, { BYTES("key-9"), BYTES("batch") } };
+    const kvds_pair pairs[] = { { BYTES("key-0"), BYTES("batch") },
+                                { BYTES("key-9"), BYTES("batch") } };
     const kvds_bytes keys[] = { { BYTES("key-098") }, { BYTES("key-000") } };
     must_ok(kvds_compare_and_swap(store, key, key_len, BYTES("before"), BYTES("swapped")));
     must_ok(kvds_set(store, BYTES("key-050"), BYTES("before")));
@@ -94,10 +93,7 @@ static void nest(struct walk *walk, const char *key, size_t key_len)
     must_ok(kvds_exists(walk->f->store, key, key_len));
 }
 
-static void iterations_nest(void **state)
-{
-    iterate_all(*state, nest);
-}
+static void iterations_nest(void **state) { iterate_all(*state, nest); }
 
 static void a_callback_stops_its_iteration(void **state)
 {
@@ -187,10 +183,7 @@ static void ask_again(struct walk *walk, const char *key, size_t key_len)
     must(kvds_store_release(same) == 1);
 }
 
-static void a_callback_may_ask_for_the_store(void **state)
-{
-    iterate_all(*state, ask_again);
-}
+static void a_callback_may_ask_for_the_store(void **state) { iterate_all(*state, ask_again); }
 
 /* A long iteration: it waits at its first pair until another thread has written. */
 static void wait_for_writer(struct walk *walk, const char *key, size_t key_len)
@@ -237,7 +230,8 @@ struct moment {
     uint64_t generation;
 };
 
-static int same_generation(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int same_generation(void *user_data, const void *key, size_t key_len, const void *value,
+                           size_t value_len)
 {
     struct moment *moment = user_data;
     uint64_t generation;
@@ -284,7 +278,8 @@ static void iterations_see_one_moment_each(void **state)
 }
 
 /* The callback that is shown live stores. */
-static int end_store(void *user_data, const char *id, kvds_backend backend, uint64_t tag, int64_t ref_count)
+static int end_store(void *user_data, const char *id, kvds_backend backend, uint64_t tag,
+                     int64_t ref_count)
 {
     struct fixture *f = user_data;
     must(strcmp(id, "store") == 0 && backend == f->backend && tag == 0 && ref_count == 1);

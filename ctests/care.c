@@ -73,15 +73,16 @@ static void compacting_gives_disk_space_back(void **state)
     assert_true(stats_of(f->store).disk_bytes < sizeof noise);
 }
 
-#define assert_counts(store, reads, hits, writes) check_counts(store, reads, hits, writes, __FILE__, __LINE__)
+#define assert_counts(store, reads, hits, writes) \
+    check_counts(store, reads, hits, writes, __FILE__, __LINE__)
 
-static void check_counts(kvds_store *store, uint64_t reads, uint64_t hits, uint64_t writes, const char *file,
-                         int line)
+static void check_counts(kvds_store *store, uint64_t reads, uint64_t hits, uint64_t writes,
+                         const char *file, int line)
 {
     const kvds_stats stats = stats_of(store);
     if (stats.reads != reads || stats.hits != hits || stats.writes != writes) {
-        print_error("reads %ju, hits %ju, writes %ju\n", (uintmax_t)stats.reads, (uintmax_t)stats.hits,
-                    (uintmax_t)stats.writes);
+        print_error("reads %ju, hits %ju, writes %ju\n", (uintmax_t)stats.reads,
+                    (uintmax_t)stats.hits, (uintmax_t)stats.writes);
         _fail(file, line);
     }
 }
@@ -122,7 +123,8 @@ static void stats_count_what_is_done(void **state)
     /* What is refused is not written; the look that a condition takes is no read. */
     assert_answer(KVDS_EXISTS, kvds_set_nx(f->store, BYTES("a"), BYTES("other")));
     assert_answer(KVDS_NOT_FOUND, kvds_del(f->store, BYTES("missing")));
-    assert_answer(KVDS_MISMATCH, kvds_compare_and_swap(f->store, BYTES("a"), BYTES("b"), BYTES("c")));
+    assert_answer(KVDS_MISMATCH,
+                  kvds_compare_and_swap(f->store, BYTES("a"), BYTES("b"), BYTES("c")));
     assert_invalid(kvds_set(f->store, NULL, 1, BYTES("value")));
     assert_ok(kvds_batch_set(batch, BYTES("e"), BYTES("e")));
     assert_ok(kvds_batch_del(batch, BYTES("d")));
@@ -147,7 +149,12 @@ static void stats_count_what_is_done(void **state)
         assert_true((stats.disk_bytes > 0) == (f->backend == KVDS_DISK));
         if (f->backend == KVDS_MEMORY) {
             assert_int_equal(stats.keys, 3);
-            assert_int_equal(stats.bytes, strlen("a" "value" "c" "ccc" "e" "e"));
+            assert_int_equal(stats.bytes, strlen("a"
+                                                 "value"
+                                                 "c"
+                                                 "ccc"
+                                                 "e"
+                                                 "e"));
         }
     }
     hide_faces(faces);
@@ -157,7 +164,8 @@ static void stats_fit_what_the_caller_knows(void **state)
 {
     struct fixture *f = *state;
     enum { ROOM = sizeof(kvds_stats) + 32, UNTOUCHED = 0xAA };
-    static const size_t sizes[] = { 8, 16, sizeof(kvds_stats), sizeof(kvds_stats) + 8, sizeof(kvds_stats) + 16 };
+    static const size_t sizes[] = { 8, 16, sizeof(kvds_stats), sizeof(kvds_stats) + 8,
+                                    sizeof(kvds_stats) + 16 };
     static const size_t too_small[] = { 0, 1, 7 };
     _Alignas(kvds_stats) unsigned char room[ROOM], zeros[ROOM] = { 0 }, untouched[ROOM];
     memset(untouched, UNTOUCHED, sizeof untouched);

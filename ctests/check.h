@@ -48,7 +48,7 @@
 #define BYTES(literal) (literal), (sizeof(literal) - 1)
 
 /* The path of something in a directory, as a temporary string. */
-#define PATH(directory, name) path_of((char[PATH_MAX]){0}, directory, name)
+#define PATH(directory, name) path_of((char[PATH_MAX]){ 0 }, directory, name)
 
 /* A short text with its length, such as a numbered key. */
 struct text {
@@ -87,18 +87,21 @@ static inline bool field_is_full(void)
  * Checks for callbacks, other threads and forked children, which cmocka's checks must not jump out of: they end the
  * program.
  */
-#define must(condition) ((condition) ? (void)0 : give_up(__FILE__, __LINE__, #condition, "is not so"))
+#define must(condition) \
+    ((condition) ? (void)0 : give_up(__FILE__, __LINE__, #condition, "is not so"))
 #define must_answer(status, call) check_or_give_up(status, call, #call, __FILE__, __LINE__)
 #define must_ok(call) must_answer(KVDS_OK, call)
 
-_Noreturn static inline void give_up(const char *file, int line, const char *what, const char *fault)
+_Noreturn static inline void give_up(const char *file, int line, const char *what,
+                                     const char *fault)
 {
-    fprintf(stderr, "%s:%d: %s\n%s; kvds_last_error: %s\n", file, line, what, fault, kvds_last_error());
+    fprintf(stderr, "%s:%d: %s\n%s; kvds_last_error: %s\n", file, line, what, fault,
+            kvds_last_error());
     abort();
 }
 
-static inline void check_or_give_up(kvds_status expected, kvds_status status, const char *call, const char *file,
-                                    int line)
+static inline void check_or_give_up(kvds_status expected, kvds_status status, const char *call,
+                                    const char *file, int line)
 {
     if (status != expected) {
         const struct text fault =
@@ -113,7 +116,8 @@ static inline void check_or_give_up(kvds_status expected, kvds_status status, co
 #define assert_invalid(call) assert_answer(KVDS_INVALID_ARGUMENT, call)
 #define assert_error_says(text) check_error_says(text, __FILE__, __LINE__)
 
-static inline void check_answer(kvds_status expected, kvds_status status, const char *call, const char *file, int line)
+static inline void check_answer(kvds_status expected, kvds_status status, const char *call,
+                                const char *file, int line)
 {
     if (status != expected) {
         print_error("%s\nanswers %s, not %s; kvds_last_error: %s\n", call, kvds_status_name(status),
@@ -131,16 +135,18 @@ static inline void check_error_says(const char *text, const char *file, int line
 }
 
 /* Whether the store has this value under this key, and no other. */
-static inline bool has(kvds_store *store, const void *key, size_t key_len, const void *value, size_t value_len)
+static inline bool has(kvds_store *store, const void *key, size_t key_len, const void *value,
+                       size_t value_len)
 {
     kvds_value found;
-    bool same = kvds_get(store, key, key_len, &found) == KVDS_OK && found.len == value_len
-        && (value_len == 0 || memcmp(found.data, value, value_len) == 0);
+    bool same = kvds_get(store, key, key_len, &found) == KVDS_OK && found.len == value_len &&
+                (value_len == 0 || memcmp(found.data, value, value_len) == 0);
     kvds_value_release(&found);
     return same;
 }
 
-static inline int pass_over(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static inline int pass_over(void *user_data, const void *key, size_t key_len, const void *value,
+                            size_t value_len)
 {
     (void)user_data, (void)key, (void)key_len, (void)value, (void)value_len;
     return 1;
@@ -170,7 +176,8 @@ static inline void must_answer_everywhere(kvds_status expected, kvds_store *stor
 }
 
 /* A reference to a store, which the caller owns. */
-#define open_store(distributor, id, backend) open_store_or_give_up(distributor, id, backend, __FILE__, __LINE__)
+#define open_store(distributor, id, backend) \
+    open_store_or_give_up(distributor, id, backend, __FILE__, __LINE__)
 
 static inline kvds_store *open_store_or_give_up(kvds_distributor *distributor, const char *id,
                                                 kvds_backend backend, const char *file, int line)
@@ -182,7 +189,8 @@ static inline kvds_store *open_store_or_give_up(kvds_distributor *distributor, c
 }
 
 /* A distributor with one option at a value that is given as text. The caller owns it. */
-static inline kvds_distributor *distributor_with(const char *base, const char *option, const char *value)
+static inline kvds_distributor *distributor_with(const char *base, const char *option,
+                                                 const char *value)
 {
     kvds_distributor *distributor;
     kvds_options *options = kvds_options_new();
@@ -200,20 +208,11 @@ static inline pthread_t start(void *(*run)(void *), void *argument)
     return thread;
 }
 
-static inline void join(pthread_t thread)
-{
-    must(pthread_join(thread, NULL) == 0);
-}
+static inline void join(pthread_t thread) { must(pthread_join(thread, NULL) == 0); }
 
-static inline void make_semaphore(sem_t *semaphore)
-{
-    must(sem_init(semaphore, 0, 0) == 0);
-}
+static inline void make_semaphore(sem_t *semaphore) { must(sem_init(semaphore, 0, 0) == 0); }
 
-static inline void post(sem_t *semaphore)
-{
-    must(sem_post(semaphore) == 0);
-}
+static inline void post(sem_t *semaphore) { must(sem_post(semaphore) == 0); }
 
 /* Waits for a semaphore, also when a signal comes between. */
 static inline void await(sem_t *semaphore)
@@ -251,7 +250,8 @@ static inline void write_file(const char *path, const char *text)
     must(file && fputs(text, file) >= 0 && fclose(file) == 0);
 }
 
-static inline int remove_entry(const char *path, const struct stat *about, int kind, struct FTW *place)
+static inline int remove_entry(const char *path, const struct stat *about, int kind,
+                               struct FTW *place)
 {
     (void)about, (void)kind, (void)place;
     return remove(path);

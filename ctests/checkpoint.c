@@ -61,8 +61,8 @@ static void a_copy_is_of_one_moment(void **state)
     struct fixture *f = *state;
     write_things(f->store);
     kvds_store *snapshot = snapshot_of(f->store);
-    kvds_store *shown[] = { kvds_store_retain(f->store), scope_of(f->store, BYTES("k")), view_of(f->store, READ),
-                            snapshot, scope_of(snapshot, BYTES("k")) };
+    kvds_store *shown[] = { kvds_store_retain(f->store), scope_of(f->store, BYTES("k")),
+                            view_of(f->store, READ), snapshot, scope_of(snapshot, BYTES("k")) };
     kvds_store *moments[COUNT_OF(shown)];
     char copies[PATH_MAX], path[PATH_MAX];
     path_of(copies, f->base, "directories/that are/missing");
@@ -281,7 +281,8 @@ int main(int count, char **arguments)
     if (count == 2)
         copy_for_ever(arguments[1]);
     if (!HAS_DISK) {
-        const struct CMUnitTest tests[] = { ON_MEMORY(a_build_without_disk_stores_makes_no_copies) };
+        const struct CMUnitTest tests[] = { ON_MEMORY(
+            a_build_without_disk_stores_makes_no_copies) };
         return RUN("checkpoint", tests);
     }
     const struct CMUnitTest tests[] = {

@@ -26,7 +26,8 @@ using text_map = std::map<std::string, std::string>;
 namespace {
 
 /* How programs name what the distributor gives, which has no public name. */
-using store_opt = decltype(std::declval<distributor_c>().get_or_create_kv_c(std::string(), backend_e::MEMORY));
+using store_opt =
+    decltype(std::declval<distributor_c>().get_or_create_kv_c(std::string(), backend_e::MEMORY));
 using store_ref = store_opt::value_type;
 
 /* A directory of a test's own, which is the working directory meanwhile and goes with it. */
@@ -69,9 +70,9 @@ text_map all(const kvds::kv_reader_c &store, const std::string &prefix = "")
 std::vector<backend_e> backends()
 {
 #ifdef KVDS_TEST_NO_DISK
-    return {backend_e::MEMORY};
+    return { backend_e::MEMORY };
 #else
-    return {backend_e::MEMORY, backend_e::DISK};
+    return { backend_e::MEMORY, backend_e::DISK };
 #endif
 }
 
@@ -92,13 +93,13 @@ void use(kvds::kv_c &store, bool absent)
     CHECK_FALSE(store.compare_and_swap("a", "2", "3"));
     CHECK_FALSE(store.compare_and_swap("absent", "", "3"));
     CHECK(store.compare_and_swap("a", "1", "3"));
-    CHECK(store.set_batch({{"c", "4"}, {"d", "5"}}));
-    CHECK(all(store) == text_map{{"a", "3"}, {"b", "2"}, {"c", "4"}, {"d", "5"}});
-    CHECK(store.delete_batch({"a", "absent"}));
+    CHECK(store.set_batch({ { "c", "4" }, { "d", "5" } }));
+    CHECK(all(store) == text_map{ { "a", "3" }, { "b", "2" }, { "c", "4" }, { "d", "5" } });
+    CHECK(store.delete_batch({ "a", "absent" }));
     CHECK(store.del("b"));
     CHECK(store.del("b") == absent);
     CHECK_FALSE(store.del(std::string(1 << 20, 'k'))); /* a failure is none of these */
-    CHECK(all(store) == text_map{{"c", "4"}, {"d", "5"}});
+    CHECK(all(store) == text_map{ { "c", "4" }, { "d", "5" } });
 
     /* Nested, and writing meanwhile. */
     int pairs = 0;
@@ -111,12 +112,14 @@ void use(kvds::kv_c &store, bool absent)
         return true;
     });
     CHECK(pairs == 2 + 4);
-    CHECK(store.delete_batch({"cc", "cd", "dc", "dd", "dcc", "dcd"}));
+    CHECK(store.delete_batch({ "cc", "cd", "dc", "dd", "dcc", "dcd" }));
     pairs = 0;
     store.iterate("", [&](const std::string &, const std::string &) { return ++pairs < 1; });
     CHECK(pairs == 1);
 
-    const auto thrower = [](const std::string &, const std::string &) -> bool { throw std::runtime_error("out"); };
+    const auto thrower = [](const std::string &, const std::string &) -> bool {
+        throw std::runtime_error("out");
+    };
     CHECK_THROWS_WITH_AS(store.iterate("", thrower), "out", std::runtime_error);
     CHECK(store.exists("c"));
 }
@@ -131,8 +134,8 @@ void use_closed(kvds::kv_c &store)
     CHECK_FALSE(store.exists("a"));
     CHECK_FALSE(store.set("a", "1"));
     CHECK_FALSE(store.del("a"));
-    CHECK_FALSE(store.set_batch({{"a", "1"}}));
-    CHECK_FALSE(store.delete_batch({"a"}));
+    CHECK_FALSE(store.set_batch({ { "a", "1" } }));
+    CHECK_FALSE(store.delete_batch({ "a" }));
     CHECK_FALSE(store.set_nx("a", "1"));
     CHECK_FALSE(store.compare_and_swap("a", "1", "2"));
     CHECK(kvds::last_status() == kvds::status::closed);
@@ -173,14 +176,15 @@ template <class Store>
 void open_and_close_meanwhile(const std::string &path)
 {
     Store store;
-    std::atomic<bool> done{false};
+    std::atomic<bool> done{ false };
     std::vector<std::thread> users;
     for (int t = 0; t < 3; t++)
         users.emplace_back([&, key = std::to_string(t)] {
             std::string value;
             while (!done) {
                 store.set(key, std::string(5'000, 'x'));
-                if (store.get(key, value)) CHECK(value.size() == 5'000);
+                if (store.get(key, value))
+                    CHECK(value.size() == 5'000);
                 store.iterate("", [&](const std::string &inner, const std::string &) {
                     store.exists(inner);
                     return true;
@@ -190,12 +194,14 @@ void open_and_close_meanwhile(const std::string &path)
         });
     for (int round = 0; round < 10; round++) {
         /* A reader may hold the last bytes of the files for a moment more. */
-        while (!store.open(path)) std::this_thread::yield();
+        while (!store.open(path))
+            std::this_thread::yield();
         CHECK(store.is_open());
         CHECK(store.close());
     }
     done = true;
-    for (auto &user : users) user.join();
+    for (auto &user : users)
+        user.join();
     CHECK_FALSE(store.is_open());
 }
 
@@ -204,19 +210,29 @@ class upper_c final : public kvds::kv_c {
 public:
     explicit upper_c(kvds::kv_c &below) : below_(below) {}
     bool is_open() const override { return below_.is_open(); }
-    bool get(const std::string &key, std::string &value) override { return below_.get("upper:" + key, value); }
+    bool get(const std::string &key, std::string &value) override
+    {
+        return below_.get("upper:" + key, value);
+    }
     bool exists(const std::string &key) const override { return below_.exists("upper:" + key); }
     void iterate(const std::string &prefix,
-                 std::function<bool(const std::string &key, const std::string &value)> callback) const override
+                 std::function<bool(const std::string &key, const std::string &value)> callback)
+        const override
     {
         below_.iterate("upper:" + prefix, callback);
     }
-    bool set(const std::string &key, const std::string &value) override { return below_.set("upper:" + key, value); }
+    bool set(const std::string &key, const std::string &value) override
+    {
+        return below_.set("upper:" + key, value);
+    }
     bool del(const std::string &key) override { return below_.del("upper:" + key); }
     bool set_batch(const std::map<std::string, std::string> &) override { return false; }
     bool delete_batch(const std::vector<std::string> &) override { return false; }
     bool set_nx(const std::string &, const std::string &) override { return false; }
-    bool compare_and_swap(const std::string &, const std::string &, const std::string &) override { return false; }
+    bool compare_and_swap(const std::string &, const std::string &, const std::string &) override
+    {
+        return false;
+    }
 
 private:
     kvds::kv_c &below_;
@@ -225,7 +241,9 @@ private:
 /* A program's class that holds a store by what the distributor gives, and hands it on as a std::shared_ptr. */
 class session_c {
 public:
-    explicit session_c(distributor_c &distributor) : store_(distributor.get_or_create_kv_c("session", backend_e::MEMORY)) {}
+    explicit session_c(distributor_c &distributor)
+        : store_(distributor.get_or_create_kv_c("session", backend_e::MEMORY))
+    {}
     bool good() const { return store_.has_value() && store_.value() && (*store_)->is_open(); }
     std::shared_ptr<kvds::kv_c> store() const { return *store_; }
 
@@ -246,7 +264,8 @@ TEST_CASE("the distributor's stores")
         auto store = distributor.get_or_create_kv_c("store", where);
         REQUIRE(store.has_value());
         use(**store, where == backend_e::DISK);
-        CHECK(std::filesystem::exists(directory.path / "made" / "here" / "store") == (where == backend_e::DISK));
+        CHECK(std::filesystem::exists(directory.path / "made" / "here" / "store") ==
+              (where == backend_e::DISK));
 
         /* Kept when the program has let go of it. */
         kvds::kv_c *const raw = store->get();
@@ -273,7 +292,8 @@ TEST_CASE("the distributor's stores")
             CHECK(told == (where == backend_e::DISK));
         }).join();
     }
-    static_assert(static_cast<int>(backend_e::MEMORY) == 0 && static_cast<int>(backend_e::DISK) == 1);
+    static_assert(static_cast<int>(backend_e::MEMORY) == 0 &&
+                  static_cast<int>(backend_e::DISK) == 1);
 }
 
 TEST_CASE("memory and disk stores have names of their own")
@@ -310,7 +330,7 @@ TEST_CASE("references: copies, comparison, bool, std::shared_ptr")
         CHECK_FALSE(opt.has_value());
         opt = distributor->get_or_create_kv_c("a", where);
         REQUIRE(opt);
-        store_ref a = opt.value(), copy = a, none{nullptr};
+        store_ref a = opt.value(), copy = a, none{ nullptr };
         CHECK(a);
         CHECK_FALSE(!a);
         CHECK(!none);
@@ -329,7 +349,7 @@ TEST_CASE("references: copies, comparison, bool, std::shared_ptr")
         kvds::kv_c &plain = *a;
         upper_c upper(plain);
         CHECK(upper.set("k", "upper"));
-        CHECK(all(plain, "upper:") == text_map{{"upper:k", "upper"}});
+        CHECK(all(plain, "upper:") == text_map{ { "upper:k", "upper" } });
 
         std::map<std::string, std::shared_ptr<kvds::kv_c>> held;
         held["a"] = opt.value();
@@ -339,7 +359,7 @@ TEST_CASE("references: copies, comparison, bool, std::shared_ptr")
         readers.push_back(a);
         CHECK(is_usable(*opt));
         CHECK(is_usable(held["a"]));
-        CHECK_FALSE(is_usable(store_ref{nullptr}));
+        CHECK_FALSE(is_usable(store_ref{ nullptr }));
         CHECK(held["a"].get() == a.get());
         CHECK(held["a"] == direct);
         CHECK(readers.front()->exists("k"));
@@ -348,7 +368,7 @@ TEST_CASE("references: copies, comparison, bool, std::shared_ptr")
         distributor.reset();
         CHECK(held["b"]->set("k", "v"));
         opt.reset();
-        a = none = moved = store_ref{nullptr};
+        a = none = moved = store_ref{ nullptr };
         readers.clear();
         CHECK(direct->exists("k"));
         held.erase("a");
@@ -389,13 +409,15 @@ TEST_CASE("all threads get the same store")
         distributor_c distributor(directory.path.string());
         std::vector<std::thread> threads;
         std::vector<store_opt> stores(8);
-        std::atomic<int> wins{0};
+        std::atomic<int> wins{ 0 };
         for (auto &store : stores)
             threads.emplace_back([&] {
                 store = distributor.get_or_create_kv_c("s", where);
-                if (store && (*store)->set_nx("lock", "mine")) wins++;
+                if (store && (*store)->set_nx("lock", "mine"))
+                    wins++;
             });
-        for (auto &thread : threads) thread.join();
+        for (auto &thread : threads)
+            thread.join();
         for (const auto &store : stores) {
             REQUIRE(store);
             CHECK(store->get() == stores.front()->get());
@@ -466,8 +488,10 @@ TEST_CASE("datastore_c: one directory by all its paths")
     kvds::datastore_c store;
     REQUIRE(store.open("a/b"));
     std::set<std::string> keys;
-    for (const auto &[key, value] : all(store)) keys.insert(key);
-    CHECK(keys == std::set<std::string>{".", "..", "absolute", "dots", "link", "link/", "relative", "slash", "slashes"});
+    for (const auto &[key, value] : all(store))
+        keys.insert(key);
+    CHECK(keys == std::set<std::string>{ ".", "..", "absolute", "dots", "link", "link/", "relative",
+                                         "slash", "slashes" });
 
     CHECK(writes("new/", "slash"));
     CHECK(writes("./new", "dot"));
@@ -475,7 +499,7 @@ TEST_CASE("datastore_c: one directory by all its paths")
     CHECK(std::filesystem::exists("not/yet/CURRENT"));
 
     kvds::datastore_c refused;
-    for (const std::string path : {"", "a/file/x", "full", "\xff/x", "x\xff", "/proc/x"}) {
+    for (const std::string path : { "", "a/file/x", "full", "\xff/x", "x\xff", "/proc/x" }) {
         CAPTURE(path);
         std::filesystem::create_directory("full");
         write_file("full/000001.log"); /* the name of a store's file */
@@ -502,7 +526,8 @@ TEST_CASE("datastore_c: one directory by all its paths")
 TEST_CASE("datastore_c: the directory has the name that the program gave")
 {
     directory_c directory;
-    for (const std::string name : {"rm 2", "users:1", "a%2Fb", "100%", "\xC3\xA9", "tab\t", ".hidden", "in/rm 2/."}) {
+    for (const std::string name :
+         { "rm 2", "users:1", "a%2Fb", "100%", "\xC3\xA9", "tab\t", ".hidden", "in/rm 2/." }) {
         CAPTURE(name);
         kvds::datastore_c store;
         REQUIRE(store.open(name));
@@ -517,8 +542,10 @@ TEST_CASE("datastore_c: the directory has the name that the program gave")
         CHECK_FALSE(store.exists("k"));
     }
     std::set<std::string> names;
-    for (const auto &entry : std::filesystem::directory_iterator(".")) names.insert(entry.path().filename().string());
-    CHECK(names == std::set<std::string>{"rm 2", "users:1", "a%2Fb", "100%", "\xC3\xA9", "tab\t", ".hidden", "in"});
+    for (const auto &entry : std::filesystem::directory_iterator("."))
+        names.insert(entry.path().filename().string());
+    CHECK(names == std::set<std::string>{ "rm 2", "users:1", "a%2Fb", "100%", "\xC3\xA9", "tab\t",
+                                          ".hidden", "in" });
 }
 #endif
 
@@ -527,10 +554,24 @@ TEST_CASE("memory stores: any id")
 {
     distributor_c distributor("unused");
     std::vector<std::string> ids = {
-        "", "\xff", "\xC0\x80", "\x01", "\x01" "0", "\x01" "3", "a/b", "..", "with space", std::string(256, 'i'),
-        std::string(64 * 1024, 'i'), std::string(64 * 1024 + 1, 'i'), std::string(1'000'000, 'i'),
+        "",
+        "\xff",
+        "\xC0\x80",
+        "\x01",
+        "\x01"
+        "0",
+        "\x01"
+        "3",
+        "a/b",
+        "..",
+        "with space",
+        std::string(256, 'i'),
+        std::string(64 * 1024, 'i'),
+        std::string(64 * 1024 + 1, 'i'),
+        std::string(1'000'000, 'i'),
     };
-    for (const char *zeros : {"\0\0\0", "a\0b", "a\0c"}) ids.emplace_back(zeros, 3);
+    for (const char *zeros : { "\0\0\0", "a\0b", "a\0c" })
+        ids.emplace_back(zeros, 3);
     ids.emplace_back("\0", 1);
     ids.emplace_back("a");
     std::map<const kvds::kv_c *, std::string> stores;
@@ -561,7 +602,8 @@ TEST_CASE("differences: what is refused, and not thrown")
     CHECK(beneath_file.get_or_create_kv_c("s", backend_e::MEMORY));
 
     distributor_c distributor("made");
-    for (const std::string &id : {std::string(), std::string("a\0b", 3), std::string("\xff"), std::string(256, 'i')})
+    for (const std::string &id :
+         { std::string(), std::string("a\0b", 3), std::string("\xff"), std::string(256, 'i') })
         CHECK_NOTHROW(CHECK_FALSE(distributor.get_or_create_kv_c(id, backend_e::DISK)));
     for (const backend_e where : backends()) {
         const auto store = distributor.get_or_create_kv_c("limits", where);
@@ -572,10 +614,11 @@ TEST_CASE("differences: what is refused, and not thrown")
         CHECK_FALSE((*store)->set(longer, ""));
         CHECK(kvds::last_status() == kvds::status::invalid_argument);
         CHECK_FALSE((*store)->exists(longer));
-        CHECK_FALSE((*store)->set_batch({{"short", ""}, {longer, ""}}));
+        CHECK_FALSE((*store)->set_batch({ { "short", "" }, { longer, "" } }));
         CHECK_FALSE((*store)->exists("short"));
         int shown = 0;
-        (*store)->iterate(longer, [&](const std::string &, const std::string &) { return ++shown > 0; });
+        (*store)->iterate(longer,
+                          [&](const std::string &, const std::string &) { return ++shown > 0; });
         CHECK(shown == 0);
     }
     static_assert(KVDS_MAX_KEY_LEN == 64 * 1024 && KVDS_MAX_VALUE_LEN == 1024 * 1024 * 1024);
@@ -587,12 +630,14 @@ TEST_CASE("differences: where disk stores are")
     directory_c directory;
     {
         distributor_c distributor("base");
-        for (const std::string id : {"../up", "a/b", "..", "/abs", "plain-1._", "a b"})
+        for (const std::string id : { "../up", "a/b", "..", "/abs", "plain-1._", "a b" })
             REQUIRE(distributor.get_or_create_kv_c(id, backend_e::DISK));
     }
     std::set<std::string> names;
-    for (const auto &entry : std::filesystem::directory_iterator("base")) names.insert(entry.path().filename().string());
-    CHECK(names == std::set<std::string>{"..%2Fup", "a%2Fb", "%2E%2E", "%2Fabs", "plain-1._", "a%20b"});
+    for (const auto &entry : std::filesystem::directory_iterator("base"))
+        names.insert(entry.path().filename().string());
+    CHECK(names ==
+          std::set<std::string>{ "..%2Fup", "a%2Fb", "%2E%2E", "%2Fabs", "plain-1._", "a%20b" });
     CHECK_FALSE(std::filesystem::exists("up"));
 
     /* Directories above are made for a datastore_c as well. There are no log files. */
@@ -615,7 +660,8 @@ TEST_CASE("differences: references")
     distributor_c distributor("unused");
     const store_ref ref = distributor.get_or_create_kv_c("a", backend_e::MEMORY).value();
     static_assert(!std::is_convertible_v<store_ref, int>);
-    static_assert(!std::is_base_of_v<pkg::types::shared_c, std::remove_reference_t<decltype(*ref)>>);
+    static_assert(
+        !std::is_base_of_v<pkg::types::shared_c, std::remove_reference_t<decltype(*ref)>>);
     static_assert(sizeof(store_ref) == sizeof(std::shared_ptr<kvds::kv_c>));
     const store_ref other = distributor.get_or_create_kv_c("b", backend_e::MEMORY).value();
     CHECK((ref < other) != (other < ref));
@@ -634,7 +680,8 @@ TEST_CASE("pkg::types: shared objects")
     };
     int alive = 0;
     {
-        pkg::types::shared_obj_c<counted_c> a = pkg::types::make_shared<counted_c>(alive, 7), b = a, c;
+        pkg::types::shared_obj_c<counted_c> a = pkg::types::make_shared<counted_c>(alive, 7), b = a,
+                                            c;
         CHECK(a->number == 7);
         CHECK((*b).number == 7);
         CHECK(a == b);
@@ -668,5 +715,5 @@ TEST_CASE("pkg::types: lifetimes")
         CHECK(plain.deaths == 0);
     }
     CHECK(plain.deaths == 1);
-    CHECK(tagged.tags == std::vector<std::size_t>{2, 1});
+    CHECK(tagged.tags == std::vector<std::size_t>{ 2, 1 });
 }

@@ -5,7 +5,8 @@
 enum { MOST_THREADS = 16 };
 
 /* Runs a function on several threads, and another one on this thread meanwhile, if there is one. */
-static void run_threads(size_t count, void *(*run)(void *), void *shared, void (*meanwhile)(void *shared))
+static void run_threads(size_t count, void *(*run)(void *), void *shared,
+                        void (*meanwhile)(void *shared))
 {
     pthread_t threads[MOST_THREADS];
     assert_true(count <= MOST_THREADS);
@@ -42,7 +43,8 @@ static int64_t number_in(const void *value, size_t len)
 
 static int64_t balance_of(kvds_store *store, struct text account, struct text *written)
 {
-    must_ok(kvds_get_into(store, account.data, account.len, written->data, sizeof written->data, &written->len));
+    must_ok(kvds_get_into(store, account.data, account.len, written->data, sizeof written->data,
+                          &written->len));
     return number_in(written->data, written->len);
 }
 
@@ -60,11 +62,13 @@ static void *move_money(void *argument)
     uint32_t number = atomic_fetch_add(&bank->movers, 1);
     kvds_batch *batch = kvds_batch_new();
     for (size_t done = 0; done < bank->transfers;) {
-        uint32_t from = next_number(&number) % ACCOUNTS, step = 1 + next_number(&number) % (ACCOUNTS - 1);
+        uint32_t from = next_number(&number) % ACCOUNTS,
+                 step = 1 + next_number(&number) % (ACCOUNTS - 1);
         const struct text payer = text_of("account-%02u", from);
         const struct text payee = text_of("account-%02u", (from + step) % ACCOUNTS);
         struct text payers, payees;
-        int64_t available = balance_of(bank->store, payer, &payers), before = balance_of(bank->store, payee, &payees);
+        int64_t available = balance_of(bank->store, payer, &payers),
+                before = balance_of(bank->store, payee, &payees);
         int64_t amount = available > 0 ? next_number(&number) % available + 1 : 0;
         kvds_batch_clear(batch);
         change(batch, payer, payers, available - amount);
@@ -83,7 +87,8 @@ struct sum {
     int64_t money;
 };
 
-static int add_balance(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int add_balance(void *user_data, const void *key, size_t key_len, const void *value,
+                       size_t value_len)
 {
     struct sum *sum = user_data;
     (void)key, (void)key_len;
@@ -113,7 +118,8 @@ static void sum_by_cursor(kvds_store *store)
     struct sum sum = { 0, 0 };
     kvds_cursor *cursor;
     must_ok(kvds_cursor_new(store, &range, &cursor));
-    for (kvds_status status = kvds_cursor_last(cursor); status == KVDS_OK; status = kvds_cursor_prev(cursor)) {
+    for (kvds_status status = kvds_cursor_last(cursor); status == KVDS_OK;
+         status = kvds_cursor_prev(cursor)) {
         kvds_bytes balance;
         must_ok(kvds_cursor_value(cursor, &balance));
         add_balance(&sum, NULL, 0, balance.data, balance.len);
@@ -161,7 +167,10 @@ static void sum_in_a_snapshot(kvds_store *store)
 static void audit(void *shared)
 {
     static void (*const sums[])(kvds_store *) = {
-        sum_by_iteration, sum_by_cursor, sum_by_many_keys, sum_in_a_snapshot,
+        sum_by_iteration,
+        sum_by_cursor,
+        sum_by_many_keys,
+        sum_in_a_snapshot,
     };
     const struct bank *bank = shared;
     for (size_t turn = 0; turn < COUNT_OF(sums) || atomic_load(&bank->running) > 0; turn++)
@@ -171,7 +180,9 @@ static void audit(void *shared)
 static void no_money_is_lost_or_made(void **state)
 {
     struct fixture *f = *state;
-    struct bank bank = { .store = f->store, .transfers = scaled(1000), .movers = 0, .running = MOVERS };
+    struct bank bank = {
+        .store = f->store, .transfers = scaled(1000), .movers = 0, .running = MOVERS
+    };
     /* What lies around the accounts is none of theirs. */
     assert_ok(kvds_set(f->store, BYTES("account"), BYTES("1")));
     assert_ok(kvds_set(f->store, BYTES("account."), BYTES("1")));
@@ -285,7 +296,8 @@ struct members {
     size_t count, round;
 };
 
-static int note_member(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int note_member(void *user_data, const void *key, size_t key_len, const void *value,
+                       size_t value_len)
 {
     struct members *members = user_data;
     size_t round;

@@ -30,14 +30,16 @@ static struct pairs reversed(struct pairs pairs)
 
 static void a_cursor_goes_over_its_range(void **state)
 {
-    static const char all[] = "=0 a=1 a%00=2 ab=3 b=4 c=5 %7F=6 %80=7 %FE%FF=8 %FF=9 %FF%FF=10 %FF%FFa=11";
+    static const char all[] =
+        "=0 a=1 a%00=2 ab=3 b=4 c=5 %7F=6 %80=7 %FE%FF=8 %FF=9 %FF%FF=10 %FF%FFa=11";
     static const struct {
         kvds_range range;
         const char *pairs;
     } cases[] = {
         { { NULL, 0, NULL, 0, NULL, 0 }, all },
         { { BYTES(""), BYTES(""), BYTES("") }, all },
-        { { NULL, 0, BYTES("ab"), NULL, 0 }, "ab=3 b=4 c=5 %7F=6 %80=7 %FE%FF=8 %FF=9 %FF%FF=10 %FF%FFa=11" },
+        { { NULL, 0, BYTES("ab"), NULL, 0 },
+          "ab=3 b=4 c=5 %7F=6 %80=7 %FE%FF=8 %FF=9 %FF%FF=10 %FF%FFa=11" },
         { { NULL, 0, BYTES("aa"), BYTES("c") }, "ab=3 b=4" },
         { { NULL, 0, BYTES("a"), BYTES("ab") }, "a=1 a%00=2" },
         { { NULL, 0, NULL, 0, BYTES("a") }, "=0" },
@@ -104,14 +106,16 @@ struct step {
     const char *sought, *key;
 };
 
-static void assert_steps(kvds_store *store, const kvds_range *range, const struct step *steps, size_t count)
+static void assert_steps(kvds_store *store, const kvds_range *range, const struct step *steps,
+                         size_t count)
 {
     kvds_cursor *cursor = cursor_over(store, range);
     assert_stands_on(NULL, cursor);
     for (size_t i = 0; i < count; i++) {
         const struct step *step = &steps[i];
-        kvds_status status =
-            step->move ? step->move(cursor) : kvds_cursor_seek(cursor, step->sought, strlen(step->sought));
+        kvds_status status = step->move
+                                 ? step->move(cursor)
+                                 : kvds_cursor_seek(cursor, step->sought, strlen(step->sought));
         if (status != (step->key ? KVDS_OK : KVDS_NOT_FOUND))
             fail_msg("step %zu answers %s", i, kvds_status_name(status));
         assert_stands_on(step->key, cursor);
@@ -131,21 +135,27 @@ static void assert_steps(kvds_store *store, const kvds_range *range, const struc
 static void a_cursor_turns_and_runs_off_either_end(void **state)
 {
     static const struct step everywhere[] = {
-        NEXT(NULL), PREV(NULL), FIRST("b"), NEXT("d"), PREV("b"), NEXT("d"), NEXT("f"), PREV("d"), PREV("b"),
-        PREV(NULL), PREV(NULL), NEXT(NULL), LAST("h"), PREV("f"), NEXT("h"), NEXT(NULL), NEXT(NULL), PREV(NULL),
-        SEEK("", "b"), SEEK("a", "b"), SEEK("b", "b"), SEEK("ba", "d"), SEEK("c", "d"), PREV("b"), SEEK("h", "h"),
-        PREV("f"), SEEK("ha", NULL), NEXT(NULL), SEEK("i", NULL), PREV(NULL), SEEK("\xFF", NULL), SEEK("e", "f"),
-        NEXT("h"), NEXT(NULL), LAST("h"), FIRST("b"), LAST("h"), FIRST("b"), PREV(NULL), FIRST("b"),
+        NEXT(NULL),         PREV(NULL),       FIRST("b"),     NEXT("d"),       PREV("b"),
+        NEXT("d"),          NEXT("f"),        PREV("d"),      PREV("b"),       PREV(NULL),
+        PREV(NULL),         NEXT(NULL),       LAST("h"),      PREV("f"),       NEXT("h"),
+        NEXT(NULL),         NEXT(NULL),       PREV(NULL),     SEEK("", "b"),   SEEK("a", "b"),
+        SEEK("b", "b"),     SEEK("ba", "d"),  SEEK("c", "d"), PREV("b"),       SEEK("h", "h"),
+        PREV("f"),          SEEK("ha", NULL), NEXT(NULL),     SEEK("i", NULL), PREV(NULL),
+        SEEK("\xFF", NULL), SEEK("e", "f"),   NEXT("h"),      NEXT(NULL),      LAST("h"),
+        FIRST("b"),         LAST("h"),        FIRST("b"),     PREV(NULL),      FIRST("b"),
     };
     static const struct step inside[] = {
-        FIRST("d"), PREV(NULL), LAST("f"), NEXT(NULL), SEEK("", "d"), PREV(NULL), SEEK("b", "d"), SEEK("d", "d"),
-        SEEK("e", "f"), PREV("d"), NEXT("f"), NEXT(NULL), SEEK("g", NULL), SEEK("h", NULL), SEEK("z", NULL),
-        PREV(NULL), LAST("f"), PREV("d"), PREV(NULL),
+        FIRST("d"), PREV(NULL),     LAST("f"),       NEXT(NULL),      SEEK("", "d"),
+        PREV(NULL), SEEK("b", "d"), SEEK("d", "d"),  SEEK("e", "f"),  PREV("d"),
+        NEXT("f"),  NEXT(NULL),     SEEK("g", NULL), SEEK("h", NULL), SEEK("z", NULL),
+        PREV(NULL), LAST("f"),      PREV("d"),       PREV(NULL),
     };
     static const struct step nowhere[] = {
-        FIRST(NULL), LAST(NULL), NEXT(NULL), PREV(NULL), SEEK("", NULL), SEEK("d", NULL), SEEK("z", NULL),
+        FIRST(NULL),    LAST(NULL),      NEXT(NULL),      PREV(NULL),
+        SEEK("", NULL), SEEK("d", NULL), SEEK("z", NULL),
     };
-    static const kvds_range range = { NULL, 0, BYTES("c"), BYTES("g") }, empty = { BYTES("e"), NULL, 0, NULL, 0 };
+    static const kvds_range range = { NULL, 0, BYTES("c"), BYTES("g") },
+                            empty = { BYTES("e"), NULL, 0, NULL, 0 };
     struct fixture *f = *state;
     set_pairs(f->store, "b=b d=d f=f h=h");
     assert_steps(f->store, NULL, everywhere, COUNT_OF(everywhere));
@@ -292,7 +302,8 @@ static void many_keys_are_looked_up_at_once(void **state)
 {
     static const char *const expected[] = { "2", NULL, "0", "", NULL, "2" };
     static const kvds_bytes keys[] = {
-        { BYTES("b") }, { BYTES("absent") }, { NULL, 0 }, { BYTES("empty") }, { BYTES("bb") }, { BYTES("b") },
+        { BYTES("b") },     { BYTES("absent") }, { NULL, 0 },
+        { BYTES("empty") }, { BYTES("bb") },     { BYTES("b") },
     };
     kvds_value values[COUNT_OF(keys)];
     kvds_status statuses[COUNT_OF(keys)];
@@ -356,14 +367,10 @@ static void wrong_lookups_of_many_keys_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(a_cursor_goes_over_its_range),
-        ON_BOTH(a_cursor_turns_and_runs_off_either_end),
-        ON_BOTH(a_cursor_is_over_one_moment),
-        ON_BOTH(a_cursor_outlives_its_store),
-        ON_BOTH(a_cursor_goes_over_any_view),
-        ON_BOTH(wrong_calls_on_cursors_are_told),
-        ON_BOTH(many_keys_are_looked_up_at_once),
-        ON_BOTH(wrong_lookups_of_many_keys_are_told),
+        ON_BOTH(a_cursor_goes_over_its_range),    ON_BOTH(a_cursor_turns_and_runs_off_either_end),
+        ON_BOTH(a_cursor_is_over_one_moment),     ON_BOTH(a_cursor_outlives_its_store),
+        ON_BOTH(a_cursor_goes_over_any_view),     ON_BOTH(wrong_calls_on_cursors_are_told),
+        ON_BOTH(many_keys_are_looked_up_at_once), ON_BOTH(wrong_lookups_of_many_keys_are_told),
     };
     return RUN("cursors", tests);
 }

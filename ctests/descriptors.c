@@ -100,15 +100,9 @@ static void run_daemon(struct fixture *f, bool closes_later)
 }
 
 /* A log got descriptor 1, and what the program printed went into it. */
-static void a_program_without_standard_streams(void **state)
-{
-    run_daemon(*state, false);
-}
+static void a_program_without_standard_streams(void **state) { run_daemon(*state, false); }
 
-static void a_program_that_closes_them_later(void **state)
-{
-    run_daemon(*state, true);
-}
+static void a_program_that_closes_them_later(void **state) { run_daemon(*state, true); }
 
 int main(void)
 {

@@ -56,7 +56,8 @@ static void names_have_255_bytes_at_most(void **state)
         char id[257] = "";
         memset(id, ids[i].byte, ids[i].len);
         kvds_store *store = f->store;
-        assert_answer(ids[i].status, kvds_distributor_get_or_create(f->distributor, id, f->backend, &store));
+        assert_answer(ids[i].status,
+                      kvds_distributor_get_or_create(f->distributor, id, f->backend, &store));
         assert_int_equal(store != NULL, ids[i].status == KVDS_OK);
         kvds_store_release(store);
         if (ids[i].status != KVDS_OK) {
@@ -97,7 +98,8 @@ static void ids_of_memory_stores_are_any_bytes(void **state)
     const char *refused[] = { "", too_long };
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
         kvds_store *store = f->store;
-        assert_invalid(kvds_distributor_get_or_create(f->distributor, refused[i], KVDS_MEMORY, &store));
+        assert_invalid(
+            kvds_distributor_get_or_create(f->distributor, refused[i], KVDS_MEMORY, &store));
         assert_null(store);
         assert_error_says("the id");
         assert_true(strlen(kvds_last_error()) < 1000);
@@ -155,13 +157,15 @@ static void one_distributor_has_a_directory(void **state)
 {
     struct fixture *f = *state;
     const char *name = strrchr(f->base, '/') + 1;
-    const char *same[] = { f->base, PATH(f->base, "./"), PATH(PATH(f->base, ".."), name), PATH(f->base, "link") };
+    const char *same[] = { f->base, PATH(f->base, "./"), PATH(PATH(f->base, ".."), name),
+                           PATH(f->base, "link") };
     assert_int_equal(symlink(f->base, PATH(f->base, "link")), 0);
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
     for (size_t i = 0; i < COUNT_OF(same); i++) {
         kvds_distributor *other = kvds_distributor_new(same[i]);
         kvds_store *store = f->store;
-        assert_answer(KVDS_LOCKED, kvds_distributor_get_or_create(other, "store", KVDS_DISK, &store));
+        assert_answer(KVDS_LOCKED,
+                      kvds_distributor_get_or_create(other, "store", KVDS_DISK, &store));
         assert_null(store);
         assert_error_says(name);
         assert_error_says("/store");
@@ -192,7 +196,8 @@ static void a_failed_creation_leaves_nothing_behind(void **state)
         kvds_store *store = f->store;
         /* The second time is as the first: the registry has nothing left of it. */
         for (int times = 0; times < 2; times++) {
-            assert_answer(KVDS_IO, kvds_distributor_get_or_create(distributor, "file", KVDS_DISK, &store));
+            assert_answer(KVDS_IO,
+                          kvds_distributor_get_or_create(distributor, "file", KVDS_DISK, &store));
             assert_null(store);
             assert_error_says(file);
         }
@@ -225,15 +230,19 @@ static void only_stores_are_opened_and_destroyed(void **state)
     path_of(foreign, f->base, "foreign");
     assert_int_equal(mkdir(foreign, 0777), 0);
     assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
-    const char *in_the_way[] = { "20240101.log", "1.sst", "000123.ldb", "7.blob", "000009.dbtmp", "MANIFEST-000001",
-                                 "OPTIONS-000005", "OPTIONS-1.dbtmp", "IDENTITY", "CURRENT", "METADB-1", "archive" };
+    const char *in_the_way[] = { "20240101.log",   "1.sst",           "000123.ldb",
+                                 "7.blob",         "000009.dbtmp",    "MANIFEST-000001",
+                                 "OPTIONS-000005", "OPTIONS-1.dbtmp", "IDENTITY",
+                                 "CURRENT",        "METADB-1",        "archive" };
     for (size_t i = 0; i < COUNT_OF(in_the_way); i++) {
         const char *file = PATH(foreign, in_the_way[i]);
         write_file(file, "not ours");
         write_file(PATH(foreign, "README"), "not ours");
         for (int times = 0; times < 2; times++) {
-            assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
-            assert_invalid(kvds_distributor_get_or_create(f->distributor, "foreign", KVDS_DISK, &store));
+            assert_answer(KVDS_NOT_FOUND,
+                          kvds_distributor_destroy_store(f->distributor, "foreign"));
+            assert_invalid(
+                kvds_distributor_get_or_create(f->distributor, "foreign", KVDS_DISK, &store));
             assert_error_says(file);
             assert_invalid(kvds_store_open(foreign, NULL, &store));
             assert_error_says(file);
@@ -259,7 +268,8 @@ static void only_stores_are_opened_and_destroyed(void **state)
 static void a_path_opens_exactly_that_directory(void **state)
 {
     struct fixture *f = *state;
-    const char *paths[] = { PATH(f->base, "rm 2"), PATH(f->base, "a%2Fb"), PATH(f->base, "new/in/./new/"), PATH(f->base, "\xC3\xA9") };
+    const char *paths[] = { PATH(f->base, "rm 2"), PATH(f->base, "a%2Fb"),
+                            PATH(f->base, "new/in/./new/"), PATH(f->base, "\xC3\xA9") };
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
         kvds_store *store = f->store;
         kvds_options *options = kvds_options_new();
@@ -300,7 +310,8 @@ static void a_path_opens_exactly_that_directory(void **state)
     assert_null(store);
     release_store(f);
     assert_ok(kvds_store_open(PATH(f->base, "store"), NULL, &store));
-    assert_answer(KVDS_LOCKED, kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store));
+    assert_answer(KVDS_LOCKED,
+                  kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store));
     kvds_store_release(store);
 }
 
@@ -348,9 +359,12 @@ static void a_path_that_names_no_directory_is_refused(void **state)
 static void files_that_no_store_touches_are_not_in_the_way(void **state)
 {
     struct fixture *f = *state;
-    static const char *const files[] = { "README", ".gitkeep", "LOG", "LOG.old.1700000000000000", "notes.log", "a.sst",
-                                         "MANIFEST-", "MANIFEST-a", "000001.txt", "1.log.gz", "log", ".log", "current",
-                                         "OPTIONS", "LOCKED", "archived" };
+    static const char *const files[] = {
+        "README",     ".gitkeep", "LOG",       "LOG.old.1700000000000000",
+        "notes.log",  "a.sst",    "MANIFEST-", "MANIFEST-a",
+        "000001.txt", "1.log.gz", "log",       ".log",
+        "current",    "OPTIONS",  "LOCKED",    "archived"
+    };
     for (size_t i = 0; i <= COUNT_OF(files); i++) {
         char place[PATH_MAX], file[PATH_MAX];
         const struct text id = text_of("place-%zu", i);
@@ -383,13 +397,15 @@ static void files_that_no_store_touches_are_not_in_the_way(void **state)
 static void a_store_under_its_plain_id_is_opened(void **state)
 {
     struct fixture *f = *state;
-    const char *ids[] = { "a b", "users:1", "a/b", "\xC3\xBCn\xC3\xAF", "/abs/olute", "50%", "a%2fb", "deep/er/than/that" };
+    const char *ids[] = { "a b",        "users:1", "a/b",   "\xC3\xBCn\xC3\xAF",
+                          "/abs/olute", "50%",     "a%2fb", "deep/er/than/that" };
     for (size_t i = 0; i < COUNT_OF(ids); i++) {
         const char *plain = PATH(f->base, ids[i]);
         kvds_store *store, *again;
         assert_ok(kvds_store_open(plain, NULL, &store));
         assert_ok(kvds_set(store, BYTES("key"), ids[i], strlen(ids[i])));
-        assert_answer(KVDS_LOCKED, kvds_distributor_get_or_create(f->distributor, ids[i], KVDS_DISK, &again));
+        assert_answer(KVDS_LOCKED,
+                      kvds_distributor_get_or_create(f->distributor, ids[i], KVDS_DISK, &again));
         kvds_store_release(store);
 
         size_t before = entries_in(f->base);
@@ -473,8 +489,17 @@ static void plain_ids_stay_below_the_base_path_and_apart(void **state)
     assert_int_equal(symlink("../../out", PATH(base, "link")), 0);
     kvds_distributor *distributor = kvds_distributor_new(base);
     const char *absolute = PATH(f->base, "outside");
-    const char *ids[] = { "../../outside", "plain/../../../outside", absolute, "link/store", "/plain", "./plain", "plain/", "plain/.",
-                          "a%20b", "..", "." };
+    const char *ids[] = { "../../outside",
+                          "plain/../../../outside",
+                          absolute,
+                          "link/store",
+                          "/plain",
+                          "./plain",
+                          "plain/",
+                          "plain/.",
+                          "a%20b",
+                          "..",
+                          "." };
     for (size_t i = 0; i < COUNT_OF(ids); i++) {
         size_t before = entries_in(base);
         assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(distributor, ids[i]));
@@ -495,10 +520,12 @@ static void a_build_without_disk_stores_says_so(void **state)
 {
     struct fixture *f = *state;
     kvds_store *store = f->store;
-    assert_answer(KVDS_UNSUPPORTED, kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store));
+    assert_answer(KVDS_UNSUPPORTED,
+                  kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store));
     assert_null(store);
     assert_error_says("disk");
-    assert_answer(KVDS_UNSUPPORTED, kvds_distributor_get(f->distributor, "store", KVDS_DISK, &store));
+    assert_answer(KVDS_UNSUPPORTED,
+                  kvds_distributor_get(f->distributor, "store", KVDS_DISK, &store));
     assert_answer(KVDS_UNSUPPORTED, kvds_distributor_evict(f->distributor, "store", KVDS_DISK));
     assert_answer(KVDS_UNSUPPORTED, kvds_distributor_destroy_store(f->distributor, "store"));
     store = f->store;

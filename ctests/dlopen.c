@@ -30,10 +30,13 @@ _Noreturn static void give_up(int line, const char *what)
 }
 
 /* The functions that are used here, with the types that the header gives them. */
-#define FUNCTIONS(X)                                                                                          \
-    X(kvds_last_error)                                                                                        \
-    X(kvds_distributor_new) X(kvds_distributor_release) X(kvds_distributor_get_or_create)                     \
-    X(kvds_distributor_destroy_store) X(kvds_store_release) X(kvds_set) X(kvds_get) X(kvds_value_release)
+/* clang-format off */
+#define FUNCTIONS(X) \
+    X(kvds_last_error) \
+    X(kvds_distributor_new) X(kvds_distributor_release) X(kvds_distributor_get_or_create) \
+    X(kvds_distributor_destroy_store) X(kvds_store_release) X(kvds_set) X(kvds_get) \
+    X(kvds_value_release)
+/* clang-format on */
 
 #define POINTER(name) __typeof__(name) *name;
 #define FIND(name) find(loaded.handle, #name, &loaded.name);
@@ -126,7 +129,8 @@ static void two_copies_share_no_store(const char *path, const char *base)
     must(copies[0].kvds_set != copies[1].kvds_set);
     for (int first = 0; first < 2; first++) {
         const struct library *one = &copies[first], *two = &copies[1 - first];
-        kvds_distributor *owner = one->kvds_distributor_new(base), *guest = two->kvds_distributor_new(base);
+        kvds_distributor *owner = one->kvds_distributor_new(base),
+                         *guest = two->kvds_distributor_new(base);
         kvds_store *store, *none;
         must(one->kvds_distributor_get_or_create(owner, "shared", KVDS_DISK, &store) == KVDS_OK);
         must(two->kvds_distributor_get_or_create(guest, "shared", KVDS_DISK, &none) == KVDS_LOCKED);
@@ -135,7 +139,8 @@ static void two_copies_share_no_store(const char *path, const char *base)
         must(one->kvds_set(store, "key", 3, "value", 5) == KVDS_OK);
         must(one->kvds_store_release(store) == 0);
         must(two->kvds_distributor_destroy_store(guest, "shared") == KVDS_OK);
-        must(one->kvds_distributor_release(owner) == 0 && two->kvds_distributor_release(guest) == 0);
+        must(one->kvds_distributor_release(owner) == 0 &&
+             two->kvds_distributor_release(guest) == 0);
     }
     must(remove(other) == 0);
 }
@@ -152,7 +157,8 @@ int main(void)
     for (int times = 0; times < 3; times++) {
         struct guest guest = { .library = load(path), .base = base };
         pthread_t thread;
-        must(pthread_barrier_init(&guest.used, NULL, 2) == 0 && pthread_barrier_init(&guest.closed, NULL, 2) == 0);
+        must(pthread_barrier_init(&guest.used, NULL, 2) == 0 &&
+             pthread_barrier_init(&guest.closed, NULL, 2) == 0);
         must(pthread_create(&thread, NULL, use_and_stay, &guest) == 0);
         pthread_barrier_wait(&guest.used);
         use(&guest.library, base);

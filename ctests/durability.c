@@ -19,15 +19,9 @@ static int count_and_sync(long call, int file)
     return (int)syscall(call, file);
 }
 
-int fdatasync(int file)
-{
-    return count_and_sync(SYS_fdatasync, file);
-}
+int fdatasync(int file) { return count_and_sync(SYS_fdatasync, file); }
 
-int fsync(int file)
-{
-    return count_and_sync(SYS_fsync, file);
-}
+int fsync(int file) { return count_and_sync(SYS_fsync, file); }
 
 static kvds_distributor *with_durability(struct fixture *f, kvds_durability durability)
 {

@@ -9,7 +9,13 @@
 
 enum { WRITERS = 4, WRITES_AT_LEAST = 200, STATUS = 42 };
 
-enum way { RETURN_FROM_MAIN, RETURN_WITH_VALUES_HELD, EXIT_IN_A_THREAD, GO_ON_IN_AN_EXIT_HANDLER, WAYS };
+enum way {
+    RETURN_FROM_MAIN,
+    RETURN_WITH_VALUES_HELD,
+    EXIT_IN_A_THREAD,
+    GO_ON_IN_AN_EXIT_HANDLER,
+    WAYS
+};
 
 /* What goes through the pipe: small enough to go in one piece. */
 struct acknowledged {
@@ -100,7 +106,8 @@ static pid_t start_child(enum way way, kvds_backend backend, char *base, int pip
     pid_t child = fork();
     must(child >= 0);
     if (child == 0)
-        become_this_program((char *[]){ "exit", numbers[0].data, numbers[1].data, numbers[2].data, base, NULL });
+        become_this_program(
+            (char *[]){ "exit", numbers[0].data, numbers[1].data, numbers[2].data, base, NULL });
     return child;
 }
 
@@ -139,9 +146,11 @@ static void leave_and_look(enum way way, kvds_backend backend)
 int main(int count, char **arguments)
 {
     if (count == 5)
-        return write_and_leave((enum way)atoi(arguments[1]), atoi(arguments[2]), atoi(arguments[3]), arguments[4]);
+        return write_and_leave((enum way)atoi(arguments[1]), atoi(arguments[2]), atoi(arguments[3]),
+                               arguments[4]);
 
-    for (kvds_backend backend = KVDS_MEMORY; backend <= (HAS_DISK ? KVDS_DISK : KVDS_MEMORY); backend++) {
+    for (kvds_backend backend = KVDS_MEMORY; backend <= (HAS_DISK ? KVDS_DISK : KVDS_MEMORY);
+         backend++) {
         for (enum way way = 0; way < WAYS; way++) {
             printf("backend %d, way %d\n", (int)backend, (int)way);
             fflush(stdout);

@@ -47,16 +47,17 @@ public:
 text_pairs all(kvds::scan_c scan)
 {
     text_pairs pairs;
-    for (auto [key, value] : scan) pairs.emplace_back(key, value);
+    for (auto [key, value] : scan)
+        pairs.emplace_back(key, value);
     return pairs;
 }
 
 std::vector<backend> backends()
 {
 #ifdef KVDS_TEST_NO_DISK
-    return {backend::memory};
+    return { backend::memory };
 #else
-    return {backend::memory, backend::disk};
+    return { backend::memory, backend::disk };
 #endif
 }
 
@@ -146,7 +147,7 @@ TEST_CASE("values outlive their key and their store; a buffer of the caller's")
         moved = kvds::value_c();
         CHECK_FALSE(store.get_value("large"));
 
-        REQUIRE(store.set_batch({{"one", "1"}, {"two", "2"}}));
+        REQUIRE(store.set_batch({ { "one", "1" }, { "two", "2" } }));
         auto one = store.get_value("one"), two = store.get_value("two");
         kvds::value_c &itself = *one;
         *one = std::move(itself);
@@ -195,31 +196,36 @@ TEST_CASE("conditional writes")
 TEST_CASE("many keys")
 {
     for_every_backend([](kvds::store_c &store, auto &, auto &) {
-        CHECK(store.set_batch(std::map<std::string, std::string>{{"a", "1"}, {"b", "2"}}));
-        CHECK(store.set_batch({{"c", "3"}, {"d", "4"}, {"d", "5"}}));
-        CHECK(store.set_batch({{"e", "6"}}));
-        CHECK(store.set_batch(text_pairs{{"f", "7"}}));
+        CHECK(store.set_batch(std::map<std::string, std::string>{ { "a", "1" }, { "b", "2" } }));
+        CHECK(store.set_batch({ { "c", "3" }, { "d", "4" }, { "d", "5" } }));
+        CHECK(store.set_batch({ { "e", "6" } }));
+        CHECK(store.set_batch(text_pairs{ { "f", "7" } }));
         CHECK(store.set_batch(text_pairs{}));
-        CHECK(all(store.scan()) ==
-              text_pairs{{"a", "1"}, {"b", "2"}, {"c", "3"}, {"d", "5"}, {"e", "6"}, {"f", "7"}});
+        CHECK(all(store.scan()) == text_pairs{ { "a", "1" },
+                                               { "b", "2" },
+                                               { "c", "3" },
+                                               { "d", "5" },
+                                               { "e", "6" },
+                                               { "f", "7" } });
 
-        const auto values = store.multi_get({"a", "absent", "d"});
+        const auto values = store.multi_get({ "a", "absent", "d" });
         REQUIRE(values);
         REQUIRE(values->size() == 3);
         CHECK((*values)[0]->view() == "1");
         CHECK_FALSE((*values)[1]);
         CHECK((*values)[2]->view() == "5");
-        CHECK(store.multi_get(std::list<std::string>{"f"})->front()->view() == "7");
-        CHECK_FALSE(store.multi_get(std::vector<std::string>{std::string(KVDS_MAX_KEY_LEN + 1, 'k')}));
+        CHECK(store.multi_get(std::list<std::string>{ "f" })->front()->view() == "7");
+        CHECK_FALSE(
+            store.multi_get(std::vector<std::string>{ std::string(KVDS_MAX_KEY_LEN + 1, 'k') }));
         CHECK(last_status() == status::invalid_argument);
 
-        CHECK(store.delete_batch(std::vector<std::string>{"a", "absent"}));
-        CHECK(store.delete_batch({"b", "c"}));
-        CHECK(store.delete_batch({"absent"}));
-        CHECK(store.delete_batch(std::set<std::string_view>{"d"}));
-        CHECK(all(store.scan()) == text_pairs{{"e", "6"}, {"f", "7"}});
+        CHECK(store.delete_batch(std::vector<std::string>{ "a", "absent" }));
+        CHECK(store.delete_batch({ "b", "c" }));
+        CHECK(store.delete_batch({ "absent" }));
+        CHECK(store.delete_batch(std::set<std::string_view>{ "d" }));
+        CHECK(all(store.scan()) == text_pairs{ { "e", "6" }, { "f", "7" } });
         CHECK(store.delete_prefix("e"));
-        CHECK(all(store.scan()) == text_pairs{{"f", "7"}});
+        CHECK(all(store.scan()) == text_pairs{ { "f", "7" } });
     });
 }
 
@@ -227,19 +233,20 @@ TEST_CASE("many keys")
 TEST_CASE("texts with a zero are refused where C has no length for them")
 {
     using namespace std::string_literals;
-    for_every_backend([](kvds::store_c &store, kvds::distributor_c &distributor, directory_c &directory) {
-        const std::string zero = "store\0"s;
-        CHECK_FALSE(distributor.get_or_create(zero, store.backend()));
-        CHECK(last_status() == status::invalid_argument);
-        CHECK_FALSE(distributor.get(zero, store.backend()));
-        CHECK_FALSE(distributor.evict(zero, store.backend()));
-        CHECK(last_status() == status::invalid_argument);
-        CHECK_FALSE(distributor.destroy_store(zero));
-        CHECK(last_status() != status::busy); /* what "store" would have been answered */
-        CHECK_FALSE(store.property("kvds.keys\0"s));
-        CHECK_FALSE(store.checkpoint((directory.path / "copy").string() + zero));
-        CHECK_FALSE(kvds::distributor_c(directory.path.string() + zero));
-    });
+    for_every_backend(
+        [](kvds::store_c &store, kvds::distributor_c &distributor, directory_c &directory) {
+            const std::string zero = "store\0"s;
+            CHECK_FALSE(distributor.get_or_create(zero, store.backend()));
+            CHECK(last_status() == status::invalid_argument);
+            CHECK_FALSE(distributor.get(zero, store.backend()));
+            CHECK_FALSE(distributor.evict(zero, store.backend()));
+            CHECK(last_status() == status::invalid_argument);
+            CHECK_FALSE(distributor.destroy_store(zero));
+            CHECK(last_status() != status::busy); /* what "store" would have been answered */
+            CHECK_FALSE(store.property("kvds.keys\0"s));
+            CHECK_FALSE(store.checkpoint((directory.path / "copy").string() + zero));
+            CHECK_FALSE(kvds::distributor_c(directory.path.string() + zero));
+        });
     CHECK_FALSE(kvds::options_c().set("durability", "sync\0"s));
     CHECK_FALSE(kvds::options_c().set("durability\0"s, "sync"));
 }
@@ -255,7 +262,7 @@ TEST_CASE("batches with expectations")
         CHECK(batch.del("from"));
         CHECK(batch.count() == 2);
         CHECK(store.write(batch));
-        CHECK(all(store.scan()) == text_pairs{{"to", "10"}});
+        CHECK(all(store.scan()) == text_pairs{ { "to", "10" } });
         CHECK_FALSE(store.write(batch));
         CHECK(last_status() == status::mismatch);
         kvds::batch_c moved = std::move(batch);
@@ -270,8 +277,9 @@ TEST_CASE("batches with expectations")
 TEST_CASE("iterating with callbacks of every kind")
 {
     for_every_backend([](kvds::store_c &store, auto &, auto &) {
-        REQUIRE(store.set_batch({{"a", "1"}, {"user:ada", "2"}, {"user:bob", "3"}, {"z", "4"}}));
-        const text_pairs users{{"user:ada", "2"}, {"user:bob", "3"}};
+        REQUIRE(store.set_batch(
+            { { "a", "1" }, { "user:ada", "2" }, { "user:bob", "3" }, { "z", "4" } }));
+        const text_pairs users{ { "user:ada", "2" }, { "user:bob", "3" } };
         text_pairs seen;
         CHECK(store.iterate("user:", [&](std::string_view key, std::string_view value) {
             seen.emplace_back(key, value);
@@ -288,13 +296,14 @@ TEST_CASE("iterating with callbacks of every kind")
         CHECK(seen == users);
 
         seen.clear();
-        const std::function<bool(const std::string &, const std::string &)> function = [&](auto &key, auto &value) {
-            seen.emplace_back(key, value);
-            return false;
-        };
+        const std::function<bool(const std::string &, const std::string &)> function =
+            [&](auto &key, auto &value) {
+                seen.emplace_back(key, value);
+                return false;
+            };
         store.iterate(std::string("user:"), function);
         CHECK(last_status() == status::stopped);
-        CHECK(seen == text_pairs{{"user:ada", "2"}});
+        CHECK(seen == text_pairs{ { "user:ada", "2" } });
 
         CHECK(store.iterate("", [&](auto, auto) { return false; }));
         CHECK(last_status() == status::stopped);
@@ -316,7 +325,7 @@ TEST_CASE("iterating with callbacks of every kind")
 TEST_CASE("an exception that a callback throws stops the iteration and arrives at its caller")
 {
     for_every_backend([](kvds::store_c &store, kvds::distributor_c &distributor, auto &) {
-        REQUIRE(store.set_batch({{"a", "1"}, {"b", "2"}}));
+        REQUIRE(store.set_batch({ { "a", "1" }, { "b", "2" } }));
         int calls = 0;
         const auto thrower = [&](auto, auto) -> bool {
             calls++;
@@ -333,7 +342,8 @@ TEST_CASE("an exception that a callback throws stops the iteration and arrives a
         CHECK_THROWS_AS(distributor.for_each([](auto...) -> bool { throw 1; }), int);
 
         /* From inside a nested iteration through the outer one. */
-        CHECK_THROWS_AS(store.iterate("", [&](auto, auto) { return store.iterate("", thrower); }), std::runtime_error);
+        CHECK_THROWS_AS(store.iterate("", [&](auto, auto) { return store.iterate("", thrower); }),
+                        std::runtime_error);
         CHECK(store.set("a", "still usable"));
     });
 }
@@ -341,15 +351,16 @@ TEST_CASE("an exception that a callback throws stops the iteration and arrives a
 TEST_CASE("scans and cursors")
 {
     for_every_backend([](kvds::store_c &store, auto &, auto &) {
-        REQUIRE(store.set_batch({{"a", "1"}, {"b", "2"}, {"c1", "3"}, {"c2", "4"}, {"d", "5"}}));
-        CHECK(all(store.scan("c")) == text_pairs{{"c1", "3"}, {"c2", "4"}});
+        REQUIRE(store.set_batch(
+            { { "a", "1" }, { "b", "2" }, { "c1", "3" }, { "c2", "4" }, { "d", "5" } }));
+        CHECK(all(store.scan("c")) == text_pairs{ { "c1", "3" }, { "c2", "4" } });
         CHECK(last_status() == status::not_found);
         kvds::range range;
         range.start = "b";
         range.end = "c2";
-        CHECK(all(store.scan(range)) == text_pairs{{"b", "2"}, {"c1", "3"}});
-        CHECK(all(store.scan({"c"})) == all(store.scan(std::string("c"))));
-        CHECK(all(store.scan({"c", "c2"})) == text_pairs{{"c2", "4"}});
+        CHECK(all(store.scan(range)) == text_pairs{ { "b", "2" }, { "c1", "3" } });
+        CHECK(all(store.scan({ "c" })) == all(store.scan(std::string("c"))));
+        CHECK(all(store.scan({ "c", "c2" })) == text_pairs{ { "c2", "4" } });
         CHECK(all(store.scan({})).size() == 5);
         CHECK(all(store.scan("none")).empty());
 
@@ -396,7 +407,7 @@ TEST_CASE("scans and cursors")
 TEST_CASE("views")
 {
     for_every_backend([](kvds::store_c &store, auto &, auto &) {
-        REQUIRE(store.set_batch({{"user:ada", "1"}, {"user:bob", "2"}, {"x", "3"}}));
+        REQUIRE(store.set_batch({ { "user:ada", "1" }, { "user:bob", "2" }, { "x", "3" } }));
         const auto reader = store.view(kvds::rights::read);
         REQUIRE(reader);
         CHECK((*reader)->get("x") == "3");
@@ -415,7 +426,7 @@ TEST_CASE("views")
 
         const auto users = store.scope("user:");
         REQUIRE(users);
-        CHECK(all((*users)->scan()) == text_pairs{{"ada", "1"}, {"bob", "2"}});
+        CHECK(all((*users)->scan()) == text_pairs{ { "ada", "1" }, { "bob", "2" } });
         CHECK((*users)->set("eve", "6"));
         CHECK(store.get("user:eve") == "6");
 
@@ -478,14 +489,15 @@ TEST_CASE("distributors: names, counts, closing")
         CHECK((*a)->tag() == 0);
         CHECK((*b)->tag() == 1);
         std::vector<std::string> ids;
-        CHECK(distributor.for_each([&](std::string_view id, backend found, std::uint64_t tag, std::int64_t count) {
-            CHECK(found == where);
-            CHECK(tag == ids.size());
-            CHECK(count == 1);
-            ids.emplace_back(id);
-            return true;
-        }));
-        CHECK(ids == std::vector<std::string>{"a", "b"});
+        CHECK(distributor.for_each(
+            [&](std::string_view id, backend found, std::uint64_t tag, std::int64_t count) {
+                CHECK(found == where);
+                CHECK(tag == ids.size());
+                CHECK(count == 1);
+                ids.emplace_back(id);
+                return true;
+            }));
+        CHECK(ids == std::vector<std::string>{ "a", "b" });
 
         CHECK((*a)->is_open());
         CHECK((*a)->close());
@@ -601,7 +613,8 @@ TEST_CASE("a disk store opened by its path, without a distributor")
     CHECK((*store)->exists("k"));
 #endif
     const kvds::options_c moved = std::move(options);
-    for (const std::string &refused : {std::string(), std::string("a\0b", 3), std::string("\xff")}) {
+    for (const std::string &refused :
+         { std::string(), std::string("a\0b", 3), std::string("\xff") }) {
         CHECK_FALSE(kvds::store_c::open(refused));
         CHECK(kvds::last_status() == kvds::status::invalid_argument);
         CHECK_FALSE(kvds::store_c::open(refused, moved));
@@ -623,8 +636,8 @@ TEST_CASE("observers of death")
         std::vector<std::string> dead;
         tags_c tags;
         auto witness = std::make_shared<int>(0);
-        const auto by_function =
-            distributor.observe([&dead, &distributor, witness](std::uint64_t, std::string_view id, backend found) {
+        const auto by_function = distributor.observe(
+            [&dead, &distributor, witness](std::uint64_t, std::string_view id, backend found) {
                 dead.emplace_back(id);
                 /* The name is free again. */
                 CHECK_FALSE(distributor.get(std::string(id), found));
@@ -639,15 +652,15 @@ TEST_CASE("observers of death")
         a.reset();
         CHECK(dead.empty());
         again = store_ref();
-        CHECK(dead == std::vector<std::string>{"a"});
-        CHECK(tags.tags == std::vector<std::size_t>{0});
+        CHECK(dead == std::vector<std::string>{ "a" });
+        CHECK(tags.tags == std::vector<std::size_t>{ 0 });
         CHECK(witness.use_count() == 2);
         CHECK(distributor.unobserve(*by_function));
         CHECK(witness.use_count() == 1);
         CHECK_FALSE(distributor.unobserve(*by_function));
         b.reset();
         CHECK(dead.size() == 1);
-        CHECK(tags.tags == std::vector<std::size_t>{0, 1});
+        CHECK(tags.tags == std::vector<std::size_t>{ 0, 1 });
         CHECK(distributor.unobserve(*by_object));
 
         /* A function that is none is refused here. It would end the program when a store dies. */
@@ -677,7 +690,8 @@ TEST_CASE("the log")
     REQUIRE(kvds::set_log_callback(kvds::log_level::debug, &lines));
     for_every_backend([](kvds::store_c &store, auto &, auto &) { REQUIRE(store.set("a", "1")); });
 #ifndef KVDS_TEST_NO_DISK
-    while (!lines.some()) std::this_thread::yield();
+    while (!lines.some())
+        std::this_thread::yield();
 #endif
     CHECK(kvds::set_log_callback(kvds::log_level::error, nullptr));
 }

@@ -77,19 +77,15 @@ ssize_t write(int file, const void *bytes, size_t len)
     return (ssize_t)syscall(SYS_write, file, bytes, len);
 }
 
-int fdatasync(int file)
-{
-    return fails_on(SYNC, file) ? -1 : (int)syscall(SYS_fdatasync, file);
-}
+int fdatasync(int file) { return fails_on(SYNC, file) ? -1 : (int)syscall(SYS_fdatasync, file); }
 
-int fsync(int file)
-{
-    return fails_on(SYNC, file) ? -1 : (int)syscall(SYS_fsync, file);
-}
+int fsync(int file) { return fails_on(SYNC, file) ? -1 : (int)syscall(SYS_fsync, file); }
 
 static int open_for(const char *path, int flags, mode_t mode)
 {
-    return (flags & (O_WRONLY | O_RDWR)) && fails(OPEN, path) ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+    return (flags & (O_WRONLY | O_RDWR)) && fails(OPEN, path)
+               ? -1
+               : (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 #define MODE_OF(flags) \

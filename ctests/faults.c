@@ -51,10 +51,7 @@ static void fill(const char *base)
     must(close(file) == 0);
 }
 
-static void make_room(const char *base)
-{
-    must(unlink(PATH(base, "filler")) == 0);
-}
+static void make_room(const char *base) { must(unlink(PATH(base, "filler")) == 0); }
 
 /* Seen through another mount, which is for reading only. Files that are open stay as they are. */
 static void forbid_writing(const char *base)
@@ -63,10 +60,7 @@ static void forbid_writing(const char *base)
     must(mount("none", base, "none", MS_REMOUNT | MS_BIND | MS_RDONLY, "") == 0);
 }
 
-static void allow_writing(const char *base)
-{
-    must(umount(base) == 0);
-}
+static void allow_writing(const char *base) { must(umount(base) == 0); }
 
 static void limit(int resource, rlim_t most)
 {
@@ -148,7 +142,8 @@ static kvds_status enter(struct book *book)
     must(book->count < MOST);
     const size_t number = book->count++;
     const struct text key = text_of("%zu", number);
-    const kvds_status status = kvds_set(book->store, key.data, key.len, value_of(number), VALUE_LEN);
+    const kvds_status status =
+        kvds_set(book->store, key.data, key.len, value_of(number), VALUE_LEN);
     book->acknowledged[number] = status == KVDS_OK;
     return status;
 }
@@ -192,7 +187,9 @@ static kvds_status use(struct book *book, const struct fault *fault)
     if (fault->use == BY_FLUSHING)
         return kvds_compact(book->store);
     /* Without a log, writing goes to memory alone. */
-    return fault->use == BY_SYNCING || book->durability == KVDS_DURABILITY_NONE ? kvds_sync(book->store) : KVDS_OK;
+    return fault->use == BY_SYNCING || book->durability == KVDS_DURABILITY_NONE
+               ? kvds_sync(book->store)
+               : KVDS_OK;
 }
 
 static void must_say_why(const struct fault *fault, const char *base, const char *id)
@@ -295,10 +292,7 @@ static void suffer(const struct fault *fault, kvds_durability durability,
 /* ---------------------------------------------------------------- the table */
 
 #define INJECTED(name, calls, error, file) \
-    static void name(const char *base) \
-    { \
-        break_disk(base, calls, error, file); \
-    }
+    static void name(const char *base) { break_disk(base, calls, error, file); }
 
 INJECTED(fail_writing, WRITE, EIO, "")
 INJECTED(fail_writing_the_log, WRITE, EIO, ".log")
@@ -317,18 +311,26 @@ static void tear(const char *base)
 
 static const struct fault faults[] = {
     { "full", fill, make_room, BY_WRITING, KVDS_NO_SPACE, "No space left on device", MOUNTED },
-    { "read only", forbid_writing, allow_writing, BY_FLUSHING, KVDS_IO, "Read-only file system", MOUNTED },
-    { "file size", limit_file_size, allow_any_file_size, BY_WRITING, KVDS_NO_SPACE, "File too large", LATE },
-    { "no descriptors", take_descriptors, give_descriptors, BY_FLUSHING, KVDS_IO, "Too many open files", 0 },
+    { "read only", forbid_writing, allow_writing, BY_FLUSHING, KVDS_IO, "Read-only file system",
+      MOUNTED },
+    { "file size", limit_file_size, allow_any_file_size, BY_WRITING, KVDS_NO_SPACE,
+      "File too large", LATE },
+    { "no descriptors", take_descriptors, give_descriptors, BY_FLUSHING, KVDS_IO,
+      "Too many open files", 0 },
     { "writing", fail_writing, mend_disk, BY_WRITING, KVDS_IO, "Input/output error", 0 },
-    { "writing the log", fail_writing_the_log, mend_disk, BY_WRITING, KVDS_IO, "Input/output error", LOG | LATE },
-    { "writing tables", fail_writing_tables, mend_disk, BY_FLUSHING, KVDS_IO, "Input/output error", LATE },
-    { "writing the list", fail_writing_the_list, mend_disk, BY_FLUSHING, KVDS_IO, "Input/output error", 0 },
+    { "writing the log", fail_writing_the_log, mend_disk, BY_WRITING, KVDS_IO, "Input/output error",
+      LOG | LATE },
+    { "writing tables", fail_writing_tables, mend_disk, BY_FLUSHING, KVDS_IO, "Input/output error",
+      LATE },
+    { "writing the list", fail_writing_the_list, mend_disk, BY_FLUSHING, KVDS_IO,
+      "Input/output error", 0 },
     { "syncing", fail_syncing, mend_disk, BY_SYNCING, KVDS_IO, "Input/output error", 0 },
-    { "syncing the log", fail_syncing_the_log, mend_disk, BY_SYNCING, KVDS_IO, "Input/output error", LOG | LATE },
+    { "syncing the log", fail_syncing_the_log, mend_disk, BY_SYNCING, KVDS_IO, "Input/output error",
+      LOG | LATE },
     { "opening", fail_opening, mend_disk, BY_FLUSHING, KVDS_IO, "Input/output error", 0 },
     { "a quota", exceed_quota, mend_disk, BY_WRITING, KVDS_NO_SPACE, "Disk quota exceeded", 0 },
-    { "a torn write", tear, mend_disk, BY_WRITING, KVDS_NO_SPACE, "No space left on device", LOG | LATE },
+    { "a torn write", tear, mend_disk, BY_WRITING, KVDS_NO_SPACE, "No space left on device",
+      LOG | LATE },
 };
 
 /* Does something for each fault that can be had here, but for those of some kind. */
@@ -376,13 +378,16 @@ static void open_meanwhile(const struct fault *fault)
 
     char deep[PATH_MAX];
     path_of(deep, book.base, "made/for/it");
-    kvds_distributor *distributor = kvds_distributor_new(book.base), *below = kvds_distributor_new(deep);
+    kvds_distributor *distributor = kvds_distributor_new(book.base),
+                     *below = kvds_distributor_new(deep);
     kvds_store *store;
     fault->break_it(book.base);
-    must_answer(fault->status, kvds_distributor_get_or_create(distributor, "ledger", KVDS_DISK, &store));
+    must_answer(fault->status,
+                kvds_distributor_get_or_create(distributor, "ledger", KVDS_DISK, &store));
     must_say_why(fault, book.base, "ledger");
     must(store == NULL);
-    must_answer(fault->status, kvds_distributor_get_or_create(distributor, "new", KVDS_DISK, &store));
+    must_answer(fault->status,
+                kvds_distributor_get_or_create(distributor, "new", KVDS_DISK, &store));
     must_say_why(fault, book.base, "new");
     must_answer(fault->status, kvds_distributor_get_or_create(below, "new", KVDS_DISK, &store));
     must_say_why(fault, deep, "new");
@@ -403,10 +408,7 @@ static void open_meanwhile(const struct fault *fault)
 static void what_cannot_be_opened_is_left_as_it_was(void **state)
 {
     (void)state;
-    FOR_EACH_FAULT(fault, LATE)
-    {
-        open_meanwhile(fault);
-    }
+    FOR_EACH_FAULT(fault, LATE) { open_meanwhile(fault); }
 }
 
 /* --------------------------------------------------- many writers, many faults */
@@ -435,7 +437,8 @@ static void *write_on(void *argument)
     while (!done) {
         must(writer->count < EACH);
         const struct text key = key_of(writer->number, writer->count);
-        const kvds_status status = kvds_set(writer->store, key.data, key.len, writer->value, VALUE_LEN);
+        const kvds_status status =
+            kvds_set(writer->store, key.data, key.len, writer->value, VALUE_LEN);
         must(status == KVDS_OK || status == KVDS_IO);
         writer->acknowledged[writer->count++] = status == KVDS_OK;
         atomic_fetch_add(status == KVDS_OK ? &successes : &failures, 1);
@@ -455,7 +458,8 @@ static void wait_for_more(const atomic_size_t *count, size_t more)
  */
 static void writers_go_on_when_the_disk_does(void **state)
 {
-    static void (*const breaks[])(const char *) = { fail_writing, fail_writing_tables, fail_syncing, fail_writing_the_list };
+    static void (*const breaks[])(const char *) = { fail_writing, fail_writing_tables, fail_syncing,
+                                                    fail_writing_the_list };
     const kvds_durability durabilities[] = { KVDS_DURABILITY_PROCESS, KVDS_DURABILITY_NONE };
     (void)state;
     for (size_t d = 0; d < COUNT_OF(durabilities); d++) {
@@ -527,7 +531,8 @@ static void a_value_that_memory_has_no_room_for(void **state)
     const kvds_pair pairs[] = { { "a", 1, "1", 1 }, { "key", 3, big, BIG } };
     must_answer(KVDS_NO_MEMORY, kvds_set(store, BYTES("key"), big, BIG));
     must_answer(KVDS_NO_MEMORY, kvds_set_nx(store, BYTES("new"), big, BIG));
-    must_answer(KVDS_NO_MEMORY, kvds_compare_and_swap(store, BYTES("key"), BYTES("value"), big, BIG));
+    must_answer(KVDS_NO_MEMORY,
+                kvds_compare_and_swap(store, BYTES("key"), BYTES("value"), big, BIG));
     must_answer(KVDS_NO_MEMORY, kvds_set_batch(store, pairs, COUNT_OF(pairs)));
     must(strstr(kvds_last_error(), "memory store \"store\""));
     must(has(store, BYTES("key"), BYTES("value")));
@@ -550,7 +555,8 @@ int main(int count, char **arguments)
                 die(&faults[i], atoi(arguments[2]));
     can_mount = may_mount();
     if (!can_mount)
-        print_message("This process may not mount: a disk that is full and one that is read only are left out.\n");
+        print_message("This process may not mount: a disk that is full and one that is read only "
+                      "are left out.\n");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_handle_works_again),
         cmocka_unit_test(death_while_the_disk_fails_loses_nothing),

@@ -35,9 +35,11 @@ static void use_inherited_disk_store(struct inheritance *inherited)
     kvds_store *store = f->store;
     must_answer_everywhere(KVDS_FORKED, f->store);
     must(kvds_is_open(f->store) == 0);
-    must_answer(KVDS_FORKED, kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store));
+    must_answer(KVDS_FORKED,
+                kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store));
     must(store == NULL);
-    must_answer(KVDS_FORKED, kvds_distributor_get_or_create(f->distributor, "other", KVDS_DISK, &store));
+    must_answer(KVDS_FORKED,
+                kvds_distributor_get_or_create(f->distributor, "other", KVDS_DISK, &store));
     must_answer(KVDS_FORKED, kvds_distributor_get(f->distributor, "store", KVDS_DISK, &store));
     must_answer(KVDS_FORKED, kvds_distributor_evict(f->distributor, "store", KVDS_DISK));
     must_answer(KVDS_FORKED, kvds_distributor_destroy_store(f->distributor, "store"));

@@ -14,7 +14,8 @@ struct entry {
 #define OFFSET(type, field, number) { "offsetof " #type "." #field, offsetof(type, field), number },
 #define CONSTANT(name, number) { #name, name, number },
 
-static const struct entry entries[] = { RUST_SIZES(SIZE) RUST_OFFSETS(OFFSET) RUST_CONSTANTS(CONSTANT) };
+static const struct entry entries[] = { RUST_SIZES(SIZE) RUST_OFFSETS(OFFSET)
+                                            RUST_CONSTANTS(CONSTANT) };
 
 static void c_and_rust_agree(void **state)
 {
@@ -35,6 +36,7 @@ static void numbers_are_signed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { ON_MEMORY(c_and_rust_agree), ON_MEMORY(numbers_are_signed) };
+    const struct CMUnitTest tests[] = { ON_MEMORY(c_and_rust_agree),
+                                        ON_MEMORY(numbers_are_signed) };
     return RUN("layout", tests);
 }

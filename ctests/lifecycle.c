@@ -99,7 +99,8 @@ static void a_closed_store_leaves_its_name_free(void **state)
     kvds_store *next = open_again(f);
     assert_ptr_not_equal(next, f->store);
     assert_int_equal(kvds_store_tag(next), 1);
-    assert_answer(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND, kvds_exists(next, BYTES("key")));
+    assert_answer(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
+                  kvds_exists(next, BYTES("key")));
     assert_answer(KVDS_CLOSED, kvds_exists(f->store, BYTES("key")));
 
     /* The end of the closed one does nothing to the one that has its name now. */
@@ -133,7 +134,8 @@ static void stores_outlive_their_distributor(void **state)
     /* The next distributor finds the store closed properly. */
     f->distributor = kvds_distributor_new(f->base);
     f->store = open_again(f);
-    assert_answer(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key")));
+    assert_answer(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
+                  kvds_exists(f->store, BYTES("key")));
 }
 
 static void get_finds_live_stores_only(void **state)
@@ -143,11 +145,13 @@ static void get_finds_live_stores_only(void **state)
     assert_ok(kvds_distributor_get(f->distributor, "store", f->backend, &found));
     assert_ptr_equal(found, f->store);
     assert_int_equal(kvds_store_release(found), 1);
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_get(f->distributor, "other", f->backend, &found));
+    assert_answer(KVDS_NOT_FOUND,
+                  kvds_distributor_get(f->distributor, "other", f->backend, &found));
     assert_null(found);
 
     release_store(f);
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_get(f->distributor, "store", f->backend, &found));
+    assert_answer(KVDS_NOT_FOUND,
+                  kvds_distributor_get(f->distributor, "store", f->backend, &found));
 }
 
 /* Puts a distributor that keeps its stores in the place of the fixture's. */
@@ -226,7 +230,8 @@ static void shutdown_closes_everything(void **state)
     assert_int_equal(kvds_distributor_store_count(f->distributor), 0);
 
     kvds_store *none = f->store;
-    assert_answer(KVDS_CLOSED, kvds_distributor_get_or_create(f->distributor, "store", f->backend, &none));
+    assert_answer(KVDS_CLOSED,
+                  kvds_distributor_get_or_create(f->distributor, "store", f->backend, &none));
     assert_null(none);
     assert_answer(KVDS_CLOSED, kvds_distributor_get(f->distributor, "store", f->backend, &none));
     if (f->backend == KVDS_DISK)
@@ -245,11 +250,13 @@ struct shown {
     int most;
 };
 
-static int note_store(void *user_data, const char *id, kvds_backend backend, uint64_t tag, int64_t ref_count)
+static int note_store(void *user_data, const char *id, kvds_backend backend, uint64_t tag,
+                      int64_t ref_count)
 {
     struct shown *shown = user_data;
     size_t len = strlen(shown->text);
-    snprintf(shown->text + len, sizeof shown->text - len, "%s:%d:%d:%d ", id, (int)backend, (int)tag, (int)ref_count);
+    snprintf(shown->text + len, sizeof shown->text - len, "%s:%d:%d:%d ", id, (int)backend,
+             (int)tag, (int)ref_count);
     return --shown->most;
 }
 
@@ -267,7 +274,8 @@ static void live_stores_are_shown_in_order(void **state)
                                                           : "a:0:2:2 store:0:0:1 z:0:1:1 ");
     struct shown two = { "", 2 };
     assert_answer(KVDS_STOPPED, kvds_distributor_for_each(f->distributor, note_store, &two));
-    assert_string_equal(two.text, f->backend == KVDS_DISK ? "z:0:1:1 a:1:2:2 " : "a:0:2:2 store:0:0:1 ");
+    assert_string_equal(two.text,
+                        f->backend == KVDS_DISK ? "z:0:1:1 a:1:2:2 " : "a:0:2:2 store:0:0:1 ");
 
     kvds_store_release(a);
     kvds_store_release(a);

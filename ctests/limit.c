@@ -77,8 +77,8 @@ static void nothing_goes_beyond_the_limit(void **state)
     assert_answer(KVDS_NO_MEMORY, kvds_set_batch(store, pairs, COUNT_OF(pairs)));
     assert_answer(KVDS_NO_MEMORY, kvds_write(store, batch));
     assert_answer(KVDS_NO_MEMORY, kvds_set_nx(store, BYTES("new"), value, VALUE_LEN));
-    assert_answer(KVDS_NO_MEMORY, kvds_compare_and_swap(store, BYTES("000"), value_of(0, 'a'), VALUE_LEN, bigger,
-                                                        sizeof bigger));
+    assert_answer(KVDS_NO_MEMORY, kvds_compare_and_swap(store, BYTES("000"), value_of(0, 'a'),
+                                                        VALUE_LEN, bigger, sizeof bigger));
     assert_error_says("memory_limit_bytes");
     kvds_batch_free(batch);
     assert_answer(KVDS_NOT_FOUND, kvds_exists(store, BYTES("new")));
@@ -228,10 +228,8 @@ static void threads_share_the_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_MEMORY(nothing_goes_beyond_the_limit),
-        ON_MEMORY(removing_makes_room),
-        ON_MEMORY(stores_share_the_limit),
-        ON_MEMORY(what_a_snapshot_keeps_counts),
+        ON_MEMORY(nothing_goes_beyond_the_limit), ON_MEMORY(removing_makes_room),
+        ON_MEMORY(stores_share_the_limit),        ON_MEMORY(what_a_snapshot_keeps_counts),
         ON_MEMORY(threads_share_the_limit),
     };
     return RUN("limit", tests);

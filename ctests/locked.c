@@ -18,7 +18,8 @@ static struct {
 static int open_for(const char *path, int flags, mode_t mode)
 {
     const int file = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
-    if (file >= 0 && (flags & O_DIRECTORY) && atomic_load(&meeting.armed) && strcmp(path, meeting.directory) == 0) {
+    if (file >= 0 && (flags & O_DIRECTORY) && atomic_load(&meeting.armed) &&
+        strcmp(path, meeting.directory) == 0) {
         atomic_store(&meeting.armed, false);
         post(&meeting.opened);
         /* The fork has to wait until the library knows of the descriptor; so this is not posted before. */
@@ -158,7 +159,8 @@ static void a_killed_process_leaves_its_store(void **state)
     assert_int_equal(read(ends[0], &byte, 1), 1);
     close(ends[0]);
 
-    assert_answer(KVDS_LOCKED, kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store));
+    assert_answer(KVDS_LOCKED,
+                  kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store));
     assert_null(f->store);
     assert_error_says(PATH(f->base, "store"));
     assert_answer(KVDS_LOCKED, kvds_distributor_destroy_store(f->distributor, "store"));
@@ -266,7 +268,8 @@ static void a_child_that_lives_on_leaves_the_store_of_its_dead_parent(void **sta
     assert_int_equal(waitpid(other, NULL, 0), other);
     /* The child holds the pipe open, so it is alive. */
     const int ended = poll(&(struct pollfd){ .fd = ends[0], .events = POLLIN }, 1, 0);
-    const kvds_status status = kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store);
+    const kvds_status status =
+        kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store);
     assert_int_equal(kill(child, SIGKILL), 0);
     close(ends[0]);
     assert_int_equal(ended, 0);

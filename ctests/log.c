@@ -47,10 +47,7 @@ static void open_and_close(struct fixture *f)
     must_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
 }
 
-static void end_log(void)
-{
-    must_ok(kvds_set_log_callback(KVDS_LOG_INFO, NULL, NULL));
-}
+static void end_log(void) { must_ok(kvds_set_log_callback(KVDS_LOG_INFO, NULL, NULL)); }
 
 static void lines_arrive(void **state)
 {
@@ -244,7 +241,8 @@ static void age(const char *store)
             strcpy(newest, entry->d_name);
     closedir(entries);
     must(newest[0] != '\0');
-    write_file(PATH(store, newest), "# A comment\n\n[Version]\n  rocksdb_version=7.8.3\n  options_file_version=1.1\n");
+    write_file(PATH(store, newest),
+               "# A comment\n\n[Version]\n  rocksdb_version=7.8.3\n  options_file_version=1.1\n");
 }
 
 /*

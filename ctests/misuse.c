@@ -7,7 +7,8 @@ static void on_death(void *user_data, uint64_t tag, const char *id, kvds_backend
     (void)user_data, (void)tag, (void)id, (void)backend;
 }
 
-static int on_store(void *user_data, const char *id, kvds_backend backend, uint64_t tag, int64_t ref_count)
+static int on_store(void *user_data, const char *id, kvds_backend backend, uint64_t tag,
+                    int64_t ref_count)
 {
     (void)user_data, (void)id, (void)backend, (void)tag, (void)ref_count;
     return 1;
@@ -209,7 +210,10 @@ static void a_bad_member_spoils_its_batch(void **state)
     };
     for (size_t i = 0; i < COUNT_OF(bad_pairs); i++) {
         const kvds_pair pairs[] = {
-            { BYTES("a"), BYTES("value") }, { BYTES("key"), BYTES("other") }, bad_pairs[i], { NULL, 0, NULL, 0 },
+            { BYTES("a"), BYTES("value") },
+            { BYTES("key"), BYTES("other") },
+            bad_pairs[i],
+            { NULL, 0, NULL, 0 },
         };
         assert_invalid(kvds_set_batch(s, pairs, COUNT_OF(pairs)));
         assert_error_says("pairs[2]");
@@ -315,9 +319,24 @@ static void statuses_have_names(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "KVDS_INTERNAL", "KVDS_FORKED", "KVDS_UNKNOWN_OUTCOME", "KVDS_BUSY", "KVDS_UNSUPPORTED", "KVDS_NO_MEMORY",
-        "KVDS_CORRUPTION", "KVDS_NO_SPACE", "KVDS_IO", "KVDS_LOCKED", "KVDS_DENIED", "KVDS_CLOSED",
-        "KVDS_INVALID_ARGUMENT", "KVDS_OK", "KVDS_NOT_FOUND", "KVDS_EXISTS", "KVDS_MISMATCH", "KVDS_STOPPED",
+        "KVDS_INTERNAL",
+        "KVDS_FORKED",
+        "KVDS_UNKNOWN_OUTCOME",
+        "KVDS_BUSY",
+        "KVDS_UNSUPPORTED",
+        "KVDS_NO_MEMORY",
+        "KVDS_CORRUPTION",
+        "KVDS_NO_SPACE",
+        "KVDS_IO",
+        "KVDS_LOCKED",
+        "KVDS_DENIED",
+        "KVDS_CLOSED",
+        "KVDS_INVALID_ARGUMENT",
+        "KVDS_OK",
+        "KVDS_NOT_FOUND",
+        "KVDS_EXISTS",
+        "KVDS_MISMATCH",
+        "KVDS_STOPPED",
         "KVDS_TRUNCATED",
     };
     for (kvds_status status = KVDS_INTERNAL; status <= KVDS_TRUNCATED; status++)
@@ -327,7 +346,8 @@ static void statuses_have_names(void **state)
         assert_string_equal(kvds_status_name(unknown[i]), "KVDS_?");
 
     char version[32];
-    snprintf(version, sizeof version, "%d.%d.%d", KVDS_VERSION_MAJOR, KVDS_VERSION_MINOR, KVDS_VERSION_PATCH);
+    snprintf(version, sizeof version, "%d.%d.%d", KVDS_VERSION_MAJOR, KVDS_VERSION_MINOR,
+             KVDS_VERSION_PATCH);
     assert_string_equal(kvds_version(), version);
 }
 

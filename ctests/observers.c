@@ -36,7 +36,8 @@ static void on_free(void *user_data)
 
 static void observe(struct observer *observer)
 {
-    assert_ok(kvds_distributor_observe(observer->f->distributor, on_death, observer, on_free, &observer->number));
+    assert_ok(kvds_distributor_observe(observer->f->distributor, on_death, observer, on_free,
+                                       &observer->number));
 }
 
 static void unobserve(struct observer *observer)
@@ -46,10 +47,7 @@ static void unobserve(struct observer *observer)
     assert_int_equal(observer->freed, 1);
 }
 
-static void release(struct fixture *f)
-{
-    assert_int_equal(release_store(f), 0);
-}
+static void release(struct fixture *f) { assert_int_equal(release_store(f), 0); }
 
 static void *release_in_thread(void *argument)
 {
@@ -161,7 +159,8 @@ static void all_observers_are_told(void **state)
     struct observer observers[3] = { { .f = f }, { .f = f }, { .f = f } };
     for (size_t i = 0; i < COUNT_OF(observers); i++)
         observe(&observers[i]);
-    assert_true(observers[0].number != observers[1].number && observers[1].number != observers[2].number);
+    assert_true(observers[0].number != observers[1].number &&
+                observers[1].number != observers[2].number);
     release(f);
     unobserve(&observers[1]);
     f->store = open_again(f);
@@ -179,7 +178,8 @@ static void an_observer_needs_no_free(void **state)
 {
     struct fixture *f = *state;
     struct observer observer = { .f = f };
-    assert_ok(kvds_distributor_observe(f->distributor, on_death, &observer, NULL, &observer.number));
+    assert_ok(
+        kvds_distributor_observe(f->distributor, on_death, &observer, NULL, &observer.number));
     release(f);
     assert_int_equal(observer.deaths, 1);
     assert_ok(kvds_distributor_unobserve(f->distributor, observer.number));
@@ -189,7 +189,8 @@ static void an_observer_needs_no_free(void **state)
 static void unobserve_itself(struct observer *observer)
 {
     must_ok(kvds_distributor_unobserve(observer->f->distributor, observer->number));
-    must_answer(KVDS_NOT_FOUND, kvds_distributor_unobserve(observer->f->distributor, observer->number));
+    must_answer(KVDS_NOT_FOUND,
+                kvds_distributor_unobserve(observer->f->distributor, observer->number));
 }
 
 static void an_observer_may_take_itself_away(void **state)
@@ -319,7 +320,8 @@ static void kept_stores_die_with_the_distributor(void **state)
 static kvds_distributor *keeper;
 static bool keeper_is_released;
 
-static void ask_for_the_dead_one(void *user_data, uint64_t tag, const char *id, kvds_backend backend)
+static void ask_for_the_dead_one(void *user_data, uint64_t tag, const char *id,
+                                 kvds_backend backend)
 {
     int *deaths = user_data;
     if (++*deaths > 1)
@@ -333,14 +335,16 @@ static void ask_for_the_dead_one(void *user_data, uint64_t tag, const char *id, 
         kvds_distributor_release(keeper);
 }
 
-static int close_and_ask_again(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int close_and_ask_again(void *user_data, const void *key, size_t key_len, const void *value,
+                               size_t value_len)
 {
     struct observer *observer = user_data;
     kvds_store *store = observer->f->store;
     (void)key, (void)key_len, (void)value, (void)value_len;
     must_ok(kvds_close(store));
     must(kvds_store_release(store) == 1);
-    must_ok(kvds_distributor_get_or_create(keeper, "store", observer->f->backend, &observer->f->store));
+    must_ok(
+        kvds_distributor_get_or_create(keeper, "store", observer->f->backend, &observer->f->store));
     return 1;
 }
 
@@ -383,7 +387,8 @@ static void leave_and_wait(struct observer *observer)
 static void *unobserve_again(void *argument)
 {
     struct observer *observer = argument;
-    must_answer(KVDS_NOT_FOUND, kvds_distributor_unobserve(observer->f->distributor, observer->number));
+    must_answer(KVDS_NOT_FOUND,
+                kvds_distributor_unobserve(observer->f->distributor, observer->number));
     must(atomic_load(&observer->ended));
     must(atomic_load(&observer->freed) == 1);
     return NULL;

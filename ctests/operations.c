@@ -50,7 +50,8 @@ static void get_into_copies_what_fits(void **state)
     size_t len = 99;
     assert_answer(KVDS_TRUNCATED, kvds_get_into(f->store, BYTES("key"), NULL, 0, &len));
     assert_int_equal(len, 5);
-    assert_answer(KVDS_NOT_FOUND, kvds_get_into(f->store, BYTES("other"), buffer, sizeof buffer, &len));
+    assert_answer(KVDS_NOT_FOUND,
+                  kvds_get_into(f->store, BYTES("other"), buffer, sizeof buffer, &len));
     assert_int_equal(len, 0);
     assert_string_equal(buffer, "XXXXXXXX");
 
@@ -91,13 +92,15 @@ static void compare_and_swap_compares_everything(void **state)
 {
     struct fixture *f = *state;
     kvds_store *s = f->store;
-    assert_answer(KVDS_NOT_FOUND, kvds_compare_and_swap(s, BYTES("key"), BYTES("one"), BYTES("two")));
+    assert_answer(KVDS_NOT_FOUND,
+                  kvds_compare_and_swap(s, BYTES("key"), BYTES("one"), BYTES("two")));
     assert_answer(KVDS_NOT_FOUND, kvds_compare_and_swap(s, BYTES("key"), NULL, 0, BYTES("two")));
     assert_answer(KVDS_NOT_FOUND, kvds_exists(s, BYTES("key")));
 
     assert_ok(kvds_set(s, BYTES("key"), BYTES("one")));
     assert_answer(KVDS_MISMATCH, kvds_compare_and_swap(s, BYTES("key"), BYTES("on"), BYTES("two")));
-    assert_answer(KVDS_MISMATCH, kvds_compare_and_swap(s, BYTES("key"), BYTES("one\0"), BYTES("two")));
+    assert_answer(KVDS_MISMATCH,
+                  kvds_compare_and_swap(s, BYTES("key"), BYTES("one\0"), BYTES("two")));
     assert_answer(KVDS_MISMATCH, kvds_compare_and_swap(s, BYTES("key"), NULL, 0, BYTES("two")));
     assert_true(has(s, BYTES("key"), BYTES("one")));
 
@@ -136,7 +139,8 @@ static void batches_set_and_delete(void **state)
     assert_true(has(f->store, BYTES("a"), BYTES("last")));
 }
 
-static int count_key(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int count_key(void *user_data, const void *key, size_t key_len, const void *value,
+                     size_t value_len)
 {
     (void)key, (void)key_len, (void)value, (void)value_len;
     ++*(size_t *)user_data;
@@ -161,9 +165,11 @@ static void any_bytes_will_do(void **state)
         { BYTES("big"), mebi, sizeof mebi },
     };
     for (size_t i = 0; i < COUNT_OF(pairs); i++)
-        assert_ok(kvds_set(f->store, pairs[i].key, pairs[i].key_len, pairs[i].value, pairs[i].value_len));
+        assert_ok(
+            kvds_set(f->store, pairs[i].key, pairs[i].key_len, pairs[i].value, pairs[i].value_len));
     for (size_t i = 0; i < COUNT_OF(pairs); i++)
-        assert_true(has(f->store, pairs[i].key, pairs[i].key_len, pairs[i].value, pairs[i].value_len));
+        assert_true(
+            has(f->store, pairs[i].key, pairs[i].key_len, pairs[i].value, pairs[i].value_len));
 
     kvds_value value;
     assert_ok(kvds_get(f->store, BYTES("empty"), &value));
@@ -178,7 +184,8 @@ static void any_bytes_will_do(void **state)
     assert_int_equal(left, 0);
 }
 
-static int stop(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int stop(void *user_data, const void *key, size_t key_len, const void *value,
+                size_t value_len)
 {
     (void)user_data, (void)key, (void)key_len, (void)value, (void)value_len;
     return 0;
@@ -190,7 +197,8 @@ struct shown {
     size_t len, most;
 };
 
-static int note_key(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int note_key(void *user_data, const void *key, size_t key_len, const void *value,
+                    size_t value_len)
 {
     struct shown *shown = user_data;
     must(key != NULL && value != NULL);
@@ -206,9 +214,21 @@ static void iterations_go_by_prefix_and_in_order(void **state)
 {
     /* In an order of their own, with the order of memcmp at stake: unsigned, and the shorter first. */
     static const kvds_bytes keys[] = {
-        { BYTES("b") }, { BYTES("\xFF") }, { BYTES("ab") }, { BYTES("\x7F") }, { BYTES("") },
-        { BYTES("\xFF\xFF") }, { BYTES("a\0c") }, { BYTES("\x80") }, { BYTES("a") }, { BYTES("\xFE\xFF") },
-        { BYTES("\xFF\xFF" "a") }, { BYTES("a\xFF") }, { BYTES("a\xFF" "b") },
+        { BYTES("b") },
+        { BYTES("\xFF") },
+        { BYTES("ab") },
+        { BYTES("\x7F") },
+        { BYTES("") },
+        { BYTES("\xFF\xFF") },
+        { BYTES("a\0c") },
+        { BYTES("\x80") },
+        { BYTES("a") },
+        { BYTES("\xFE\xFF") },
+        { BYTES("\xFF\xFF"
+                "a") },
+        { BYTES("a\xFF") },
+        { BYTES("a\xFF"
+                "b") },
     };
     static const struct {
         kvds_bytes prefix, shown;
@@ -216,13 +236,33 @@ static void iterations_go_by_prefix_and_in_order(void **state)
         kvds_status status;
     } cases[] = {
         { { NULL, 0 },
-          { BYTES("|a|a\0c|ab|a\xFF|a\xFF" "b|b|\x7F|\x80|\xFE\xFF|\xFF|\xFF\xFF|\xFF\xFF" "a|") }, 99, KVDS_OK },
-        { { BYTES("a") }, { BYTES("a|a\0c|ab|a\xFF|a\xFF" "b|") }, 99, KVDS_OK },
+          { BYTES("|a|a\0c|ab|a\xFF|a\xFF"
+                  "b|b|\x7F|\x80|\xFE\xFF|\xFF|\xFF\xFF|\xFF\xFF"
+                  "a|") },
+          99,
+          KVDS_OK },
+        { { BYTES("a") },
+          { BYTES("a|a\0c|ab|a\xFF|a\xFF"
+                  "b|") },
+          99,
+          KVDS_OK },
         { { BYTES("a\0") }, { BYTES("a\0c|") }, 99, KVDS_OK },
-        { { BYTES("a\xFF") }, { BYTES("a\xFF|a\xFF" "b|") }, 99, KVDS_OK },
+        { { BYTES("a\xFF") },
+          { BYTES("a\xFF|a\xFF"
+                  "b|") },
+          99,
+          KVDS_OK },
         { { BYTES("\xFE") }, { BYTES("\xFE\xFF|") }, 99, KVDS_OK },
-        { { BYTES("\xFF") }, { BYTES("\xFF|\xFF\xFF|\xFF\xFF" "a|") }, 99, KVDS_OK },
-        { { BYTES("\xFF\xFF") }, { BYTES("\xFF\xFF|\xFF\xFF" "a|") }, 99, KVDS_OK },
+        { { BYTES("\xFF") },
+          { BYTES("\xFF|\xFF\xFF|\xFF\xFF"
+                  "a|") },
+          99,
+          KVDS_OK },
+        { { BYTES("\xFF\xFF") },
+          { BYTES("\xFF\xFF|\xFF\xFF"
+                  "a|") },
+          99,
+          KVDS_OK },
         { { BYTES("\xFF\xFF\xFF") }, { BYTES("") }, 99, KVDS_OK },
         { { BYTES("c") }, { BYTES("") }, 99, KVDS_OK },
         { { BYTES("a") }, { BYTES("a|a\0c|") }, 2, KVDS_STOPPED },
@@ -233,8 +273,8 @@ static void iterations_go_by_prefix_and_in_order(void **state)
         assert_ok(kvds_set(f->store, keys[i].data, keys[i].len, keys[i].data, keys[i].len));
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct shown shown = { .most = cases[i].most };
-        assert_answer(cases[i].status,
-                      kvds_iterate(f->store, cases[i].prefix.data, cases[i].prefix.len, note_key, &shown));
+        assert_answer(cases[i].status, kvds_iterate(f->store, cases[i].prefix.data,
+                                                    cases[i].prefix.len, note_key, &shown));
         assert_int_equal(shown.len, cases[i].shown.len);
         assert_memory_equal(shown.keys, cases[i].shown.data, shown.len);
     }
@@ -267,8 +307,10 @@ static void only_a_failure_changes_the_last_error(void **state)
 
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
     assert_answer(KVDS_EXISTS, kvds_set_nx(f->store, BYTES("key"), BYTES("value")));
-    assert_answer(KVDS_MISMATCH, kvds_compare_and_swap(f->store, BYTES("key"), BYTES("other"), BYTES("value")));
-    assert_answer(KVDS_TRUNCATED, kvds_get_into(f->store, BYTES("key"), buffer, sizeof buffer, &len));
+    assert_answer(KVDS_MISMATCH,
+                  kvds_compare_and_swap(f->store, BYTES("key"), BYTES("other"), BYTES("value")));
+    assert_answer(KVDS_TRUNCATED,
+                  kvds_get_into(f->store, BYTES("key"), buffer, sizeof buffer, &len));
     assert_answer(KVDS_STOPPED, kvds_iterate(f->store, NULL, 0, stop, NULL));
     assert_ok(kvds_get(f->store, BYTES("key"), &value));
     kvds_value_release(&value);

@@ -5,10 +5,10 @@
 #include <fcntl.h>
 
 /* The setters under one type, so that a table can have them. */
-#define SETTER(option, type)                                                                                           \
-    static kvds_status set_##option(kvds_options *options, int64_t number)                                             \
-    {                                                                                                                  \
-        return kvds_options_set_##option(options, (type)number);                                                       \
+#define SETTER(option, type) \
+    static kvds_status set_##option(kvds_options *options, int64_t number) \
+    { \
+        return kvds_options_set_##option(options, (type)number); \
     }
 
 SETTER(durability, kvds_durability)
@@ -22,15 +22,17 @@ SETTER(keep_stores, int)
 SETTER(max_open_files, int64_t)
 
 /* The limits of bytes that have some, from both sides, and what is a number only at a glance. */
-#define FROM_1M_TO_1T                                                                                                  \
-    "from 1048576 to 1099511627776", { "1048576", "1024K", "1M", "5000000", "3G", "1T", "1099511627776" },             \
-    {                                                                                                                  \
-        "", "0", "-1", "1048575", "1023K", "1025G", "1099511627777", "1MB", "1.5M", "M", "8388608T", "twelve"          \
+#define FROM_1M_TO_1T \
+    "from 1048576 to 1099511627776", \
+        { "1048576", "1024K", "1M", "5000000", "3G", "1T", "1099511627776" }, \
+    { \
+        "", "0", "-1", "1048575", "1023K", "1025G", "1099511627777", "1MB", "1.5M", "M", \
+            "8388608T", "twelve" \
     }
-#define SWITCH                                                                                                         \
-    "0 or 1", { "0", "1", "false", "true", "off", "on", "no", "yes" },                                                 \
-    {                                                                                                                  \
-        "", "2", "-1", "maybe", "True"                                                                                 \
+#define SWITCH \
+    "0 or 1", { "0", "1", "false", "true", "off", "on", "no", "yes" }, \
+    { \
+        "", "2", "-1", "maybe", "True" \
     }
 
 /* The lists end with NULL. */
@@ -39,19 +41,31 @@ static const struct option {
     kvds_status (*set)(kvds_options *, int64_t);
     const char *allowed, *good[16], *bad[16];
 } all[] = {
-    { "durability", set_durability, "process (0), sync (1), none (2)",
-      { "process", "sync", "none", "0", "1", "2" }, { "", "3", "-1", "SYNC", "fast" } },
+    { "durability",
+      set_durability,
+      "process (0), sync (1), none (2)",
+      { "process", "sync", "none", "0", "1", "2" },
+      { "", "3", "-1", "SYNC", "fast" } },
     { "block_cache_bytes", set_block_cache_bytes, FROM_1M_TO_1T },
     { "write_buffer_bytes", set_write_buffer_bytes, FROM_1M_TO_1T },
-    { "memory_limit_bytes", set_memory_limit_bytes, "from 0 to 9223372036854775807",
-      { "0", "1", "64K", "1T", "9223372036854775807" }, { "", "-1", "9223372036854775808", "8388608T", "1 K", "all" } },
-    { "compression", set_compression, "none (0), lz4 (1), zstd (2)",
-      { "none", "lz4", "zstd", "0", "1", "2" }, { "", "3", "-1", "gzip" } },
+    { "memory_limit_bytes",
+      set_memory_limit_bytes,
+      "from 0 to 9223372036854775807",
+      { "0", "1", "64K", "1T", "9223372036854775807" },
+      { "", "-1", "9223372036854775808", "8388608T", "1 K", "all" } },
+    { "compression",
+      set_compression,
+      "none (0), lz4 (1), zstd (2)",
+      { "none", "lz4", "zstd", "0", "1", "2" },
+      { "", "3", "-1", "gzip" } },
     { "read_only", set_read_only, SWITCH },
     { "create_if_missing", set_create_if_missing, SWITCH },
     { "keep_stores", set_keep_stores, SWITCH },
-    { "max_open_files", set_max_open_files, "-1 or a number from 16 to 1048576",
-      { "-1", "16", "500", "1048576" }, { "", "-2", "0", "15", "1048577", "4294967312", "many" } },
+    { "max_open_files",
+      set_max_open_files,
+      "-1 or a number from 16 to 1048576",
+      { "-1", "16", "500", "1048576" },
+      { "", "-2", "0", "15", "1048577", "4294967312", "many" } },
 };
 
 static void check_message(const struct option *option)
@@ -61,7 +75,8 @@ static void check_message(const struct option *option)
 }
 
 /* Sets an option by its name, and what is a number by its setter too: both must answer the same. */
-static void set_both_ways(kvds_options *options, const struct option *option, const char *text, kvds_status expected)
+static void set_both_ways(kvds_options *options, const struct option *option, const char *text,
+                          kvds_status expected)
 {
     assert_answer(expected, kvds_options_set(options, option->name, text));
     if (expected != KVDS_OK)
@@ -136,7 +151,8 @@ static void what_is_missing_is_not_made(void **state)
     const size_t entries = entries_in(f->base);
 
     f->distributor = distributor_with(f->base, "create_if_missing", "0");
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_get_or_create(f->distributor, "other", f->backend, &store));
+    assert_answer(KVDS_NOT_FOUND,
+                  kvds_distributor_get_or_create(f->distributor, "other", f->backend, &store));
     assert_null(store);
     assert_int_equal(kvds_distributor_store_count(f->distributor), 0);
     assert_int_equal(entries_in(f->base), entries);
@@ -145,11 +161,14 @@ static void what_is_missing_is_not_made(void **state)
         assert_true(has(f->store, BYTES("key"), BYTES("value")));
         assert_ok(kvds_set(f->store, BYTES("more"), BYTES("value")));
     } else {
-        assert_answer(KVDS_NOT_FOUND, kvds_distributor_get_or_create(f->distributor, "store", KVDS_MEMORY, &store));
+        assert_answer(KVDS_NOT_FOUND,
+                      kvds_distributor_get_or_create(f->distributor, "store", KVDS_MEMORY, &store));
     }
 
-    kvds_distributor *nowhere = distributor_with(PATH(f->base, "nowhere"), "create_if_missing", "0");
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_get_or_create(nowhere, "store", f->backend, &store));
+    kvds_distributor *nowhere =
+        distributor_with(PATH(f->base, "nowhere"), "create_if_missing", "0");
+    assert_answer(KVDS_NOT_FOUND,
+                  kvds_distributor_get_or_create(nowhere, "store", f->backend, &store));
     assert_false(is_there(PATH(f->base, "nowhere")));
     kvds_distributor_release(nowhere);
 }
@@ -185,7 +204,8 @@ enum { SURVIVING = 100, SURVIVING_LEN = 100 };
 
 static int write_and_leave(const char *base, const char *durability)
 {
-    kvds_store *store = open_store(distributor_with(base, "durability", durability), "left", KVDS_DISK);
+    kvds_store *store =
+        open_store(distributor_with(base, "durability", durability), "left", KVDS_DISK);
     write_pairs(store, SURVIVING, SURVIVING_LEN);
     if (strcmp(durability, "none") == 0)
         must_ok(kvds_sync(store));
@@ -202,7 +222,8 @@ static pid_t start_other(const char *task, const char *base, const char *detail,
     if (child == 0) {
         dup2(input[0], STDIN_FILENO);
         dup2(output[1], STDOUT_FILENO);
-        become_this_program((char *[]){ "options", (char *)task, (char *)base, (char *)detail, NULL });
+        become_this_program(
+            (char *[]){ "options", (char *)task, (char *)base, (char *)detail, NULL });
     }
     close(input[0]);
     close(output[1]);
@@ -269,7 +290,8 @@ static void compression_saves_room_and_can_be_changed(void **state)
     assert_true(sizes[2] < sizes[0]);
 
     for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-        kvds_distributor *distributor = distributor_with(f->base, "compression", kinds[(i + 1) % COUNT_OF(kinds)]);
+        kvds_distributor *distributor =
+            distributor_with(f->base, "compression", kinds[(i + 1) % COUNT_OF(kinds)]);
         kvds_store *store = open_store(distributor, kinds[i], KVDS_DISK);
         assert_true(has_pairs(store, count, 4000));
         assert_ok(kvds_set(store, BYTES("more"), BYTES("value")));
@@ -283,9 +305,9 @@ static void compression_saves_room_and_can_be_changed(void **state)
 static void stores_work_within_the_least(void **state)
 {
     struct fixture *f = *state;
-    static const char *const least[][2] = {
-        { "block_cache_bytes", "1M" }, { "write_buffer_bytes", "1M" }, { "max_open_files", "16" }
-    };
+    static const char *const least[][2] = { { "block_cache_bytes", "1M" },
+                                            { "write_buffer_bytes", "1M" },
+                                            { "max_open_files", "16" } };
     const size_t count = scaled(2000);
     for (size_t i = 0; i < COUNT_OF(least); i++) {
         kvds_distributor *distributor = distributor_with(f->base, least[i][0], least[i][1]);

@@ -26,7 +26,8 @@ static inline void append_bytes(struct pairs *pairs, const void *bytes, size_t l
 }
 
 /* A visitor for kvds_iterate. */
-static inline int append_pair(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static inline int append_pair(void *user_data, const void *key, size_t key_len, const void *value,
+                              size_t value_len)
 {
     struct pairs *pairs = user_data;
     must(pairs->len + 2 < sizeof pairs->text);
@@ -47,7 +48,8 @@ static inline struct pairs pairs_under(kvds_store *store, const void *prefix, si
     return pairs;
 }
 
-#define assert_pairs(expected, store) assert_string_equal(pairs_under(store, NULL, 0).text, expected)
+#define assert_pairs(expected, store) \
+    assert_string_equal(pairs_under(store, NULL, 0).text, expected)
 
 /* What a cursor shows on its way from one end, such as kvds_cursor_first and kvds_cursor_next. */
 static inline struct pairs pairs_along(kvds_cursor *cursor, kvds_status (*begin)(kvds_cursor *),

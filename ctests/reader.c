@@ -27,14 +27,18 @@ static void write_late(kvds_store *store)
 
 static bool shows_early(kvds_store *store)
 {
-    return has(store, BYTES("big"), early, sizeof early) && has(store, BYTES("changed"), BYTES("early"))
-        && has(store, BYTES("removed"), BYTES("early")) && kvds_exists(store, BYTES("added")) == KVDS_NOT_FOUND;
+    return has(store, BYTES("big"), early, sizeof early) &&
+           has(store, BYTES("changed"), BYTES("early")) &&
+           has(store, BYTES("removed"), BYTES("early")) &&
+           kvds_exists(store, BYTES("added")) == KVDS_NOT_FOUND;
 }
 
 static bool shows_late(kvds_store *store)
 {
-    return has(store, BYTES("big"), late, sizeof late) && has(store, BYTES("changed"), BYTES("late"))
-        && has(store, BYTES("added"), BYTES("late")) && kvds_exists(store, BYTES("removed")) == KVDS_NOT_FOUND;
+    return has(store, BYTES("big"), late, sizeof late) &&
+           has(store, BYTES("changed"), BYTES("late")) &&
+           has(store, BYTES("added"), BYTES("late")) &&
+           kvds_exists(store, BYTES("removed")) == KVDS_NOT_FOUND;
 }
 
 /* The keys of `write_early`, in order. */
@@ -97,10 +101,7 @@ static void read_beside(const char *base, void (*write_more)(void *), void *writ
     assert_int_equal(entries_in(getenv("TMPDIR")), left_behind);
 }
 
-static void write_here(void *store)
-{
-    write_late(store);
-}
+static void write_here(void *store) { write_late(store); }
 
 static void a_writer_in_this_process_is_read_beside(void **state)
 {
@@ -172,7 +173,8 @@ static void another_process_is_read_beside(void **state)
     kvds_store *store;
     hear_from(&other);
     read_beside(f->base, write_there, &other);
-    assert_answer(KVDS_LOCKED, kvds_distributor_get_or_create(f->distributor, "shared", KVDS_DISK, &store));
+    assert_answer(KVDS_LOCKED,
+                  kvds_distributor_get_or_create(f->distributor, "shared", KVDS_DISK, &store));
     close(other.to);
     assert_int_equal(exit_status_of(other.process), 0);
     close(other.from);
@@ -185,9 +187,11 @@ static void readers_make_nothing(void **state)
     kvds_store *store = f->store;
     kvds_distributor *distributor = distributor_with(f->base, "read_only", "1");
     kvds_distributor *nowhere = distributor_with(PATH(f->base, "nowhere"), "read_only", "1");
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_get_or_create(distributor, "other", f->backend, &store));
+    assert_answer(KVDS_NOT_FOUND,
+                  kvds_distributor_get_or_create(distributor, "other", f->backend, &store));
     assert_null(store);
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_get_or_create(nowhere, "store", f->backend, &store));
+    assert_answer(KVDS_NOT_FOUND,
+                  kvds_distributor_get_or_create(nowhere, "store", f->backend, &store));
     assert_int_equal(kvds_distributor_store_count(distributor), 0);
     assert_int_equal(entries_in(f->base), entries);
     kvds_distributor_release(distributor);

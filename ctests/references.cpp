@@ -23,7 +23,8 @@
 
 using distributor_c = kvds::kv_c_distributor_c;
 using backend_e = distributor_c::kv_c_backend_e;
-using store_opt = decltype(std::declval<distributor_c>().get_or_create_kv_c(std::string(), backend_e::MEMORY));
+using store_opt =
+    decltype(std::declval<distributor_c>().get_or_create_kv_c(std::string(), backend_e::MEMORY));
 using store_ref = store_opt::value_type;
 using shared = std::shared_ptr<kvds::kv_c>;
 
@@ -144,7 +145,8 @@ TEST_CASE("a std::weak_ptr ends with the last reference, of whatever kind")
 TEST_CASE("comparison, order, hash")
 {
     distributor_c distributor("unused");
-    const auto a = make(distributor, "a").value(), b = make(distributor, "b").value(), a2 = make(distributor, "a").value();
+    const auto a = make(distributor, "a").value(), b = make(distributor, "b").value(),
+               a2 = make(distributor, "a").value();
     const shared held = a, other = b;
     CHECK(a == a2);
     CHECK(a != b);
@@ -160,12 +162,12 @@ TEST_CASE("comparison, order, hash")
     CHECK_FALSE((a.owner_before(held) || held.owner_before(a)));
     CHECK_FALSE(a.owner_before(std::weak_ptr<kvds::kv_c>(held)));
 
-    CHECK(std::set{a, b, a2}.size() == 2);
-    CHECK(std::unordered_set<store_ref>{a, b, a2}.size() == 2);
+    CHECK(std::set{ a, b, a2 }.size() == 2);
+    CHECK(std::unordered_set<store_ref>{ a, b, a2 }.size() == 2);
     CHECK(std::hash<store_ref>()(a) == std::hash<store_ref>()(a2));
-    std::unordered_map<shared, int> seen{{a, 1}, {b, 2}};
+    std::unordered_map<shared, int> seen{ { a, 1 }, { b, 2 } };
     CHECK(seen.at(a2) == 1);
-    std::map<shared, int, std::owner_less<shared>> owned{{a, 1}, {b, 2}};
+    std::map<shared, int, std::owner_less<shared>> owned{ { a, 1 }, { b, 2 } };
     CHECK(owned.at(held) == 1);
 }
 
@@ -173,9 +175,11 @@ TEST_CASE("pointer casts and aliasing")
 {
     auto distributor = std::make_unique<distributor_c>("unused");
     auto ref = make(*distributor).value();
-    const std::shared_ptr<kvds::kv_reader_c> reader = std::static_pointer_cast<kvds::kv_reader_c>(ref);
+    const std::shared_ptr<kvds::kv_reader_c> reader =
+        std::static_pointer_cast<kvds::kv_reader_c>(ref);
     const auto writer = std::dynamic_pointer_cast<kvds::kv_writer_c>(ref);
-    const auto constant = std::const_pointer_cast<const kvds::kv_c>(std::static_pointer_cast<kvds::kv_c>(ref));
+    const auto constant =
+        std::const_pointer_cast<const kvds::kv_c>(std::static_pointer_cast<kvds::kv_c>(ref));
     CHECK(std::dynamic_pointer_cast<kvds::memstore_c>(ref) == nullptr);
     REQUIRE(writer);
     CHECK(writer->set("k", "v"));
@@ -205,8 +209,9 @@ TEST_CASE("a reference where the program's own stores are too")
     const auto own = std::make_shared<logged_c>();
     REQUIRE(own->open(""));
     stores.push_back(own);
-    for (const auto &store : stores) CHECK(store->set("k", "v"));
-    CHECK(own->log == std::vector<std::string>{"k"});
+    for (const auto &store : stores)
+        CHECK(store->set("k", "v"));
+    CHECK(own->log == std::vector<std::string>{ "k" });
 #ifdef KVDS_COMPAT_SHARED_PTR
     auto either = make(distributor).value();
     either = own;
@@ -240,7 +245,7 @@ TEST_CASE("all threads get the same object, and lose none of its references")
     {
         const auto first = make(*distributor).value();
         weak = first;
-        std::atomic<int> others{0};
+        std::atomic<int> others{ 0 };
         std::vector<std::thread> threads;
         for (int t = 0; t < 4; t++)
             threads.emplace_back([&] {
@@ -248,10 +253,12 @@ TEST_CASE("all threads get the same object, and lose none of its references")
                     const auto mine = make(*distributor).value();
                     const shared held = mine;
                     const auto locked = weak.lock();
-                    if (mine != first || held != locked) others++;
+                    if (mine != first || held != locked)
+                        others++;
                 }
             });
-        for (auto &thread : threads) thread.join();
+        for (auto &thread : threads)
+            thread.join();
         CHECK(others == 0);
         CHECK(first.use_count() == 2);
     }
@@ -292,7 +299,7 @@ TEST_CASE("classes that derive from memstore_c and datastore_c")
     CHECK(plain.set("k", "v"));
     CHECK(plain.exists("k"));
     CHECK(logged.set_nx("l", "w"));
-    CHECK(logged.log == std::vector<std::string>{"closed", "k"});
+    CHECK(logged.log == std::vector<std::string>{ "closed", "k" });
     CHECK(logged.close());
 
     std::string path = (std::filesystem::temp_directory_path() / "references-XXXXXX").string();

@@ -21,23 +21,17 @@ int link(const char *path, const char *new_path)
 static int sync_with(long call, int file)
 {
     struct stat about;
-    if (atomic_load(&directories_are_not_synced) && fstat(file, &about) == 0
-        && S_ISDIR(about.st_mode)) {
+    if (atomic_load(&directories_are_not_synced) && fstat(file, &about) == 0 &&
+        S_ISDIR(about.st_mode)) {
         errno = EINVAL;
         return -1;
     }
     return (int)syscall(call, file);
 }
 
-int fsync(int file)
-{
-    return sync_with(SYS_fsync, file);
-}
+int fsync(int file) { return sync_with(SYS_fsync, file); }
 
-int fdatasync(int file)
-{
-    return sync_with(SYS_fdatasync, file);
-}
+int fdatasync(int file) { return sync_with(SYS_fdatasync, file); }
 
 /* Tables and a log, so that a copy consists of both. */
 static void fill(kvds_store *store)
@@ -81,8 +75,8 @@ struct lines {
 static void count_lines(void *user_data, kvds_log_level level, const char *text)
 {
     struct lines *lines = user_data;
-    if (level == KVDS_LOG_WARN && strstr(text, "cannot sync directories")
-        && strstr(text, lines->directory))
+    if (level == KVDS_LOG_WARN && strstr(text, "cannot sync directories") &&
+        strstr(text, lines->directory))
         atomic_fetch_add(&lines->count, 1);
 }
 

@@ -51,10 +51,7 @@ static bool passes(kvds_status status, const char *call)
 
 #define TRY(call) passes(call, #call)
 
-static bool hears(void)
-{
-    return TRY(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL));
-}
+static bool hears(void) { return TRY(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL)); }
 
 /* One of RocksDB's to flush, one to compact, one that syncs, one that calls back. */
 enum { MOST = 4 };

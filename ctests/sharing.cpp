@@ -37,15 +37,19 @@ public:
     bool get(const std::string &key, std::string &value) override
     {
         const auto found = data_.find(key);
-        if (found != data_.end()) value = found->second;
+        if (found != data_.end())
+            value = found->second;
         return found != data_.end();
     }
     bool exists(const std::string &key) const override { return data_.count(key) == 1; }
     void iterate(const std::string &prefix,
-                 std::function<bool(const std::string &key, const std::string &value)> callback) const override
+                 std::function<bool(const std::string &key, const std::string &value)> callback)
+        const override
     {
-        for (auto at = data_.lower_bound(prefix); at != data_.end() && at->first.rfind(prefix, 0) == 0; ++at)
-            if (!callback(at->first, at->second)) return;
+        for (auto at = data_.lower_bound(prefix);
+             at != data_.end() && at->first.rfind(prefix, 0) == 0; ++at)
+            if (!callback(at->first, at->second))
+                return;
     }
     bool set(const std::string &key, const std::string &value) override
     {
@@ -55,19 +59,26 @@ public:
     bool del(const std::string &key) override { return data_.erase(key) == 1; }
     bool set_batch(const std::map<std::string, std::string> &pairs) override
     {
-        for (const auto &[key, value] : pairs) data_[key] = value;
+        for (const auto &[key, value] : pairs)
+            data_[key] = value;
         return true;
     }
     bool delete_batch(const std::vector<std::string> &keys) override
     {
-        for (const auto &key : keys) data_.erase(key);
+        for (const auto &key : keys)
+            data_.erase(key);
         return true;
     }
-    bool set_nx(const std::string &key, const std::string &value) override { return data_.emplace(key, value).second; }
-    bool compare_and_swap(const std::string &key, const std::string &expected, const std::string &value) override
+    bool set_nx(const std::string &key, const std::string &value) override
+    {
+        return data_.emplace(key, value).second;
+    }
+    bool compare_and_swap(const std::string &key, const std::string &expected,
+                          const std::string &value) override
     {
         const auto found = data_.find(key);
-        if (found == data_.end() || found->second != expected) return false;
+        if (found == data_.end() || found->second != expected)
+            return false;
         found->second = value;
         return true;
     }
@@ -87,11 +98,11 @@ void use(kvds::kv_c &store)
     CHECK_FALSE(store.set_nx("k", "2"));
     CHECK(store.compare_and_swap("k", "1", "2"));
     CHECK_FALSE(store.compare_and_swap("k", "1", "3"));
-    CHECK(store.set_batch({{"l", "3"}, {"m", "4"}}));
+    CHECK(store.set_batch({ { "l", "3" }, { "m", "4" } }));
     int seen = 0;
     store.iterate("", [&](const std::string &, const std::string &) { return ++seen < 2; });
     CHECK(seen == 2);
-    CHECK(store.delete_batch({"l", "absent"}));
+    CHECK(store.delete_batch({ "l", "absent" }));
     CHECK(store.del("m"));
     CHECK_FALSE(store.del("m"));
     CHECK(store.exists("k"));
@@ -100,7 +111,8 @@ void use(kvds::kv_c &store)
 template <class A, class B, class = void>
 struct are_comparable : std::false_type {};
 template <class A, class B>
-struct are_comparable<A, B, std::void_t<decltype(std::declval<A>() == std::declval<B>())>> : std::true_type {};
+struct are_comparable<A, B, std::void_t<decltype(std::declval<A>() == std::declval<B>())>>
+    : std::true_type {};
 
 /* Containers that make their texts while they are gone through. Views of those would dangle. */
 struct makes_texts {
@@ -116,7 +128,8 @@ TEST_CASE("a reference is a bool and no number")
 {
     static_assert(std::is_convertible_v<counted, bool> && std::is_convertible_v<store_ref, bool>);
     static_assert(!std::is_convertible_v<counted, int> && !std::is_convertible_v<store_ref, int>);
-    static_assert(are_comparable<counted, counted>::value && are_comparable<store_ref, std::nullptr_t>::value);
+    static_assert(are_comparable<counted, counted>::value &&
+                  are_comparable<store_ref, std::nullptr_t>::value);
     static_assert(!are_comparable<counted, store_ref>::value);
     const store_ref none;
     const bool some = none;
@@ -142,8 +155,8 @@ static void is_used_as_a_shared_ptr(Reference a, Reference b)
     CHECK_FALSE((a < same || same < a));
     CHECK((a <= same && a >= same));
     CHECK(a.owner_before(b) == (a < b));
-    CHECK(std::set<Reference>{a, b, same, Reference()}.size() == 3);
-    CHECK(std::unordered_set<Reference>{a, b, same, Reference()}.size() == 3);
+    CHECK(std::set<Reference>{ a, b, same, Reference() }.size() == 3);
+    CHECK(std::unordered_set<Reference>{ a, b, same, Reference() }.size() == 3);
 
     Reference other = b;
     using std::swap;
@@ -165,7 +178,8 @@ static void is_used_as_a_shared_ptr(Reference a, Reference b)
 TEST_CASE("what a reference has of a std::shared_ptr")
 {
     int alive = 0;
-    is_used_as_a_shared_ptr(kvds::make_shared<counted_c>(alive), kvds::make_shared<counted_c>(alive));
+    is_used_as_a_shared_ptr(kvds::make_shared<counted_c>(alive),
+                            kvds::make_shared<counted_c>(alive));
     CHECK(alive == 0);
     kvds::distributor_c distributor;
     is_used_as_a_shared_ptr(distributor.get_or_create("a", kvds::backend::memory).value(),
@@ -249,7 +263,8 @@ TEST_CASE("counting from many threads loses nothing")
                     const store_ref held = *store;
                 }
             });
-        for (auto &thread : threads) thread.join();
+        for (auto &thread : threads)
+            thread.join();
         CHECK(shared->refCount() == 1);
         CHECK((*store)->refCount() == 1);
     }
@@ -300,7 +315,8 @@ TEST_CASE("a reference to a store counts in the library")
 
 TEST_CASE("lifetimes tell of their end")
 {
-    class observer_c : public kvds::lifetime_c::observer_if, public kvds::lifetime_tagged_c::observer_if {
+    class observer_c : public kvds::lifetime_c::observer_if,
+                       public kvds::lifetime_tagged_c::observer_if {
     public:
         void death_ind() override { deaths++; }
         void death_ind(const std::size_t tag) override { tags.push_back(tag); }
@@ -314,7 +330,7 @@ TEST_CASE("lifetimes tell of their end")
         CHECK(observer.deaths == 0);
     }
     CHECK(observer.deaths == 2);
-    CHECK(observer.tags == std::vector<std::size_t>{2, 1});
+    CHECK(observer.tags == std::vector<std::size_t>{ 2, 1 });
 }
 
 TEST_CASE("a host's own store and the library's are used alike")

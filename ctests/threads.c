@@ -101,8 +101,8 @@ static void assert_nothing_open_below(const char *directory)
     assert_non_null(descriptors);
     for (struct dirent *entry; (entry = readdir(descriptors));) {
         char target[PATH_MAX] = "";
-        if (readlinkat(dirfd(descriptors), entry->d_name, target, sizeof target - 1) > 0
-            && strncmp(target, directory, strlen(directory)) == 0)
+        if (readlinkat(dirfd(descriptors), entry->d_name, target, sizeof target - 1) > 0 &&
+            strncmp(target, directory, strlen(directory)) == 0)
             fail_msg("%s is still open", target);
     }
     closedir(descriptors);
@@ -157,8 +157,8 @@ static void *increment(void *argument)
     const struct text mine = text_of("key-%zu", me->number);
     for (uint64_t done = 0; done < counting->increments;) {
         uint64_t before = read_counter(store), after = before + 1;
-        kvds_status status =
-            kvds_compare_and_swap(store, BYTES("counter"), &before, sizeof before, &after, sizeof after);
+        kvds_status status = kvds_compare_and_swap(store, BYTES("counter"), &before, sizeof before,
+                                                   &after, sizeof after);
         must(status == KVDS_OK || status == KVDS_MISMATCH);
         if (status == KVDS_OK && ++done % 16 == 0)
             must_ok(kvds_set(store, mine.data, mine.len, &done, sizeof done));
@@ -195,8 +195,8 @@ static void *set_or_swap(void *argument)
             must(read_counter(duel->store) >> 32 == i);
         } else {
             uint64_t before = read_counter(duel->store), after = before + 1;
-            kvds_status status =
-                kvds_compare_and_swap(duel->store, BYTES("counter"), &before, sizeof before, &after, sizeof after);
+            kvds_status status = kvds_compare_and_swap(duel->store, BYTES("counter"), &before,
+                                                       sizeof before, &after, sizeof after);
             must(status == KVDS_OK || status == KVDS_MISMATCH);
         }
     }
@@ -226,7 +226,8 @@ static void *claim(void *argument)
     struct contest *contest = me->shared;
     for (size_t i = 0; i < contest->keys; i++) {
         const struct text key = text_of("key-%zu", i);
-        kvds_status status = kvds_set_nx(contest->store, key.data, key.len, &me->number, sizeof me->number);
+        kvds_status status =
+            kvds_set_nx(contest->store, key.data, key.len, &me->number, sizeof me->number);
         must(status == KVDS_OK || status == KVDS_EXISTS);
         if (status == KVDS_OK) {
             must(atomic_fetch_add(&contest->winners[i], 1) == 0);
@@ -301,7 +302,8 @@ static void closing_under_load_is_told_to_everyone(void **state)
         release_store(f);
         f->store = open_again(f);
     }
-    assert_answer(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key-0")));
+    assert_answer(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
+                  kvds_exists(f->store, BYTES("key-0")));
 }
 
 int main(void)

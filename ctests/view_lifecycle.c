@@ -129,7 +129,8 @@ static void views_of_views_stand_alone(void **state)
             for (int closed = 0; closed <= 1; closed++) {
                 int before = atomic_load(&deaths);
                 reset_pairs(f->store, "a=1 aa=2");
-                kvds_store *below = view_of_kind(readable[i], f->store), *above = view_of_kind(readable[j], below);
+                kvds_store *below = view_of_kind(readable[i], f->store),
+                           *above = view_of_kind(readable[j], below);
                 struct pairs shown = pairs_under(above, NULL, 0);
                 if (closed)
                     assert_ok(kvds_close(below));
@@ -179,7 +180,8 @@ static void closing_the_store_closes_its_views(void **state)
     for (size_t i = 0; i < COUNT_OF(readable); i++) {
         for (size_t j = 0; j < COUNT_OF(readable); j++) {
             int before = atomic_load(&deaths);
-            kvds_store *below = view_of_kind(readable[i], f->store), *above = view_of_kind(readable[j], below);
+            kvds_store *below = view_of_kind(readable[i], f->store),
+                       *above = view_of_kind(readable[j], below);
             kvds_store *views[] = { below, above };
             assert_ok(kvds_close(f->store));
             must_allow(0, KVDS_CLOSED, f->store);
@@ -240,7 +242,8 @@ struct walk {
     struct pairs shown;
 };
 
-static int walk_on(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int walk_on(void *user_data, const void *key, size_t key_len, const void *value,
+                   size_t value_len)
 {
     struct walk *walk = user_data;
     if (walk->shown.len == 0)
@@ -275,7 +278,8 @@ static void close_store(struct walk *walk)
 
 static void a_callback_may_end_the_view_it_walks_over(void **state)
 {
-    static void (*const acts[])(struct walk *) = { release_view, release_everything, close_view, close_store };
+    static void (*const acts[])(struct walk *) = { release_view, release_everything, close_view,
+                                                   close_store };
     static atomic_int deaths;
     struct fixture *f = *state;
     count_deaths(f, &deaths);
@@ -283,9 +287,12 @@ static void a_callback_may_end_the_view_it_walks_over(void **state)
         for (size_t j = 0; j < COUNT_OF(acts); j++) {
             int before = atomic_load(&deaths);
             reset_pairs(f->store, "a=1 ab=2 ac=3");
-            struct walk walk = { .f = f, .view = view_of_kind(readable[i], f->store), .act = acts[j] };
+            struct walk walk = { .f = f,
+                                 .view = view_of_kind(readable[i], f->store),
+                                 .act = acts[j] };
             assert_ok(kvds_iterate(walk.view, NULL, 0, walk_on, &walk));
-            assert_string_equal(walk.shown.text, readable[i] == SCOPE ? "=1 b=2 c=3" : "a=1 ab=2 ac=3");
+            assert_string_equal(walk.shown.text,
+                                readable[i] == SCOPE ? "=1 b=2 c=3" : "a=1 ab=2 ac=3");
             kvds_store_release(walk.view);
             release_store(f);
             assert_int_equal(deaths, before + 1);

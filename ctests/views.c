@@ -38,7 +38,8 @@ static void a_write_view_tells_what_writes_tell(void **state)
     kvds_store *view = view_of(f->store, WRITE);
     assert_ok(kvds_set_nx(view, BYTES("key"), BYTES("one")));
     assert_answer(KVDS_EXISTS, kvds_set_nx(view, BYTES("key"), BYTES("two")));
-    assert_answer(KVDS_MISMATCH, kvds_compare_and_swap(view, BYTES("key"), BYTES("two"), BYTES("three")));
+    assert_answer(KVDS_MISMATCH,
+                  kvds_compare_and_swap(view, BYTES("key"), BYTES("two"), BYTES("three")));
     assert_ok(kvds_del(view, BYTES("key")));
     assert_answer(KVDS_NOT_FOUND, kvds_del(view, BYTES("key")));
     kvds_store_release(view);
@@ -112,12 +113,9 @@ static void a_scope_is_a_store_of_its_own(void **state)
     static const struct {
         const char *prefix, *outside;
     } cases[] = {
-        { "p", "%00=1 o%FF=2 q=3 %FF=4" },
-        { "p%00", "o%FF=1 p=2 p%01=3" },
-        { "p%FF", "p=1 p%FE%FF=2 q=3" },
-        { "%FF", "p=1 %FE%FF=2" },
-        { "%FF%FF", "p=1 %FF=2 %FF%FE=3" },
-        { "", "" },
+        { "p", "%00=1 o%FF=2 q=3 %FF=4" },  { "p%00", "o%FF=1 p=2 p%01=3" },
+        { "p%FF", "p=1 p%FE%FF=2 q=3" },    { "%FF", "p=1 %FE%FF=2" },
+        { "%FF%FF", "p=1 %FF=2 %FF%FE=3" }, { "", "" },
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -159,7 +157,8 @@ static void a_scope_and_a_key_have_an_upper_length(void **state)
         assert_true(has(f->store, zeros, KVDS_MAX_KEY_LEN, BYTES("value")));
         assert_ok(kvds_del(scope, zeros, most));
 
-        const kvds_pair pairs[] = { { BYTES(""), BYTES("value") }, { zeros, most + 1, BYTES("value") } };
+        const kvds_pair pairs[] = { { BYTES(""), BYTES("value") },
+                                    { zeros, most + 1, BYTES("value") } };
         kvds_value value;
         assert_invalid(kvds_set(scope, zeros, most + 1, BYTES("value")));
         assert_error_says("scope");
@@ -263,7 +262,8 @@ static void nothing_lies_behind_the_longest_key(void **state)
     struct fixture *f = *state;
     static char ones[KVDS_MAX_KEY_LEN];
     memset(ones, 0xFF, sizeof ones);
-    for (size_t scope_len = 1; scope_len <= sizeof ones; scope_len = scope_len == 1 ? 40000 : scope_len + 25536) {
+    for (size_t scope_len = 1; scope_len <= sizeof ones;
+         scope_len = scope_len == 1 ? 40000 : scope_len + 25536) {
         kvds_store *scope = NULL;
         assert_ok(kvds_set(f->store, BYTES("a"), BYTES("value")));
         assert_ok(kvds_set(f->store, ones, sizeof ones, BYTES("value")));

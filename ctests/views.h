@@ -34,7 +34,8 @@ static inline kvds_store *snapshot_of(kvds_store *store)
 /* Makes every call that reads or writes. What is allowed must not fail, anything else is refused and gives nothing. */
 #define must_allow(allowed, refusal, store) check_calls(allowed, refusal, store, __FILE__, __LINE__)
 
-static inline void check_calls(int allowed, kvds_status refusal, kvds_store *store, const char *file, int line)
+static inline void check_calls(int allowed, kvds_status refusal, kvds_store *store,
+                               const char *file, int line)
 {
     const kvds_pair pair = { BYTES("key"), BYTES("value") };
     const kvds_bytes key = { BYTES("key") };
@@ -66,8 +67,10 @@ static inline void check_calls(int allowed, kvds_status refusal, kvds_store *sto
         { "set_batch", WRITE, kvds_set_batch(store, &pair, 1) },
         { "delete_batch", WRITE, kvds_delete_batch(store, &key, 1) },
         { "set_nx", WRITE, kvds_set_nx(store, BYTES("key"), BYTES("value")) },
-        { "compare_and_swap", WRITE, kvds_compare_and_swap(store, BYTES("key"), BYTES("value"), BYTES("other")) },
-        { "compare_and_delete", WRITE, kvds_compare_and_delete(store, BYTES("key"), BYTES("value")) },
+        { "compare_and_swap", WRITE,
+          kvds_compare_and_swap(store, BYTES("key"), BYTES("value"), BYTES("other")) },
+        { "compare_and_delete", WRITE,
+          kvds_compare_and_delete(store, BYTES("key"), BYTES("value")) },
         { "delete_prefix", WRITE, kvds_delete_prefix(store, BYTES("key")) },
         { "write", WRITE, kvds_write(store, batch) },
         { "add", BOTH, kvds_add(store, BYTES("sum"), 1, &sum) },

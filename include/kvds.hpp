@@ -127,7 +127,8 @@ using if_text = std::enable_if_t<std::is_convertible_v<const Text &, std::string
 
 /** Whether the texts in a container stay where they are when the loop over it goes on, so that views of them stay valid. */
 template <class Container, class Element = decltype(*std::begin(std::declval<const Container &>()))>
-inline constexpr bool keeps_texts = std::is_reference_v<Element> || std::is_trivially_destructible_v<Element>;
+inline constexpr bool keeps_texts =
+    std::is_reference_v<Element> || std::is_trivially_destructible_v<Element>;
 
 /** bool itself, for conversions that go no further. */
 template <class Bool>
@@ -143,7 +144,7 @@ inline status keep(kvds_status answer) noexcept { return last() = static_cast<st
 
 inline bool ok(kvds_status answer) noexcept { return keep(answer) == status::ok; }
 
-inline kvds_bytes bytes(std::string_view text) noexcept { return {text.data(), text.size()}; }
+inline kvds_bytes bytes(std::string_view text) noexcept { return { text.data(), text.size() }; }
 
 /** Text for C, which would cut it short at a zero: text that has one becomes what every function refuses as no UTF-8. */
 inline const char *c_str(const std::string &text) noexcept
@@ -152,14 +153,20 @@ inline const char *c_str(const std::string &text) noexcept
 }
 
 /** The same for an id, which may be any bytes: an empty one is what every function refuses. */
-inline const char *id_str(const std::string &id) noexcept { return id.find('\0') == std::string::npos ? id.c_str() : ""; }
+inline const char *id_str(const std::string &id) noexcept
+{
+    return id.find('\0') == std::string::npos ? id.c_str() : "";
+}
 
 inline std::string_view text(const void *data, std::size_t len) noexcept
 {
-    return {static_cast<const char *>(data), len};
+    return { static_cast<const char *>(data), len };
 }
 
-inline std::string_view text(const kvds_bytes &bytes) noexcept { return text(bytes.data, bytes.len); }
+inline std::string_view text(const kvds_bytes &bytes) noexcept
+{
+    return text(bytes.data, bytes.len);
+}
 
 /** Calls a callback for C, which no exception may pass through: it is kept here, and stops the iteration. */
 template <class Callback>
@@ -187,7 +194,8 @@ public:
     {
         const status ended = keep(answer);
 #if defined(__cpp_exceptions)
-        if (thrown_) std::rethrow_exception(thrown_);
+        if (thrown_)
+            std::rethrow_exception(thrown_);
 #endif
         return ended == status::ok || ended == status::stopped;
     }
@@ -214,7 +222,10 @@ using owner = std::unique_ptr<Handle, release_with<Handle, release>>;
 inline const char *version() noexcept { return kvds_version(); }
 
 /** A status as its constant is spelt, such as "KVDS_NOT_FOUND"; `kvds_status_name`. */
-inline const char *to_string(status status) noexcept { return kvds_status_name(static_cast<kvds_status>(status)); }
+inline const char *to_string(status status) noexcept
+{
+    return kvds_status_name(static_cast<kvds_status>(status));
+}
 
 /** What the last call of this thread through this header was answered. */
 inline status last_status() noexcept { return detail::last(); }
@@ -241,13 +252,16 @@ public:
     }
 
     /** Counts one reference less and answers how many are left. Who gets 0 destroys the object. */
-    std::int64_t release() const noexcept { return references_.fetch_sub(1, std::memory_order_acq_rel) - 1; }
+    std::int64_t release() const noexcept
+    {
+        return references_.fetch_sub(1, std::memory_order_acq_rel) - 1;
+    }
 
     /** How many references there are; other threads may change it at any time. */
     std::int64_t refCount() const noexcept { return references_.load(std::memory_order_relaxed); }
 
 private:
-    mutable std::atomic<std::int64_t> references_{0};
+    mutable std::atomic<std::int64_t> references_{ 0 };
 };
 
 /**
@@ -266,7 +280,8 @@ public:
     /** One more reference to an object, which was made with `new`. */
     shared_obj_c(T *object) noexcept : object_(object)
     {
-        if (object_) object_->acquire();
+        if (object_)
+            object_->acquire();
     }
 
     /** One more reference to what the other refers to. */
@@ -284,7 +299,8 @@ public:
 
     ~shared_obj_c()
     {
-        if (object_ && object_->release() == 0) delete object_;
+        if (object_ && object_->release() == 0)
+            delete object_;
     }
 
     /** The object; there must be one. */
@@ -328,7 +344,10 @@ public:
     bool operator!=(const shared_obj_c &other) const noexcept { return object_ != other.object_; }
 
     /** The order of containers: by address. */
-    bool operator<(const shared_obj_c &other) const noexcept { return std::less<T *>()(object_, other.object_); }
+    bool operator<(const shared_obj_c &other) const noexcept
+    {
+        return std::less<T *>()(object_, other.object_);
+    }
 
     /** The order of containers: by address. */
     bool operator>(const shared_obj_c &other) const noexcept { return other < *this; }
@@ -377,7 +396,8 @@ public:
     template <class Base, class = std::enable_if_t<std::is_convertible_v<T *, Base *>>>
     operator std::shared_ptr<Base>() const
     {
-        if (!object_) return nullptr;
+        if (!object_)
+            return nullptr;
         return std::shared_ptr<Base>(std::make_shared<shared_obj_c>(*this), object_);
     }
 
@@ -425,7 +445,9 @@ public:
     };
 
     /** Begins a lifetime. */
-    constexpr lifetime_tagged_c(observer_if &observer, const std::size_t tag) noexcept : observer_(observer), tag_(tag) {}
+    constexpr lifetime_tagged_c(observer_if &observer, const std::size_t tag) noexcept
+        : observer_(observer), tag_(tag)
+    {}
     /** Begins a lifetime of its own, with the same observer and tag. */
     lifetime_tagged_c(const lifetime_tagged_c &) = default;
     ~lifetime_tagged_c() { observer_.death_ind(tag_); }
@@ -454,8 +476,9 @@ public:
     /** Whether the key is there. */
     virtual bool exists(const std::string &key) const = 0;
     /** Shows the pairs whose key begins with the prefix, in order, as of one moment, until the callback answers false. */
-    virtual void iterate(const std::string &prefix,
-                         std::function<bool(const std::string &key, const std::string &value)> callback) const = 0;
+    virtual void iterate(
+        const std::string &prefix,
+        std::function<bool(const std::string &key, const std::string &value)> callback) const = 0;
 };
 
 /** Writing a store. */
@@ -473,7 +496,8 @@ public:
     /** Sets a key if it is not there yet. */
     virtual bool set_nx(const std::string &key, const std::string &value) = 0;
     /** Sets a key to a new value if it has the expected one. */
-    virtual bool compare_and_swap(const std::string &key, const std::string &expected, const std::string &value) = 0;
+    virtual bool compare_and_swap(const std::string &key, const std::string &expected,
+                                  const std::string &value) = 0;
 };
 
 /** A store as hosts see it; they can also write their own. */
@@ -522,14 +546,19 @@ public:
     /** Adds the operation to set a key; `kvds_batch_set`. */
     bool set(std::string_view key, std::string_view value)
     {
-        return detail::ok(kvds_batch_set(handle(), key.data(), key.size(), value.data(), value.size()));
+        return detail::ok(
+            kvds_batch_set(handle(), key.data(), key.size(), value.data(), value.size()));
     }
     /** Adds the operation to remove a key; `kvds_batch_del`. */
-    bool del(std::string_view key) { return detail::ok(kvds_batch_del(handle(), key.data(), key.size())); }
+    bool del(std::string_view key)
+    {
+        return detail::ok(kvds_batch_del(handle(), key.data(), key.size()));
+    }
     /** Adds the expectation that a key has a value; `kvds_batch_expect`. */
     bool expect(std::string_view key, std::string_view value)
     {
-        return detail::ok(kvds_batch_expect(handle(), key.data(), key.size(), value.data(), value.size()));
+        return detail::ok(
+            kvds_batch_expect(handle(), key.data(), key.size(), value.data(), value.size()));
     }
     /** Adds the expectation that a key is not there; `kvds_batch_expect_absent`. */
     bool expect_absent(std::string_view key)
@@ -569,7 +598,10 @@ public:
     /** Moves one entry back; `kvds_cursor_prev`. */
     bool prev() { return detail::ok(kvds_cursor_prev(handle())); }
     /** Moves to the first entry from this key on; `kvds_cursor_seek`. */
-    bool seek(std::string_view key) { return detail::ok(kvds_cursor_seek(handle(), key.data(), key.size())); }
+    bool seek(std::string_view key)
+    {
+        return detail::ok(kvds_cursor_seek(handle(), key.data(), key.size()));
+    }
     /** Whether it stands on an entry; `kvds_cursor_valid`. */
     bool valid() const noexcept { return kvds_cursor_valid(handle()) == 1; }
 
@@ -607,22 +639,24 @@ public:
     /** An input iterator: all iterators of a scan stand at the same place. */
     class iterator {
     public:
-        using iterator_category = std::input_iterator_tag;                   /**< Goes forward, once. */
-        using value_type = std::pair<std::string_view, std::string_view>;    /**< Key and value. */
-        using reference = value_type;                                        /**< Key and value. */
-        using pointer = void;                                                /**< There is none. */
-        using difference_type = std::ptrdiff_t;                              /**< As the standard asks. */
+        using iterator_category = std::input_iterator_tag; /**< Goes forward, once. */
+        using value_type = std::pair<std::string_view, std::string_view>; /**< Key and value. */
+        using reference = value_type;                                     /**< Key and value. */
+        using pointer = void;                                             /**< There is none. */
+        using difference_type = std::ptrdiff_t; /**< As the standard asks. */
 
         /** The end. */
         iterator() noexcept = default;
         /** Where the cursor stands. */
-        explicit iterator(cursor_c &cursor) noexcept : cursor_(cursor.valid() ? &cursor : nullptr) {}
+        explicit iterator(cursor_c &cursor) noexcept : cursor_(cursor.valid() ? &cursor : nullptr)
+        {}
         /** Key and value, valid until the iterator goes on. */
-        value_type operator*() const { return {cursor_->key(), cursor_->value()}; }
+        value_type operator*() const { return { cursor_->key(), cursor_->value() }; }
         /** Goes on. */
         iterator &operator++()
         {
-            if (!cursor_->next()) cursor_ = nullptr;
+            if (!cursor_->next())
+                cursor_ = nullptr;
             return *this;
         }
         /** Goes on. */
@@ -640,7 +674,8 @@ public:
     iterator begin()
     {
         // Without a cursor the failure to make one is what last_status() is to say.
-        if (cursor_.handle() == nullptr || !cursor_.first()) return end();
+        if (cursor_.handle() == nullptr || !cursor_.first())
+            return end();
         return iterator(cursor_);
     }
     /** Behind the last pair. */
@@ -671,7 +706,8 @@ public:
     /** Opens the disk store in exactly this directory, without a distributor; `kvds_store_open`. */
     static std::optional<shared_obj_c<store_c>> open(const std::string &path);
     /** Opens the disk store in exactly this directory, with options; `kvds_store_open`. */
-    static std::optional<shared_obj_c<store_c>> open(const std::string &path, const options_c &options);
+    static std::optional<shared_obj_c<store_c>> open(const std::string &path,
+                                                     const options_c &options);
 
     /* ---- identity and references */
 
@@ -690,7 +726,10 @@ public:
     /** The id it was asked for by, valid as long as a reference; `kvds_store_id`. */
     const char *id() const noexcept { return kvds_store_id(handle_); }
     /** The backend it was asked for with; `kvds_store_backend`. */
-    kvds::backend backend() const noexcept { return static_cast<kvds::backend>(kvds_store_backend(handle_)); }
+    kvds::backend backend() const noexcept
+    {
+        return static_cast<kvds::backend>(kvds_store_backend(handle_));
+    }
     /** For functions of kvds.h; still owned by the reference. */
     kvds_store *handle() const noexcept { return handle_; }
     /** kvds::last_status(), for who has a store at hand. */
@@ -704,7 +743,10 @@ public:
     /* ---- reading */
 
     /** `kvds_get` */
-    bool get(const std::string &key, std::string &value) override { return get(std::string_view(key), value); }
+    bool get(const std::string &key, std::string &value) override
+    {
+        return get(std::string_view(key), value);
+    }
     /** Puts the value of the key into `value`, which stays as it was if there is none; `kvds_get`. */
     template <class Key, class = detail::if_text<Key>>
     bool get(const Key &key, std::string &value)
@@ -716,7 +758,8 @@ public:
     bool get(const Key &key, std::string &value) const
     {
         const auto found = get_value(key);
-        if (!found) return false;
+        if (!found)
+            return false;
         value.assign(found->view());
         return true;
     }
@@ -724,14 +767,16 @@ public:
     std::optional<std::string> get(std::string_view key) const
     {
         const auto found = get_value(key);
-        if (!found) return std::nullopt;
+        if (!found)
+            return std::nullopt;
         return found->str();
     }
     /** The value of the key, not copied where sharing costs less; `kvds_get`. */
     std::optional<value_c> get_value(std::string_view key) const
     {
         kvds_value value{};
-        if (!detail::ok(kvds_get(handle_, key.data(), key.size(), &value))) return std::nullopt;
+        if (!detail::ok(kvds_get(handle_, key.data(), key.size(), &value)))
+            return std::nullopt;
         return value_c(value);
     }
     /** Copies the value of the key into a buffer, if it has room; `len` becomes the value's length; `kvds_get_into`. */
@@ -758,21 +803,25 @@ public:
         std::vector<std::optional<value_c>> found(wanted.size());
         std::vector<kvds_value> values(wanted.size());
         std::vector<kvds_status> statuses(wanted.size());
-        if (!detail::ok(kvds_multi_get(handle_, wanted.data(), wanted.size(), values.data(), statuses.data())))
+        if (!detail::ok(kvds_multi_get(handle_, wanted.data(), wanted.size(), values.data(),
+                                       statuses.data())))
             return std::nullopt;
         for (std::size_t i = 0; i < found.size(); i++)
-            if (statuses[i] == KVDS_OK) found[i].emplace(values[i]);
+            if (statuses[i] == KVDS_OK)
+                found[i].emplace(values[i]);
         return found;
     }
     /** The values of the keys in braces; `kvds_multi_get`. */
-    std::optional<std::vector<std::optional<value_c>>> multi_get(std::initializer_list<std::string_view> keys) const
+    std::optional<std::vector<std::optional<value_c>>>
+    multi_get(std::initializer_list<std::string_view> keys) const
     {
         return multi_get<std::initializer_list<std::string_view>>(keys);
     }
 
     /** `kvds_iterate` */
     void iterate(const std::string &prefix,
-                 std::function<bool(const std::string &key, const std::string &value)> callback) const override
+                 std::function<bool(const std::string &key, const std::string &value)> callback)
+        const override
     {
         std::string key_string, value_string;
         iterate(std::string_view(prefix), [&](std::string_view key, std::string_view value) {
@@ -786,15 +835,17 @@ public:
      * answers whether to go on; `kvds_iterate`. True if the end was reached or the callback ended it (`stopped`).
      */
     template <class Prefix, class Callback, class = detail::if_text<Prefix>,
-              class = std::enable_if_t<std::is_invocable_r_v<bool, Callback &, std::string_view, std::string_view>>>
+              class = std::enable_if_t<
+                  std::is_invocable_r_v<bool, Callback &, std::string_view, std::string_view>>>
     bool iterate(const Prefix &prefix, Callback &&callback) const
     {
         using relay = detail::relay_c<std::remove_reference_t<Callback>>;
         const std::string_view p = prefix;
         relay called(callback);
-        const auto visit = [](void *relayed, const void *key, std::size_t key_len, const void *value,
-                              std::size_t value_len) noexcept {
-            return static_cast<relay *>(relayed)->call(detail::text(key, key_len), detail::text(value, value_len));
+        const auto visit = [](void *relayed, const void *key, std::size_t key_len,
+                              const void *value, std::size_t value_len) noexcept {
+            return static_cast<relay *>(relayed)->call(detail::text(key, key_len),
+                                                       detail::text(value, value_len));
         };
         return called.end(kvds_iterate(handle_, p.data(), p.size(), visit, &called));
     }
@@ -803,7 +854,8 @@ public:
     std::optional<cursor_c> cursor(const range &range = {}) const
     {
         cursor_c made = new_cursor(range);
-        if (made.handle() == nullptr) return std::nullopt;
+        if (made.handle() == nullptr)
+            return std::nullopt;
         return made;
     }
     /** The pairs of a range of keys, as of now, for a loop; `kvds_cursor_new`. */
@@ -812,7 +864,7 @@ public:
     template <class Prefix, class = detail::if_text<Prefix>>
     scan_c scan(const Prefix &prefix) const
     {
-        return scan(range{prefix, {}, {}});
+        return scan(range{ prefix, {}, {} });
     }
     /** All pairs, as of now, for a loop; `kvds_cursor_new`. */
     scan_c scan() const { return scan(range{}); }
@@ -851,18 +903,20 @@ public:
     template <class Pairs>
     bool set_batch(const Pairs &pairs)
     {
-        static_assert(detail::keeps_texts<Pairs>, "the pairs must be in the container, not made while it is gone through");
+        static_assert(detail::keeps_texts<Pairs>,
+                      "the pairs must be in the container, not made while it is gone through");
         std::vector<kvds_pair> all;
         for (const auto &[key, value] : pairs) {
             const std::string_view k = key, v = value;
-            all.push_back({k.data(), k.size(), v.data(), v.size()});
+            all.push_back({ k.data(), k.size(), v.data(), v.size() });
         }
         return detail::ok(kvds_set_batch(handle_, all.data(), all.size()));
     }
     /** Sets the pairs in braces in one atomic step; `kvds_set_batch`. */
     bool set_batch(std::initializer_list<std::pair<std::string_view, std::string_view>> pairs)
     {
-        return set_batch<std::initializer_list<std::pair<std::string_view, std::string_view>>>(pairs);
+        return set_batch<std::initializer_list<std::pair<std::string_view, std::string_view>>>(
+            pairs);
     }
 
     /** `kvds_delete_batch` */
@@ -897,31 +951,34 @@ public:
     }
 
     /** `kvds_compare_and_swap` */
-    bool compare_and_swap(const std::string &key, const std::string &expected, const std::string &value) override
+    bool compare_and_swap(const std::string &key, const std::string &expected,
+                          const std::string &value) override
     {
-        return compare_and_swap(std::string_view(key), std::string_view(expected), std::string_view(value));
+        return compare_and_swap(std::string_view(key), std::string_view(expected),
+                                std::string_view(value));
     }
     /** Sets a key to a new value if it has the expected one; `kvds_compare_and_swap`. */
-    template <class Key, class Expected, class Value, class = detail::if_text<Key>, class = detail::if_text<Expected>,
-              class = detail::if_text<Value>>
+    template <class Key, class Expected, class Value, class = detail::if_text<Key>,
+              class = detail::if_text<Expected>, class = detail::if_text<Value>>
     bool compare_and_swap(const Key &key, const Expected &expected, const Value &value)
     {
         const std::string_view k = key, e = expected, v = value;
-        return detail::ok(
-            kvds_compare_and_swap(handle_, k.data(), k.size(), e.data(), e.size(), v.data(), v.size()));
+        return detail::ok(kvds_compare_and_swap(handle_, k.data(), k.size(), e.data(), e.size(),
+                                                v.data(), v.size()));
     }
 
     /** Removes a key if it has the expected value; `kvds_compare_and_delete`. */
     bool compare_and_delete(std::string_view key, std::string_view expected)
     {
-        return detail::ok(
-            kvds_compare_and_delete(handle_, key.data(), key.size(), expected.data(), expected.size()));
+        return detail::ok(kvds_compare_and_delete(handle_, key.data(), key.size(), expected.data(),
+                                                  expected.size()));
     }
     /** Adds to the number that a key has as its value, and answers the sum; `kvds_add`. */
     std::optional<std::int64_t> add(std::string_view key, std::int64_t delta)
     {
         std::int64_t sum = 0;
-        if (!detail::ok(kvds_add(handle_, key.data(), key.size(), delta, &sum))) return std::nullopt;
+        if (!detail::ok(kvds_add(handle_, key.data(), key.size(), delta, &sum)))
+            return std::nullopt;
         return sum;
     }
     /** Removes every key that begins with the prefix in one atomic step; `kvds_delete_prefix`. */
@@ -950,19 +1007,24 @@ public:
     /** Has a store opened with `read_only` show what was written since; `kvds_refresh`. */
     bool refresh() const { return detail::ok(kvds_refresh(handle_)); }
     /** Makes a copy as a disk store in the directory `path`; `kvds_checkpoint`. */
-    bool checkpoint(const std::string &path) const { return detail::ok(kvds_checkpoint(handle_, detail::c_str(path))); }
+    bool checkpoint(const std::string &path) const
+    {
+        return detail::ok(kvds_checkpoint(handle_, detail::c_str(path)));
+    }
     /** Figures of the store; `kvds_store_stats`. */
     std::optional<kvds::stats> stats() const
     {
         kvds::stats stats{};
-        if (!detail::ok(kvds_store_stats(handle_, &stats, sizeof stats))) return std::nullopt;
+        if (!detail::ok(kvds_store_stats(handle_, &stats, sizeof stats)))
+            return std::nullopt;
         return stats;
     }
     /** What is known of the store under a name, as text; `kvds_store_property`. */
     std::optional<std::string> property(const std::string &name) const
     {
         kvds_value text{};
-        if (!detail::ok(kvds_store_property(handle_, detail::c_str(name), &text))) return std::nullopt;
+        if (!detail::ok(kvds_store_property(handle_, detail::c_str(name), &text)))
+            return std::nullopt;
         return value_c(text).str();
     }
 
@@ -975,16 +1037,18 @@ private:
     template <class Keys>
     static std::vector<kvds_bytes> bytes_of(const Keys &keys)
     {
-        static_assert(detail::keeps_texts<Keys>, "the keys must be in the container, not made while it is gone through");
+        static_assert(detail::keeps_texts<Keys>,
+                      "the keys must be in the container, not made while it is gone through");
         std::vector<kvds_bytes> all;
-        for (const auto &key : keys) all.push_back(detail::bytes(key));
+        for (const auto &key : keys)
+            all.push_back(detail::bytes(key));
         return all;
     }
 
     cursor_c new_cursor(const range &r) const
     {
-        const kvds_range wanted{r.prefix.data(), r.prefix.size(), r.start.data(), r.start.size(),
-                                r.end.data(),    r.end.size()};
+        const kvds_range wanted{ r.prefix.data(), r.prefix.size(), r.start.data(),
+                                 r.start.size(),  r.end.data(),    r.end.size() };
         kvds_cursor *cursor = nullptr;
         detail::keep(kvds_cursor_new(handle_, &wanted, &cursor));
         return cursor_c(cursor);
@@ -1007,11 +1071,15 @@ public:
     /** Refers to nothing. */
     shared_obj_c() noexcept : store_(nullptr) {}
     /** One more reference to a store. */
-    shared_obj_c(const store_c *store) noexcept : store_(store ? kvds_store_retain(store->handle()) : nullptr) {}
+    shared_obj_c(const store_c *store) noexcept
+        : store_(store ? kvds_store_retain(store->handle()) : nullptr)
+    {}
     /** One more reference to what the other refers to. */
     shared_obj_c(const shared_obj_c &other) noexcept : store_(kvds_store_retain(other.handle())) {}
     /** Takes the other's reference over. */
-    shared_obj_c(shared_obj_c &&other) noexcept : store_(std::exchange(other.store_.handle_, nullptr)) {}
+    shared_obj_c(shared_obj_c &&other) noexcept
+        : store_(std::exchange(other.store_.handle_, nullptr))
+    {}
     /** Refers to what the other refers to. */
     shared_obj_c &operator=(shared_obj_c other) noexcept
     {
@@ -1079,7 +1147,8 @@ public:
     template <class Base, class = std::enable_if_t<std::is_convertible_v<store_c *, Base *>>>
     operator std::shared_ptr<Base>() const
     {
-        if (!*this) return nullptr;
+        if (!*this)
+            return nullptr;
         auto holder = std::make_shared<shared_obj_c>(*this);
         return std::shared_ptr<Base>(holder, holder->get());
     }
@@ -1092,21 +1161,24 @@ private:
 inline std::optional<shared_obj_c<store_c>> store_c::view(rights rights) const
 {
     kvds_store *view = nullptr;
-    if (!detail::ok(kvds_store_view(handle_, static_cast<int>(rights), &view))) return std::nullopt;
+    if (!detail::ok(kvds_store_view(handle_, static_cast<int>(rights), &view)))
+        return std::nullopt;
     return shared_obj_c<store_c>::adopt(view);
 }
 
 inline std::optional<shared_obj_c<store_c>> store_c::scope(std::string_view prefix) const
 {
     kvds_store *scope = nullptr;
-    if (!detail::ok(kvds_store_scope(handle_, prefix.data(), prefix.size(), &scope))) return std::nullopt;
+    if (!detail::ok(kvds_store_scope(handle_, prefix.data(), prefix.size(), &scope)))
+        return std::nullopt;
     return shared_obj_c<store_c>::adopt(scope);
 }
 
 inline std::optional<shared_obj_c<store_c>> store_c::snapshot() const
 {
     kvds_store *snapshot = nullptr;
-    if (!detail::ok(kvds_store_snapshot(handle_, &snapshot))) return std::nullopt;
+    if (!detail::ok(kvds_store_snapshot(handle_, &snapshot)))
+        return std::nullopt;
     return shared_obj_c<store_c>::adopt(snapshot);
 }
 
@@ -1126,7 +1198,8 @@ public:
     /** What an acknowledged write survives; `kvds_options_set_durability`. */
     bool durability(kvds::durability durability)
     {
-        return detail::ok(kvds_options_set_durability(handle(), static_cast<kvds_durability>(durability)));
+        return detail::ok(
+            kvds_options_set_durability(handle(), static_cast<kvds_durability>(durability)));
     }
     /** Memory for blocks that were read, of all disk stores together; `kvds_options_set_block_cache_bytes`. */
     bool block_cache_bytes(std::uint64_t bytes)
@@ -1146,16 +1219,26 @@ public:
     /** How tables are compressed; `kvds_options_set_compression`. */
     bool compression(kvds::compression compression)
     {
-        return detail::ok(kvds_options_set_compression(handle(), static_cast<kvds_compression>(compression)));
+        return detail::ok(
+            kvds_options_set_compression(handle(), static_cast<kvds_compression>(compression)));
     }
     /** Whether disk stores are opened for reading only; `kvds_options_set_read_only`. */
-    bool read_only(bool read_only) { return detail::ok(kvds_options_set_read_only(handle(), read_only)); }
+    bool read_only(bool read_only)
+    {
+        return detail::ok(kvds_options_set_read_only(handle(), read_only));
+    }
     /** Whether a store that is not there is made; `kvds_options_set_create_if_missing`. */
-    bool create_if_missing(bool create) { return detail::ok(kvds_options_set_create_if_missing(handle(), create)); }
+    bool create_if_missing(bool create)
+    {
+        return detail::ok(kvds_options_set_create_if_missing(handle(), create));
+    }
     /** Whether the distributor holds the stores it made; `kvds_options_set_keep_stores`. */
     bool keep_stores(bool keep) { return detail::ok(kvds_options_set_keep_stores(handle(), keep)); }
     /** How many files a disk store keeps open; `kvds_options_set_max_open_files`. */
-    bool max_open_files(std::int64_t files) { return detail::ok(kvds_options_set_max_open_files(handle(), files)); }
+    bool max_open_files(std::int64_t files)
+    {
+        return detail::ok(kvds_options_set_max_open_files(handle(), files));
+    }
     /** For functions of kvds.h; still owned by this. */
     kvds_options *handle() const noexcept { return options_.get(); }
 
@@ -1166,17 +1249,21 @@ private:
 inline std::optional<shared_obj_c<store_c>> store_c::open(const std::string &path)
 {
     kvds_store *store = nullptr;
-    if (!detail::ok(kvds_store_open(detail::c_str(path), nullptr, &store))) return std::nullopt;
+    if (!detail::ok(kvds_store_open(detail::c_str(path), nullptr, &store)))
+        return std::nullopt;
     return shared_obj_c<store_c>::adopt(store);
 }
 
-inline std::optional<shared_obj_c<store_c>> store_c::open(const std::string &path, const options_c &options)
+inline std::optional<shared_obj_c<store_c>> store_c::open(const std::string &path,
+                                                          const options_c &options)
 {
     kvds_store *store = nullptr;
     // As in distributor_c: NULL would mean the defaults.
-    const kvds_status opened = options.handle() ? kvds_store_open(detail::c_str(path), options.handle(), &store)
-                                                : kvds_options_set(nullptr, "", "");
-    if (!detail::ok(opened)) return std::nullopt;
+    const kvds_status opened = options.handle()
+                                   ? kvds_store_open(detail::c_str(path), options.handle(), &store)
+                                   : kvds_options_set(nullptr, "", "");
+    if (!detail::ok(opened))
+        return std::nullopt;
     return shared_obj_c<store_c>::adopt(store);
 }
 
@@ -1197,13 +1284,18 @@ public:
     distributor_c(const std::string &base_path, const options_c &options)
     {
         // NULL would mean the defaults to C. Options that were moved away are refused as any call on them is.
-        detail::keep(options.handle() ? kvds_distributor_open(detail::c_str(base_path), options.handle(), &distributor_)
+        detail::keep(options.handle() ? kvds_distributor_open(detail::c_str(base_path),
+                                                              options.handle(), &distributor_)
                                       : kvds_options_set(nullptr, "", ""));
     }
     /** The same distributor; `kvds_distributor_retain`. */
-    distributor_c(const distributor_c &other) noexcept : distributor_(kvds_distributor_retain(other.distributor_)) {}
+    distributor_c(const distributor_c &other) noexcept
+        : distributor_(kvds_distributor_retain(other.distributor_))
+    {}
     /** Takes the other's reference over. */
-    distributor_c(distributor_c &&other) noexcept : distributor_(std::exchange(other.distributor_, nullptr)) {}
+    distributor_c(distributor_c &&other) noexcept
+        : distributor_(std::exchange(other.distributor_, nullptr))
+    {}
     /** Refers to the other's distributor. */
     distributor_c &operator=(distributor_c other) noexcept
     {
@@ -1235,7 +1327,8 @@ public:
     /** Gives up the reference that option `keep_stores` made it hold; `kvds_distributor_evict`. */
     bool evict(const std::string &id, backend backend) const
     {
-        return detail::ok(kvds_distributor_evict(distributor_, detail::id_str(id), static_cast<kvds_backend>(backend)));
+        return detail::ok(kvds_distributor_evict(distributor_, detail::id_str(id),
+                                                 static_cast<kvds_backend>(backend)));
     }
     /** Removes the files of a disk store, for good; `kvds_distributor_destroy_store`. */
     bool destroy_store(const std::string &id) const
@@ -1256,45 +1349,55 @@ public:
     {
         using relay = detail::relay_c<std::remove_reference_t<Callback>>;
         relay called(callback);
-        const auto visit = [](void *relayed, const char *id, kvds_backend backend, std::uint64_t tag,
-                              std::int64_t ref_count) noexcept {
-            return static_cast<relay *>(relayed)->call(std::string_view(id), static_cast<kvds::backend>(backend), tag,
-                                                       ref_count);
+        const auto visit = [](void *relayed, const char *id, kvds_backend backend,
+                              std::uint64_t tag, std::int64_t ref_count) noexcept {
+            return static_cast<relay *>(relayed)->call(
+                std::string_view(id), static_cast<kvds::backend>(backend), tag, ref_count);
         };
         return called.end(kvds_distributor_for_each(distributor_, visit, &called));
     }
 
     /** Who is told of the death of a store: its tag, its id (valid during the call) and its backend. */
-    using on_death = std::function<void(std::uint64_t tag, std::string_view id, kvds::backend backend)>;
+    using on_death =
+        std::function<void(std::uint64_t tag, std::string_view id, kvds::backend backend)>;
 
     /** Has a function called when a store dies, and answers a number for unobserve(); `kvds_distributor_observe`. */
     std::optional<std::uint64_t> observe(on_death callback) const
     {
-        const auto called = [](void *function, std::uint64_t tag, const char *id, kvds_backend backend) noexcept {
+        const auto called = [](void *function, std::uint64_t tag, const char *id,
+                               kvds_backend backend) noexcept {
             (*static_cast<on_death *>(function))(tag, id, static_cast<kvds::backend>(backend));
         };
         const auto free = [](void *function) noexcept { delete static_cast<on_death *>(function); };
         std::uint64_t observer = 0;
         // C refuses what is no function when it is given, and not when it is to be called.
         const kvds_death told = callback ? +called : nullptr;
-        if (!detail::ok(kvds_distributor_observe(distributor_, told, new on_death(std::move(callback)), free, &observer)))
+        if (!detail::ok(kvds_distributor_observe(
+                distributor_, told, new on_death(std::move(callback)), free, &observer)))
             return std::nullopt;
         return observer;
     }
     /** Has an observer told the tag of each store that dies; it must live until unobserve(); `kvds_distributor_observe`. */
     std::optional<std::uint64_t> observe(lifetime_tagged_c::observer_if &observer) const
     {
-        return observe([&observer](std::uint64_t tag, std::string_view, kvds::backend) { observer.death_ind(tag); });
+        return observe([&observer](std::uint64_t tag, std::string_view, kvds::backend) {
+            observer.death_ind(tag);
+        });
     }
     /** Takes an observer away: it is not running and will not be called again; `kvds_distributor_unobserve`. */
-    bool unobserve(std::uint64_t observer) const { return detail::ok(kvds_distributor_unobserve(distributor_, observer)); }
+    bool unobserve(std::uint64_t observer) const
+    {
+        return detail::ok(kvds_distributor_unobserve(distributor_, observer));
+    }
 
 private:
     template <class Function>
-    std::optional<shared_obj_c<store_c>> ask(Function function, const std::string &id, backend backend) const
+    std::optional<shared_obj_c<store_c>> ask(Function function, const std::string &id,
+                                             backend backend) const
     {
         kvds_store *store = nullptr;
-        if (!detail::ok(function(distributor_, detail::id_str(id), static_cast<kvds_backend>(backend), &store)))
+        if (!detail::ok(function(distributor_, detail::id_str(id),
+                                 static_cast<kvds_backend>(backend), &store)))
             return std::nullopt;
         return shared_obj_c<store_c>::adopt(store);
     }
@@ -1321,7 +1424,8 @@ inline bool set_log_callback(log_level level, log_if *log)
     const auto line = [](void *told, kvds_log_level important, const char *text) noexcept {
         static_cast<log_if *>(told)->line(static_cast<log_level>(important), text);
     };
-    return detail::ok(kvds_set_log_callback(static_cast<kvds_log_level>(level), log ? +line : nullptr, log));
+    return detail::ok(
+        kvds_set_log_callback(static_cast<kvds_log_level>(level), log ? +line : nullptr, log));
 }
 
 } // namespace kvds

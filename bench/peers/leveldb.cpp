@@ -12,11 +12,12 @@ using leveldb::Slice;
 using leveldb::Status;
 
 Slice slice(bytes from) { return Slice(from.data, from.len); }
-bytes as_bytes(const Slice &from) { return {from.data(), from.size()}; }
+bytes as_bytes(const Slice &from) { return { from.data(), from.size() }; }
 
 void must(const Status &status)
 {
-    if (!status.ok()) fail(status.ToString());
+    if (!status.ok())
+        fail(status.ToString());
 }
 
 class level final : public peer {
@@ -35,7 +36,8 @@ public:
     {
         std::string &text = read_string();
         Status status = db->Get({}, slice(key), &text);
-        if (status.IsNotFound()) return false;
+        if (status.IsNotFound())
+            return false;
         must(status);
         value = ::as_bytes(text);
         return true;
@@ -58,15 +60,18 @@ public:
     void set_batch(const pair *pairs, std::size_t count) override
     {
         leveldb::WriteBatch batch;
-        for (std::size_t index = 0; index < count; ++index) batch.Put(slice(pairs[index].key), slice(pairs[index].value));
+        for (std::size_t index = 0; index < count; ++index)
+            batch.Put(slice(pairs[index].key), slice(pairs[index].value));
         must(db->Write(how, &batch));
     }
 
     void iterate(bytes prefix, visit show, void *user_data) override
     {
         std::unique_ptr<leveldb::Iterator> at(db->NewIterator({}));
-        for (at->Seek(slice(prefix)); at->Valid() && at->key().starts_with(slice(prefix)); at->Next())
-            if (!show(user_data, as_bytes(at->key()), as_bytes(at->value()))) break;
+        for (at->Seek(slice(prefix)); at->Valid() && at->key().starts_with(slice(prefix));
+             at->Next())
+            if (!show(user_data, as_bytes(at->key()), as_bytes(at->value())))
+                break;
         must(at->status());
     }
 
@@ -74,7 +79,8 @@ public:
     {
         std::unique_ptr<leveldb::Iterator> at(db->NewIterator({}));
         at->Seek(slice(start));
-        if (backward && !at->Valid()) at->SeekToLast();
+        if (backward && !at->Valid())
+            at->SeekToLast();
         for (; count > 0 && at->Valid(); --count) {
             show(user_data, as_bytes(at->key()), as_bytes(at->value()));
             if (backward)
@@ -99,7 +105,8 @@ peer *open_leveldb_sync(const char *path) { return new level(path, true); }
 
 const char *leveldb_version()
 {
-    static const std::string text = std::to_string(leveldb::kMajorVersion) + "." + std::to_string(leveldb::kMinorVersion);
+    static const std::string text =
+        std::to_string(leveldb::kMajorVersion) + "." + std::to_string(leveldb::kMinorVersion);
     return text.c_str();
 }
 

@@ -14,7 +14,8 @@ public:
     {
         std::lock_guard lock(mutex);
         auto found = map.find(key);
-        if (found == map.end()) return false;
+        if (found == map.end())
+            return false;
         value = found->second;
         return true;
     }
@@ -25,12 +26,14 @@ public:
         return map.find(key) != map.end();
     }
 
-    void iterate(const std::string &prefix,
-                 const std::function<bool(const std::string &key, const std::string &value)> &show) const
+    void
+    iterate(const std::string &prefix,
+            const std::function<bool(const std::string &key, const std::string &value)> &show) const
     {
         std::lock_guard lock(mutex);
         for (auto at = map.lower_bound(prefix); at != map.end(); ++at)
-            if (at->first.compare(0, prefix.size(), prefix) != 0 || !show(at->first, at->second)) return;
+            if (at->first.compare(0, prefix.size(), prefix) != 0 || !show(at->first, at->second))
+                return;
     }
 
     bool set(const std::string &key, const std::string &value)
@@ -52,11 +55,13 @@ public:
         return map.emplace(key, value).second;
     }
 
-    bool compare_and_swap(const std::string &key, const std::string &expected, const std::string &value)
+    bool compare_and_swap(const std::string &key, const std::string &expected,
+                          const std::string &value)
     {
         std::lock_guard lock(mutex);
         auto found = map.find(key);
-        if (found == map.end() || found->second != expected) return false;
+        if (found == map.end() || found->second != expected)
+            return false;
         found->second = value;
         return true;
     }
@@ -65,7 +70,8 @@ public:
     {
         std::lock_guard lock(mutex);
         for (std::size_t index = 0; index < count; ++index)
-            map[as_string<0>(pairs[index].key)].assign(pairs[index].value.data, pairs[index].value.len);
+            map[as_string<0>(pairs[index].key)].assign(pairs[index].value.data,
+                                                       pairs[index].value.len);
     }
 
 private:
@@ -78,7 +84,8 @@ public:
     bool get(bytes key, bytes &value) override
     {
         std::string &text = read_string();
-        if (!store.get(as_string<0>(key), text)) return false;
+        if (!store.get(as_string<0>(key), text))
+            return false;
         value = as_bytes(text);
         return true;
     }
@@ -86,11 +93,15 @@ public:
     bool exists(bytes key) override { return store.exists(as_string<0>(key)); }
     void set(bytes key, bytes value) override { store.set(as_string<0>(key), as_string<1>(value)); }
     bool del(bytes key) override { return store.del(as_string<0>(key)); }
-    bool set_nx(bytes key, bytes value) override { return store.set_nx(as_string<0>(key), as_string<1>(value)); }
+    bool set_nx(bytes key, bytes value) override
+    {
+        return store.set_nx(as_string<0>(key), as_string<1>(value));
+    }
 
     bool compare_and_swap(bytes key, bytes expected, bytes value) override
     {
-        return store.compare_and_swap(as_string<0>(key), as_string<1>(expected), as_string<2>(value));
+        return store.compare_and_swap(as_string<0>(key), as_string<1>(expected),
+                                      as_string<2>(value));
     }
 
     void set_batch(const pair *pairs, std::size_t count) override { store.set_batch(pairs, count); }

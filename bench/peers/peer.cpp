@@ -15,7 +15,10 @@ bool peer_compare_and_swap(peer *on, bytes key, bytes expected, bytes value)
     return on->compare_and_swap(key, expected, value);
 }
 void peer_set_batch(peer *on, const pair *pairs, std::size_t count) { on->set_batch(pairs, count); }
-void peer_iterate(peer *on, bytes prefix, visit show, void *user_data) { on->iterate(prefix, show, user_data); }
+void peer_iterate(peer *on, bytes prefix, visit show, void *user_data)
+{
+    on->iterate(prefix, show, user_data);
+}
 void peer_scan(peer *on, bytes start, std::size_t count, bool backward, visit show, void *user_data)
 {
     on->scan(start, count, backward, show, user_data);

@@ -59,7 +59,8 @@ private:
 }
 
 /** The thread's own string number `which`, with a copy of `from`. */
-template <int which> const std::string &as_string(bytes from)
+template <int which>
+const std::string &as_string(bytes from)
 {
     thread_local std::string text;
     text.assign(from.data, from.len);
@@ -73,9 +74,10 @@ inline std::string &read_string()
     return text;
 }
 
-inline bytes as_bytes(const std::string &text) { return {text.data(), text.size()}; }
+inline bytes as_bytes(const std::string &text) { return { text.data(), text.size() }; }
 
-template <class view> bool begins_with(const view &text, bytes prefix)
+template <class view>
+bool begins_with(const view &text, bytes prefix)
 {
     return text.size() >= prefix.len && text.compare(0, prefix.len, prefix.data, prefix.len) == 0;
 }

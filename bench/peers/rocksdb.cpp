@@ -16,17 +16,19 @@ using rocksdb::Slice;
 using rocksdb::Status;
 
 Slice slice(bytes from) { return Slice(from.data, from.len); }
-bytes as_bytes(const Slice &from) { return {from.data(), from.size()}; }
+bytes as_bytes(const Slice &from) { return { from.data(), from.size() }; }
 
 void must(const Status &status)
 {
-    if (!status.ok()) fail(status.ToString());
+    if (!status.ok())
+        fail(status.ToString());
 }
 
 /** True for success, false for "not found". */
 bool found(const Status &status)
 {
-    if (status.IsNotFound()) return false;
+    if (status.IsNotFound())
+        return false;
     must(status);
     return true;
 }
@@ -38,15 +40,13 @@ public:
     bool get(bytes key, bytes &value) override
     {
         std::string &text = read_string();
-        if (!found(db->Get({}, slice(key), &text))) return false;
+        if (!found(db->Get({}, slice(key), &text)))
+            return false;
         value = ::as_bytes(text);
         return true;
     }
 
-    bool exists(bytes key) override
-    {
-        return found(db->Get({}, slice(key), &read_string()));
-    }
+    bool exists(bytes key) override { return found(db->Get({}, slice(key), &read_string())); }
 
     void set(bytes key, bytes value) override { must(db->Put(how, slice(key), slice(value))); }
 
@@ -58,7 +58,8 @@ public:
 
     bool set_nx(bytes key, bytes value) override
     {
-        if (exists(key)) return false;
+        if (exists(key))
+            return false;
         set(key, value);
         return true;
     }
@@ -66,7 +67,8 @@ public:
     bool compare_and_swap(bytes key, bytes expected, bytes value) override
     {
         std::string &text = read_string();
-        if (!found(db->Get({}, slice(key), &text)) || Slice(text) != slice(expected)) return false;
+        if (!found(db->Get({}, slice(key), &text)) || Slice(text) != slice(expected))
+            return false;
         set(key, value);
         return true;
     }
@@ -82,8 +84,10 @@ public:
     void iterate(bytes prefix, visit show, void *user_data) override
     {
         std::unique_ptr<rocksdb::Iterator> at(db->NewIterator({}));
-        for (at->Seek(slice(prefix)); at->Valid() && at->key().starts_with(slice(prefix)); at->Next())
-            if (!show(user_data, as_bytes(at->key()), as_bytes(at->value()))) break;
+        for (at->Seek(slice(prefix)); at->Valid() && at->key().starts_with(slice(prefix));
+             at->Next())
+            if (!show(user_data, as_bytes(at->key()), as_bytes(at->value())))
+                break;
         must(at->status());
     }
 
@@ -112,12 +116,15 @@ protected:
 /** Only its atomic operations differ. */
 class transaction_db final : public original_disk {
 public:
-    explicit transaction_db(rocksdb::TransactionDB *opened) : original_disk(opened, false), locking(opened) {}
+    explicit transaction_db(rocksdb::TransactionDB *opened)
+        : original_disk(opened, false), locking(opened)
+    {}
 
     bool set_nx(bytes key, bytes value) override
     {
         std::unique_ptr<rocksdb::Transaction> one(locking->BeginTransaction(how));
-        if (found(one->GetForUpdate({}, slice(key), &read_string()))) return false;
+        if (found(one->GetForUpdate({}, slice(key), &read_string())))
+            return false;
         return commit(*one, key, value);
     }
 
@@ -125,7 +132,8 @@ public:
     {
         std::unique_ptr<rocksdb::Transaction> one(locking->BeginTransaction(how));
         std::string &text = read_string();
-        if (!found(one->GetForUpdate({}, slice(key), &text)) || Slice(text) != slice(expected)) return false;
+        if (!found(one->GetForUpdate({}, slice(key), &text)) || Slice(text) != slice(expected))
+            return false;
         return commit(*one, key, value);
     }
 

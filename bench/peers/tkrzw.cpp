@@ -12,7 +12,8 @@ std::string_view view(bytes from) { return std::string_view(from.data, from.len)
 
 bool found(const tkrzw::Status &status)
 {
-    if (status == tkrzw::Status::SUCCESS) return true;
+    if (status == tkrzw::Status::SUCCESS)
+        return true;
     if (status == tkrzw::Status::NOT_FOUND_ERROR || status == tkrzw::Status::DUPLICATION_ERROR ||
         status == tkrzw::Status::INFEASIBLE_ERROR)
         return false;
@@ -24,7 +25,8 @@ public:
     bool get(bytes key, bytes &value) override
     {
         std::string &text = read_string();
-        if (!found(db.Get(view(key), &text))) return false;
+        if (!found(db.Get(view(key), &text)))
+            return false;
         value = as_bytes(text);
         return true;
     }
@@ -32,7 +34,10 @@ public:
     bool exists(bytes key) override { return found(db.Get(view(key))); }
     void set(bytes key, bytes value) override { found(db.Set(view(key), view(value))); }
     bool del(bytes key) override { return found(db.Remove(view(key))); }
-    bool set_nx(bytes key, bytes value) override { return found(db.Set(view(key), view(value), false)); }
+    bool set_nx(bytes key, bytes value) override
+    {
+        return found(db.Set(view(key), view(value), false));
+    }
 
     bool compare_and_swap(bytes key, bytes expected, bytes value) override
     {
@@ -41,13 +46,17 @@ public:
 
     void set_batch(const pair *pairs, std::size_t count) override
     {
-        for (std::size_t index = 0; index < count; ++index) set(pairs[index].key, pairs[index].value);
+        for (std::size_t index = 0; index < count; ++index)
+            set(pairs[index].key, pairs[index].value);
     }
 
     void iterate(bytes prefix, visit show, void *user_data) override
     {
         walk(
-            prefix, [=](bytes key, bytes value) { return begins_with(view(key), prefix) && show(user_data, key, value); },
+            prefix,
+            [=](bytes key, bytes value) {
+                return begins_with(view(key), prefix) && show(user_data, key, value);
+            },
             false);
     }
 
@@ -63,7 +72,8 @@ public:
     }
 
 private:
-    template <class function> void walk(bytes start, function show, bool backward)
+    template <class function>
+    void walk(bytes start, function show, bool backward)
     {
         auto at = db.MakeIterator();
         if (backward)

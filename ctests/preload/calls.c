@@ -59,10 +59,7 @@ static uint64_t inode_at(const char *path)
     return lstat(path, &about) == 0 ? about.st_ino : 0;
 }
 
-static const char *name_in(const char *path)
-{
-    return strrchr(path, '/') + 1;
-}
+static const char *name_in(const char *path) { return strrchr(path, '/') + 1; }
 
 static uint64_t inode_above(const char *path)
 {
@@ -147,15 +144,9 @@ static int make_directory_at(int at, const char *path, mode_t mode)
     return result;
 }
 
-int mkdir(const char *path, mode_t mode)
-{
-    return make_directory_at(AT_FDCWD, path, mode);
-}
+int mkdir(const char *path, mode_t mode) { return make_directory_at(AT_FDCWD, path, mode); }
 
-int mkdirat(int at, const char *path, mode_t mode)
-{
-    return make_directory_at(at, path, mode);
-}
+int mkdirat(int at, const char *path, mode_t mode) { return make_directory_at(at, path, mode); }
 
 /* -------------------------------------------------- names */
 
@@ -195,14 +186,16 @@ int renameat2(int at, const char *path, int new_at, const char *new_path, unsign
         return (int)syscall(SYS_renameat2, at, path, new_at, new_path, flags);
     if (judge(PRELOAD_RENAME, from.path, to.path) != PASSES)
         return -1;
-    if (journal_is_on() && (!is_from_below || !is_to_below || (flags & ~(unsigned)RENAME_NOREPLACE) != 0))
+    if (journal_is_on() &&
+        (!is_from_below || !is_to_below || (flags & ~(unsigned)RENAME_NOREPLACE) != 0))
         give_up("a rename into the directory or out of it, or an exchange,", "is not written down");
     journal_lock();
     int result = (int)syscall(SYS_renameat2, at, path, new_at, new_path, flags);
     if (result == 0 && journal_is_on()) {
         char both[2 * NAME_MAX + 2];
         int len = snprintf(both, sizeof both, "%s%c%s", name_in(from.path), '\0', name_in(to.path));
-        journal_put(JOURNAL_RENAME, inode_above(from.path), inode_above(to.path), both, (size_t)len);
+        journal_put(JOURNAL_RENAME, inode_above(from.path), inode_above(to.path), both,
+                    (size_t)len);
     }
     journal_unlock();
     return result;
@@ -233,15 +226,9 @@ int unlinkat(int at, const char *path, int flags)
     return result;
 }
 
-int unlink(const char *path)
-{
-    return unlinkat(AT_FDCWD, path, 0);
-}
+int unlink(const char *path) { return unlinkat(AT_FDCWD, path, 0); }
 
-int rmdir(const char *path)
-{
-    return unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
-}
+int rmdir(const char *path) { return unlinkat(AT_FDCWD, path, AT_REMOVEDIR); }
 
 /* -------------------------------------------------- writing */
 
@@ -250,7 +237,8 @@ static ssize_t write_now(int file, const void *bytes, size_t len)
     journal_lock();
     ssize_t done = syscall(SYS_write, file, bytes, len);
     if (done > 0 && journal_is_on())
-        journal_put(JOURNAL_WRITE, inode_of(file), (uint64_t)(lseek(file, 0, SEEK_CUR) - done), bytes, (size_t)done);
+        journal_put(JOURNAL_WRITE, inode_of(file), (uint64_t)(lseek(file, 0, SEEK_CUR) - done),
+                    bytes, (size_t)done);
     journal_unlock();
     return done;
 }
@@ -331,9 +319,9 @@ int fallocate(int file, int mode, off_t offset, off_t len)
         if (judge(PRELOAD_RESIZE, place.path, NULL) != PASSES)
             return -1;
         struct stat about;
-        if (journal_is_on() &&
-            ((mode & FALLOC_FL_KEEP_SIZE) == 0 ||
-             ((mode & ~FALLOC_FL_KEEP_SIZE) != 0 && fstat(file, &about) == 0 && offset < about.st_size)))
+        if (journal_is_on() && ((mode & FALLOC_FL_KEEP_SIZE) == 0 ||
+                                ((mode & ~FALLOC_FL_KEEP_SIZE) != 0 && fstat(file, &about) == 0 &&
+                                 offset < about.st_size)))
             give_up("fallocate that changes a file", "is not written down");
     }
     return (int)syscall(SYS_fallocate, file, mode, offset, len);
@@ -354,21 +342,15 @@ static int sync_with(long call, int file)
         return (int)syscall(call, file);
     uint64_t inode = inode_of(file);
     uint64_t beginning = journal_add(JOURNAL_SYNC, inode, 0, NULL, 0);
-    struct timespec time = {.tv_sec = 0, .tv_nsec = SYNC_TAKES};
+    struct timespec time = { .tv_sec = 0, .tv_nsec = SYNC_TAKES };
     syscall(SYS_nanosleep, &time, NULL);
     journal_add(JOURNAL_SYNCED, inode, beginning, NULL, 0);
     return 0;
 }
 
-int fsync(int file)
-{
-    return sync_with(SYS_fsync, file);
-}
+int fsync(int file) { return sync_with(SYS_fsync, file); }
 
-int fdatasync(int file)
-{
-    return sync_with(SYS_fdatasync, file);
-}
+int fdatasync(int file) { return sync_with(SYS_fdatasync, file); }
 
 /* It promises nothing for a power cut, so it has no record. */
 int sync_file_range(int file, off64_t offset, off64_t len, unsigned flags)
@@ -453,9 +435,11 @@ void *mmap(void *address, size_t len, int protection, int flags, int file, off_t
     return (void *)syscall(SYS_mmap, address, len, protection, flags, file, offset);
 }
 
-void *ALSO(mmap, mmap64)(void *address, size_t len, int protection, int flags, int file, off64_t offset);
+void *ALSO(mmap, mmap64)(void *address, size_t len, int protection, int flags, int file,
+                         off64_t offset);
 
-ssize_t copy_file_range(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t len, unsigned flags)
+ssize_t copy_file_range(int from, off64_t *from_offset, int to, off64_t *to_offset, size_t len,
+                        unsigned flags)
 {
     forbid(to, "copy_file_range");
     return syscall(SYS_copy_file_range, from, from_offset, to, to_offset, len, flags);

@@ -17,9 +17,9 @@ static const struct {
     const char *name;
     unsigned call;
 } names[] = {
-    {"read", PRELOAD_READ},     {"write", PRELOAD_WRITE},   {"sync", PRELOAD_SYNC},     {"open", PRELOAD_OPEN},
-    {"create", PRELOAD_CREATE}, {"rename", PRELOAD_RENAME}, {"remove", PRELOAD_REMOVE}, {"resize", PRELOAD_RESIZE},
-    {"torn", PRELOAD_TORN},
+    { "read", PRELOAD_READ },     { "write", PRELOAD_WRITE },   { "sync", PRELOAD_SYNC },
+    { "open", PRELOAD_OPEN },     { "create", PRELOAD_CREATE }, { "rename", PRELOAD_RENAME },
+    { "remove", PRELOAD_REMOVE }, { "resize", PRELOAD_RESIZE }, { "torn", PRELOAD_TORN },
 };
 
 static unsigned calls_named(char *list)
@@ -60,7 +60,8 @@ void faults_begin(void)
     }
 }
 
-void preload_fail(unsigned calls, const char *part, int error, unsigned long skip, unsigned long count)
+void preload_fail(unsigned calls, const char *part, int error, unsigned long skip,
+                  unsigned long count)
 {
     rule->calls = 0;
     rule->error = error;
@@ -72,20 +73,11 @@ void preload_fail(unsigned calls, const char *part, int error, unsigned long ski
     rule->calls = calls;
 }
 
-void preload_heal(void)
-{
-    rule->calls = 0;
-}
+void preload_heal(void) { rule->calls = 0; }
 
-unsigned long preload_seen(void)
-{
-    return rule->seen;
-}
+unsigned long preload_seen(void) { return rule->seen; }
 
-unsigned long preload_failed(void)
-{
-    return rule->failed;
-}
+unsigned long preload_failed(void) { return rule->failed; }
 
 enum verdict judge(unsigned call, const char *path, const char *other)
 {

@@ -35,10 +35,7 @@ void journal_begin(void)
     *written = sizeof *written;
 }
 
-bool journal_is_on(void)
-{
-    return written != NULL;
-}
+bool journal_is_on(void) { return written != NULL; }
 
 void journal_lock(void)
 {
@@ -95,7 +92,4 @@ void journal_add_named(enum journal_kind kind, uint64_t a)
         journal_add(kind, a, 0, name, strlen(name));
 }
 
-void preload_note(const void *bytes, size_t len)
-{
-    journal_add(JOURNAL_NOTE, 0, 0, bytes, len);
-}
+void preload_note(const void *bytes, size_t len) { journal_add(JOURNAL_NOTE, 0, 0, bytes, len); }

@@ -19,18 +19,21 @@
 #include <stdint.h>
 
 enum journal_kind {
-    JOURNAL_NOTE = 1,      /* bytes: what preload_note was given */
-    JOURNAL_PAUSE = 2,     /* a thread goes to sleep; a: for how many nanoseconds; bytes: the thread's name */
-    JOURNAL_WAKE = 3,      /* it goes on; bytes: the thread's name */
-    JOURNAL_CREATE = 4,    /* a new file; a: the file, b: its directory; bytes: its name */
-    JOURNAL_MKDIR = 5,     /* a new directory; a: itself, b: the one above; bytes: its name */
-    JOURNAL_LINK = 6,      /* a new name of a file; a: the file, b: the directory; bytes: the name */
-    JOURNAL_RENAME = 7,    /* a: the old directory, b: the new one; bytes: the old name, 0, the new name */
-    JOURNAL_REMOVE = 8,    /* of a file or a directory; b: the one it was in; bytes: its name */
-    JOURNAL_WRITE = 9,     /* a: the file, b: where; bytes: what */
-    JOURNAL_RESIZE = 10,   /* a: the file, b: its length from now on */
-    JOURNAL_SYNC = 11,     /* a sync begins; a: the file or directory */
-    JOURNAL_SYNCED = 12    /* it has ended; a: the file or directory, b: the place of the record of its beginning */
+    JOURNAL_NOTE = 1, /* bytes: what preload_note was given */
+    JOURNAL_PAUSE =
+        2, /* a thread goes to sleep; a: for how many nanoseconds; bytes: the thread's name */
+    JOURNAL_WAKE = 3,   /* it goes on; bytes: the thread's name */
+    JOURNAL_CREATE = 4, /* a new file; a: the file, b: its directory; bytes: its name */
+    JOURNAL_MKDIR = 5,  /* a new directory; a: itself, b: the one above; bytes: its name */
+    JOURNAL_LINK = 6,   /* a new name of a file; a: the file, b: the directory; bytes: the name */
+    JOURNAL_RENAME =
+        7, /* a: the old directory, b: the new one; bytes: the old name, 0, the new name */
+    JOURNAL_REMOVE = 8,  /* of a file or a directory; b: the one it was in; bytes: its name */
+    JOURNAL_WRITE = 9,   /* a: the file, b: where; bytes: what */
+    JOURNAL_RESIZE = 10, /* a: the file, b: its length from now on */
+    JOURNAL_SYNC = 11,   /* a sync begins; a: the file or directory */
+    JOURNAL_SYNCED =
+        12 /* it has ended; a: the file or directory, b: the place of the record of its beginning */
 };
 
 struct journal_record {

@@ -53,6 +53,8 @@ bool is_below(int at, const char *path, struct place *place)
             return false;
         len = strlen(place->path);
     }
-    int wanted = snprintf(place->path + len, sizeof place->path - len, "%s%s", len == 0 ? "" : "/", path);
-    return wanted >= 0 && (size_t)wanted < sizeof place->path - len && begins_with_directory(place->path);
+    int wanted =
+        snprintf(place->path + len, sizeof place->path - len, "%s%s", len == 0 ? "" : "/", path);
+    return wanted >= 0 && (size_t)wanted < sizeof place->path - len &&
+           begins_with_directory(place->path);
 }

@@ -22,30 +22,33 @@
 
 /* Kinds of calls. Their names in a rule are the words in lower case. */
 enum {
-    PRELOAD_READ = 1,      /* read, pread, readv, fread_unlocked */
-    PRELOAD_WRITE = 2,     /* write, pwrite, writev */
-    PRELOAD_SYNC = 4,      /* fsync, fdatasync; sync_file_range too, of which RocksDB heeds the answer */
-    PRELOAD_OPEN = 8,      /* open and openat of what is there */
-    PRELOAD_CREATE = 16,   /* open and openat with O_CREAT, creat, mkdir, link */
-    PRELOAD_RENAME = 32,   /* rename; the rule's PART may be in the old path or in the new one */
-    PRELOAD_REMOVE = 64,   /* unlink, rmdir */
-    PRELOAD_RESIZE = 128,  /* ftruncate, fallocate */
-    PRELOAD_TORN = 1 << 16 /* Not a kind: a write that fails writes the first half before it does, as on a full disk. */
+    PRELOAD_READ = 1,  /* read, pread, readv, fread_unlocked */
+    PRELOAD_WRITE = 2, /* write, pwrite, writev */
+    PRELOAD_SYNC = 4, /* fsync, fdatasync; sync_file_range too, of which RocksDB heeds the answer */
+    PRELOAD_OPEN = 8, /* open and openat of what is there */
+    PRELOAD_CREATE = 16,  /* open and openat with O_CREAT, creat, mkdir, link */
+    PRELOAD_RENAME = 32,  /* rename; the rule's PART may be in the old path or in the new one */
+    PRELOAD_REMOVE = 64,  /* unlink, rmdir */
+    PRELOAD_RESIZE = 128, /* ftruncate, fallocate */
+    PRELOAD_TORN =
+        1
+        << 16 /* Not a kind: a write that fails writes the first half before it does, as on a full disk. */
 };
 
 /* Which calls fail. Calls of other kinds and on other paths do not count. */
 struct preload_rule {
-    _Atomic unsigned calls;        /* The kinds, or 0 when nothing fails. Set last. */
-    _Atomic int error;             /* What errno says, EIO or ENOSPC for example. */
-    _Atomic unsigned long skip;    /* So many calls still succeed. */
-    _Atomic unsigned long count;   /* Then so many fail; 0: all, until the rule is ended. */
-    _Atomic unsigned long seen;    /* How many calls there were under this rule, ... */
-    _Atomic unsigned long failed;  /* ... and how many of them were made to fail. */
-    char part[208];                /* What the path of the file contains; "" or "*": any. */
+    _Atomic unsigned calls;       /* The kinds, or 0 when nothing fails. Set last. */
+    _Atomic int error;            /* What errno says, EIO or ENOSPC for example. */
+    _Atomic unsigned long skip;   /* So many calls still succeed. */
+    _Atomic unsigned long count;  /* Then so many fail; 0: all, until the rule is ended. */
+    _Atomic unsigned long seen;   /* How many calls there were under this rule, ... */
+    _Atomic unsigned long failed; /* ... and how many of them were made to fail. */
+    char part[208];               /* What the path of the file contains; "" or "*": any. */
 };
 
 /* Makes a rule, in place of the one before. */
-void preload_fail(unsigned calls, const char *part, int error, unsigned long skip, unsigned long count);
+void preload_fail(unsigned calls, const char *part, int error, unsigned long skip,
+                  unsigned long count);
 
 /* Ends it: nothing fails from now on. What it has counted stays to be read. */
 void preload_heal(void);

@@ -25,11 +25,11 @@
 #include <string.h>
 
 enum {
-    TELLERS = 4,        /* threads that transfer */
-    TRANSFERS = 2000,   /* of each */
-    ACCOUNTS = 10,      /* few, so that the tellers meet often */
-    OPENING = 1000,     /* in each account */
-    NUMBER_ROOM = 21,   /* bytes for any int64_t as decimal text and a NUL */
+    TELLERS = 4,      /* threads that transfer */
+    TRANSFERS = 2000, /* of each */
+    ACCOUNTS = 10,    /* few, so that the tellers meet often */
+    OPENING = 1000,   /* in each account */
+    NUMBER_ROOM = 21, /* bytes for any int64_t as decimal text and a NUL */
     NAME_ROOM = 24,
 };
 
@@ -81,12 +81,14 @@ static bool change_balance(kvds_batch *batch, const struct account *account, int
     char text[NUMBER_ROOM];
     int len = snprintf(text, sizeof text, "%" PRId64, account->balance + amount);
     size_t name_len = strlen(account->name);
-    return succeeded(kvds_batch_expect(batch, account->name, name_len, account->text, account->text_len)) &&
+    return succeeded(kvds_batch_expect(batch, account->name, name_len, account->text,
+                                       account->text_len)) &&
            succeeded(kvds_batch_set(batch, account->name, name_len, text, (size_t)len));
 }
 
 /* Moves money. If one of the balances has changed since it was read, nothing is written: then read them again. */
-static bool transfer(struct bank *bank, kvds_batch *batch, unsigned from, unsigned to, int64_t amount)
+static bool transfer(struct bank *bank, kvds_batch *batch, unsigned from, unsigned to,
+                     int64_t amount)
 {
     for (;;) {
         struct account payer, payee;
@@ -173,8 +175,8 @@ static bool open_accounts(kvds_store *store)
 /* Opens for business until all transfers are made. A thread that was started is waited for in any case. */
 static bool do_business(kvds_store *store, uint64_t *retries, uint64_t *audits)
 {
-    struct bank bank = {.store = store};
-    struct auditor auditor = {.store = store};
+    struct bank bank = { .store = store };
+    struct auditor auditor = { .store = store };
     pthread_t tellers[TELLERS], auditing;
     int started = 0;
     bool good = pthread_create(&auditing, NULL, audit_until_closing, &auditor) == 0, audited = good;
@@ -202,13 +204,13 @@ int main(void)
     uint64_t retries = 0, audits = 0;
     int64_t sum = 0;
     /* Without a base path there are stores in memory only; on disk all of this would go the same way. */
-    bool good = succeeded(kvds_distributor_open(NULL, NULL, &distributor)) &&
-                succeeded(kvds_distributor_get_or_create(distributor, "bank", KVDS_MEMORY, &store)) &&
-                open_accounts(store) &&
-                do_business(store, &retries, &audits) &&
-                audit(store, &sum);
+    bool good =
+        succeeded(kvds_distributor_open(NULL, NULL, &distributor)) &&
+        succeeded(kvds_distributor_get_or_create(distributor, "bank", KVDS_MEMORY, &store)) &&
+        open_accounts(store) && do_business(store, &retries, &audits) && audit(store, &sum);
     if (good) {
-        printf("transfers  %d, by %d tellers over %d accounts\n", TELLERS * TRANSFERS, TELLERS, ACCOUNTS);
+        printf("transfers  %d, by %d tellers over %d accounts\n", TELLERS * TRANSFERS, TELLERS,
+               ACCOUNTS);
         printf("retries    %" PRIu64 ", as another teller was faster\n", retries);
         printf("audits     %" PRIu64 " in snapshots meanwhile, none of them off\n", audits);
         printf("balance    %" PRId64 ", as at the opening\n", sum);

@@ -104,7 +104,7 @@ static bool compete(struct work *work)
     int started = 0;
     for (; started < THREADS; started++) {
         struct worker *worker = &workers[started];
-        *worker = (struct worker){.work = work};
+        *worker = (struct worker){ .work = work };
         snprintf(worker->token, sizeof worker->token, "worker %d", started);
         if (pthread_create(&worker->thread, NULL, take_turns, worker) != 0) {
             fputs("lock: cannot start a thread\n", stderr);
@@ -118,7 +118,8 @@ static bool compete(struct work *work)
         waits += workers[i].waits;
     }
     if (good)
-        printf("%d threads took the lock %d times each, and found it taken %" PRIu64 " times\n", THREADS, TURNS, waits);
+        printf("%d threads took the lock %d times each, and found it taken %" PRIu64 " times\n",
+               THREADS, TURNS, waits);
     return good;
 }
 
@@ -126,7 +127,8 @@ static bool compete(struct work *work)
 static bool check_counter(const struct work *work)
 {
     if (work->counter != THREADS * TURNS) {
-        fprintf(stderr, "lock: the counter is %" PRIu64 ", not %d\n", work->counter, THREADS * TURNS);
+        fprintf(stderr, "lock: the counter is %" PRIu64 ", not %d\n", work->counter,
+                THREADS * TURNS);
         return false;
     }
     printf("the counter is %" PRIu64 ": no increment got lost\n", work->counter);
@@ -144,14 +146,14 @@ static bool refuse_strangers(kvds_store *store)
         const char *token;
         kvds_status expected;
     } STEPS[] = {
-        {"the owner takes the lock", try_lock, "owner", KVDS_OK},
-        {"a stranger wants it too", try_lock, "stranger", KVDS_EXISTS},
-        {"the stranger releases it", unlock, "stranger", KVDS_MISMATCH},
-        {"the owner still has it", try_lock, "owner", KVDS_EXISTS},
-        {"the owner releases it", unlock, "owner", KVDS_OK},
-        {"the owner does so again", unlock, "owner", KVDS_NOT_FOUND},
-        {"now the stranger takes it", try_lock, "stranger", KVDS_OK},
-        {"and releases it", unlock, "stranger", KVDS_OK},
+        { "the owner takes the lock", try_lock, "owner", KVDS_OK },
+        { "a stranger wants it too", try_lock, "stranger", KVDS_EXISTS },
+        { "the stranger releases it", unlock, "stranger", KVDS_MISMATCH },
+        { "the owner still has it", try_lock, "owner", KVDS_EXISTS },
+        { "the owner releases it", unlock, "owner", KVDS_OK },
+        { "the owner does so again", unlock, "owner", KVDS_NOT_FOUND },
+        { "now the stranger takes it", try_lock, "stranger", KVDS_OK },
+        { "and releases it", unlock, "stranger", KVDS_OK },
     };
     for (size_t i = 0; i < sizeof STEPS / sizeof *STEPS; i++) {
         kvds_status status = STEPS[i].step(store, STEPS[i].token);
@@ -165,12 +167,13 @@ static bool refuse_strangers(kvds_store *store)
 int main(void)
 {
     kvds_distributor *distributor = NULL;
-    struct work work = {0};
+    struct work work = { 0 };
     kvds_status status = kvds_distributor_open(NULL, NULL, &distributor);
     if (status == KVDS_OK)
         status = kvds_distributor_get_or_create(distributor, "locks", KVDS_MEMORY, &work.store);
-    bool good = status == KVDS_OK ? compete(&work) && check_counter(&work) && refuse_strangers(work.store)
-                                  : complain("cannot open a store", status);
+    bool good = status == KVDS_OK
+                    ? compete(&work) && check_counter(&work) && refuse_strangers(work.store)
+                    : complain("cannot open a store", status);
     kvds_store_release(work.store);
     kvds_distributor_release(distributor);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -3,7 +3,8 @@
 
 static int print(void *out, const void *key, size_t key_len, const void *value, size_t value_len)
 {
-    fprintf(out, "%.*s: %.*s\n", (int)key_len, (const char *)key, (int)value_len, (const char *)value);
+    fprintf(out, "%.*s: %.*s\n", (int)key_len, (const char *)key, (int)value_len,
+            (const char *)value);
     return 1; /* continue */
 }
 

@@ -20,8 +20,8 @@
 #include <string.h>
 
 enum {
-    LIFETIME = 60,   /* seconds from the last renewal to the end of a session */
-    TIME_ROOM = 21,  /* bytes for any int64_t as decimal text and a NUL */
+    LIFETIME = 60,  /* seconds from the last renewal to the end of a session */
+    TIME_ROOM = 21, /* bytes for any int64_t as decimal text and a NUL */
     NAME_ROOM = 64,
 };
 
@@ -38,10 +38,7 @@ static bool answered(kvds_status expected, kvds_status status)
     return false;
 }
 
-static bool succeeded(kvds_status status)
-{
-    return answered(KVDS_OK, status);
-}
+static bool succeeded(kvds_status status) { return answered(KVDS_OK, status); }
 
 static size_t format_time(moment time, char text[TIME_ROOM])
 {
@@ -84,7 +81,8 @@ static kvds_status renew(kvds_store *user, const char *id, moment now)
     for (;;) {
         char before[TIME_ROOM], after[TIME_ROOM];
         size_t before_len, after_len = format_time(now + LIFETIME, after);
-        kvds_status status = kvds_get_into(user, id, strlen(id), before, sizeof before, &before_len);
+        kvds_status status =
+            kvds_get_into(user, id, strlen(id), before, sizeof before, &before_len);
         if (status != KVDS_OK)
             return status;
         if (parse_time(before, before_len) <= now)
@@ -95,7 +93,8 @@ static kvds_status renew(kvds_store *user, const char *id, moment now)
     }
 }
 
-static int count_session(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int count_session(void *user_data, const void *key, size_t key_len, const void *value,
+                         size_t value_len)
 {
     (void)key, (void)key_len, (void)value, (void)value_len;
     ++*(size_t *)user_data;
@@ -127,17 +126,20 @@ static bool sweep(kvds_cursor *cursor, kvds_store *store, moment now, struct swe
     kvds_status status = kvds_cursor_first(cursor);
     for (; status == KVDS_OK; status = kvds_cursor_next(cursor)) {
         kvds_bytes key, expiry;
-        if (!succeeded(kvds_cursor_key(cursor, &key)) || !succeeded(kvds_cursor_value(cursor, &expiry)))
+        if (!succeeded(kvds_cursor_key(cursor, &key)) ||
+            !succeeded(kvds_cursor_value(cursor, &expiry)))
             return false;
         sweep->seen++;
         if (parse_time(expiry.data, expiry.len) > now)
             continue;
-        kvds_status removed = kvds_compare_and_delete(store, key.data, key.len, expiry.data, expiry.len);
+        kvds_status removed =
+            kvds_compare_and_delete(store, key.data, key.len, expiry.data, expiry.len);
         if (removed == KVDS_OK)
             sweep->removed++;
         else if (removed == KVDS_MISMATCH)
             sweep->renewed++; /* since the cursor was made */
-        else if (!answered(KVDS_NOT_FOUND, removed)) /* the user logged out, or another sweep was faster */
+        else if (!answered(KVDS_NOT_FOUND,
+                           removed)) /* the user logged out, or another sweep was faster */
             return false;
     }
     return answered(KVDS_NOT_FOUND, status);
@@ -150,13 +152,14 @@ static bool sweep_while_in_use(kvds_store *store, kvds_store *ada, kvds_store *b
     if (!succeeded(kvds_cursor_new(store, NULL, &cursor)))
         return false;
     /* "phone" is renewed in its last second, which is over when the sweep comes to it; "desk" logs out. */
-    struct sweep done = {0};
+    struct sweep done = { 0 };
     bool good = succeeded(renew(ada, "phone", now - 1)) &&
                 succeeded(kvds_del(bob, "desk", strlen("desk"))) &&
                 sweep(cursor, store, now, &done);
     kvds_cursor_free(cursor);
     if (good)
-        printf("sweep       %zu seen, %zu removed, %zu renewed meanwhile\n", done.seen, done.removed, done.renewed);
+        printf("sweep       %zu seen, %zu removed, %zu renewed meanwhile\n", done.seen,
+               done.removed, done.renewed);
     if (good && (done.seen != 5 || done.removed != 2 || done.renewed != 1)) {
         fputs("session_cache: the sweep should see 5, remove 2, and spare 1\n", stderr);
         good = false;
@@ -167,39 +170,33 @@ static bool sweep_while_in_use(kvds_store *store, kvds_store *ada, kvds_store *b
 static bool run(kvds_store *store, kvds_store *ada, kvds_store *bob)
 {
     static const moment MORNING = 1000, LATER = MORNING + LIFETIME / 2, END = MORNING + LIFETIME;
-    return succeeded(log_in(ada, "laptop", MORNING)) &&
-           succeeded(log_in(ada, "phone", MORNING)) &&
+    return succeeded(log_in(ada, "laptop", MORNING)) && succeeded(log_in(ada, "phone", MORNING)) &&
            succeeded(log_in(bob, "laptop", MORNING)) && /* the same id, but not the same session */
-           succeeded(log_in(bob, "desk", MORNING)) &&
-           succeeded(log_in(bob, "tablet", MORNING)) &&
-           answered(KVDS_EXISTS, log_in(ada, "phone", MORNING)) &&
-           has_sessions("ada", ada, 2) &&
+           succeeded(log_in(bob, "desk", MORNING)) && succeeded(log_in(bob, "tablet", MORNING)) &&
+           answered(KVDS_EXISTS, log_in(ada, "phone", MORNING)) && has_sessions("ada", ada, 2) &&
            has_sessions("bob", bob, 3) &&
 
-           succeeded(renew(bob, "tablet", LATER)) &&
-           sweep_while_in_use(store, ada, bob, END) &&
-           has_sessions("ada", ada, 1) &&
-           has_sessions("bob", bob, 1) &&
+           succeeded(renew(bob, "tablet", LATER)) && sweep_while_in_use(store, ada, bob, END) &&
+           has_sessions("ada", ada, 1) && has_sessions("bob", bob, 1) &&
            succeeded(kvds_exists(ada, "phone", strlen("phone"))) &&
            succeeded(kvds_exists(bob, "tablet", strlen("tablet"))) &&
            answered(KVDS_NOT_FOUND, renew(ada, "laptop", END)) &&
-           answered(KVDS_NOT_FOUND, renew(bob, "tablet", LATER + LIFETIME)) && /* too late, though no sweep came */
+           answered(KVDS_NOT_FOUND,
+                    renew(bob, "tablet", LATER + LIFETIME)) && /* too late, though no sweep came */
 
            /* Ada logs out everywhere: all of her scope in one step, and nothing of Bob's. */
            succeeded(kvds_delete_prefix(ada, NULL, 0)) &&
-           has_sessions("ada", ada, 0) &&
-           has_sessions("all", store, 1);
+           has_sessions("ada", ada, 0) && has_sessions("all", store, 1);
 }
 
 int main(void)
 {
     kvds_distributor *distributor = NULL;
     kvds_store *store = NULL, *ada = NULL, *bob = NULL;
-    bool good = succeeded(kvds_distributor_open(NULL, NULL, &distributor)) &&
-                succeeded(kvds_distributor_get_or_create(distributor, "sessions", KVDS_MEMORY, &store)) &&
-                open_user(store, "ada", &ada) &&
-                open_user(store, "bob", &bob) &&
-                run(store, ada, bob);
+    bool good =
+        succeeded(kvds_distributor_open(NULL, NULL, &distributor)) &&
+        succeeded(kvds_distributor_get_or_create(distributor, "sessions", KVDS_MEMORY, &store)) &&
+        open_user(store, "ada", &ada) && open_user(store, "bob", &bob) && run(store, ada, bob);
     /* In any order: each scope keeps the store alive by itself. Releasing NULL does nothing. */
     kvds_store_release(store);
     kvds_store_release(ada);

@@ -75,7 +75,8 @@ struct saver {
 };
 
 /* Called for each word of the memory store. A batch is written whole or not at all. */
-static int save(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int save(void *user_data, const void *key, size_t key_len, const void *value,
+                size_t value_len)
 {
     struct saver *saver = user_data;
     char digits[DIGITS];
@@ -103,7 +104,8 @@ struct list {
 };
 
 /* Called for each word of the disk store, in the order of the words. */
-static int rank(void *user_data, const void *key, size_t key_len, const void *value, size_t value_len)
+static int rank(void *user_data, const void *key, size_t key_len, const void *value,
+                size_t value_len)
 {
     struct list *list = user_data;
     struct entry entry;
@@ -165,7 +167,8 @@ int main(int argc, char **argv)
     }
     for (int i = optind; i < argc; i++)
         len = append(&text, len, argv[i]);
-    snprintf(temporary, sizeof temporary, "%s/wordcount-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    snprintf(temporary, sizeof temporary, "%s/wordcount-XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     if (!directory && !mkdtemp(temporary)) {
         perror("wordcount: cannot create a temporary directory");
         return 1;
@@ -180,7 +183,8 @@ int main(int argc, char **argv)
     const char *middle = text + len / 2;
     while (middle < text + len && is_letter((unsigned char)*middle))
         middle++; /* a word is one thread's */
-    struct share shares[] = { { .text = text, .end = middle }, { .text = middle, .end = text + len } };
+    struct share shares[] = { { .text = text, .end = middle },
+                              { .text = middle, .end = text + len } };
     for (int i = 0; i < 2; i++) {
         shares[i].store = kvds_store_retain(memory);
         if (pthread_create(&shares[i].thread, NULL, count, &shares[i]) != 0)
@@ -207,7 +211,8 @@ int main(int argc, char **argv)
     check(kvds_iterate(disk, prefix, strlen(prefix), rank, &some));
     for (size_t i = 0; i < TOP && all.top[i].count > 0; i++)
         printf("%4zu. %8" PRIu64 "  %s\n", i + 1, all.top[i].count, all.top[i].word);
-    printf("prefix: %" PRIu64 " words, %zu distinct, begin with \"%s\"\n", some.words, some.distinct, prefix);
+    printf("prefix: %" PRIu64 " words, %zu distinct, begin with \"%s\"\n", some.words,
+           some.distinct, prefix);
     kvds_store_release(disk);
     if (!directory) {
         check(kvds_distributor_destroy_store(distributor, "wordcount"));

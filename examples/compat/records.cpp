@@ -53,10 +53,12 @@ struct record_s {
 /* The turn to change one record, taken and given back with this object. Who takes it writes a token of its own. */
 class turn_c {
 public:
-    turn_c(kvds::kv_c &store, const std::string &key, const std::string &token) : store_(store), key_(key), token_(token)
+    turn_c(kvds::kv_c &store, const std::string &key, const std::string &token)
+        : store_(store), key_(key), token_(token)
     {
         while (!store_.set_nx(key_, token_)) {
-            if (!store_.is_open()) throw std::runtime_error("the store is closed");
+            if (!store_.is_open())
+                throw std::runtime_error("the store is closed");
             std::this_thread::yield();
         }
     }
@@ -64,7 +66,8 @@ public:
     {
         /* While the token is there, nobody else takes the turn, so nothing can come between the two calls. */
         std::string owner;
-        if (store_.get(key_, owner) && owner == token_) store_.del(key_);
+        if (store_.get(key_, owner) && owner == token_)
+            store_.del(key_);
     }
     turn_c(const turn_c &) = delete;
     turn_c &operator=(const turn_c &) = delete;
@@ -82,18 +85,20 @@ public:
     {
         std::map<std::string, std::string> pairs;
         for (std::size_t n = 0; n < fields.size(); n++)
-            pairs["record:schema:" + type + ":" + padded(n)] = (fields[n].is_number ? "number:" : "text:") + fields[n].name;
+            pairs["record:schema:" + type + ":" + padded(n)] =
+                (fields[n].is_number ? "number:" : "text:") + fields[n].name;
         must(store_->set_batch(pairs), "cannot define " + type);
     }
 
     std::vector<field_s> fields(const std::string &type) const
     {
         std::vector<field_s> found;
-        store_->iterate("record:schema:" + type + ":", [&](const std::string &, const std::string &value) {
-            const auto colon = value.find(':');
-            found.push_back({value.substr(colon + 1), value.substr(0, colon) == "number"});
-            return true;
-        });
+        store_->iterate(
+            "record:schema:" + type + ":", [&](const std::string &, const std::string &value) {
+                const auto colon = value.find(':');
+                found.push_back({ value.substr(colon + 1), value.substr(0, colon) == "number" });
+                return true;
+            });
         return found;
     }
 
@@ -102,13 +107,13 @@ public:
     {
         check(type, values);
         const std::size_t id = next_id(type);
-        write(type, {id, values});
+        write(type, { id, values });
         return id;
     }
 
     bool load(const std::string &type, std::size_t id, record_s &record) const
     {
-        record = {id, {}};
+        record = { id, {} };
         store_->iterate(data(type, id), [&](const std::string &, const std::string &value) {
             record.values.push_back(value);
             return true;
@@ -117,7 +122,8 @@ public:
     }
 
     /* Changes a record as `change` says, while nobody else changes it. `who` is told apart from all others by its name. */
-    void update(const std::string &type, std::size_t id, const std::string &who, std::function<void(record_s &)> change)
+    void update(const std::string &type, std::size_t id, const std::string &who,
+                std::function<void(record_s &)> change)
     {
         const turn_c turn(*store_, "record:lock:" + type + ":" + padded(id), who);
         record_s record;
@@ -143,13 +149,16 @@ public:
         std::string seen;
         store_->iterate("record:schema:", [&](const std::string &key, const std::string &) {
             const std::string type = key.substr(14, key.rfind(':') - 14);
-            if (type == seen) return true;
+            if (type == seen)
+                return true;
             seen = type;
             const std::vector<field_s> schema = fields(type);
             out << type << '\n';
-            store_->iterate("record:data:" + type + ":", [&](const std::string &data_key, const std::string &value) {
+            store_->iterate("record:data:" + type + ":", [&](const std::string &data_key,
+                                                             const std::string &value) {
                 const auto n = std::stoul(data_key.substr(data_key.rfind(':') + 1));
-                if (n == 0) out << "  " << std::stoul(data_key.substr(13 + type.size())) << '\n';
+                if (n == 0)
+                    out << "  " << std::stoul(data_key.substr(13 + type.size())) << '\n';
                 out << "    " << schema.at(n).name << ": " << value << '\n';
                 return true;
             });
@@ -160,25 +169,32 @@ public:
 private:
     static void must(bool done, const std::string &complaint)
     {
-        if (!done) throw std::runtime_error(complaint);
+        if (!done)
+            throw std::runtime_error(complaint);
     }
 
-    static std::string data(const std::string &type, std::size_t id) { return "record:data:" + type + ":" + padded(id) + ":"; }
+    static std::string data(const std::string &type, std::size_t id)
+    {
+        return "record:data:" + type + ":" + padded(id) + ":";
+    }
 
     void check(const std::string &type, const std::vector<std::string> &values) const
     {
         const std::vector<field_s> schema = fields(type);
         must(!schema.empty() && schema.size() == values.size(), type + " has other fields");
         for (std::size_t n = 0; n < schema.size(); n++) {
-            const bool number = !values[n].empty() && values[n].find_first_not_of("0123456789") == std::string::npos;
-            must(number || !schema[n].is_number, type + ": " + schema[n].name + " is a number, and not \"" + values[n] + "\"");
+            const bool number = !values[n].empty() &&
+                                values[n].find_first_not_of("0123456789") == std::string::npos;
+            must(number || !schema[n].is_number,
+                 type + ": " + schema[n].name + " is a number, and not \"" + values[n] + "\"");
         }
     }
 
     void write(const std::string &type, const record_s &record)
     {
         std::map<std::string, std::string> pairs;
-        for (std::size_t n = 0; n < record.values.size(); n++) pairs[data(type, record.id) + padded(n)] = record.values[n];
+        for (std::size_t n = 0; n < record.values.size(); n++)
+            pairs[data(type, record.id) + padded(n)] = record.values[n];
         must(store_->set_batch(pairs), "cannot write a " + type);
     }
 
@@ -202,20 +218,22 @@ static void tell_the_story(const std::string &path)
     kvds::kv_c_distributor_c distributor(path);
     auto store = distributor.get_or_create_kv_c("records", backend_e::DISK);
     std::cout << (store ? "records on disk\n" : "records in memory, as there is no disk engine\n");
-    if (!store) store = distributor.get_or_create_kv_c("records", backend_e::MEMORY);
-    if (!store) throw std::runtime_error("there is no store");
+    if (!store)
+        store = distributor.get_or_create_kv_c("records", backend_e::MEMORY);
+    if (!store)
+        throw std::runtime_error("there is no store");
 
     record_manager_c records(store.value());
-    records.define("author", {{"name", false}, {"born", true}});
-    records.define("book", {{"title", false}, {"author", true}, {"loans", true}});
+    records.define("author", { { "name", false }, { "born", true } });
+    records.define("book", { { "title", false }, { "author", true }, { "loans", true } });
 
-    const std::size_t ada = records.create("author", {"Ada Lovelace", "1815"});
-    const std::size_t mary = records.create("author", {"Mary Shelley", "1798"});
-    const std::size_t notes = records.create("book", {"Notes", std::to_string(ada), "0"});
-    records.create("book", {"Frankenstein", std::to_string(mary), "0"});
-    const std::size_t lost = records.create("book", {"A lost book", std::to_string(mary), "0"});
+    const std::size_t ada = records.create("author", { "Ada Lovelace", "1815" });
+    const std::size_t mary = records.create("author", { "Mary Shelley", "1798" });
+    const std::size_t notes = records.create("book", { "Notes", std::to_string(ada), "0" });
+    records.create("book", { "Frankenstein", std::to_string(mary), "0" });
+    const std::size_t lost = records.create("book", { "A lost book", std::to_string(mary), "0" });
     try {
-        records.create("author", {"Alan Turing", "June"});
+        records.create("author", { "Alan Turing", "June" });
     } catch (const std::runtime_error &refused) {
         std::cout << "refused: " << refused.what() << '\n';
     }
@@ -229,11 +247,13 @@ static void tell_the_story(const std::string &path)
                     book.values[2] = std::to_string(std::stoul(book.values[2]) + 1);
                 });
         });
-    for (auto &desk : desks) desk.join();
+    for (auto &desk : desks)
+        desk.join();
 
     records.remove("book", lost);
     record_s gone;
-    std::cout << "book " << lost << (records.load("book", lost, gone) ? " is there\n" : " is gone\n");
+    std::cout << "book " << lost
+              << (records.load("book", lost, gone) ? " is there\n" : " is gone\n");
     records.print(std::cout);
 }
 

@@ -20,16 +20,19 @@
 static void print(const char *title, kvds::store_c &store, std::string_view prefix)
 {
     std::cout << title << '\n';
-    for (auto [article, pieces] : store.scan(prefix)) std::cout << "  " << article << ": " << pieces << '\n';
+    for (auto [article, pieces] : store.scan(prefix))
+        std::cout << "  " << article << ": " << pieces << '\n';
     /* The loop ends at the last pair or at a failure, and the status says which. */
-    if (kvds::last_status() != kvds::status::not_found) throw std::runtime_error(kvds::last_error());
+    if (kvds::last_status() != kvds::status::not_found)
+        throw std::runtime_error(kvds::last_error());
 }
 
 /* Moves all pieces of an article to the basket. False if somebody was faster, or if there is no such article. */
 static bool sell(kvds::store_c &store, const std::string &article)
 {
     const auto pieces = store.get("shelf/" + article);
-    if (!pieces) return false;
+    if (!pieces)
+        return false;
     kvds::batch_c sale;
     return sale.expect("shelf/" + article, *pieces) && sale.del("shelf/" + article) &&
            sale.set("basket/" + article, *pieces) && store.write(sale);
@@ -39,14 +42,16 @@ static void tell_the_story()
 {
     const kvds::distributor_c distributor; /* with a path, it has stores on disk too */
     const auto store = distributor.get_or_create("shop", kvds::backend::memory);
-    if (!store) throw std::runtime_error(kvds::last_error());
+    if (!store)
+        throw std::runtime_error(kvds::last_error());
     kvds::store_c &shop = **store;
 
-    if (!shop.set_batch({{"shelf/apple", "12"}, {"shelf/pear", "7"}, {"shelf/plum", "30"}}))
+    if (!shop.set_batch({ { "shelf/apple", "12" }, { "shelf/pear", "7" }, { "shelf/plum", "30" } }))
         throw std::runtime_error(kvds::last_error());
 
     const auto before = shop.snapshot();
-    if (!before) throw std::runtime_error(kvds::last_error());
+    if (!before)
+        throw std::runtime_error(kvds::last_error());
     std::cout << (sell(shop, "pear") ? "the pears are sold\n" : "no pears\n");
     std::cout << (sell(shop, "pear") ? "sold twice\n" : "there are no more pears\n");
 

@@ -23,7 +23,10 @@ class sessions_c {
 public:
     explicit sessions_c(std::shared_ptr<kvds::kv_c> store) : store_(std::move(store)) {}
 
-    bool begin(const std::string &id, const std::string &device) { return store_->set_nx(id, device); }
+    bool begin(const std::string &id, const std::string &device)
+    {
+        return store_->set_nx(id, device);
+    }
     bool end(const std::string &id) { return store_->del(id); }
     int count() const
     {
@@ -42,14 +45,16 @@ private:
 /* What the distributor or a store was to give; it says why if it gave nothing. */
 static store_ref given(std::optional<store_ref> store)
 {
-    if (!store) throw std::runtime_error(kvds::last_error());
+    if (!store)
+        throw std::runtime_error(kvds::last_error());
     return *store;
 }
 
 static void tell_the_story()
 {
     const kvds::distributor_c distributor;
-    distributor.observe([](std::uint64_t, std::string_view id, kvds::backend) { std::cout << id << " is gone\n"; });
+    distributor.observe(
+        [](std::uint64_t, std::string_view id, kvds::backend) { std::cout << id << " is gone\n"; });
 
     store_ref all = given(distributor.get_or_create("sessions", kvds::backend::memory));
     sessions_c of_ada(given(all->scope("ada/"))), of_bob(given(all->scope("bob/")));
@@ -60,7 +65,8 @@ static void tell_the_story()
     of_ada.end("1");
     std::cout << "ada has " << of_ada.count() << ", bob has " << of_bob.count() << '\n';
 
-    for (auto [session, device] : all->scan()) std::cout << "  " << session << ": " << device << '\n';
+    for (auto [session, device] : all->scan())
+        std::cout << "  " << session << ": " << device << '\n';
     all = nullptr; /* the scopes keep the store alive, until the end of this function */
     std::cout << "ada still has " << of_ada.count() << '\n';
 }

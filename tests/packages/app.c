@@ -32,7 +32,8 @@ int main(int count, char **arguments)
 {
     EXPECT(count == 2);
     char version[32];
-    snprintf(version, sizeof version, "%d.%d.%d", KVDS_VERSION_MAJOR, KVDS_VERSION_MINOR, KVDS_VERSION_PATCH);
+    snprintf(version, sizeof version, "%d.%d.%d", KVDS_VERSION_MAJOR, KVDS_VERSION_MINOR,
+             KVDS_VERSION_PATCH);
     EXPECT(strcmp(kvds_version(), version) == 0);
 
     kvds_distributor *distributor = kvds_distributor_new(arguments[1]);

@@ -7,7 +7,8 @@
 
 static void expect(bool condition, const char *what)
 {
-    if (!condition) throw std::runtime_error(std::string(what) + ": " + kvds::last_error());
+    if (!condition)
+        throw std::runtime_error(std::string(what) + ": " + kvds::last_error());
 }
 
 int main(int, char **arguments)
@@ -18,11 +19,13 @@ try {
     kvds::store_c &store = **births;
     expect(store.set("alan", "1912") && store.set("ada", "1815"), "writing");
     std::string keys;
-    for (auto [key, value] : store.scan("a")) keys.append(key).append(" ");
+    for (auto [key, value] : store.scan("a"))
+        keys.append(key).append(" ");
     expect(keys == "ada alan ", "iterating");
     bool caught = false;
     try {
-        store.iterate("", [](auto, auto) -> bool { throw std::runtime_error("out of the callback"); });
+        store.iterate("",
+                      [](auto, auto) -> bool { throw std::runtime_error("out of the callback"); });
     } catch (const std::runtime_error &) {
         caught = true;
     }

@@ -16,7 +16,8 @@
 #define EXPECT(condition) \
     do { \
         if (!(condition)) { \
-            std::fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #condition, kvds_last_error()); \
+            std::fprintf(stderr, "%s:%d: %s: %s\n", __FILE__, __LINE__, #condition, \
+                         kvds_last_error()); \
             std::exit(1); \
         } \
     } while (0)
@@ -45,12 +46,14 @@ void use_ours(const std::string &base, kvds_compression compression)
     EXPECT(kvds_distributor_open(base.c_str(), options, &distributor) == KVDS_OK);
     kvds_options_free(options);
     const std::string name = "ours" + std::to_string(compression);
-    for (bool again : {false, true}) {
+    for (bool again : { false, true }) {
         kvds_store *store;
-        EXPECT(kvds_distributor_get_or_create(distributor, name.c_str(), KVDS_DISK, &store) == KVDS_OK);
+        EXPECT(kvds_distributor_get_or_create(distributor, name.c_str(), KVDS_DISK, &store) ==
+               KVDS_OK);
         if (!again) {
             for (int i = 0; i < pairs; i++)
-                EXPECT(kvds_set(store, key(i).data(), key(i).size(), value(i).data(), value(i).size()) == KVDS_OK);
+                EXPECT(kvds_set(store, key(i).data(), key(i).size(), value(i).data(),
+                                value(i).size()) == KVDS_OK);
             EXPECT(kvds_compact(store) == KVDS_OK);
         }
         int counter = 0;
@@ -60,7 +63,8 @@ void use_ours(const std::string &base, kvds_compression compression)
     // A failure that comes from deep inside: the file that names the manifest is damaged.
     std::ofstream(base + "/" + name + "/CURRENT") << "nonsense";
     kvds_store *store;
-    EXPECT(kvds_distributor_get_or_create(distributor, name.c_str(), KVDS_DISK, &store) < 0 && store == nullptr);
+    EXPECT(kvds_distributor_get_or_create(distributor, name.c_str(), KVDS_DISK, &store) < 0 &&
+           store == nullptr);
     EXPECT(kvds_last_error()[0] != '\0');
     kvds_distributor_release(distributor);
 }
@@ -71,7 +75,7 @@ void use_theirs(const std::string &base, rocksdb::CompressionType compression)
     options.create_if_missing = true;
     options.compression = compression;
     const std::string path = base + "/theirs" + std::to_string(compression);
-    for (bool again : {false, true}) {
+    for (bool again : { false, true }) {
         rocksdb::DB *opened;
         EXPECT(rocksdb::DB::Open(options, path, &opened).ok());
         const std::unique_ptr<rocksdb::DB> db(opened);
@@ -83,12 +87,14 @@ void use_theirs(const std::string &base, rocksdb::CompressionType compression)
         int counter = 0;
         const std::unique_ptr<rocksdb::Iterator> iterator(db->NewIterator({}));
         for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next())
-            count(&counter, iterator->key().data(), iterator->key().size(), iterator->value().data(), iterator->value().size());
+            count(&counter, iterator->key().data(), iterator->key().size(),
+                  iterator->value().data(), iterator->value().size());
         EXPECT(iterator->status().ok() && counter == pairs);
     }
     // Theirs throws and catches inside for this.
     rocksdb::Options parsed;
-    EXPECT(rocksdb::GetOptionsFromString(options, "max_open_files=many", &parsed).IsInvalidArgument());
+    EXPECT(
+        rocksdb::GetOptionsFromString(options, "max_open_files=many", &parsed).IsInvalidArgument());
     std::ofstream(path + "/CURRENT") << "nonsense";
     rocksdb::DB *opened;
     EXPECT(!rocksdb::DB::Open(options, path, &opened).ok());
@@ -108,6 +114,7 @@ int main(int arguments, char **argument)
     };
     for (auto &thread : threads)
         thread.join();
-    std::printf("kvds %s works beside RocksDB %s\n", kvds_version(), rocksdb::GetRocksVersionAsString().c_str());
+    std::printf("kvds %s works beside RocksDB %s\n", kvds_version(),
+                rocksdb::GetRocksVersionAsString().c_str());
     return 0;
 }

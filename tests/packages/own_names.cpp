@@ -50,17 +50,20 @@ struct Slice {
 
 int main(int, char **arguments)
 {
-    if (rocksdb::Status().ToString() != "the program's" || rocksdb::Slice().ToString() != "the program's")
+    if (rocksdb::Status().ToString() != "the program's" ||
+        rocksdb::Slice().ToString() != "the program's")
         return 1;
     kvds_options *options = kvds_options_new();
-    for (kvds_compression compression : {KVDS_COMPRESSION_LZ4, KVDS_COMPRESSION_ZSTD}) {
+    for (kvds_compression compression : { KVDS_COMPRESSION_LZ4, KVDS_COMPRESSION_ZSTD }) {
         kvds_distributor *distributor;
         kvds_store *store;
         const std::string name = "store" + std::to_string(compression), text(100000, 'a');
         if (kvds_options_set_compression(options, compression) != KVDS_OK ||
             kvds_distributor_open(arguments[1], options, &distributor) != KVDS_OK ||
-            kvds_distributor_get_or_create(distributor, name.c_str(), KVDS_DISK, &store) != KVDS_OK ||
-            kvds_set(store, "key", 3, text.data(), text.size()) != KVDS_OK || kvds_compact(store) != KVDS_OK) {
+            kvds_distributor_get_or_create(distributor, name.c_str(), KVDS_DISK, &store) !=
+                KVDS_OK ||
+            kvds_set(store, "key", 3, text.data(), text.size()) != KVDS_OK ||
+            kvds_compact(store) != KVDS_OK) {
             std::fprintf(stderr, "%s\n", kvds_last_error());
             return 1;
         }

@@ -38,7 +38,8 @@ public:
         return front_ask([&](store_c &store) { return store.exists(key); });
     }
     void iterate(const std::string &prefix,
-                 std::function<bool(const std::string &key, const std::string &value)> callback) const override
+                 std::function<bool(const std::string &key, const std::string &value)> callback)
+        const override
     {
         front_ask([&](store_c &store) {
             store.iterate(prefix, std::move(callback));
@@ -54,7 +55,8 @@ public:
     bool del(const std::string &key) override
     {
         return front_ask([&](store_c &store) {
-            return store.del(key) || (last_status() == status::not_found && store.backend() == backend::disk);
+            return store.del(key) ||
+                   (last_status() == status::not_found && store.backend() == backend::disk);
         });
     }
     bool set_batch(const std::map<std::string, std::string> &pairs) override
@@ -69,9 +71,11 @@ public:
     {
         return front_ask([&](store_c &store) { return store.set_nx(key, value); });
     }
-    bool compare_and_swap(const std::string &key, const std::string &expected, const std::string &value) override
+    bool compare_and_swap(const std::string &key, const std::string &expected,
+                          const std::string &value) override
     {
-        return front_ask([&](store_c &store) { return store.compare_and_swap(key, expected, value); });
+        return front_ask(
+            [&](store_c &store) { return store.compare_and_swap(key, expected, value); });
     }
 
 protected:
@@ -108,9 +112,11 @@ protected:
     bool front_open(Make make)
     {
         const std::lock_guard<std::mutex> lock(front_mutex_);
-        if (front_store_) return ok(KVDS_EXISTS);
+        if (front_store_)
+            return ok(KVDS_EXISTS);
         const std::optional<shared_obj_c<store_c>> made = make();
-        if (!made) return false;
+        if (!made)
+            return false;
         front_store_ = *made;
         return true;
     }

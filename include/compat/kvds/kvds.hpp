@@ -117,27 +117,33 @@ public:
         return kept(id, backend);
     }
 #else
-    std::optional<pkg::types::shared_obj_c<detail::kept_c>> get_or_create_kv_c(const std::string &id,
-                                                                               kv_c_backend_e backend)
+    std::optional<pkg::types::shared_obj_c<detail::kept_c>>
+    get_or_create_kv_c(const std::string &id, kv_c_backend_e backend)
     {
         return kept(id, backend);
     }
 #endif
 
 private:
-    std::optional<std::shared_ptr<detail::kept_c>> kept(const std::string &id, kv_c_backend_e backend)
+    std::optional<std::shared_ptr<detail::kept_c>> kept(const std::string &id,
+                                                        kv_c_backend_e backend)
     {
         const std::lock_guard<std::mutex> lock(mutex_);
-        const auto known = stores_.find({backend, id});
-        if (known != stores_.end()) return known->second;
+        const auto known = stores_.find({ backend, id });
+        if (known != stores_.end())
+            return known->second;
         // Memory stores have nothing to do with the path. One that was refused is refused again for a disk store, so that
         // last_error() of this thread says why.
         const bool in_memory = backend == kv_c_backend_e::MEMORY;
-        if (!in_memory && !disk_) disk_ = distributor_c(path_);
-        if (!in_memory && !disk_) return std::nullopt;
+        if (!in_memory && !disk_)
+            disk_ = distributor_c(path_);
+        if (!in_memory && !disk_)
+            return std::nullopt;
         const distributor_c &distributor = in_memory ? memory_ : disk_;
-        auto store = distributor.get_or_create(name_of(id, backend), static_cast<kvds::backend>(backend));
-        if (!store) return std::nullopt;
+        auto store =
+            distributor.get_or_create(name_of(id, backend), static_cast<kvds::backend>(backend));
+        if (!store)
+            return std::nullopt;
         auto kept = std::make_shared<detail::kept_c>(std::move(*store));
         stores_.emplace(std::pair(backend, id), kept);
         return kept;
@@ -151,8 +157,10 @@ private:
     {
         constexpr std::size_t max_len = 64 * 1024;
         constexpr char numbered = '\x01';
-        const bool is_taken = !id.empty() && id.size() <= max_len && id.find('\0') == std::string::npos;
-        if (backend != kv_c_backend_e::MEMORY || (is_taken && id[0] != numbered)) return id;
+        const bool is_taken =
+            !id.empty() && id.size() <= max_len && id.find('\0') == std::string::npos;
+        if (backend != kv_c_backend_e::MEMORY || (is_taken && id[0] != numbered))
+            return id;
         return numbered + std::to_string(stores_.size());
     }
 

@@ -17,7 +17,8 @@ public:
     /** Opens an empty store; the path is of no account. False if it is open. */
     bool open(const std::string &)
     {
-        return front_open([] { return distributor_c().get_or_create("memstore", backend::memory); });
+        return front_open(
+            [] { return distributor_c().get_or_create("memstore", backend::memory); });
     }
 };
 

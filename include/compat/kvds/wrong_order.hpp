@@ -4,4 +4,5 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 
-#error "the original package's headers are found before those of kvds: put include/compat (kvds-compat) first of all -I"
+#error \
+    "the original package's headers are found before those of kvds: put include/compat (kvds-compat) first of all -I"

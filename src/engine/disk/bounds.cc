@@ -35,8 +35,9 @@ public:
 
     const char *Name() const override { return "kvds.WithoutLarge"; }
 
-    Status Insert(const Slice &key, ObjectPtr value, const CacheItemHelper *helper, std::size_t charge, Handle **handle,
-                  Priority priority, const Slice &compressed, rocksdb::CompressionType type) override
+    Status Insert(const Slice &key, ObjectPtr value, const CacheItemHelper *helper,
+                  std::size_t charge, Handle **handle, Priority priority, const Slice &compressed,
+                  rocksdb::CompressionType type) override
     {
         if (charge <= target_->GetCapacity() / LARGEST)
             return target_->Insert(key, value, helper, charge, handle, priority, compressed, type);
@@ -52,28 +53,37 @@ public:
 // whatever its capacity.
 class Factory : public BlockBasedTableFactory {
 public:
-    explicit Factory(const BlockBasedTableOptions &options) : BlockBasedTableFactory(options), unpinned(without_pins(options))
+    explicit Factory(const BlockBasedTableOptions &options)
+        : BlockBasedTableFactory(options), unpinned(without_pins(options))
     {
         cache = options.block_cache;
     }
 
     using BlockBasedTableFactory::NewTableReader;
-    Status NewTableReader(const rocksdb::ReadOptions &how, const rocksdb::TableReaderOptions &options,
+    Status NewTableReader(const rocksdb::ReadOptions &how,
+                          const rocksdb::TableReaderOptions &options,
                           std::unique_ptr<rocksdb::RandomAccessFileReader> &&file, uint64_t size,
-                          std::unique_ptr<rocksdb::TableReader> *reader, bool prefetch) const override
+                          std::unique_ptr<rocksdb::TableReader> *reader,
+                          bool prefetch) const override
     {
-        const bool fits = cache->GetPinnedUsage() + size / INDEX_AND_FILTER <= cache->GetCapacity() / PINNED;
+        const bool fits =
+            cache->GetPinnedUsage() + size / INDEX_AND_FILTER <= cache->GetCapacity() / PINNED;
         if (fits)
-            return BlockBasedTableFactory::NewTableReader(how, options, std::move(file), size, reader, prefetch);
+            return BlockBasedTableFactory::NewTableReader(how, options, std::move(file), size,
+                                                          reader, prefetch);
         return unpinned.NewTableReader(how, options, std::move(file), size, reader, false);
     }
 
-    std::unique_ptr<TableFactory> Clone() const override { return std::make_unique<Factory>(*this); }
+    std::unique_ptr<TableFactory> Clone() const override
+    {
+        return std::make_unique<Factory>(*this);
+    }
 
 private:
     static BlockBasedTableOptions without_pins(BlockBasedTableOptions options)
     {
-        options.metadata_cache_options = { PinningTier::kNone, PinningTier::kNone, PinningTier::kNone };
+        options.metadata_cache_options = { PinningTier::kNone, PinningTier::kNone,
+                                           PinningTier::kNone };
         return options;
     }
 

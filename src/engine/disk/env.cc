@@ -51,15 +51,9 @@ Status PeriodicTaskScheduler::Register(PeriodicTaskType, const PeriodicTaskFunc 
     return Status::OK();
 }
 
-Status PeriodicTaskScheduler::Unregister(PeriodicTaskType)
-{
-    return Status::OK();
-}
+Status PeriodicTaskScheduler::Unregister(PeriodicTaskType) { return Status::OK(); }
 
-Timer *PeriodicTaskScheduler::Default()
-{
-    return nullptr;
-}
+Timer *PeriodicTaskScheduler::Default() { return nullptr; }
 
 } // namespace rocksdb
 
@@ -134,8 +128,7 @@ class Folder : public rocksdb::FSDirectoryWrapper {
 public:
     Folder(std::unique_ptr<FSDirectory> &&target, const std::string &path, Unsynced unsynced)
         : Folder(target.get(), std::move(target), path, unsynced)
-    {
-    }
+    {}
 
     IOStatus Fsync(const IOOptions &options, IODebugContext *debug) override
     {
@@ -152,8 +145,7 @@ private:
     Folder(FSDirectory *target, std::unique_ptr<FSDirectory> &&owned, const std::string &path,
            Unsynced unsynced)
         : FSDirectoryWrapper(std::move(owned)), target(target), path(path), unsynced(unsynced)
-    {
-    }
+    {}
 
     // RocksDB keeps the number of the error to itself. Where directories can't be synced at all, it
     // is the same again.
@@ -177,8 +169,7 @@ private:
 class Files : public rocksdb::FileSystemWrapper {
 public:
     explicit Files(Unsynced unsynced) : FileSystemWrapper(FileSystem::Default()), unsynced(unsynced)
-    {
-    }
+    {}
 
     const char *Name() const override { return "kvds"; }
 
@@ -242,10 +233,8 @@ public:
         case EXDEV:
         case EMLINK:
         case ENOSYS:
-        case EOPNOTSUPP:
-            return IOStatus::NotSupported("This file system has no links");
-        default:
-            return FileSystemWrapper::LinkFile(from, to, options, debug);
+        case EOPNOTSUPP: return IOStatus::NotSupported("This file system has no links");
+        default: return FileSystemWrapper::LinkFile(from, to, options, debug);
         }
     }
 
@@ -374,15 +363,9 @@ private:
 
 // RocksDB's thread-local variables are behind one mutex. A fork waits for it, as the child could
 // never do.
-void before_fork()
-{
-    rocksdb::ThreadLocalPtr::StaticMeta::Mutex()->Lock();
-}
+void before_fork() { rocksdb::ThreadLocalPtr::StaticMeta::Mutex()->Lock(); }
 
-void after_fork()
-{
-    rocksdb::ThreadLocalPtr::StaticMeta::Mutex()->Unlock();
-}
+void after_fork() { rocksdb::ThreadLocalPtr::StaticMeta::Mutex()->Unlock(); }
 
 } // namespace
 

@@ -31,7 +31,8 @@ using rocksdb::Slice;
 class GuardedFiles : public rocksdb::FileSystemWrapper {
 public:
     GuardedFiles(const std::shared_ptr<FileSystem> &target, std::string path, int directory)
-        : FileSystemWrapper(target), path(std::move(path)), claimed("/proc/self/fd/" + std::to_string(directory))
+        : FileSystemWrapper(target), path(std::move(path)),
+          claimed("/proc/self/fd/" + std::to_string(directory))
     {
         known = fstat(directory, &about) == 0;
     }
@@ -40,41 +41,51 @@ public:
 
     // What changes files by name.
 
-    IOStatus NewWritableFile(const std::string &file, const FileOptions &options, std::unique_ptr<FSWritableFile> *result,
+    IOStatus NewWritableFile(const std::string &file, const FileOptions &options,
+                             std::unique_ptr<FSWritableFile> *result,
                              IODebugContext *debug) override
     {
         IOStatus status = check(file);
-        return status.ok() ? FileSystemWrapper::NewWritableFile(file, options, result, debug) : status;
+        return status.ok() ? FileSystemWrapper::NewWritableFile(file, options, result, debug)
+                           : status;
     }
 
     IOStatus ReopenWritableFile(const std::string &file, const FileOptions &options,
-                                std::unique_ptr<FSWritableFile> *result, IODebugContext *debug) override
+                                std::unique_ptr<FSWritableFile> *result,
+                                IODebugContext *debug) override
     {
         IOStatus status = check(file);
-        return status.ok() ? FileSystemWrapper::ReopenWritableFile(file, options, result, debug) : status;
+        return status.ok() ? FileSystemWrapper::ReopenWritableFile(file, options, result, debug)
+                           : status;
     }
 
-    IOStatus ReuseWritableFile(const std::string &file, const std::string &old, const FileOptions &options,
-                               std::unique_ptr<FSWritableFile> *result, IODebugContext *debug) override
+    IOStatus ReuseWritableFile(const std::string &file, const std::string &old,
+                               const FileOptions &options, std::unique_ptr<FSWritableFile> *result,
+                               IODebugContext *debug) override
     {
         IOStatus status = check(file);
-        return status.ok() ? FileSystemWrapper::ReuseWritableFile(file, old, options, result, debug) : status;
+        return status.ok() ? FileSystemWrapper::ReuseWritableFile(file, old, options, result, debug)
+                           : status;
     }
 
     IOStatus NewRandomRWFile(const std::string &file, const FileOptions &options,
-                             std::unique_ptr<rocksdb::FSRandomRWFile> *result, IODebugContext *debug) override
+                             std::unique_ptr<rocksdb::FSRandomRWFile> *result,
+                             IODebugContext *debug) override
     {
         IOStatus status = check(file);
-        return status.ok() ? FileSystemWrapper::NewRandomRWFile(file, options, result, debug) : status;
+        return status.ok() ? FileSystemWrapper::NewRandomRWFile(file, options, result, debug)
+                           : status;
     }
 
-    IOStatus DeleteFile(const std::string &file, const IOOptions &options, IODebugContext *debug) override
+    IOStatus DeleteFile(const std::string &file, const IOOptions &options,
+                        IODebugContext *debug) override
     {
         IOStatus status = check(file);
         return status.ok() ? FileSystemWrapper::DeleteFile(file, options, debug) : status;
     }
 
-    IOStatus Truncate(const std::string &file, std::size_t size, const IOOptions &options, IODebugContext *debug) override
+    IOStatus Truncate(const std::string &file, std::size_t size, const IOOptions &options,
+                      IODebugContext *debug) override
     {
         IOStatus status = check(file);
         return status.ok() ? FileSystemWrapper::Truncate(file, size, options, debug) : status;
@@ -99,77 +110,90 @@ public:
         return status.ok() ? FileSystemWrapper::LinkFile(from, to, options, debug) : status;
     }
 
-    IOStatus SyncFile(const std::string &file, const FileOptions &options, const IOOptions &how, bool data_and_metadata,
-                      IODebugContext *debug) override
+    IOStatus SyncFile(const std::string &file, const FileOptions &options, const IOOptions &how,
+                      bool data_and_metadata, IODebugContext *debug) override
     {
         IOStatus status = check(file);
-        return status.ok() ? FileSystemWrapper::SyncFile(file, options, how, data_and_metadata, debug) : status;
+        return status.ok()
+                   ? FileSystemWrapper::SyncFile(file, options, how, data_and_metadata, debug)
+                   : status;
     }
 
-    IOStatus CreateDir(const std::string &directory, const IOOptions &options, IODebugContext *debug) override
+    IOStatus CreateDir(const std::string &directory, const IOOptions &options,
+                       IODebugContext *debug) override
     {
         IOStatus status = check(directory);
         return status.ok() ? FileSystemWrapper::CreateDir(directory, options, debug) : status;
     }
 
-    IOStatus CreateDirIfMissing(const std::string &directory, const IOOptions &options, IODebugContext *debug) override
+    IOStatus CreateDirIfMissing(const std::string &directory, const IOOptions &options,
+                                IODebugContext *debug) override
     {
         IOStatus status = check(directory);
-        return status.ok() ? FileSystemWrapper::CreateDirIfMissing(directory, options, debug) : status;
+        return status.ok() ? FileSystemWrapper::CreateDirIfMissing(directory, options, debug)
+                           : status;
     }
 
-    IOStatus DeleteDir(const std::string &directory, const IOOptions &options, IODebugContext *debug) override
+    IOStatus DeleteDir(const std::string &directory, const IOOptions &options,
+                       IODebugContext *debug) override
     {
         IOStatus status = check(directory);
         return status.ok() ? FileSystemWrapper::DeleteDir(directory, options, debug) : status;
     }
 
     // To sync it.
-    IOStatus NewDirectory(const std::string &directory, const IOOptions &options, std::unique_ptr<FSDirectory> *result,
-                          IODebugContext *debug) override
+    IOStatus NewDirectory(const std::string &directory, const IOOptions &options,
+                          std::unique_ptr<FSDirectory> *result, IODebugContext *debug) override
     {
         IOStatus status = check(directory);
-        return status.ok() ? FileSystemWrapper::NewDirectory(directory, options, result, debug) : status;
+        return status.ok() ? FileSystemWrapper::NewDirectory(directory, options, result, debug)
+                           : status;
     }
 
     // What reads files by name goes on in the claimed directory.
 
     IOStatus NewSequentialFile(const std::string &file, const FileOptions &options,
-                               std::unique_ptr<FSSequentialFile> *result, IODebugContext *debug) override
+                               std::unique_ptr<FSSequentialFile> *result,
+                               IODebugContext *debug) override
     {
         return FileSystemWrapper::NewSequentialFile(found(file), options, result, debug);
     }
 
     IOStatus NewRandomAccessFile(const std::string &file, const FileOptions &options,
-                                 std::unique_ptr<FSRandomAccessFile> *result, IODebugContext *debug) override
+                                 std::unique_ptr<FSRandomAccessFile> *result,
+                                 IODebugContext *debug) override
     {
         return FileSystemWrapper::NewRandomAccessFile(found(file), options, result, debug);
     }
 
-    IOStatus FileExists(const std::string &file, const IOOptions &options, IODebugContext *debug) override
+    IOStatus FileExists(const std::string &file, const IOOptions &options,
+                        IODebugContext *debug) override
     {
         return FileSystemWrapper::FileExists(found(file), options, debug);
     }
 
-    IOStatus GetChildren(const std::string &directory, const IOOptions &options, std::vector<std::string> *result,
-                         IODebugContext *debug) override
+    IOStatus GetChildren(const std::string &directory, const IOOptions &options,
+                         std::vector<std::string> *result, IODebugContext *debug) override
     {
         return FileSystemWrapper::GetChildren(found(directory), options, result, debug);
     }
 
     IOStatus GetChildrenFileAttributes(const std::string &directory, const IOOptions &options,
-                                       std::vector<rocksdb::FileAttributes> *result, IODebugContext *debug) override
+                                       std::vector<rocksdb::FileAttributes> *result,
+                                       IODebugContext *debug) override
     {
-        return FileSystemWrapper::GetChildrenFileAttributes(found(directory), options, result, debug);
+        return FileSystemWrapper::GetChildrenFileAttributes(found(directory), options, result,
+                                                            debug);
     }
 
-    IOStatus GetFileSize(const std::string &file, const IOOptions &options, uint64_t *size, IODebugContext *debug) override
+    IOStatus GetFileSize(const std::string &file, const IOOptions &options, uint64_t *size,
+                         IODebugContext *debug) override
     {
         return FileSystemWrapper::GetFileSize(found(file), options, size, debug);
     }
 
-    IOStatus GetFileModificationTime(const std::string &file, const IOOptions &options, uint64_t *time,
-                                     IODebugContext *debug) override
+    IOStatus GetFileModificationTime(const std::string &file, const IOOptions &options,
+                                     uint64_t *time, IODebugContext *debug) override
     {
         return FileSystemWrapper::GetFileModificationTime(found(file), options, time, debug);
     }
@@ -177,20 +201,23 @@ public:
 private:
     bool is_inside(const std::string &file) const
     {
-        return file.compare(0, path.size(), path) == 0 && (file.size() == path.size() || file[path.size()] == '/');
+        return file.compare(0, path.size(), path) == 0 &&
+               (file.size() == path.size() || file[path.size()] == '/');
     }
 
     bool is_in_place() const
     {
         struct stat now;
-        return known && stat(path.c_str(), &now) == 0 && now.st_dev == about.st_dev && now.st_ino == about.st_ino;
+        return known && stat(path.c_str(), &now) == 0 && now.st_dev == about.st_dev &&
+               now.st_ino == about.st_ino;
     }
 
     IOStatus check(const std::string &file) const
     {
         if (!is_inside(file) || is_in_place())
             return IOStatus::OK();
-        return IOStatus::IOError("The store's directory was moved, removed or replaced while the store was open", file);
+        return IOStatus::IOError(
+            "The store's directory was moved, removed or replaced while the store was open", file);
     }
 
     std::string found(const std::string &file) const
@@ -216,7 +243,8 @@ extern "C" {
 
 // Has a database that is opened with `options` in the directory `path`, which is open as `directory`, leave all others alone.
 // What is returned must be freed after the database is closed, and before the directory is.
-void *kvds_rocksdb_guard(rocksdb_options_t *options, const char *path, std::size_t len, int directory)
+void *kvds_rocksdb_guard(rocksdb_options_t *options, const char *path, std::size_t len,
+                         int directory)
 {
     std::string name(path, len);
     while (name.size() > 1 && name.back() == '/')

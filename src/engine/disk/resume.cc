@@ -20,13 +20,17 @@ class Listener : public rocksdb::EventListener {
     // memory goes to a new table file, and the files in which writing failed are not written again. So all are a halt.
     void OnBackgroundError(BackgroundErrorReason, Status *error) override
     {
-        if (error->IsIOError() && !error->IsIOFenced() && error->severity() < Status::Severity::kUnrecoverableError)
+        if (error->IsIOError() && !error->IsIOFenced() &&
+            error->severity() < Status::Severity::kUnrecoverableError)
             *error = Status(*error, Status::Severity::kHardError);
     }
 
     // Looking every five seconds whether there is room again is no help for who has just made it, and keeps others from
     // resuming meanwhile.
-    void OnErrorRecoveryBegin(BackgroundErrorReason, Status, bool *automatic) override { *automatic = false; }
+    void OnErrorRecoveryBegin(BackgroundErrorReason, Status, bool *automatic) override
+    {
+        *automatic = false;
+    }
 };
 
 // Names for what is private: instantiating a template explicitly is the one place in C++ where access is not checked.
