@@ -17,6 +17,7 @@ mod hole;
 mod hot;
 mod inspection;
 mod lock;
+mod reclaim;
 mod records;
 mod removal;
 mod replica;
@@ -41,6 +42,7 @@ use self::files::Survey;
 use self::guard::Guard;
 use self::hot::Part;
 use self::lock::Lock;
+use self::reclaim::Deletions;
 use self::replica::Replica;
 use self::resume::Resumption;
 pub use self::settings::Shared;
@@ -59,6 +61,9 @@ use crate::signals;
 /// From this many bytes on, a value is handed out where RocksDB has it instead of copied. A pinned value keeps its block in
 /// memory and the database open, which is not worth it for a small part of a block: docs/decisions/0003-pinned-values.md.
 const PIN_FROM: usize = hot::TOO_LONG;
+
+/// Past how many deleted keys it is looked for a first one, to find that a store is empty.
+const LOOK_PAST: u64 = 1000;
 
 /// How many bytes a copy writes at once.
 const COPY_BATCH: usize = 1 << 20;
@@ -83,6 +88,7 @@ pub struct Disk {
 struct Opened {
     served: OnceLock<Served>,
     share: OnceLock<Share>,
+    reclaiming: OnceLock<(Deletions, Served)>,
     db: DB,
     resumption: Arc<Resumption>,
     /// Of a writer: the right to the directory.
@@ -236,6 +242,7 @@ impl Disk {
             return Err(error);
         }
         disk.take_share(shared);
+        disk.reclaim();
         directories.keep();
         Ok(Some(disk))
     }
@@ -253,6 +260,7 @@ impl Disk {
             held: ManuallyDrop::new(Opened {
                 served: OnceLock::new(),
                 share: OnceLock::new(),
+                reclaiming: OnceLock::new(),
                 db,
                 resumption: Arc::new(Resumption::new(path, rights.as_ref().map(|held| held.claim.place().clone()))),
                 rights,
@@ -305,6 +313,52 @@ impl Disk {
         };
         let share = shared.buffers().share(Holder { held: Box::new(held), flush: Box::new(flush) });
         self.held.share.get_or_init(|| share);
+    }
+
+    /// Has the store flushed from now on when much was deleted, so that the space comes back.
+    fn reclaim(&self) {
+        let (db, resumption, deletions) = (self.lend(), self.held.resumption.clone(), Deletions::default());
+        let counted = deletions.clone();
+        let flush = move || {
+            // SAFETY: the database is dropped after `reclaiming`, whose end waits until this does not run and will not run
+            // again.
+            #[allow(unsafe_code)]
+            let db = unsafe { db.get() };
+            if deletions.are_many(db)
+                && let Some(Err(cause)) = resumption.unless_resumed(|| buffers::begin_flush(db))
+            {
+                log::line(Level::Warn, || format!("cannot flush to reclaim space: {cause}"));
+            }
+            Ok(())
+        };
+        match Served::new(flush) {
+            Ok(served) => drop(self.held.reclaiming.set((counted, served))),
+            // The store works, and a full memtable is flushed.
+            Err(error) => log::line(Level::Warn, || format!("space is reclaimed late: {error}")),
+        }
+    }
+
+    /// Counts what a batch deleted.
+    fn count_deletions(&self, operations: &[Operation<'_>]) {
+        let keys = operations.iter().filter(|operation| !matches!(operation, Operation::Set { .. })).count();
+        if keys > 0
+            && let Some((deletions, served)) = self.held.reclaiming.get()
+        {
+            deletions.add(keys as u64);
+            if operations.iter().any(|operation| operation.key().is_none()) {
+                deletions.add_range();
+            }
+            served.written();
+        }
+    }
+
+    /// Whether it is seen at once that no key is there.
+    fn is_empty(&self, db: &DB) -> bool {
+        let mut how = ReadOptions::default();
+        how.set_max_skippable_internal_keys(LOOK_PAST);
+        let mut iterator = db.raw_iterator_opt(how);
+        iterator.seek_to_first();
+        !iterator.valid() && iterator.status().is_ok()
     }
 
     /// The database for those who let go of it before the engine does.
@@ -547,6 +601,7 @@ impl Engine for Disk {
         if let Some(share) = self.held.share.get() {
             share.written();
         }
+        self.count_deletions(batch.operations);
         self.tally.wrote(batch.operations.len());
         Ok(Outcome::Applied)
     }
@@ -606,7 +661,8 @@ impl Engine for Disk {
         let number = |name: &str| db.property_int_value(name).ok().flatten().unwrap_or(0);
         let logs_and_memory = number("rocksdb.cur-size-all-mem-tables");
         Ok(Stats {
-            keys: number("rocksdb.estimate-num-keys"),
+            // The estimate does not know what a range tombstone deletes.
+            keys: if self.is_empty(db) { 0 } else { number("rocksdb.estimate-num-keys") },
             bytes: number("rocksdb.estimate-live-data-size") + number("rocksdb.cur-size-active-mem-table"),
             disk_bytes: size_of_files(&self.path),
             memory_bytes: logs_and_memory + number("rocksdb.estimate-table-readers-mem"),
