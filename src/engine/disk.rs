@@ -21,6 +21,7 @@ mod reclaim;
 mod records;
 mod removal;
 mod replica;
+mod reserve;
 mod resume;
 mod settings;
 mod syncer;
@@ -44,7 +45,8 @@ use self::hot::Part;
 use self::lock::Lock;
 use self::reclaim::Deletions;
 use self::replica::Replica;
-use self::resume::Resumption;
+use self::reserve::Reserve;
+use self::resume::{Resumption, Room};
 pub use self::settings::Shared;
 use self::syncer::Served;
 use super::stripes::Stripes;
@@ -187,7 +189,7 @@ impl Disk {
         }
         let lock = Lock::new(path, &claim)?;
         let mut settings = settings::database(options, shared);
-        resume::prepare(&settings);
+        let to_merge = resume::prepare(&settings);
         let guard = claim.guard(&settings);
         let open = |settings: &rocksdb::Options| signals::blocked(|| DB::open(settings, path));
         let mut db = open(&settings);
@@ -203,6 +205,15 @@ impl Disk {
         {
             log::line(Level::Warn, || format!("{} lost the end of what was not synced: {cause}", path.display()));
             settings.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+            db = open(&settings);
+        }
+        if let Err(cause) = &db
+            && !made
+            && errors::is_no_space(path, cause.as_ref())
+        {
+            // The store has kept room for this.
+            reserve::remove(path).map_err(|cause| Error::io("cannot give up the reserve", cause).at(path))?;
+            settings::spare_the_disk(&settings);
             db = open(&settings);
         }
         let db = db.map_err(|cause| {
@@ -230,8 +241,10 @@ impl Disk {
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
         let hot = Some(shared.hot());
-        let disk =
-            Disk::around(path, db, role, hot, Some(Held { _guard: guard, _lock: lock, claim }), Arc::default(), lease);
+        let reserve = Reserve::new(claim.place().clone(), path, resume::load_of(&db));
+        let resumption = Resumption::new(path, Some(Room { place: claim.place().clone(), reserve, to_merge }));
+        let rights = Held { _guard: guard, _lock: lock, claim };
+        let disk = Disk::around(db, resumption, role, hot, Some(rights), Arc::default(), lease);
         if options.durability == Durability::Process
             && let Err(error) = disk.serve()
         {
@@ -248,25 +261,26 @@ impl Disk {
     }
 
     fn around(
-        path: &Path,
         db: DB,
+        resumption: Resumption,
         role: Role,
         hot: Option<Part>,
         rights: Option<Held>,
         tally: Arc<Tally>,
         lease: Lease,
     ) -> Arc<Disk> {
+        let path = resumption.path().to_path_buf();
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
             held: ManuallyDrop::new(Opened {
                 served: OnceLock::new(),
                 share: OnceLock::new(),
                 reclaiming: OnceLock::new(),
                 db,
-                resumption: Arc::new(Resumption::new(path, rights.as_ref().map(|held| held.claim.place().clone()))),
+                resumption: Arc::new(resumption),
                 rights,
                 _lease: lease,
             }),
-            path: path.to_path_buf(),
+            path,
             role,
             stripes: Stripes::new(),
             hot,
@@ -585,6 +599,12 @@ impl Engine for Disk {
                 return Ok(Outcome::Refused(refusal));
             }
         }
+        let bytes = batch.operations.iter().map(size_in_the_log).sum();
+        let admitted = self.held.resumption.admit(db, bytes);
+        // What deletes is not refused: for that, and for what it takes, there is a reserve.
+        if batch.operations.iter().any(|operation| matches!(operation, Operation::Set { .. })) {
+            admitted?;
+        }
         let writing = self.hot.as_ref().map(|part| part.writing(batch));
         self.held.resumption.attempt(db, "cannot write", |db| match batch.operations {
             [] => Ok(()),
@@ -601,6 +621,7 @@ impl Engine for Disk {
         if let Some(share) = self.held.share.get() {
             share.written();
         }
+        self.held.resumption.written(db);
         self.count_deletions(batch.operations);
         self.tally.wrote(batch.operations.len());
         Ok(Outcome::Applied)
@@ -628,24 +649,10 @@ impl Engine for Disk {
 
     fn compact(&self) -> Result<()> {
         let db = self.db()?;
-        let failures = || db.property_int_value("rocksdb.background-errors").ok().flatten();
-        let complete = self.held.resumption.attempt_apart(db, "cannot compact", |db| {
-            db.flush()?;
-            let before = failures();
-            db.compact_range(None::<&[u8]>, None::<&[u8]>);
-            if failures() == before {
-                return Ok(true);
-            }
-            // RocksDB's C interface keeps to itself why. But what takes no writes any more says why to one that writes nothing.
-            if let Role::Writer { how, .. } = &self.role {
-                db.write_opt(rocksdb::WriteBatch::default(), how)?;
-            }
-            Ok(false)
-        })?;
-        if complete {
-            return Ok(());
+        match &self.role {
+            Role::Writer { how, .. } => self.held.resumption.compact(db, how),
+            Role::Reader => Err(Error::new(Kind::Denied, "the store was opened for reading only").at(&self.path)),
         }
-        Err(Error::new(Kind::Io, "cannot compact; the log callback is told why").at(&self.path))
     }
 
     fn checkpoint(&self, path: &Path) -> Result<bool> {
@@ -713,6 +720,16 @@ fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
         }
     }
     writes
+}
+
+/// About how much an operation takes in the log, in bytes.
+fn size_in_the_log(operation: &Operation<'_>) -> usize {
+    const HEAD: usize = 32;
+    HEAD + match operation {
+        Operation::Set { key, value } => key.len() + value.len(),
+        Operation::Delete { key } => key.len(),
+        Operation::DeleteRange { start, end } => start.len() + end.map_or(0, <[u8]>::len),
+    }
 }
 
 fn is_there(directory: &Path, name: &str) -> Result<bool> {

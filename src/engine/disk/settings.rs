@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use librocksdb_sys::rocksdb_options_t;
+use librocksdb_sys::{rocksdb_options_set_avoid_flush_during_recovery, rocksdb_options_t};
 use rocksdb::{
     AsRawPtr, BlockBasedOptions, BlockBasedTablePinningTier, Cache, DBCompressionType, DBRecoveryMode,
     DataBlockIndexType, InfoLogger, LogLevel, WriteOptions,
@@ -67,7 +67,7 @@ const RANGE_TOMBSTONES: u32 = 64;
 const STEPPED_OVER: u32 = 1000;
 
 /// How many bytes of disk space are taken at once for the log, ...
-const LOG_STEP: u64 = 256 << 10;
+pub const LOG_STEP: u64 = 256 << 10;
 
 /// ... and for the list of tables.
 const LIST_STEP: usize = 64 << 10;
@@ -159,6 +159,15 @@ pub fn plain() -> rocksdb::Options {
     // threads that cannot be started.
     plain.set_max_file_opening_threads(1);
     plain
+}
+
+/// Has as little written as possible when the store is opened: what is in the log stays there.
+pub fn spare_the_disk(options: &rocksdb::Options) {
+    // SAFETY: the options are live, and used by nobody else meanwhile.
+    #[allow(unsafe_code)]
+    unsafe {
+        rocksdb_options_set_avoid_flush_during_recovery(options.as_raw_ptr(), 1);
+    }
 }
 
 /// RocksDB's options for a write.
