@@ -10,6 +10,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -112,7 +113,7 @@ impl Reserve {
         self.left.store(0, Relaxed);
         *room = 0;
         if self.place.check().is_ok() {
-            let _ = fs::remove_file(&self.path);
+            let _ = remove_file(&self.path);
         }
     }
 
@@ -144,7 +145,14 @@ impl Reserve {
 
 /// Removes the file of a store in `directory` that is not open.
 pub fn remove(directory: &Path) -> io::Result<()> {
-    match fs::remove_file(directory.join(NAME)) {
+    remove_file(&directory.join(NAME))
+}
+
+/// Removes the file, unless it is another one of the same name, or not there.
+fn remove_file(path: &Path) -> io::Result<()> {
+    let removed = fs::symlink_metadata(path)
+        .and_then(|about| if about.is_file() && about.len() == 0 { fs::remove_file(path) } else { Ok(()) });
+    match removed {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
         _ => Ok(()),
     }
@@ -155,7 +163,16 @@ fn is_no_space(cause: &io::Error) -> bool {
 }
 
 fn keep(path: &Path, bytes: u64) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create(true).truncate(true).open(path).and_then(above_streams)?;
+    // What may lie in its place is not waited for.
+    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o644).custom_flags(flags);
+    let file = options.open(path).and_then(above_streams)?;
+    let about = file.metadata()?;
+    if !about.is_file() || about.len() != 0 {
+        return Err(io::Error::other("it is not the store's"));
+    }
+    file.set_len(0)?;
     if bytes == 0 {
         return Ok(());
     }

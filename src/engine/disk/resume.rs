@@ -190,7 +190,9 @@ impl Resumption {
                 room.reserve.give_up();
                 done = call(kvds_rocksdb_compact, db);
             }
-            if done.is_err() {
+            if let Err(text) = &done
+                && !is_no_space(&self.path, text)
+            {
                 // A database that is halted says so to one that writes nothing.
                 db.write_opt(rocksdb::WriteBatch::default(), how)?;
             }
