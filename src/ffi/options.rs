@@ -90,13 +90,13 @@ pub unsafe extern "C" fn kvds_options_set_durability(
 /// Sets how much memory all disk stores of the distributor together use for data that was read.
 ///
 /// One half caches blocks with their indexes and filters, the other half single values that are read
-/// often. Memory is taken as it is needed. Indexes and filters of tables are pinned in at most half of
-/// the room for blocks. A block larger than an eighth of that room, such as one with a large value, is
-/// not cached.
+/// often. Memory is taken as it is needed. Indexes and filters of tables are pinned in at most half
+/// of the room for blocks. A block larger than an eighth of that room, such as one with a large
+/// value, is not cached.
 ///
-/// All memory of the distributor's disk stores stays within the block cache, one and a half times the
-/// write buffers, 64 MiB, and 256 KiB for each open store. Values that a call reads or the program
-/// holds come on top.
+/// All memory of the distributor's disk stores stays within the block cache, one and a half times
+/// the write buffers, 64 MiB, and 256 KiB for each open store. Values that a call reads or the
+/// program holds come on top.
 ///
 /// Range: 1 MiB to 1 TiB. Default: 256 MiB (268435456).
 #[unsafe(no_mangle)]
