@@ -599,12 +599,9 @@ impl Engine for Disk {
                 return Ok(Outcome::Refused(refusal));
             }
         }
-        let bytes = batch.operations.iter().map(size_in_the_log).sum();
-        let admitted = self.held.resumption.admit(db, bytes);
-        // What deletes is not refused: for that, and for what it takes, there is a reserve.
-        if batch.operations.iter().any(|operation| matches!(operation, Operation::Set { .. })) {
-            admitted?;
-        }
+        // What only deletes is not refused: the reserve is for that.
+        let sets = batch.operations.iter().any(|operation| matches!(operation, Operation::Set { .. }));
+        self.held.resumption.admit(db, batch.operations.iter().map(size_in_the_log).sum(), sets)?;
         let writing = self.hot.as_ref().map(|part| part.writing(batch));
         self.held.resumption.attempt(db, "cannot write", |db| match batch.operations {
             [] => Ok(()),

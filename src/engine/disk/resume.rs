@@ -129,12 +129,13 @@ impl Resumption {
         &self.path
     }
 
-    /// Asks for room before so many bytes are written.
+    /// Asks for room before so many bytes are written. What cannot be refused goes on without.
     #[inline]
-    pub fn admit(&self, db: &DB, bytes: usize) -> Result<()> {
+    pub fn admit(&self, db: &DB, bytes: usize, refusable: bool) -> Result<()> {
         let Some(room) = &self.room else { return Ok(()) };
         let refused = match room.reserve.admit(bytes as u64, || load_of(db)) {
             Ok(()) => return Ok(()),
+            Err(_) if !refusable => return Ok(()),
             Err(cause) => cause,
         };
         // A merge takes as much as it gives back in the end.
