@@ -61,10 +61,11 @@ fn replace(functions: &[&str], other: &str) {
 /// Compiles our own C++ with the headers of RocksDB, the inner ones too, as RocksDB was compiled.
 #[cfg(feature = "disk")]
 fn compile() {
-    const SOURCES: [&str; 4] = [
+    const SOURCES: [&str; 5] = [
         "src/engine/disk/bounds.cc",
         "src/engine/disk/env.cc",
         "src/engine/disk/guard.cc",
+        "src/engine/disk/reclaim.cc",
         "src/engine/disk/resume.cc",
     ];
     println!("cargo:rerun-if-changed=src/engine/disk/interface.h");

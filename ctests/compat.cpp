@@ -520,8 +520,8 @@ TEST_CASE("datastore_c: one directory by all its paths")
 }
 
 /*
- * The directory was one of another name: "rm 2" was "rm%202". A program that removed its directory, to begin anew, and opened
- * it again got the old data back.
+ * The directory was one of another name: "rm 2" was "rm%202". A program that removed its directory,
+ * to begin anew, and opened it again got the old data back.
  */
 TEST_CASE("datastore_c: the directory has the name that the program gave")
 {

@@ -6,7 +6,10 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-/* What the header promises of an optimized library. Frames are larger in others, and with a sanitizer. */
+/*
+ * What the header promises of an optimized library. Frames are larger in others, and with a
+ * sanitizer.
+ */
 enum { SMALL_STACK = 80 << 10 };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(KVDS_TEST_UNOPTIMIZED)
 #define LARGE_FRAMES true
@@ -80,7 +83,10 @@ static void *use_and_end(void *argument)
     return NULL;
 }
 
-/* Programs with a thousand threads give each a small stack. Behind it lies what must not be touched. */
+/*
+ * Programs with a thousand threads give each a small stack. Behind it lies what must not be
+ * touched.
+ */
 static void a_small_stack_is_enough(void **state)
 {
     struct fixture *f = *state;
@@ -138,7 +144,10 @@ static void *sync_for_ever(void *argument)
     return NULL;
 }
 
-/* The process ends where a lock of the library would stay locked for ever, and nothing acknowledged is lost. */
+/*
+ * The process ends where a lock of the library would stay locked for ever, and nothing acknowledged
+ * is lost.
+ */
 static void cancelling_inside_a_call_ends_the_process(void **state)
 {
     struct fixture *f = *state;

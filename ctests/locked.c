@@ -1,4 +1,7 @@
-/* A store that another process has. The other process is this program again, started with arguments. */
+/*
+ * A store that another process has. The other process is this program again, started with
+ * arguments.
+ */
 
 #include "check.h"
 
@@ -22,7 +25,10 @@ static int open_for(const char *path, int flags, mode_t mode)
         strcmp(path, meeting.directory) == 0) {
         atomic_store(&meeting.armed, false);
         post(&meeting.opened);
-        /* The fork has to wait until the library knows of the descriptor; so this is not posted before. */
+        /*
+         * The fork has to wait until the library knows of the descriptor; so this is not posted
+         * before.
+         */
         struct timespec until;
         must(clock_gettime(CLOCK_REALTIME, &until) == 0);
         until.tv_sec++;
@@ -52,7 +58,10 @@ int open64(const char *path, int flags, ...)
     return open_for(path, flags, mode);
 }
 
-/* What the other process does: its exit status is 0 for KVDS_OK, and a failure's number without the sign. */
+/*
+ * What the other process does: its exit status is 0 for KVDS_OK, and a failure's number without the
+ * sign.
+ */
 static int other_process(const char *task, const char *base)
 {
     kvds_distributor *distributor = kvds_distributor_new(base);
@@ -116,7 +125,10 @@ static void another_process_gets_the_store_when_it_is_released(void **state)
     const size_t files = entries_in(directory);
     assert_answer(KVDS_LOCKED, status_of("look", f->base));
     assert_answer(KVDS_LOCKED, status_of("destroy", f->base));
-    /* Whoever is turned away at the door leaves no files behind it. RocksDB's log of messages used to be one. */
+    /*
+     * Whoever is turned away at the door leaves no files behind it. RocksDB's log of messages used
+     * to be one.
+     */
     assert_int_equal(entries_in(directory), files);
     assert_true(has(f->store, BYTES("ours"), BYTES("value")));
     assert_ok(kvds_set(f->store, BYTES("more"), BYTES("value")));
@@ -187,7 +199,10 @@ static void read_all_files(const char *directory)
     closedir(entries);
 }
 
-/* Nobody else gets the store: no other process, and no other distributor of this one, on whatever thread. */
+/*
+ * Nobody else gets the store: no other process, and no other distributor of this one, on whatever
+ * thread.
+ */
 static void *everybody_is_turned_away(void *argument)
 {
     struct fixture *f = argument;
@@ -213,8 +228,9 @@ static void the_store_is_ours_alone(struct fixture *f)
 }
 
 /*
- * RocksDB's lock goes with any close of the file LOCK by the process. A program that read all files of its own store once, for
- * a backup, had so given up its lock; a second process wrote beside it, and what both had written was damage.
+ * RocksDB's lock goes with any close of the file LOCK by the process. A program that read all files
+ * of its own store once, for a backup, had so given up its lock; a second process wrote beside it,
+ * and what both had written was damage.
  */
 static void reading_the_files_of_the_store_keeps_the_lock(void **state)
 {
@@ -235,6 +251,56 @@ static void removing_the_lock_file_keeps_the_lock(void **state)
     the_store_is_ours_alone(f);
 }
 
+/* Locks the file LOCK as RocksDB does, tells how that went, and holds it until the pipe is closed. */
+static pid_t start_rocksdb(const struct fixture *f, const int ends[2], int tells)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    must(child >= 0);
+    if (child == 0) {
+        char byte;
+        struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+        int file = open(PATH(f->base, "store/LOCK"), O_RDWR | O_CREAT, 0644);
+        must(file >= 0);
+        close(ends[1]);
+        byte = fcntl(file, F_SETLK, &whole) == 0;
+        must(write(tells, &byte, 1) == 1);
+        must(read(ends[0], &byte, 1) == 0);
+        _exit(0);
+    }
+    return child;
+}
+
+/* RocksDB's own programs, such as ldb, know nothing of a lock on the directory. */
+static void other_programs_of_rocksdb_are_kept_away(void **state)
+{
+    struct fixture *f = *state;
+    char directory[PATH_MAX];
+    read_all_files(path_of(directory, f->base, "store"));
+    for (int ours = 1; ours >= 0; ours--) {
+        int ends[2], tells[2];
+        char got_it;
+        if (!ours)
+            assert_int_equal(release_store(f), 0);
+        assert_int_equal(pipe(ends), 0);
+        assert_int_equal(pipe(tells), 0);
+        pid_t other = start_rocksdb(f, ends, tells[1]);
+        assert_int_equal(read(tells[0], &got_it, 1), 1);
+        kvds_store *store = NULL;
+        kvds_status status = KVDS_OK;
+        if (!ours)
+            status = kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store);
+        close(ends[1]);
+        assert_int_equal(exit_status_of(other), 0);
+        assert_int_equal(got_it, !ours);
+        assert_answer(ours ? KVDS_OK : KVDS_LOCKED, status);
+        close(ends[0]);
+        close(tells[0]);
+        close(tells[1]);
+    }
+    f->store = open_again(f);
+}
+
 static void reading_takes_no_lock(void **state)
 {
     struct fixture *f = *state;
@@ -251,7 +317,10 @@ static void reading_takes_no_lock(void **state)
     f->store = open_again(f);
 }
 
-/* The locks are the open file's, which forked children share. Those of a daemon outlived it and kept its store locked. */
+/*
+ * The locks are the open file's, which forked children share. Those of a daemon outlived it and
+ * kept its store locked.
+ */
 static void a_child_that_lives_on_leaves_the_store_of_its_dead_parent(void **state)
 {
     struct fixture *f = *state;
@@ -277,7 +346,10 @@ static void a_child_that_lives_on_leaves_the_store_of_its_dead_parent(void **sta
     assert_true(has(f->store, BYTES("theirs"), BYTES("value")));
 }
 
-/* A child that was made by the system call alone keeps what is open, and the parent releases the store all the same. */
+/*
+ * A child that was made by the system call alone keeps what is open, and the parent releases the
+ * store all the same.
+ */
 static void a_child_without_handlers_does_not_keep_the_lock(void **state)
 {
     struct fixture *f = *state;
@@ -295,7 +367,10 @@ static void a_child_without_handlers_does_not_keep_the_lock(void **state)
     f->store = open_again(f);
 }
 
-/* How many locks this process has through its open files. For a forked child, which allocates nothing. */
+/*
+ * How many locks this process has through its open files. For a forked child, which allocates
+ * nothing.
+ */
 static int locks_of_open_files(void)
 {
     int locks = 0;
@@ -337,7 +412,10 @@ static void *fork_while_it_is_opened(void *argument)
     return NULL;
 }
 
-/* A fork can come just after another thread has opened a directory, before anybody knows that it is to be closed. */
+/*
+ * A fork can come just after another thread has opened a directory, before anybody knows that it is
+ * to be closed.
+ */
 static void a_fork_while_a_store_is_opened_shares_no_lock(void **state)
 {
     struct fixture *f = *state;
@@ -380,8 +458,8 @@ static pid_t start_opening(const struct fixture *f, const char *id, const int en
 }
 
 /*
- * Of processes that make the same store at once one makes the directory, and another may be the first to lock it. The one that
- * made it once removed it again as its own, from under the other.
+ * Of processes that make the same store at once one makes the directory, and another may be the
+ * first to lock it. The one that made it once removed it again as its own, from under the other.
  */
 static void processes_that_make_one_store_at_once_get_it_or_wait(void **state)
 {
@@ -415,6 +493,7 @@ int main(int count, char **arguments)
         ON_DISK(a_killed_process_leaves_its_store),
         ON_DISK(reading_the_files_of_the_store_keeps_the_lock),
         ON_DISK(removing_the_lock_file_keeps_the_lock),
+        ON_DISK(other_programs_of_rocksdb_are_kept_away),
         ON_DISK(reading_takes_no_lock),
         ON_DISK(a_child_that_lives_on_leaves_the_store_of_its_dead_parent),
         ON_DISK(a_child_without_handlers_does_not_keep_the_lock),

@@ -1,6 +1,7 @@
 /*
- * What the original's programs do with references to stores. Since late 2025 those are std::shared_ptr<kvds::kv_c>. This program
- * is compiled with KVDS_COMPAT_SHARED_PTR, where they are that, and without, where they are counted references that do the same.
+ * What the original's programs do with references to stores. Since late 2025 those are
+ * std::shared_ptr<kvds::kv_c>. This program is compiled with KVDS_COMPAT_SHARED_PTR, where they are
+ * that, and without, where they are counted references that do the same.
  */
 #include <kvds/datastore.hpp>
 #include <kvds/memstore.hpp>

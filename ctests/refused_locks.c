@@ -38,7 +38,10 @@ static void must_be_refused(kvds_status status, const char *directory)
     must(strstr(kvds_last_error(), "another process has") == NULL);
 }
 
-/* It once passed for a store that another process has open, and a program waited for that process for ever. */
+/*
+ * It once passed for a store that another process has open, and a program waited for that process
+ * for ever.
+ */
 static void a_store_that_cannot_be_locked_is_left_alone(void **state)
 {
     struct fixture *f = *state;

@@ -360,8 +360,13 @@ kvds_status kvds_options_set_durability(kvds_options *options,
  * Sets how much memory all disk stores of the distributor together use for data that was read.
  *
  * One half caches blocks with their indexes and filters, the other half single values that are read
- * often. Memory is taken as it is needed. While stores are written, all memory of the distributor's
- * disk stores stays within the block cache, one and a half times the write buffers, and 64 MiB.
+ * often. Memory is taken as it is needed. Indexes and filters of tables are pinned in at most half
+ * of the room for blocks. A block larger than an eighth of that room, such as one with a large
+ * value, is not cached.
+ *
+ * All memory of the distributor's disk stores stays within the block cache, one and a half times
+ * the write buffers, 64 MiB, and 256 KiB for each open store. Values that a call reads or the
+ * program holds come on top.
  *
  * Range: 1 MiB to 1 TiB. Default: 256 MiB (268435456).
  */
@@ -371,6 +376,9 @@ kvds_status kvds_options_set_block_cache_bytes(kvds_options *options,
 /**
  * Sets how much memory all disk stores of the distributor together use for writes that are in the
  * log and not yet in a table file.
+ *
+ * When it is used up, the stores that hold the most are flushed. Each open store may hold 64 KiB,
+ * even if that is more than this limit for all of them.
  *
  * Range: 1 MiB to 1 TiB. Default: 128 MiB (134217728).
  */
@@ -670,6 +678,8 @@ kvds_status kvds_distributor_for_each(const kvds_distributor *distributor,
  * it. The cache and the write buffers belong to this store alone; the options `keep_stores` and
  * `memory_limit_bytes` have no effect. The store's id is `path` as it was passed, its tag is 0, and
  * its backend is `KVDS_DISK`.
+ *
+ * For locks, file modes and directories that are moved see kvds_distributor_get_or_create().
  *
  * @param path  relative to the working directory at the time of the call; not encoded.
  * @param options  copied; NULL for the defaults.
@@ -1254,7 +1264,9 @@ kvds_status kvds_sync(kvds_store *store);
 /**
  * Reclaims the disk space of overwritten and deleted entries at once, instead of over time.
  *
- * It can take long; reads and writes continue in the meantime. No effect in memory.
+ * It can take long; reads and writes continue in the meantime. No effect in memory. Merging files
+ * takes disk space until it is done. Where there is too little, files stay as they are. That is no
+ * error, and the log callback gets a warning.
  *
  * @return
  * - `KVDS_OK`

@@ -390,8 +390,8 @@ public:
     }
 
     /**
-     * Converts to a std::shared_ptr that holds one reference. Each conversion makes an owner of its own: a
-     * std::weak_ptr to it expires with that owner, not with the object.
+     * Converts to a std::shared_ptr that holds one reference. Each conversion makes an owner of its
+     * own: a std::weak_ptr to it expires with that owner, not with the object.
      */
     template <class Base, class = std::enable_if_t<std::is_convertible_v<T *, Base *>>>
     operator std::shared_ptr<Base>() const
@@ -1141,8 +1141,8 @@ public:
     bool owner_before(const shared_obj_c &other) const noexcept { return *this < other; }
 
     /**
-     * Converts to a std::shared_ptr that holds one reference. Each conversion makes an owner of its own: a
-     * std::weak_ptr to it expires with that owner, not with the store.
+     * Converts to a std::shared_ptr that holds one reference. Each conversion makes an owner of its
+     * own: a std::weak_ptr to it expires with that owner, not with the store.
      */
     template <class Base, class = std::enable_if_t<std::is_convertible_v<store_c *, Base *>>>
     operator std::shared_ptr<Base>() const

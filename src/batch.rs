@@ -30,6 +30,11 @@ pub enum Operation<'a> {
 }
 
 impl<'a> Operation<'a> {
+    /// Whether it deletes a range with `key` in it.
+    pub fn deletes_range_with(&self, key: &[u8]) -> bool {
+        matches!(self, Operation::DeleteRange { start, end } if *start <= key && end.is_none_or(|end| key < end))
+    }
+
     /// The key it changes, if it is a single one.
     pub fn key(&self) -> Option<&'a [u8]> {
         match self {

@@ -1,8 +1,9 @@
 //! Telling a process from the one it was forked from.
 //!
-//! A forked child inherits the memory of open files and databases but none of the threads that serve them. What must not be
-//! used there remembers the process it was [born](Birth) in. The question is asked on every call, so it must cost one load:
-//! a counter that `pthread_atfork` bumps in the child, rather than a system call.
+//! A forked child inherits the memory of open files and databases but none of the threads that
+//! serve them. What must not be used there remembers the process it was [born](Birth) in. The
+//! question is asked on every call, so it must cost one load: a counter that `pthread_atfork` bumps
+//! in the child, rather than a system call.
 
 use std::cell::UnsafeCell;
 use std::fs::File;
@@ -20,8 +21,8 @@ use crate::signals;
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static WATCH: Once = Once::new();
 
-/// The descriptors of all [`Unshared`] files. The standard library's mutex, as unlocking it in a child touches nothing that
-/// a thread of the parent may have locked.
+/// The descriptors of all [`Unshared`] files. The standard library's mutex, as unlocking it in a
+/// child touches nothing that a thread of the parent may have locked.
 static UNSHARED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
 type Descriptors = MutexGuard<'static, Vec<RawFd>>;
@@ -39,7 +40,8 @@ fn descriptors() -> Descriptors {
     UNSHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps descriptors from being opened and closed until the fork is done, so that the child's copy of the list is true.
+/// Keeps descriptors from being opened and closed until the fork is done, so that the child's copy
+/// of the list is true.
 extern "C" fn before() {
     let locked = descriptors();
     // SAFETY: this thread has the lock.
@@ -57,8 +59,8 @@ extern "C" fn in_parent() {
 
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Relaxed);
-    // SAFETY: this thread has the lock, since `before`. The descriptors are open, and nobody uses them here: an `Unshared` of
-    // another process does nothing.
+    // SAFETY: this thread has the lock, since `before`. The descriptors are open, and nobody uses
+    // them here: an `Unshared` of another process does nothing.
     #[allow(unsafe_code)]
     unsafe {
         let locked = (*FORKING.0.get()).take();
@@ -72,9 +74,10 @@ extern "C" fn in_child() {
 pub fn generation() -> u32 {
     #[allow(unsafe_code)]
     WATCH.call_once(|| {
-        // SAFETY: the child's handler only touches an atomic, closes files and unlocks, which is allowed between fork and
-        // exec. The library stays mapped for the life of the process (it is linked with `-z nodelete`), so the handlers'
-        // addresses stay good. The only error is a lack of memory; forks then go unnoticed, as they would without us.
+        // SAFETY: the child's handler only touches an atomic, closes files and unlocks, which is
+        // allowed between fork and exec. The library stays mapped for the life of the process (it
+        // is linked with `-z nodelete`), so the handlers' addresses stay good. The only error is a
+        // lack of memory; forks then go unnoticed, as they would without us.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     });
     GENERATION.load(Relaxed)
@@ -96,8 +99,8 @@ impl Birth {
     }
 }
 
-/// A file that a forked child does not keep open. A lock belongs to the open file and not to the process, so a child that
-/// outlives its parent would keep the parent's locks.
+/// A file that a forked child does not keep open. A lock belongs to the open file and not to the
+/// process, so a child that outlives its parent would keep the parent's locks.
 pub struct Unshared {
     file: ManuallyDrop<File>,
     birth: Birth,
@@ -148,11 +151,11 @@ impl Drop for Unshared {
     }
 }
 
-/// State that every process has for itself: a forked child begins with a new one. What the child inherits may be locked by a
-/// thread that it did not inherit.
+/// State that every process has for itself: a forked child begins with a new one. What the child
+/// inherits may be locked by a thread that it did not inherit.
 ///
-/// The states of the processes before are kept, as threads of this one may be using them when it is forked: one for each
-/// generation, newest first.
+/// The states of the processes before are kept, as threads of this one may be using them when it is
+/// forked: one for each generation, newest first.
 pub struct PerProcess<T>(AtomicPtr<State<T>>);
 
 struct State<T> {

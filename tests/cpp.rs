@@ -40,7 +40,8 @@ programs! {
 /// What finds bad memory and undefined behaviour in the program itself.
 const SANITIZED: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
 
-/// Whether programs run under valgrind or with a library that is built with a sanitizer. One compilation of each is enough.
+/// Whether programs run under valgrind or with a library that is built with a sanitizer. One
+/// compilation of each is enough.
 fn is_watched() -> bool {
     in_valgrind() || env::var_os("KVDS_SANITIZER").is_some()
 }
@@ -58,7 +59,8 @@ fn compile_and_run(source: &str, include: &str) {
     programs::compile_and_run(source, &Way { arguments: &[&arguments, SANITIZED].concat(), ..way }, |_| ());
 }
 
-/// The original's references were counted, and are `std::shared_ptr` since late 2025. A program of either time compiles.
+/// The original's references were counted, and are `std::shared_ptr` since late 2025. A program of
+/// either time compiles.
 #[test]
 fn the_drop_in_has_both_kinds_of_references() {
     if is_watched() {
@@ -77,7 +79,8 @@ fn the_drop_in_has_both_kinds_of_references() {
     run("examples/compat/records.cpp", "g++", &["-DKVDS_COMPAT_SHARED_PTR"]);
 }
 
-/// Files of both kinds in one program, with a compiler that sees them all at once and compares what they declare.
+/// Files of both kinds in one program, with a compiler that sees them all at once and compares what
+/// they declare.
 #[test]
 fn files_with_both_kinds_of_references_make_one_program() {
     if is_watched() {
@@ -275,7 +278,8 @@ fn every_function_of_the_facade_is_tested() {
     }
 }
 
-/// What a program says to read the headers of the original and of kvds, each as far as it matters here.
+/// What a program says to read the headers of the original and of kvds, each as far as it matters
+/// here.
 const ORIGINAL: &[(&str, &str)] = &[
     ("types/lifetime.hpp", "namespace pkg::types { class lifetime_c {}; class lifetime_tagged_c {}; }"),
     ("types/shared_obj.hpp", "namespace pkg::types { class shared_c {}; template <class T> class shared_obj_c {}; }"),
@@ -319,8 +323,9 @@ fn complaints(program: &str, arguments: &[&str]) -> Vec<Option<String>> {
     vec![complaint("g++"), complaint("clang++")]
 }
 
-/// A program that goes on using `types/view.hpp` has the original's directory as an include directory still. If that came
-/// first, the program was compiled with the original's headers, and the linker missed the original's functions.
+/// A program that goes on using `types/view.hpp` has the original's directory as an include
+/// directory still. If that came first, the program was compiled with the original's headers, and
+/// the linker missed the original's functions.
 #[test]
 fn the_wrong_order_of_include_directories_is_an_error() {
     let temporary = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
@@ -384,7 +389,8 @@ fn what_cannot_be_compiled_is_refused_with_a_reason() {
             assert!(complaint.contains(reason), "{complaint}");
         }
     }
-    // Programs declare classes themselves, as large ones do; those of pkg::types are names of others here.
+    // Programs declare classes themselves, as large ones do; those of pkg::types are names of
+    // others here.
     let declared = "namespace pkg::types { class lifetime_c; }\n#include <types/lifetime.hpp>\n";
     assert!(complaints(declared, &[&ours]).iter().all(Option::is_some));
     let named = "#include <kvds/kvds.hpp>\nusing namespace kvds;\nnamespace program { enum class status { fine }; }\n\

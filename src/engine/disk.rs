@@ -17,9 +17,11 @@ mod hole;
 mod hot;
 mod inspection;
 mod lock;
+mod reclaim;
 mod records;
 mod removal;
 mod replica;
+mod reserve;
 mod resume;
 mod settings;
 mod syncer;
@@ -41,8 +43,10 @@ use self::files::Survey;
 use self::guard::Guard;
 use self::hot::Part;
 use self::lock::Lock;
+use self::reclaim::Deletions;
 use self::replica::Replica;
-use self::resume::Resumption;
+use self::reserve::Reserve;
+use self::resume::{Resumption, Room};
 pub use self::settings::Shared;
 use self::syncer::Served;
 use super::stripes::Stripes;
@@ -59,6 +63,9 @@ use crate::signals;
 /// From this many bytes on, a value is handed out where RocksDB has it instead of copied. A pinned value keeps its block in
 /// memory and the database open, which is not worth it for a small part of a block: docs/decisions/0003-pinned-values.md.
 const PIN_FROM: usize = hot::TOO_LONG;
+
+/// Past how many deleted keys it is looked for a first one, to find that a store is empty.
+const LOOK_PAST: u64 = 1000;
 
 /// How many bytes a copy writes at once.
 const COPY_BATCH: usize = 1 << 20;
@@ -83,6 +90,7 @@ pub struct Disk {
 struct Opened {
     served: OnceLock<Served>,
     share: OnceLock<Share>,
+    reclaiming: OnceLock<(Deletions, Served)>,
     db: DB,
     resumption: Arc<Resumption>,
     /// Of a writer: the right to the directory.
@@ -181,7 +189,7 @@ impl Disk {
         }
         let lock = Lock::new(path, &claim)?;
         let mut settings = settings::database(options, shared);
-        resume::prepare(&settings);
+        let to_merge = resume::prepare(&settings);
         let guard = claim.guard(&settings);
         let open = |settings: &rocksdb::Options| signals::blocked(|| DB::open(settings, path));
         let mut db = open(&settings);
@@ -197,6 +205,15 @@ impl Disk {
         {
             log::line(Level::Warn, || format!("{} lost the end of what was not synced: {cause}", path.display()));
             settings.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+            db = open(&settings);
+        }
+        if let Err(cause) = &db
+            && !made
+            && errors::is_no_space(path, cause.as_ref())
+        {
+            // The store has kept room for this.
+            reserve::remove(path).map_err(|cause| Error::io("cannot give up the reserve", cause).at(path))?;
+            settings::spare_the_disk(&settings);
             db = open(&settings);
         }
         let db = db.map_err(|cause| {
@@ -224,8 +241,10 @@ impl Disk {
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
         let hot = Some(shared.hot());
-        let disk =
-            Disk::around(path, db, role, hot, Some(Held { _guard: guard, _lock: lock, claim }), Arc::default(), lease);
+        let reserve = Reserve::new(claim.place().clone(), path, resume::load_of(&db));
+        let resumption = Resumption::new(path, Some(Room { place: claim.place().clone(), reserve, to_merge }));
+        let rights = Held { _guard: guard, _lock: lock, claim };
+        let disk = Disk::around(db, resumption, role, hot, Some(rights), Arc::default(), lease);
         if options.durability == Durability::Process
             && let Err(error) = disk.serve()
         {
@@ -236,29 +255,32 @@ impl Disk {
             return Err(error);
         }
         disk.take_share(shared);
+        disk.reclaim();
         directories.keep();
         Ok(Some(disk))
     }
 
     fn around(
-        path: &Path,
         db: DB,
+        resumption: Resumption,
         role: Role,
         hot: Option<Part>,
         rights: Option<Held>,
         tally: Arc<Tally>,
         lease: Lease,
     ) -> Arc<Disk> {
+        let path = resumption.path().to_path_buf();
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
             held: ManuallyDrop::new(Opened {
                 served: OnceLock::new(),
                 share: OnceLock::new(),
+                reclaiming: OnceLock::new(),
                 db,
-                resumption: Arc::new(Resumption::new(path, rights.as_ref().map(|held| held.claim.place().clone()))),
+                resumption: Arc::new(resumption),
                 rights,
                 _lease: lease,
             }),
-            path: path.to_path_buf(),
+            path,
             role,
             stripes: Stripes::new(),
             hot,
@@ -305,6 +327,52 @@ impl Disk {
         };
         let share = shared.buffers().share(Holder { held: Box::new(held), flush: Box::new(flush) });
         self.held.share.get_or_init(|| share);
+    }
+
+    /// Has the store flushed from now on when much was deleted, so that the space comes back.
+    fn reclaim(&self) {
+        let (db, resumption, deletions) = (self.lend(), self.held.resumption.clone(), Deletions::default());
+        let counted = deletions.clone();
+        let flush = move || {
+            // SAFETY: the database is dropped after `reclaiming`, whose end waits until this does not run and will not run
+            // again.
+            #[allow(unsafe_code)]
+            let db = unsafe { db.get() };
+            if deletions.are_many(db)
+                && let Some(Err(cause)) = resumption.unless_resumed(|| buffers::begin_flush(db))
+            {
+                log::line(Level::Warn, || format!("cannot flush to reclaim space: {cause}"));
+            }
+            Ok(())
+        };
+        match Served::new(flush) {
+            Ok(served) => drop(self.held.reclaiming.set((counted, served))),
+            // The store works, and a full memtable is flushed.
+            Err(error) => log::line(Level::Warn, || format!("space is reclaimed late: {error}")),
+        }
+    }
+
+    /// Counts what a batch deleted.
+    fn count_deletions(&self, operations: &[Operation<'_>]) {
+        let keys = operations.iter().filter(|operation| !matches!(operation, Operation::Set { .. })).count();
+        if keys > 0
+            && let Some((deletions, served)) = self.held.reclaiming.get()
+        {
+            deletions.add(keys as u64);
+            if operations.iter().any(|operation| operation.key().is_none()) {
+                deletions.add_range();
+            }
+            served.written();
+        }
+    }
+
+    /// Whether it is seen at once that no key is there.
+    fn is_empty(&self, db: &DB) -> bool {
+        let mut how = ReadOptions::default();
+        how.set_max_skippable_internal_keys(LOOK_PAST);
+        let mut iterator = db.raw_iterator_opt(how);
+        iterator.seek_to_first();
+        !iterator.valid() && iterator.status().is_ok()
     }
 
     /// The database for those who let go of it before the engine does.
@@ -531,6 +599,9 @@ impl Engine for Disk {
                 return Ok(Outcome::Refused(refusal));
             }
         }
+        // What only deletes is not refused: the reserve is for that.
+        let sets = batch.operations.iter().any(|operation| matches!(operation, Operation::Set { .. }));
+        self.held.resumption.admit(db, batch.operations.iter().map(size_in_the_log).sum(), sets)?;
         let writing = self.hot.as_ref().map(|part| part.writing(batch));
         self.held.resumption.attempt(db, "cannot write", |db| match batch.operations {
             [] => Ok(()),
@@ -547,6 +618,8 @@ impl Engine for Disk {
         if let Some(share) = self.held.share.get() {
             share.written();
         }
+        self.held.resumption.written(db);
+        self.count_deletions(batch.operations);
         self.tally.wrote(batch.operations.len());
         Ok(Outcome::Applied)
     }
@@ -573,24 +646,10 @@ impl Engine for Disk {
 
     fn compact(&self) -> Result<()> {
         let db = self.db()?;
-        let failures = || db.property_int_value("rocksdb.background-errors").ok().flatten();
-        let complete = self.held.resumption.attempt_apart(db, "cannot compact", |db| {
-            db.flush()?;
-            let before = failures();
-            db.compact_range(None::<&[u8]>, None::<&[u8]>);
-            if failures() == before {
-                return Ok(true);
-            }
-            // RocksDB's C interface keeps to itself why. But what takes no writes any more says why to one that writes nothing.
-            if let Role::Writer { how, .. } = &self.role {
-                db.write_opt(rocksdb::WriteBatch::default(), how)?;
-            }
-            Ok(false)
-        })?;
-        if complete {
-            return Ok(());
+        match &self.role {
+            Role::Writer { how, .. } => self.held.resumption.compact(db, how),
+            Role::Reader => Err(Error::new(Kind::Denied, "the store was opened for reading only").at(&self.path)),
         }
-        Err(Error::new(Kind::Io, "cannot compact; the log callback is told why").at(&self.path))
     }
 
     fn checkpoint(&self, path: &Path) -> Result<bool> {
@@ -606,7 +665,8 @@ impl Engine for Disk {
         let number = |name: &str| db.property_int_value(name).ok().flatten().unwrap_or(0);
         let logs_and_memory = number("rocksdb.cur-size-all-mem-tables");
         Ok(Stats {
-            keys: number("rocksdb.estimate-num-keys"),
+            // The estimate does not know what a range tombstone deletes.
+            keys: if self.is_empty(db) { 0 } else { number("rocksdb.estimate-num-keys") },
             bytes: number("rocksdb.estimate-live-data-size") + number("rocksdb.cur-size-active-mem-table"),
             disk_bytes: size_of_files(&self.path),
             memory_bytes: logs_and_memory + number("rocksdb.estimate-table-readers-mem"),
@@ -657,6 +717,16 @@ fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
         }
     }
     writes
+}
+
+/// About how much an operation takes in the log, in bytes.
+fn size_in_the_log(operation: &Operation<'_>) -> usize {
+    const HEAD: usize = 32;
+    HEAD + match operation {
+        Operation::Set { key, value } => key.len() + value.len(),
+        Operation::Delete { key } => key.len(),
+        Operation::DeleteRange { start, end } => start.len() + end.map_or(0, <[u8]>::len),
+    }
 }
 
 fn is_there(directory: &Path, name: &str) -> Result<bool> {

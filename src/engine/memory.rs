@@ -30,7 +30,7 @@ use self::history::History;
 use self::node::{Held, INLINE, New, Node};
 use self::order::{Order, Waiting};
 use self::position::Position;
-use self::shard::{Figures, Shard};
+use self::shard::{Figures, RangeTombstone, Shard};
 use super::{Buffer, Cursor, Engine, Lease, Range, Reader, Stats, Value};
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
@@ -49,6 +49,9 @@ const SHARDS: usize = if cfg!(shuttle) { 2 } else { 64 };
 /// How many entries a cursor reads under one hold of the lock: the least and the most. It begins small, so that a look at
 /// the first entry is cheap, and grows as the iteration proves long.
 const RUN: (usize, usize) = if cfg!(shuttle) { (1, 4) } else { (32, 256) };
+
+/// To how many nodes a range tombstone is applied at a time.
+const CHUNK: usize = if cfg!(shuttle) { 2 } else { 1024 };
 
 /// An ordered store in memory.
 pub struct Memory {
@@ -166,6 +169,7 @@ impl Content {
     fn apply_one(&self, expectations: &[Expectation<'_>], key: &[u8], value: Option<&[u8]>) -> Result<Outcome> {
         let (new, hash) = (prepared(value)?, self.hash(key));
         let mut shard = self.write(number(hash));
+        self.apply_tombstones(&mut shard, hash, key);
         let node = shard.find(hash, key).cloned();
         if !expectations.is_empty() {
             let found = node.as_ref().and_then(|node| shard.now(node));
@@ -203,14 +207,19 @@ impl Content {
         let hashes: Vec<_> = batch.operations.iter().map(|operation| hash(operation.key())).collect();
         let expected: Vec<_> = batch.expectations.iter().map(|expectation| self.hash(expectation.key())).collect();
         let ranged = batch.operations.iter().any(|operation| operation.key().is_none());
-
-        // A range is looked up in the order, of which nobody else may then take care.
-        let _settling = ranged.then(|| self.settling.lock());
-        let mut order = ranged.then(|| self.order.write());
         let wanted = hashes.iter().chain(&expected).fold(0u64, |wanted, hash| wanted | 1 << number(*hash));
         let wanted = if ranged { u64::MAX } else { wanted };
         let mut shards = self.lock(wanted, |number| self.write(number));
 
+        let delete_hidden = |shards: &mut Locked<_>| {
+            let expected = batch.expectations.iter().map(Expectation::key).zip(&expected);
+            let changed = batch.operations.iter().zip(&hashes);
+            let changed = changed.filter_map(|(operation, hash)| Some((operation.key()?, hash)));
+            for (key, hash) in expected.chain(changed) {
+                self.apply_tombstones(shard(shards, *hash), *hash, key);
+            }
+        };
+        delete_hidden(&mut shards);
         let mut each = batch.expectations.iter().zip(&expected);
         let refused = each.find_map(|(expectation, hash)| {
             let found = shard(&mut shards, *hash).get(*hash, expectation.key());
@@ -219,42 +228,42 @@ impl Content {
         if let Some(refusal) = refused {
             return Ok(Outcome::Refused(refusal));
         }
-        let sum = |shards: &Locked<_>| shards.iter().flatten().map(|shard: &Writing| shard.figures.cost).sum::<usize>();
-        let before = sum(&shards);
         let taken = self.take(|| growth(&mut shards, batch, &hashes, &self.history))?;
 
-        if !ranged {
-            for (operation, hash) in batch.operations.iter().zip(&hashes) {
-                if let Operation::Set { key, value } = operation {
-                    self.node(shard(&mut shards, *hash), *hash, key, value.len());
-                }
+        let mut tombstones = Vec::new();
+        if ranged {
+            let last = self.history.advance();
+            tombstones.extend(batch.operations.iter().filter_map(|operation| RangeTombstone::of(operation, last)));
+            for shard in shards.iter_mut().flatten() {
+                tombstones.iter().for_each(|tombstone| shard.add_tombstone(tombstone));
+            }
+            delete_hidden(&mut shards);
+        }
+        let sum = |shards: &Locked<_>| shards.iter().flatten().map(|shard: &Writing| shard.figures.cost).sum::<usize>();
+        let before = sum(&shards);
+        // What a later range of the batch deletes is not written at all.
+        let deleted_later = |index: usize, key: &[u8]| {
+            ranged && batch.operations[index..].iter().any(|operation| operation.deletes_range_with(key))
+        };
+        let survives = |(index, operation): &(usize, &Operation<'_>)| {
+            operation.key().is_some_and(|key| !deleted_later(index + 1, key))
+        };
+        for (index, operation) in batch.operations.iter().enumerate().filter(survives) {
+            if let Operation::Set { key, value } = operation {
+                self.node(shard(&mut shards, hashes[index]), hashes[index], key, value.len());
             }
         }
         let now = self.history.now();
-        for ((operation, new), hash) in batch.operations.iter().zip(news).zip(hashes) {
-            match (operation, &mut order) {
-                (Operation::Set { key, value }, _) => {
-                    let shard = shard(&mut shards, hash);
-                    let node = self.node(shard, hash, key, value.len());
-                    shard.put(&node, new, now, &self.history);
-                }
-                (Operation::Delete { key }, _) => {
-                    let shard = shard(&mut shards, hash);
-                    if let Some(node) = shard.find(hash, key).cloned() {
-                        shard.put(&node, new, now, &self.history);
-                    }
-                }
-                (Operation::DeleteRange { start, end }, Some(order)) => {
-                    for shard in shards.iter_mut().flatten() {
-                        order.change(shard.drain(true, |key| self.hash(key)));
-                    }
-                    for node in order.forward(Bound::Included(start), *end) {
-                        if let Some(shard) = &mut shards[usize::from(node.shard())] {
-                            shard.put(node, New::Nothing, now, &self.history);
-                        }
-                    }
-                }
-                (Operation::DeleteRange { .. }, None) => unreachable!("who deletes a range has the order"),
+        for ((index, operation), new) in batch.operations.iter().enumerate().zip(news) {
+            let Some(key) = operation.key().filter(|_| survives(&(index, operation))) else { continue };
+            let hash = hashes[index];
+            let shard = shard(&mut shards, hash);
+            let node = match operation {
+                Operation::Set { key, value } => Some(self.node(shard, hash, key, value.len())),
+                _ => shard.find(hash, key).cloned(),
+            };
+            if let Some(node) = node {
+                shard.put(&node, new, now, &self.history);
             }
         }
         self.settle_up(taken, before, sum(&shards));
@@ -266,9 +275,76 @@ impl Content {
             self.notice(shard);
             littered |= u64::from(shard.is_littered()) << shard.number();
         }
-        drop((shards, order, _settling));
+        drop(shards);
         self.sweep_all(littered);
+        for tombstone in &tombstones {
+            self.apply_to_range(tombstone);
+        }
         Ok(Outcome::Applied)
+    }
+
+    /// Deletes what a key holds if a range tombstone hides it.
+    #[inline]
+    fn apply_tombstones(&self, shard: &mut Shard, hash: u64, key: &[u8]) {
+        if shard.has_tombstones()
+            && let Some(node) = shard.find(hash, key).cloned()
+        {
+            self.apply_to_node(shard, &node);
+            self.notice(shard);
+        }
+    }
+
+    fn apply_to_node(&self, shard: &mut Shard, node: &Node) {
+        let before = shard.figures.cost;
+        shard.apply_tombstones(node, &self.history);
+        self.settle_up(0, before, shard.figures.cost);
+    }
+
+    /// Applies a range tombstone to all nodes of its range, and removes it. A few nodes at a time, so that nobody waits for
+    /// long.
+    fn apply_to_range(&self, tombstone: &Arc<RangeTombstone>) {
+        // Nodes that are not in the order yet need not be put there first. What is missed, as the queue changes between two
+        // chunks, is found in the order.
+        for number in 0..SHARDS {
+            let chunks = self.read(number).waiting().div_ceil(CHUNK);
+            for chunk in 0..chunks {
+                let mut shard = self.write(number);
+                for index in chunk * CHUNK..(chunk + 1) * CHUNK {
+                    let Some(node) = shard.waiting_node(index) else { break };
+                    self.apply_to_node(&mut shard, &node);
+                }
+            }
+        }
+        self.settle();
+        let Range { start, end } = &tombstone.range;
+        // What comes behind the last key that is there now, is not deleted by the tombstone.
+        let last = {
+            let order = self.order.read();
+            let from = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            order.backward(from, start).next().map(|last| Range::one(last.key()))
+        };
+        let mut from = Bound::Included(start.clone());
+        while let Some(Range { end, .. }) = &last {
+            let order = self.order.read();
+            let chunk = order.forward(from.as_ref().map(Vec::as_slice), end.as_deref()).take(CHUNK);
+            let mut nodes: Vec<_> = chunk.inspect(|node| node.prefetch()).collect();
+            let Some(key) = nodes.last().map(|last| last.key().to_vec()) else { break };
+            from = Bound::Excluded(key);
+            nodes.sort_unstable_by_key(|node| node.shard());
+            let mut littered = 0u64;
+            for nodes in nodes.chunk_by(|one, other| one.shard() == other.shard()) {
+                let mut shard = self.write(nodes[0].shard().into());
+                nodes.iter().for_each(|node| self.apply_to_node(&mut shard, node));
+                self.notice(&shard);
+                littered |= u64::from(shard.is_littered()) << shard.number();
+            }
+            drop(nodes);
+            drop(order);
+            self.sweep_all(littered);
+        }
+        for number in 0..SHARDS {
+            self.write(number).remove_tombstone(tombstone);
+        }
     }
 
     /// Takes room for what will come, less what will go.

@@ -27,7 +27,9 @@ pub unsafe extern "C" fn kvds_sync(store: *mut kvds_store) -> kvds_status {
 
 /// Reclaims the disk space of overwritten and deleted entries at once, instead of over time.
 ///
-/// It can take long; reads and writes continue in the meantime. No effect in memory.
+/// It can take long; reads and writes continue in the meantime. No effect in memory. Merging files
+/// takes disk space until it is done. Where there is too little, files stay as they are. That is no
+/// error, and the log callback gets a warning.
 ///
 /// @return
 /// - `KVDS_OK`

@@ -90,8 +90,13 @@ pub unsafe extern "C" fn kvds_options_set_durability(
 /// Sets how much memory all disk stores of the distributor together use for data that was read.
 ///
 /// One half caches blocks with their indexes and filters, the other half single values that are read
-/// often. Memory is taken as it is needed. While stores are written, all memory of the distributor's
-/// disk stores stays within the block cache, one and a half times the write buffers, and 64 MiB.
+/// often. Memory is taken as it is needed. Indexes and filters of tables are pinned in at most half
+/// of the room for blocks. A block larger than an eighth of that room, such as one with a large
+/// value, is not cached.
+///
+/// All memory of the distributor's disk stores stays within the block cache, one and a half times
+/// the write buffers, 64 MiB, and 256 KiB for each open store. Values that a call reads or the
+/// program holds come on top.
 ///
 /// Range: 1 MiB to 1 TiB. Default: 256 MiB (268435456).
 #[unsafe(no_mangle)]
@@ -101,6 +106,9 @@ pub unsafe extern "C" fn kvds_options_set_block_cache_bytes(options: *mut kvds_o
 
 /// Sets how much memory all disk stores of the distributor together use for writes that are in the
 /// log and not yet in a table file.
+///
+/// When it is used up, the stores that hold the most are flushed. Each open store may hold 64 KiB,
+/// even if that is more than this limit for all of them.
 ///
 /// Range: 1 MiB to 1 TiB. Default: 128 MiB (134217728).
 #[unsafe(no_mangle)]

@@ -21,6 +21,8 @@ use crate::store::Store;
 /// `memory_limit_bytes` have no effect. The store's id is `path` as it was passed, its tag is 0, and
 /// its backend is `KVDS_DISK`.
 ///
+/// For locks, file modes and directories that are moved see kvds_distributor_get_or_create().
+///
 /// @param path  relative to the working directory at the time of the call; not encoded.
 /// @param options  copied; NULL for the defaults.
 /// @param[out] store  a reference that the caller owns and releases with kvds_store_release().

@@ -1,4 +1,5 @@
-//! One writer per directory, whatever else the process does. `ctests/locked.c` has what takes another process.
+//! One writer per directory, whatever else the process does. `ctests/locked.c` has what takes
+//! another process.
 #![cfg(feature = "disk")]
 
 use std::collections::BTreeMap;
@@ -47,8 +48,9 @@ fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     paths.map(|path| (path.display().to_string(), fs::read(&path).expect("the file can be read"))).collect()
 }
 
-/// A store's directory was moved away for a backup, or removed, while a program had it open, and a new store was put in its
-/// place. RocksDB makes and removes files by name, so the program wrote its tables, lists and logs over those of the new one.
+/// A store's directory was moved away for a backup, or removed, while a program had it open, and a
+/// new store was put in its place. RocksDB makes and removes files by name, so the program wrote
+/// its tables, lists and logs over those of the new one.
 #[test]
 fn a_new_store_in_the_place_of_an_open_one_is_left_alone() {
     let keys = scale(1000, 20_000);
@@ -114,7 +116,8 @@ fn a_new_store_in_the_place_of_an_open_one_is_left_alone() {
     }
 }
 
-/// On a file system that does not tell capitals from small letters, two ids are one directory, as with a symbolic link here.
+/// On a file system that does not tell capitals from small letters, two ids are one directory, as
+/// with a symbolic link here.
 #[test]
 fn two_names_of_one_directory_are_one_store() {
     let base = tempdir().expect("a directory can be made");

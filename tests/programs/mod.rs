@@ -19,7 +19,7 @@ pub const LIBRARY: &str = "libkvds.so.0";
 const VALGRIND_SCALE: &str = "5";
 
 /// Programs whose forked children use the library.
-const FORKING: [&str; 3] = ["descriptors", "fork", "refused_threads"];
+const FORKING: [&str; 5] = ["descriptors", "fork", "host_threads", "locked", "refused_threads"];
 
 /// How a program is compiled. Strictly, and with every warning an error, in any case.
 #[derive(Clone, Copy, Default)]

@@ -20,10 +20,11 @@
 namespace kvds::detail {
 
 /**
- * A kv_c in front of a store of the library, with the return values of the original. Closed while there is no store.
+ * A kv_c in front of a store of the library, with the return values of the original. Closed while
+ * there is no store.
  *
- * Programs derive from the classes that are made of this one. What is not in the original begins with `front_`, so that it
- * hides no name of theirs, and is overridden by none.
+ * Programs derive from the classes that are made of this one. What is not in the original begins
+ * with `front_`, so that it hides no name of theirs, and is overridden by none.
  */
 class front_c : public kv_c {
 public:

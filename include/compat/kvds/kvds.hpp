@@ -1,10 +1,12 @@
 /*
- * kvds for programs that were written against the original C++ package: they are compiled as they are, with the directory
- * that this file's directory is in as the first include directory, and linked with kvds. docs/migrating.md says what differs.
- * New programs include kvds.hpp beside kvds.h.
+ * kvds for programs that were written against the original C++ package: they are compiled as they
+ * are, with the directory that this file's directory is in as the first include directory, and
+ * linked with kvds. docs/migrating.md says what differs. New programs include kvds.hpp beside
+ * kvds.h.
  *
- * KVDS_COMPAT_SHARED_PTR, defined before the first include of these headers, makes the distributor's references
- * std::shared_ptr<kvds::kv_c>, as they are in the original since late 2025.
+ * KVDS_COMPAT_SHARED_PTR, defined before the first include of these headers, makes the
+ * distributor's references std::shared_ptr<kvds::kv_c>, as they are in the original since late
+ * 2025.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -52,8 +54,9 @@ private:
 } // namespace detail
 
 /**
- * A counted reference to a store that the distributor keeps. It is a std::shared_ptr as well, and shares its count with those
- * that are made of it: a std::weak_ptr made of it expires with the last reference of all.
+ * A counted reference to a store that the distributor keeps. It is a std::shared_ptr as well, and
+ * shares its count with those that are made of it: a std::weak_ptr made of it expires with the last
+ * reference of all.
  */
 template <>
 class shared_obj_c<detail::kept_c> : public std::shared_ptr<detail::kept_c> {
@@ -98,21 +101,20 @@ public:
     kv_c_distributor_c &operator=(const kv_c_distributor_c &) = delete;
 
     /**
-     * The store of this name and backend, made if there is none. All threads get the same object, so references can be
-     * compared, and so can the pointers that get() gives. Empty if it cannot be made: last_error() says why.
+     * The store of this name and backend, made if there is none. All threads get the same object,
+     * so references can be compared, and so can the pointers that get() gives. Empty if it cannot
+     * be made: last_error() says why.
      *
-     * The id of a memory store is any bytes, of any number. That of a disk store is UTF-8, not empty, and has no zero byte;
-     * bytes outside `A-Z a-z 0-9 . _ -` are percent-encoded in the name of its directory.
+     * The id of a memory store is any bytes, of any number. That of a disk store is UTF-8, not
+     * empty, and has no zero byte; bytes outside `A-Z a-z 0-9 . _ -` are percent-encoded in the
+     * name of its directory.
      */
 #ifdef KVDS_COMPAT_SHARED_PTR
-    // The tag makes this another symbol than the function below, which other files of the program may have compiled. All
-    // else of the class is the same in both, so that they can pass each other their distributors.
-    // Versions of clang-format differ on attributes.
-    // clang-format off
-    [[gnu::abi_tag("shared_ptr")]]
-    std::optional<std::shared_ptr<kv_c>> get_or_create_kv_c(const std::string &id,
-                                                            kv_c_backend_e backend)
-    // clang-format on
+    // The tag makes this another symbol than the function below, which other files of the program
+    // may have compiled. All else of the class is the same in both, so that they can pass each
+    // other their distributors.
+    [[gnu::abi_tag("shared_ptr")]] std::optional<std::shared_ptr<kv_c>>
+    get_or_create_kv_c(const std::string &id, kv_c_backend_e backend)
     {
         return kept(id, backend);
     }
@@ -132,8 +134,8 @@ private:
         const auto known = stores_.find({ backend, id });
         if (known != stores_.end())
             return known->second;
-        // Memory stores have nothing to do with the path. One that was refused is refused again for a disk store, so that
-        // last_error() of this thread says why.
+        // Memory stores have nothing to do with the path. One that was refused is refused again for
+        // a disk store, so that last_error() of this thread says why.
         const bool in_memory = backend == kv_c_backend_e::MEMORY;
         if (!in_memory && !disk_)
             disk_ = distributor_c(path_);
@@ -150,8 +152,9 @@ private:
     }
 
     /**
-     * The id that the library gets. The id of a memory store may be any bytes: one that the library does not take, such as
-     * one with a zero byte, is a number there, behind a byte with which no other begins.
+     * The id that the library gets. The id of a memory store may be any bytes: one that the library
+     * does not take, such as one with a zero byte, is a number there, behind a byte with which no
+     * other begins.
      */
     std::string name_of(const std::string &id, kv_c_backend_e backend) const
     {

@@ -19,13 +19,15 @@ const ATTEMPTS: u32 = 8;
 
 /// The right to a directory, for one database of one process.
 ///
-/// RocksDB's lock on the file `LOCK` is not enough. It belongs to the process, so that it goes when the process closes any
-/// descriptor of the file, as a backup of its own store does; and it keeps nobody away once the file is removed. So the
-/// directory itself is locked with `flock`, which belongs to the open file. Within the process a set of directories tells
-/// whether one is in use, by device and inode, whatever it is called.
+/// RocksDB's lock on the file `LOCK` is not enough. It belongs to the process, so that it goes when
+/// the process closes any descriptor of the file, as a backup of its own store does; and it keeps
+/// nobody away once the file is removed. So the directory itself is locked with `flock`, which
+/// belongs to the open file. Within the process a set of directories tells whether one is in use,
+/// by device and inode, whatever it is called.
 ///
-/// The directory is kept open: its inode is then nobody else's, even when it was removed. Who destroys a store still claims its
-/// directory when that is gone already, and a directory that another thread just made could have the same inode.
+/// The directory is kept open: its inode is then nobody else's, even when it was removed. Who
+/// destroys a store still claims its directory when that is gone already, and a directory that
+/// another thread just made could have the same inode.
 pub struct Claim {
     _claimed: Claimed,
     open: Unshared,
@@ -102,8 +104,8 @@ impl Place {
         }
     }
 
-    /// Fails where the path leads elsewhere by now. To be called before a file is made, replaced or removed by name, as it
-    /// could be that of another store.
+    /// Fails where the path leads elsewhere by now. To be called before a file is made, replaced or
+    /// removed by name, as it could be that of another store.
     pub fn check(&self) -> Result<()> {
         if self.is_unchanged()? {
             return Ok(());
@@ -115,7 +117,8 @@ impl Place {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Closing it is not enough if a child has it open that was made without the handlers of fork().
+        // Closing it is not enough if a child has it open that was made without the handlers of
+        // fork().
         lock::release(&self.open);
     }
 }

@@ -51,6 +51,11 @@ pub fn file_system_failed(what: &'static str, path: &Path, text: String) -> Erro
     Error::new(of_the_file_system(&without(path, &text)), what).at(path).because(Told(text))
 }
 
+/// Whether the text of an error says that the disk is full.
+pub fn is_no_space(path: &Path, text: &str) -> bool {
+    of_the_file_system(&without(path, text)) == Kind::NoSpace
+}
+
 /// A text without the path, which could say anything.
 fn without(path: &Path, text: &str) -> String {
     path.to_str().filter(|path| !path.is_empty()).map_or(text.to_owned(), |path| text.replace(path, ""))

@@ -1,8 +1,8 @@
 // The files of a store whose directory was moved, removed or replaced while it was open.
 //
-// RocksDB makes, replaces and removes files by name. Where another store has taken the place of its own, these would be files of
-// that one. So a database opens its files through a file system that looks first whether the directory under the path is
-// the one that was claimed.
+// RocksDB makes, replaces and removes files by name. Where another store has taken the place of its
+// own, these would be files of that one. So a database opens its files through a file system that
+// looks first whether the directory under the path is the one that was claimed.
 
 #include <cstddef>
 #include <memory>
@@ -241,8 +241,9 @@ struct rocksdb_options_t {
 
 extern "C" {
 
-// Has a database that is opened with `options` in the directory `path`, which is open as `directory`, leave all others alone.
-// What is returned must be freed after the database is closed, and before the directory is.
+// Has a database that is opened with `options` in the directory `path`, which is open as
+// `directory`, leave all others alone. What is returned must be freed after the database is closed,
+// and before the directory is.
 void *kvds_rocksdb_guard(rocksdb_options_t *options, const char *path, std::size_t len,
                          int directory)
 {

@@ -1,4 +1,5 @@
-//! Leaving other stores alone where the directory of an open one was moved, removed or replaced: see guard.cc.
+//! Leaving other stores alone where the directory of an open one was moved, removed or replaced:
+//! see guard.cc.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -26,7 +27,8 @@ unsafe impl Send for Guard {}
 unsafe impl Sync for Guard {}
 
 impl Guard {
-    /// Has what is opened with `options` in `path` change files in `directory` alone, which stays open for longer than this.
+    /// Has what is opened with `options` in `path` change files in `directory` alone, which stays
+    /// open for longer than this.
     pub fn new(options: &rocksdb::Options, path: &Path, directory: &File) -> Guard {
         let path = path.as_os_str().as_bytes();
         // SAFETY: the options are live, and used by nobody else meanwhile; the path is copied.

@@ -12,11 +12,11 @@ use crate::files::above_streams;
 use crate::fork::Unshared;
 use crate::signals;
 
-/// The lock on the file `LOCK`, which programs look at that know nothing of a [`Claim`]: RocksDB's own tools, and on a network
-/// file system other machines.
+/// The lock on the file `LOCK`, which programs look at that know nothing of a [`Claim`]: RocksDB's
+/// own tools, and on a network file system other machines.
 ///
-/// A lock of the open file, where the system has such, as [`Claim`] says why. It keeps away those who take a lock of the
-/// process, as RocksDB does, and the other way round.
+/// A lock of the open file, where the system has such, as [`Claim`] says why. It keeps away those
+/// who take a lock of the process, as RocksDB does, and the other way round.
 pub struct Lock(Unshared);
 
 impl Lock {
@@ -46,7 +46,8 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         if let Some(file) = self.0.here() {
-            // Nothing is left to do if it fails: closing it releases the lock, but for children that have it open.
+            // Nothing is left to do if it fails: closing it releases the lock, but for children
+            // that have it open.
             let _ = set_whole(file, libc::F_UNLCK);
         }
     }
@@ -86,8 +87,8 @@ fn flock(file: &File, operation: i32) -> io::Result<()> {
     uninterrupted(|| unsafe { libc::flock(file.as_raw_fd(), operation) })
 }
 
-/// Locks or unlocks all bytes of a file, for the open file; where the system does not know such locks (Linux before 3.15, some
-/// sandboxes), for the process.
+/// Locks or unlocks all bytes of a file, for the open file; where the system does not know such
+/// locks (Linux before 3.15, some sandboxes), for the process.
 fn set_whole(file: &File, kind: i32) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     match set(file, libc::F_OFD_SETLK, kind) {

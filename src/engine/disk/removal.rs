@@ -14,7 +14,7 @@ use super::claim::Claim;
 use super::errors::failed;
 use super::is_there;
 use super::lock::Lock;
-use super::settings;
+use super::{reserve, settings};
 use crate::directories::sync;
 use crate::error::{Error, Result};
 use crate::files::above_streams;
@@ -52,6 +52,7 @@ fn remove_marked(path: &Path, claim: &Claim) -> Result<()> {
     DB::destroy(&options, path).map_err(|cause| failed("cannot remove the store", path, cause))?;
     claim.place().check()?;
     let unmark = || {
+        reserve::remove(path)?;
         // No file may come back without the mark.
         sync(path)?;
         match fs::remove_file(path.join(MARK)) {

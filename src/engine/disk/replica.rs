@@ -16,6 +16,7 @@ use super::env;
 use super::errors::failed;
 use super::files::Survey;
 use super::inspection::{inspect, table_list};
+use super::resume::Resumption;
 use super::settings::{self, Shared};
 use super::{Disk, Role};
 use crate::batch::{Outcome, WriteBatch};
@@ -72,7 +73,15 @@ fn instance(path: &Path, settings: &rocksdb::Options, tally: &Arc<Tally>, lease:
         let db = signals::blocked(|| DB::open_for_read_only(settings, path, false));
         if before.is_some() && table_list(path) == before {
             let db = db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
-            return Ok(Disk::around(path, db, Role::Reader, None, None, tally.clone(), Box::new(lease.clone())));
+            return Ok(Disk::around(
+                db,
+                Resumption::new(path, None),
+                Role::Reader,
+                None,
+                None,
+                tally.clone(),
+                Box::new(lease.clone()),
+            ));
         }
         std::thread::sleep(Duration::from_millis(attempt));
     }

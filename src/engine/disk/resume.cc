@@ -1,6 +1,9 @@
 // What RocksDB has for going on after an error, and its C interface has not.
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include <db/db_impl/db_impl.h>
@@ -14,15 +17,44 @@ using rocksdb::BackgroundErrorReason;
 using rocksdb::DBImpl;
 using rocksdb::Status;
 
+// Has tables be merged in the background, or not.
+Status merge(rocksdb::DB &database, bool automatically)
+{
+    return database.SetOptions(
+        { { "disable_auto_compactions", automatically ? "false" : "true" } });
+}
+
 class Listener : public rocksdb::EventListener {
+public:
+    explicit Listener(std::uint64_t *room) : room(room) {}
+
+private:
+    std::uint64_t *room;
+
     // RocksDB takes most errors of the file system for the end of the database, and a full disk and errors of file systems
     // that tell whether trying again helps for a halt. Resuming from a halt is the same whatever the error was: what is in
     // memory goes to a new table file, and the files in which writing failed are not written again. So all are a halt.
-    void OnBackgroundError(BackgroundErrorReason, Status *error) override
+    void OnBackgroundError(BackgroundErrorReason reason, Status *error) override
     {
+        // That there is no room to merge tables is no reason not to write.
+        if (reason == BackgroundErrorReason::kCompaction && error->IsNoSpace()) {
+            *error = Status::OK();
+            return;
+        }
         if (error->IsIOError() && !error->IsIOFenced() &&
             error->severity() < Status::Severity::kUnrecoverableError)
             *error = Status(*error, Status::Severity::kHardError);
+    }
+
+    // Where there is no room for it, a merge would be tried again every second and take what is left of the disk meanwhile.
+    // So there is none until as much is free as this one needs.
+    void OnCompactionCompleted(rocksdb::DB *database,
+                               const rocksdb::CompactionJobInfo &info) override
+    {
+        if (!info.status.IsNoSpace())
+            return;
+        std::atomic_ref(*room).store(std::max<std::uint64_t>(info.stats.total_input_bytes, 1));
+        merge(*database, false);
     }
 
     // Looking every five seconds whether there is room again is no help for who has just made it, and keeps others from
@@ -93,24 +125,41 @@ void prepare(DBImpl &database)
 
 extern "C" {
 
-void kvds_rocksdb_listen(rocksdb_options_t *options)
+// `room` becomes how much has to be free before tables are merged again, when there was too little.
+void kvds_rocksdb_listen(rocksdb_options_t *options, std::uint64_t *room)
 {
-    options->rep.listeners.push_back(std::make_shared<Listener>());
+    options->rep.listeners.push_back(std::make_shared<Listener>(room));
 }
 
-// Writes the text of an error to `text` and returns its length, 0 for success. Nothing else than reading and writing goes on
-// meanwhile.
-std::size_t kvds_rocksdb_resume(rocksdb_t *database, char *text, std::size_t capacity)
+// There is enough room to merge tables.
+std::size_t kvds_rocksdb_merge(rocksdb_t *database, char *text, std::size_t capacity)
+{
+    return tell(merge(*database->rep, true), text, capacity);
+}
+
+// Merges all tables, and says why that fails, which RocksDB's C interface keeps to itself.
+std::size_t kvds_rocksdb_compact(rocksdb_t *database, char *text, std::size_t capacity)
+{
+    return tell(database->rep->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr), text,
+                capacity);
+}
+
+// Makes a halted database ready to be resumed. When it returns, nothing goes on in the background.
+std::size_t kvds_rocksdb_prepare(rocksdb_t *database, char *text, std::size_t capacity)
 {
     // A writer that waits for tables to be flushed gives up when it sees the error, but not if it sees that resuming has
     // begun, and that would wait for the writer. So writers are let pass first.
     Status status = database->rep->LockWAL();
     if (status.ok())
         status = database->rep->UnlockWAL();
-    if (status.ok()) {
+    if (status.ok())
         prepare(static_cast<DBImpl &>(*database->rep->GetRootDB()));
-        status = database->rep->Resume();
-    }
     return tell(status, text, capacity);
+}
+
+// Resumes it. Nothing else than reading and writing goes on meanwhile.
+std::size_t kvds_rocksdb_resume(rocksdb_t *database, char *text, std::size_t capacity)
+{
+    return tell(database->rep->Resume(), text, capacity);
 }
 }

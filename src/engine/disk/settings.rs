@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use librocksdb_sys::rocksdb_options_t;
+use librocksdb_sys::{rocksdb_options_set_avoid_flush_during_recovery, rocksdb_options_t};
 use rocksdb::{
     AsRawPtr, BlockBasedOptions, BlockBasedTablePinningTier, Cache, DBCompressionType, DBRecoveryMode,
     DataBlockIndexType, InfoLogger, LogLevel, WriteOptions,
@@ -11,6 +11,7 @@ use rocksdb::{
 use super::buffers::{self, Buffers};
 use super::env;
 use super::hot::{Hot, Part};
+use super::reclaim;
 use crate::log::{self, Level};
 use crate::options::{Compression, Durability, Options};
 
@@ -61,8 +62,12 @@ const BLOCK: usize = 8 << 10;
 /// a table file are sorted once.
 const RANGE_TOMBSTONES: u32 = 64;
 
+/// A memtable is flushed when an iterator steps over so many deleted or overwritten entries of it at once. In a table file,
+/// they are compacted.
+const STEPPED_OVER: u32 = 1000;
+
 /// How many bytes of disk space are taken at once for the log, ...
-const LOG_STEP: u64 = 256 << 10;
+pub const LOG_STEP: u64 = 256 << 10;
 
 /// ... and for the list of tables.
 const LIST_STEP: usize = 64 << 10;
@@ -108,6 +113,7 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     // (With one column family the option says nothing else.)
     database.set_max_total_wal_size(LOG_STEP);
     database.set_manifest_preallocation_size(LIST_STEP);
+    reclaim::prepare(&database);
     database.set_stats_dump_period_sec(0);
     database.set_stats_persist_period_sec(0);
     database
@@ -133,7 +139,10 @@ pub fn plain() -> rocksdb::Options {
     // Each log says where the one before it ended: else RocksDB would not see that one lost its end in a power cut, and go on
     // with the next.
     let mut plain = rocksdb::Options::default()
-        .get_options_from_string(format!("track_and_verify_wals=true;memtable_max_range_deletions={RANGE_TOMBSTONES}"))
+        .get_options_from_string(format!(
+            "track_and_verify_wals=true;memtable_max_range_deletions={RANGE_TOMBSTONES};\
+             memtable_op_scan_flush_trigger={STEPPED_OVER}"
+        ))
         .unwrap_or_else(|cause| unreachable!("RocksDB knows the options: {cause}"));
     // What RocksDB has to tell goes to the host; without a log file there is none that grows.
     plain.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Info, |level, text| {
@@ -150,6 +159,15 @@ pub fn plain() -> rocksdb::Options {
     // threads that cannot be started.
     plain.set_max_file_opening_threads(1);
     plain
+}
+
+/// Has as little written as possible when the store is opened: what is in the log stays there.
+pub fn spare_the_disk(options: &rocksdb::Options) {
+    // SAFETY: the options are live, and used by nobody else meanwhile.
+    #[allow(unsafe_code)]
+    unsafe {
+        rocksdb_options_set_avoid_flush_during_recovery(options.as_raw_ptr(), 1);
+    }
 }
 
 /// RocksDB's options for a write.

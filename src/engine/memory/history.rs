@@ -38,6 +38,12 @@ impl History {
         self.now.load(Ordering::SeqCst)
     }
 
+    /// Ends the current tick, without a snapshot at it. Returns it: what is written from now on is younger.
+    pub fn advance(&self) -> u64 {
+        let _snapshots = self.snapshots.lock();
+        self.now.fetch_add(1, Ordering::SeqCst)
+    }
+
     /// A new snapshot: of all that was written up to the tick that this answers, and of nothing that is written later.
     pub fn watch(&self) -> u64 {
         let mut snapshots = self.snapshots.lock();

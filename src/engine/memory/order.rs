@@ -141,7 +141,9 @@ pub struct Order(BTreeSet<Placed>);
 
 impl Order {
     /// Takes nodes out that are gone, and puts new ones in.
-    pub fn change(&mut self, Waiting { mut new, gone }: Waiting) {
+    pub fn change(&mut self, Waiting { mut new, mut gone }: Waiting) {
+        // In their order, so that each finds in the caches where the one before it was.
+        gone.sort_unstable();
         for placed in &gone {
             self.0.remove(placed);
         }

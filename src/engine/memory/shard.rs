@@ -4,11 +4,37 @@
 //! content belongs to: whoever has the shard may look at them, whoever has it alone may change them.
 #![allow(unsafe_code)]
 
+use std::sync::Arc;
+
 use super::history::History;
 use super::node::{Held, New, Node, Standing, Version};
 use super::order::{Placed, Waiting};
 use super::table::Table;
+use crate::batch::Operation;
+use crate::engine::Range;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A deletion of all keys of a range. It hides what was written up to a tick, until it has been applied to each node.
+pub struct RangeTombstone {
+    /// The keys that it deletes.
+    pub range: Range,
+    /// The last tick at which the keys were there.
+    pub last: u64,
+}
+
+impl RangeTombstone {
+    /// That of an operation, if it deletes a range.
+    pub fn of(operation: &Operation<'_>, last: u64) -> Option<Arc<RangeTombstone>> {
+        let Operation::DeleteRange { start, end } = operation else { return None };
+        let range = Range { start: start.to_vec(), end: end.map(<[u8]>::to_vec) };
+        Some(Arc::new(RangeTombstone { range, last }))
+    }
+
+    /// Whether it deletes what the node holds since the tick `born`.
+    fn deletes(&self, node: &Node, born: u64) -> bool {
+        born <= self.last && self.range.contains(node.key())
+    }
+}
 
 /// What an entry costs beside its key and its newest value, and a further version beside its value: roughly what the
 /// structures and the allocator take for it.
@@ -27,6 +53,8 @@ pub struct Shard {
     queue: Vec<Placed>,
     /// How many nodes hold nothing at any moment.
     dead: usize,
+    /// The range tombstones that have not been applied to all nodes yet.
+    tombstones: Vec<Arc<RangeTombstone>>,
     /// Figures.
     pub figures: Figures,
     looks: Looks,
@@ -79,6 +107,7 @@ impl Shard {
             nodes: Table::default(),
             queue: Vec::new(),
             dead: 0,
+            tombstones: Vec::new(),
             figures: Figures::default(),
             looks: Looks::default(),
         }
@@ -115,7 +144,46 @@ impl Shard {
     /// What a key holds now.
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<Held<'_>> {
         // SAFETY: it is a node of this shard, which is borrowed for as long as the answer.
-        self.find(hash, key).and_then(|node| unsafe { node.value() })
+        self.find(hash, key).filter(|node| !self.is_hidden(node, u64::MAX)).and_then(|node| unsafe { node.value() })
+    }
+
+    /// Whether a range tombstone hides from a reader at a tick what a node holds now.
+    #[inline]
+    fn is_hidden(&self, node: &Node, tick: u64) -> bool {
+        if self.tombstones.is_empty() {
+            return false;
+        }
+        // SAFETY: it is a node of this shard, which is borrowed.
+        let born = unsafe { node.state() }.born;
+        self.tombstones.iter().any(|tombstone| tombstone.last < tick && tombstone.deletes(node, born))
+    }
+
+    /// Whether a range tombstone may hide something.
+    #[inline]
+    pub fn has_tombstones(&self) -> bool {
+        !self.tombstones.is_empty()
+    }
+
+    /// Adds a range tombstone. Nothing is younger than its last tick.
+    pub fn add_tombstone(&mut self, tombstone: &Arc<RangeTombstone>) {
+        self.tombstones.push(tombstone.clone());
+    }
+
+    /// Removes a range tombstone that was applied to all nodes.
+    pub fn remove_tombstone(&mut self, tombstone: &Arc<RangeTombstone>) {
+        self.tombstones.retain(|other| !Arc::ptr_eq(tombstone, other));
+    }
+
+    /// Deletes what a node holds if a range tombstone hides it. To be called before a write to the node, as a version that is
+    /// kept for snapshots is not hidden.
+    pub fn apply_tombstones(&mut self, node: &Node, history: &History) {
+        assert!(self.owns(node));
+        // SAFETY: it is a node of this shard, which is borrowed.
+        let born = unsafe { node.state() }.born;
+        let deleting = self.tombstones.iter().filter(|tombstone| tombstone.deletes(node, born));
+        if let Some(last) = deleting.map(|tombstone| tombstone.last).min() {
+            self.put(node, New::Nothing, last + 1, history);
+        }
     }
 
     /// What a node of this shard holds now.
@@ -129,7 +197,8 @@ impl Shard {
     pub fn at<'a>(&'a self, node: &'a Node, tick: u64) -> Option<Held<'a>> {
         assert!(self.owns(node));
         // SAFETY: as in `get`.
-        unsafe { node.value_at(tick) }
+        let (born, value) = unsafe { (node.state().born, node.value_at(tick)) };
+        value.filter(|_| born > tick || !self.is_hidden(node, tick))
     }
 
     /// The node of a key, made if there is none, then with room for a value of `len` bytes; and whether it was made.
@@ -227,6 +296,16 @@ impl Shard {
     pub fn is_littered(&self) -> bool {
         let few = if cfg!(shuttle) { 0 } else { 32 };
         self.dead > few + self.nodes.len() / 4
+    }
+
+    /// How many nodes wait for a change of the order.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// One of the nodes that wait for a change of the order.
+    pub fn waiting_node(&self, index: usize) -> Option<Node> {
+        self.queue.get(index).map(|placed| placed.node.clone())
     }
 
     /// Whether nodes wait for a change of the order.
