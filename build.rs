@@ -66,7 +66,7 @@ fn compile() {
         "src/engine/disk/env.cc",
         "src/engine/disk/guard.cc",
         "src/engine/disk/reclaim.cc",
-        "src/engine/disk/resume.cc",
+        "src/engine/disk/error_recovery.cc",
     ];
     println!("cargo:rerun-if-changed=src/engine/disk/interface.h");
     let rocksdb = std::env::var("DEP_ROCKSDB_CARGO_MANIFEST_DIR").unwrap_or_default();

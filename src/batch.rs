@@ -75,11 +75,11 @@ impl<'a> Expectation<'a> {
     }
 
     /// Why the batch is refused, given what the store holds under the key; `None` if the expectation holds.
-    pub fn refusal(&self, found: Option<&[u8]>) -> Option<Refusal> {
+    pub fn conflict(&self, found: Option<&[u8]>) -> Option<Conflict> {
         match (self, found) {
-            (Expectation::Present { .. } | Expectation::Equals { .. }, None) => Some(Refusal::NotFound),
-            (Expectation::Absent { .. }, Some(_)) => Some(Refusal::Exists),
-            (Expectation::Equals { value, .. }, Some(found)) if *value != found => Some(Refusal::Mismatch),
+            (Expectation::Present { .. } | Expectation::Equals { .. }, None) => Some(Conflict::NotFound),
+            (Expectation::Absent { .. }, Some(_)) => Some(Conflict::Exists),
+            (Expectation::Equals { value, .. }, Some(found)) if *value != found => Some(Conflict::Mismatch),
             _ => None,
         }
     }
@@ -87,7 +87,7 @@ impl<'a> Expectation<'a> {
 
 /// What an unmet expectation found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Conflict {
     /// The key is not there.
     NotFound,
     /// The key is there already.
@@ -103,7 +103,7 @@ pub enum Outcome {
     /// Every expectation held and every operation is done.
     Applied,
     /// An expectation did not hold and nothing was changed. The first one that did not hold is reported.
-    Refused(Refusal),
+    Refused(Conflict),
 }
 
 /// Expectations and operations that stand or fall together.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kvds::engine::{Buffer, Cursor, Engine, Range, Reader, Value};
 use kvds::ffi::*;
-use kvds::lifetime::Identity;
+use kvds::store::identity::Identity;
 use kvds::{Backend, Error, Kind, Operation, Outcome, Result, Store, WriteBatch};
 
 /// An engine of one value that does under a key what the key says.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Make, delete, get, no_lease, set, write};
 use kvds::engine::{Cursor, Range, Reader};
-use kvds::{Expectation, Operation, Outcome, Refusal, WriteBatch};
+use kvds::{Conflict, Expectation, Operation, Outcome, WriteBatch};
 
 for_every_engine! {
     a_fresh_engine_is_empty
@@ -112,13 +112,13 @@ fn expectations_decide_and_a_refused_batch_changes_nothing(make: Make) {
     let not_there = b"not there";
     let cases = [
         (Expectation::Present { key: there }, Outcome::Applied),
-        (Expectation::Present { key: not_there }, Outcome::Refused(Refusal::NotFound)),
+        (Expectation::Present { key: not_there }, Outcome::Refused(Conflict::NotFound)),
         (Expectation::Absent { key: not_there }, Outcome::Applied),
-        (Expectation::Absent { key: there }, Outcome::Refused(Refusal::Exists)),
+        (Expectation::Absent { key: there }, Outcome::Refused(Conflict::Exists)),
         (Expectation::Equals { key: there, value: b"value" }, Outcome::Applied),
-        (Expectation::Equals { key: there, value: b"" }, Outcome::Refused(Refusal::Mismatch)),
-        (Expectation::Equals { key: there, value: b"valu" }, Outcome::Refused(Refusal::Mismatch)),
-        (Expectation::Equals { key: not_there, value: b"" }, Outcome::Refused(Refusal::NotFound)),
+        (Expectation::Equals { key: there, value: b"" }, Outcome::Refused(Conflict::Mismatch)),
+        (Expectation::Equals { key: there, value: b"valu" }, Outcome::Refused(Conflict::Mismatch)),
+        (Expectation::Equals { key: not_there, value: b"" }, Outcome::Refused(Conflict::NotFound)),
     ];
     for (expectation, outcome) in cases {
         // Behind an expectation that holds, and with operations on other keys: one that fails spoils it all.

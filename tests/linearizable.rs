@@ -12,9 +12,9 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Make, no_lease};
-use kvds::lifetime::Identity;
-use kvds::view::{self, Moment};
-use kvds::{Backend, Expectation, Operation, Outcome, Ref, Refusal, Store, WriteBatch};
+use kvds::store::identity::Identity;
+use kvds::store::views::{self, SnapshotView};
+use kvds::{Backend, Conflict, Expectation, Operation, Outcome, Ref, Store, WriteBatch};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -84,18 +84,18 @@ impl Specification for Sequential {
             }
             Call::Delete(key) => Answer::Write(match after[key].take() {
                 Some(_) => Outcome::Applied,
-                None => Outcome::Refused(Refusal::NotFound),
+                None => Outcome::Refused(Conflict::NotFound),
             }),
             Call::SetNx(key, value) => Answer::Write(match content[key] {
-                Some(_) => Outcome::Refused(Refusal::Exists),
+                Some(_) => Outcome::Refused(Conflict::Exists),
                 None => {
                     after[key] = Some(value);
                     Outcome::Applied
                 }
             }),
             Call::CompareAndSwap(key, expected, value) => Answer::Write(match content[key] {
-                None => Outcome::Refused(Refusal::NotFound),
-                Some(found) if found != expected => Outcome::Refused(Refusal::Mismatch),
+                None => Outcome::Refused(Conflict::NotFound),
+                Some(found) if found != expected => Outcome::Refused(Conflict::Mismatch),
                 Some(_) => {
                     after[key] = Some(value);
                     Outcome::Applied
@@ -106,16 +106,16 @@ impl Specification for Sequential {
                 Answer::Write(Outcome::Applied)
             }
             Call::CompareAndDelete(key, expected) => Answer::Write(match content[key] {
-                None => Outcome::Refused(Refusal::NotFound),
-                Some(found) if found != expected => Outcome::Refused(Refusal::Mismatch),
+                None => Outcome::Refused(Conflict::NotFound),
+                Some(found) if found != expected => Outcome::Refused(Conflict::Mismatch),
                 Some(_) => {
                     after[key] = None;
                     Outcome::Applied
                 }
             }),
             Call::Move(from, to, expected, value) => Answer::Write(match content[from] {
-                None => Outcome::Refused(Refusal::NotFound),
-                Some(found) if found != expected => Outcome::Refused(Refusal::Mismatch),
+                None => Outcome::Refused(Conflict::NotFound),
+                Some(found) if found != expected => Outcome::Refused(Conflict::Mismatch),
                 Some(_) => {
                     after[from] = Some(value);
                     after[to] = Some(value);
@@ -157,7 +157,7 @@ fn perform(store: &Ref<Store>, call: Call) -> Answer {
         Call::Iterate => Answer::Content(content(store)),
         Call::Snapshot => {
             let moment =
-                view::open(store, |engine| Ok(Arc::new(Moment::new(engine)?))).expect("a snapshot can be taken");
+                views::open(store, |engine| Ok(Arc::new(SnapshotView::new(engine)?))).expect("a snapshot can be taken");
             std::thread::yield_now();
             Answer::Content(content(&moment))
         }

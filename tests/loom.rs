@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use kvds::counted::{Counted, Ref, Target};
-use kvds::gate::Gate;
+use kvds::sync::gate::Gate;
+use kvds::sync::refcount::{Counted, Ref, Target};
 use loom::cell::UnsafeCell;
 use loom::thread;
 

@@ -161,7 +161,7 @@ mod tests {
         };
         let (weak, strong) = (peer("weak", Durability::ProcessCrash), peer("strong", Durability::PowerCut));
         assert!(Field::new(vec![weak.clone(), weak.clone()]).is_ok());
-        let refusal = Field::new(vec![weak, strong]).err().expect("refused").to_string();
-        assert!(refusal.contains("weak and strong can't be compared"), "{refusal}");
+        let conflict = Field::new(vec![weak, strong]).err().expect("refused").to_string();
+        assert!(conflict.contains("weak and strong can't be compared"), "{conflict}");
     }
 }

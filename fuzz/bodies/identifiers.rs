@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::path::{Component, Path};
 
-use kvds::name::{MAX_NAME_LEN, directory, unencoded};
+use kvds::store::dir_name::{MAX_NAME_LEN, directory, unencoded};
 
 /// Takes `data` for two ids, one on each side of a newline, and checks what becomes of them.
 pub fn identifiers(data: &[u8]) {

@@ -15,21 +15,18 @@
 //! - An engine may be slow and may fail at any call. One that cannot tell whether a write happened answers
 //!   [`Kind::UnknownOutcome`](crate::error::Kind::UnknownOutcome) and does not try again.
 
-pub mod buffer;
-#[cfg_attr(not(feature = "disk"), path = "engine/no_disk.rs")]
+#[cfg_attr(not(feature = "disk"), path = "no_disk.rs")]
 pub mod disk;
 pub mod memory;
-#[cfg(feature = "disk")]
-mod stripes;
-#[cfg(feature = "disk")]
-mod tally;
+pub mod range;
+pub mod value;
 
 use std::any::Any;
-use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use self::buffer::Buffer;
+pub use self::range::Range;
+pub use self::value::{Buffer, Value};
 use crate::batch::{Outcome, WriteBatch};
 use crate::error::Result;
 
@@ -81,28 +78,28 @@ pub trait Engine: Reader {
     fn snapshot(&self) -> Result<Arc<dyn Reader>>;
 
     /// The engine that this one only shows differently, if it is such a one. It answers all that follows.
-    fn below(&self) -> Option<&dyn Engine> {
+    fn inner(&self) -> Option<&dyn Engine> {
         None
     }
 
     /// Whether the engine can be used: that it was not closed, and that this is its process.
     fn check(&self) -> Result<()> {
-        self.below().map_or(Ok(()), |below| below.check())
+        self.inner().map_or(Ok(()), |below| below.check())
     }
 
     /// Makes all that was acknowledged survive a power cut, if the engine survives anything.
     fn sync(&self) -> Result<()> {
-        self.below().map_or(Ok(()), |below| below.sync())
+        self.inner().map_or(Ok(()), |below| below.sync())
     }
 
     /// Gives back the space of what was overwritten and removed, if that takes work.
     fn compact(&self) -> Result<()> {
-        self.below().map_or(Ok(()), |below| below.compact())
+        self.inner().map_or(Ok(()), |below| below.compact())
     }
 
     /// Catches up with what another process has written, if the engine reads what another one writes.
     fn refresh(&self) -> Result<()> {
-        self.below().map_or(Ok(()), |below| below.refresh())
+        self.inner().map_or(Ok(()), |below| below.refresh())
     }
 
     /// Makes a copy of the whole as of now in the directory `path`, which is not there yet, in a way of its own that is better
@@ -113,12 +110,12 @@ pub trait Engine: Reader {
 
     /// Figures.
     fn stats(&self) -> Result<Stats> {
-        self.below().map_or_else(|| Ok(Stats::default()), |below| below.stats())
+        self.inner().map_or_else(|| Ok(Stats::default()), |below| below.stats())
     }
 
     /// What the engine says of itself under a name of its own; None if it does not know the name.
     fn property(&self, name: &str) -> Result<Option<String>> {
-        self.below().map_or(Ok(None), |below| below.property(name))
+        self.inner().map_or(Ok(None), |below| below.property(name))
     }
 }
 
@@ -159,80 +156,3 @@ pub trait Cursor: Send {
 
 /// What an engine drops last, when all it held is closed and free: the sign for whoever waits to open the same place again.
 pub type Lease = Box<dyn Any + Send + Sync>;
-
-/// The keys from `start` on, and before `end` if there is one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Range {
-    /// The first key that belongs to the range.
-    pub start: Vec<u8>,
-    /// The first key after the range; `None` if it has no end.
-    pub end: Option<Vec<u8>>,
-}
-
-impl Range {
-    /// All keys that begin with `prefix`.
-    pub fn prefix(prefix: &[u8]) -> Range {
-        // The first key past all keys with the prefix is the prefix with its last byte below 0xFF raised by one and the rest
-        // cut off. A prefix of nothing but 0xFF has none.
-        let end = prefix.iter().rposition(|byte| *byte != u8::MAX).map(|last| {
-            let mut end = prefix[..=last].to_vec();
-            end[last] += 1;
-            end
-        });
-        Range { start: prefix.to_vec(), end }
-    }
-
-    /// This key alone.
-    pub fn one(key: &[u8]) -> Range {
-        Range { start: key.to_vec(), end: Some([key, b"\0"].concat()) }
-    }
-
-    /// Whether the key belongs to it.
-    pub fn contains(&self, key: &[u8]) -> bool {
-        *self.start <= *key && self.end.as_ref().is_none_or(|end| *key < **end)
-    }
-
-    /// Whether a key may belong to both.
-    pub fn overlaps(&self, other: &Range) -> bool {
-        let ends_behind = |end: &Option<Vec<u8>>, start| end.as_ref().is_none_or(|end| start < end);
-        ends_behind(&self.end, &other.start) && ends_behind(&other.end, &self.start)
-    }
-
-    /// The keys that are in both.
-    pub fn and(self, other: Range) -> Range {
-        let end = match (self.end, other.end) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        Range { start: self.start.max(other.start), end }
-    }
-
-    /// The same range of keys behind `prefix`.
-    pub fn behind(&self, prefix: &[u8]) -> Range {
-        let end = self.end.as_ref().map(|end| [prefix, end].concat());
-        Range { start: [prefix, &self.start].concat(), end: end.or_else(|| Range::prefix(prefix).end) }
-    }
-}
-
-/// A value that was read: bytes that stay as they are for as long as this lives.
-pub enum Value {
-    /// Shared with the engine.
-    Shared(Arc<Box<[u8]>>),
-    /// A copy of its own.
-    Owned(Buffer),
-    /// In place in some buffer of the engine, which this keeps there.
-    Pinned(Box<dyn AsRef<[u8]> + Send + Sync>),
-}
-
-impl Deref for Value {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        match self {
-            Value::Shared(bytes) => bytes,
-            Value::Owned(bytes) => bytes,
-            Value::Pinned(bytes) => (**bytes).as_ref(),
-        }
-    }
-}

@@ -1,9 +1,10 @@
-//! Copies of values, in memory from C's `malloc`: they can be handed to C, and come back, as a pointer alone.
+//! Values that were read, and the buffers that own copies of them.
 #![allow(unsafe_code)]
 
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::slice;
+use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 
@@ -66,5 +67,28 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: nobody has the bytes any more.
         unsafe { Buffer::free(self.bytes) };
+    }
+}
+
+/// A value that was read: bytes that stay as they are for as long as this lives.
+pub enum Value {
+    /// Shared with the engine.
+    Shared(Arc<Box<[u8]>>),
+    /// A copy of its own.
+    Owned(Buffer),
+    /// In place in some buffer of the engine, which this keeps there.
+    Pinned(Box<dyn AsRef<[u8]> + Send + Sync>),
+}
+
+impl Deref for Value {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Value::Shared(bytes) => bytes,
+            Value::Owned(bytes) => bytes,
+            Value::Pinned(bytes) => (**bytes).as_ref(),
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::bytes::kvds_bytes;
 use super::distributor::{KVDS_DISK, KVDS_MEMORY, kvds_backend};
 use crate::engine::{MAX_KEY_LEN, MAX_VALUE_LEN};
 use crate::error::{Error, Result};
-use crate::lifetime::Backend;
+use crate::store::identity::Backend;
 
 /// A place for an answer, which is emptied at once.
 pub struct Out<T>(NonNull<T>);

@@ -18,11 +18,11 @@ use super::boundary;
 use super::handle;
 use super::options::{self, kvds_options};
 use super::status::{self, KVDS_NOT_FOUND, KVDS_OK, kvds_status};
-use crate::counted::Ref;
-use crate::distributor::Distributor;
 use crate::error::Result;
-use crate::lifetime::Backend;
 use crate::options::Options;
+use crate::store::identity::Backend;
+use crate::store::registry::Distributor;
+use crate::sync::refcount::Ref;
 
 /// A distributor. All functions may be called on it at the same time.
 pub struct kvds_distributor {

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::boundary;
 use super::distributor::{kvds_distributor, kvds_store};
-use crate::counted::{Counted, Ref, Target};
-use crate::distributor::Distributor;
 use crate::error::{Error, Result};
 use crate::store::Store;
+use crate::store::registry::Distributor;
+use crate::sync::refcount::{Counted, Ref, Target};
 
 /// A type that hosts know as a pointer to an opaque struct.
 pub trait Opaque {

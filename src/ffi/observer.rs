@@ -11,7 +11,7 @@ use super::boundary;
 use super::distributor::{backend_number, kvds_backend, kvds_distributor};
 use super::handle;
 use super::status::{self, KVDS_OK, kvds_status};
-use crate::callback;
+use crate::sys::reentrancy;
 
 /// Called when a store is destroyed.
 ///
@@ -91,7 +91,7 @@ impl Drop for UserData {
     fn drop(&mut self) {
         if let Some(free) = self.free {
             // SAFETY: the caller of `kvds_distributor_observe` passed a function of this type for this data.
-            callback::run(|| unsafe { free(self.data) });
+            reentrancy::run(|| unsafe { free(self.data) });
         }
     }
 }

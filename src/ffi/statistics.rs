@@ -10,7 +10,7 @@ use super::handle;
 use super::status::{KVDS_NOT_FOUND, KVDS_OK, kvds_status};
 use crate::engine::{Buffer, Stats, Value};
 use crate::error::{Error, Result};
-use crate::log::{self, Level};
+use crate::sys::log::{self, Level};
 
 /// Statistics of a store; of a view, those of its store.
 #[repr(C)]

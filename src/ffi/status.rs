@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use super::boundary;
-use crate::batch::{Outcome, Refusal};
+use crate::batch::{Conflict, Outcome};
 use crate::error::{Error, Kind};
 
 /// The result of a call: 0 is success, a positive number an expected negative result, a negative
@@ -120,9 +120,9 @@ pub(super) fn of(error: &Error) -> kvds_status {
 pub(super) fn after(outcome: Outcome) -> kvds_status {
     match outcome {
         Outcome::Applied => KVDS_OK,
-        Outcome::Refused(Refusal::NotFound) => KVDS_NOT_FOUND,
-        Outcome::Refused(Refusal::Exists) => KVDS_EXISTS,
-        Outcome::Refused(Refusal::Mismatch) => KVDS_MISMATCH,
+        Outcome::Refused(Conflict::NotFound) => KVDS_NOT_FOUND,
+        Outcome::Refused(Conflict::Exists) => KVDS_EXISTS,
+        Outcome::Refused(Conflict::Mismatch) => KVDS_MISMATCH,
     }
 }
 

@@ -21,7 +21,7 @@ use super::handle;
 use super::status::{KVDS_OK, kvds_status};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::view::{self, Moment, Restricted, Rights, Scoped};
+use crate::store::views::{self, Restricted, Rights, Scoped, SnapshotView};
 
 /// The view may be read.
 pub const KVDS_VIEW_READ: c_int = 1;
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn kvds_store_scope(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_snapshot(store: *const kvds_store, out: *mut *mut kvds_store) -> kvds_status {
     boundary::status("kvds_store_snapshot", || {
-        open(store, out, || Ok(|engine| -> Result<Arc<dyn Engine>> { Ok(Arc::new(Moment::new(engine)?)) }))
+        open(store, out, || Ok(|engine| -> Result<Arc<dyn Engine>> { Ok(Arc::new(SnapshotView::new(engine)?)) }))
     })
 }
 
@@ -97,6 +97,6 @@ unsafe fn open<M: FnOnce(Arc<dyn Engine>) -> Result<Arc<dyn Engine>>>(
 ) -> Result<kvds_status> {
     let out = arg::out("out", out, ptr::null_mut())?;
     let store = handle::counted(store)?;
-    out.set(handle::into(view::open(&store, check()?)?));
+    out.set(handle::into(views::open(&store, check()?)?));
     Ok(KVDS_OK)
 }

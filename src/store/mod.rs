@@ -3,6 +3,12 @@
 //! Reading and writing have one way in each, [`Store::read`] and [`Store::write`]; every other operation is a word for a
 //! use of one of them.
 
+pub mod dir_name;
+pub mod identity;
+pub mod observers;
+pub mod registry;
+pub mod views;
+
 use std::ffi::CStr;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,15 +16,16 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
-use crate::callback;
-use crate::checkpoint;
-use crate::counted::{Ref, Target};
+use crate::engine::disk::checkpoint;
 use crate::engine::disk::{Disk, Shared};
 use crate::engine::{Cursor, Engine, Range, Reader, Stats, Value};
 use crate::error::{Error, Kind, Result};
-use crate::gate::Gate;
-use crate::lifetime::{Backend, Death, Identity, Observers};
 use crate::options::Options;
+use crate::store::identity::{Backend, Identity};
+use crate::store::observers::{Death, Observers};
+use crate::sync::gate::Gate;
+use crate::sync::refcount::{Ref, Target};
+use crate::sys::reentrancy;
 
 /// One live instance of a named store. Handed out as a [`Ref`].
 pub struct Store {
@@ -77,7 +84,7 @@ impl Store {
     /// they finish later, and the last of them ends the store.
     pub fn close(&self) -> Result<()> {
         self.with(|engine| engine.check())?;
-        if self.engine.close(!callback::running()) { Ok(()) } else { Err(self.closed()) }
+        if self.engine.close(!reentrancy::running()) { Ok(()) } else { Err(self.closed()) }
     }
 
     /// Reads from the store as it is now.
@@ -114,7 +121,7 @@ impl Store {
     /// Returns whether the end was reached. `visit` may call anything.
     pub fn iterate(&self, prefix: &[u8], mut visit: impl FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
         // What the engine does in between makes no call that asks whether this is a callback.
-        self.read(|now| callback::run(|| now.scan(Range::prefix(prefix), &mut visit)))
+        self.read(|now| reentrancy::run(|| now.scan(Range::prefix(prefix), &mut visit)))
     }
 
     /// The values under `keys`, all as of one moment.

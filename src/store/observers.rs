@@ -1,61 +1,14 @@
-//! Who a store is, and who is told when it dies.
+//! Observers of the deaths of stores.
 
 use std::collections::BTreeMap;
-use std::ffi::{CStr, CString};
-use std::fmt;
+use std::ffi::CStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::callback;
-
-/// Where a store keeps its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Backend {
-    /// In the memory of the process.
-    Memory,
-    /// In a directory, through RocksDB.
-    Disk,
-}
-
-impl fmt::Display for Backend {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Backend::Memory => "memory",
-            Backend::Disk => "disk",
-        })
-    }
-}
-
-/// What a store was asked for by, and its number.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    /// Unique in its distributor, counting from 0.
-    pub tag: u64,
-    /// The name it was asked for by.
-    pub id: CString,
-    /// The backend it was asked for with.
-    pub backend: Backend,
-}
-
-/// The longest beginning of an id that texts show, in bytes: that of a memory store can have thousands.
-const SHOWN: usize = 256;
-
-/// An id for the text of an error.
-pub fn shown(id: &CStr) -> String {
-    let bytes = id.to_bytes();
-    match bytes.get(..SHOWN) {
-        Some(begin) if begin.len() < bytes.len() => format!("{}...", String::from_utf8_lossy(begin)),
-        _ => id.to_string_lossy().into_owned(),
-    }
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} store \"{}\"", self.backend, shown(&self.id))
-    }
-}
+use super::identity::Backend;
+use crate::sys::reentrancy;
 
 /// The end of a store, as its observers are told of it.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +61,7 @@ impl Observers {
         let mut state = observer.state.lock();
         let on_death = state.on_death.take();
         // No call begins any more, as there is nothing to call; those that run are the host's own functions.
-        while state.calls > 0 && !callback::running() {
+        while state.calls > 0 && !reentrancy::running() {
             observer.idle.wait(&mut state);
         }
         if state.calls == 0 {
@@ -145,7 +98,7 @@ impl Observer {
             }
         }
         let done = Done(self);
-        callback::run(|| on_death(death));
+        reentrancy::run(|| on_death(death));
         // The share goes before the call counts as done, so that the one who waits for it drops the last share.
         drop(on_death);
         drop(done);

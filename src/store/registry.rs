@@ -16,17 +16,19 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::callback;
-use crate::counted::{Counted, Ref, Target};
 use crate::engine::disk::{Disk, Shared};
 use crate::engine::memory::{Budget, Memory};
 use crate::engine::{Engine, Lease};
 use crate::error::{Error, Kind, Result};
-use crate::fork::Birth;
-use crate::lifetime::{self, Backend, Identity, Observers};
-use crate::name;
 use crate::options::Options;
 use crate::store::Store;
+use crate::store::dir_name;
+use crate::store::identity;
+use crate::store::identity::{Backend, Identity};
+use crate::store::observers::Observers;
+use crate::sync::refcount::{Counted, Ref, Target};
+use crate::sys::fork::Birth;
+use crate::sys::reentrancy;
 
 /// Hands out stores by name. Handed out itself as a [`Ref`].
 pub struct Distributor(Arc<Registry>);
@@ -130,7 +132,7 @@ impl Distributor {
         let mut state = self.0.state.lock();
         state.shut = true;
         // Nobody begins to make a slot any more, and those who did end, see `settled`.
-        while !callback::running() && state.slots.values().any(|slot| matches!(slot, Slot::Making)) {
+        while !reentrancy::running() && state.slots.values().any(|slot| matches!(slot, Slot::Making)) {
             self.0.changed.wait(&mut state);
         }
         let stores: Vec<_> = state.slots.values().filter_map(Slot::open).collect();
@@ -153,7 +155,7 @@ impl Distributor {
         let stores: Vec<_> = self.0.state.lock().slots.values().filter_map(Slot::open).collect();
         stores.into_iter().all(|store| {
             let listed = Listed { identity: store.identity(), references: store.references() };
-            listed.references == 0 || callback::run(|| visit(listed))
+            listed.references == 0 || reentrancy::run(|| visit(listed))
         })
     }
 
@@ -178,7 +180,7 @@ fn is_below(path: &Path, base: &Path) -> bool {
 }
 
 fn asked(id: &CStr, backend: Backend) -> String {
-    format!("{backend} store \"{}\"", lifetime::shown(id))
+    format!("{backend} store \"{}\"", identity::shown(id))
 }
 
 impl Slot {
@@ -202,8 +204,8 @@ impl Slot {
 impl Registry {
     fn key(&self, id: &CStr, backend: Backend) -> Result<SlotKey> {
         let name = match backend {
-            Backend::Memory => name::memory(id)?.to_vec(),
-            Backend::Disk => name::directory(id)?.into_owned().into_bytes(),
+            Backend::Memory => dir_name::memory(id)?.to_vec(),
+            Backend::Disk => dir_name::directory(id)?.into_owned().into_bytes(),
         };
         if backend == Backend::Disk {
             Disk::available()?;
@@ -303,8 +305,8 @@ impl Registry {
     /// plain one: that is then the store, as a new, empty one beside it would look as if all were lost.
     fn place(&self, id: &CStr) -> Result<PathBuf> {
         let base = self.base.as_deref().unwrap_or(Path::new(""));
-        let encoded = base.join(&*name::directory(id)?);
-        let Some(unencoded) = name::unencoded(id).map(|path| base.join(path)) else { return Ok(encoded) };
+        let encoded = base.join(&*dir_name::directory(id)?);
+        let Some(unencoded) = dir_name::unencoded(id).map(|path| base.join(path)) else { return Ok(encoded) };
         if !is_below(&unencoded, base) || !unencoded.is_dir() || !Disk::has_traces(&unencoded)? {
             return Ok(encoded);
         }

@@ -8,10 +8,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
-use crate::counted::Ref;
 use crate::engine::{Cursor, Engine, MAX_KEY_LEN, Range, Reader, Stats, Value};
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
+use crate::sync::refcount::Ref;
 
 /// The first reference to a view of `store`: what `make` makes of what lies below. A view of a view is a view of the same
 /// store, so closing or releasing one does not touch the others.
@@ -153,7 +153,7 @@ impl Engine for Restricted {
         self.readable()?.snapshot()
     }
 
-    fn below(&self) -> Option<&dyn Engine> {
+    fn inner(&self) -> Option<&dyn Engine> {
         Some(&*self.engine)
     }
 }
@@ -255,7 +255,7 @@ impl Engine for Scoped<Arc<dyn Engine>> {
         Ok(Arc::new(Scoped { whole: self.whole.snapshot()?, prefix: self.prefix.clone() }))
     }
 
-    fn below(&self) -> Option<&dyn Engine> {
+    fn inner(&self) -> Option<&dyn Engine> {
         Some(&*self.whole)
     }
 }
@@ -288,16 +288,16 @@ impl Cursor for Scoped<Box<dyn Cursor>> {
 }
 
 /// An engine at one moment, which can only be read.
-pub struct Moment {
+pub struct SnapshotView {
     reader: Arc<dyn Reader>,
     /// What it was taken of: asked whether it is still open.
     engine: Arc<dyn Engine>,
 }
 
-impl Moment {
+impl SnapshotView {
     /// `engine` as of now.
-    pub fn new(engine: Arc<dyn Engine>) -> Result<Moment> {
-        Ok(Moment { reader: engine.snapshot()?, engine })
+    pub fn new(engine: Arc<dyn Engine>) -> Result<SnapshotView> {
+        Ok(SnapshotView { reader: engine.snapshot()?, engine })
     }
 
     fn reader(&self) -> Result<&Arc<dyn Reader>> {
@@ -306,7 +306,7 @@ impl Moment {
     }
 }
 
-impl Reader for Moment {
+impl Reader for SnapshotView {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         self.reader()?.get(key)
     }
@@ -324,7 +324,7 @@ impl Reader for Moment {
     }
 }
 
-impl Engine for Moment {
+impl Engine for SnapshotView {
     fn apply(&self, _: &WriteBatch<'_>) -> Result<Outcome> {
         self.engine.check()?;
         Err(Error::new(Kind::Denied, "a snapshot can't be written"))
@@ -334,7 +334,7 @@ impl Engine for Moment {
         Ok(self.reader()?.clone())
     }
 
-    fn below(&self) -> Option<&dyn Engine> {
+    fn inner(&self) -> Option<&dyn Engine> {
         Some(&*self.engine)
     }
 }

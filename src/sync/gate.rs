@@ -4,7 +4,7 @@
 //! waits until those inside are out. Who must not wait, because it may be inside itself, closes without: then the last one
 //! out takes the value away.
 //!
-//! Every call on a store goes through here, so it is as little as it can be: one count up and one down, and for each lane a
+//! Every call on a store goes through here, so it is as little as it can be: one count up and one down, and for each shard a
 //! count of its own, so that threads don't get in each other's way. Locks in place of the counts took three times as many
 //! instructions.
 #![allow(unsafe_code)]
@@ -12,16 +12,16 @@
 use std::cell::UnsafeCell;
 use std::ops::Deref;
 
-use crate::lanes::Lanes;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::sharded::Sharded;
 use crate::sync::{Condvar, Mutex};
 
 /// A value that can be used until it is closed.
 pub struct Gate<T> {
     closed: AtomicBool,
-    /// For each lane, how many are inside, in steps of [`ONE`], and the two marks below.
-    lanes: Lanes<AtomicUsize>,
-    /// How many lanes there may still be somebody in.
+    /// For each shard, how many are inside, in steps of [`ONE`], and the two marks below.
+    shards: Sharded<AtomicUsize>,
+    /// How many shards there may still be somebody in.
     busy: AtomicUsize,
     value: UnsafeCell<Option<T>>,
     /// Whether the value is gone.
@@ -29,9 +29,9 @@ pub struct Gate<T> {
     end: Condvar,
 }
 
-/// The mark of a lane that lets nobody in.
+/// The mark of a shard that lets nobody in.
 const CLOSED: usize = 1;
-/// The mark of a closed lane that was found empty and has been counted as such.
+/// The mark of a closed shard that was found empty and has been counted as such.
 const EMPTIED: usize = 2;
 /// One that is inside.
 const ONE: usize = 4;
@@ -42,11 +42,11 @@ unsafe impl<T: Send + Sync> Sync for Gate<T> {}
 impl<T> Gate<T> {
     /// An open gate.
     pub fn new(value: T) -> Gate<T> {
-        let lanes = Lanes::new(|| AtomicUsize::new(0));
-        let busy = AtomicUsize::new(lanes.iter().count());
+        let shards = Sharded::new(|| AtomicUsize::new(0));
+        let busy = AtomicUsize::new(shards.iter().count());
         Gate {
             closed: AtomicBool::new(false),
-            lanes,
+            shards,
             busy,
             value: UnsafeCell::new(Some(value)),
             ended: Mutex::new(false),
@@ -62,13 +62,13 @@ impl<T> Gate<T> {
     /// Goes in, if the gate is open. The value stays for as long as the guard lives. One thread may be inside several times.
     #[inline]
     pub fn enter(&self) -> Option<Inside<'_, T>> {
-        let lane = self.lanes.mine();
-        let before = lane.fetch_add(ONE, Ordering::Acquire);
-        let stay = Stay { gate: self, lane };
+        let shard = self.shards.local();
+        let before = shard.fetch_add(ONE, Ordering::Acquire);
+        let stay = Stay { gate: self, shard };
         if before & CLOSED != 0 {
             return None;
         }
-        // SAFETY: the value is taken when all lanes were found empty after they were closed. This one was open when the
+        // SAFETY: the value is taken when all shards were found empty after they were closed. This one was open when the
         // stay was counted, and it is counted until the guard is dropped.
         let value = unsafe { &*self.value.get() };
         value.as_ref().map(|value| Inside { value, _stay: stay })
@@ -82,9 +82,9 @@ impl<T> Gate<T> {
         if self.closed.swap(true, Ordering::AcqRel) {
             return false;
         }
-        for lane in self.lanes.iter() {
-            if lane.fetch_or(CLOSED, Ordering::AcqRel) < ONE {
-                self.emptied(lane);
+        for shard in self.shards.iter() {
+            if shard.fetch_or(CLOSED, Ordering::AcqRel) < ONE {
+                self.emptied(shard);
             }
         }
         if wait {
@@ -96,14 +96,14 @@ impl<T> Gate<T> {
         true
     }
 
-    /// A closed lane is empty. That is noticed by the last one to go out, and maybe by others who only tried to come in; it
-    /// counts once. The last lane takes the value along.
+    /// A closed shard is empty. That is noticed by the last one to go out, and maybe by others who only tried to come in; it
+    /// counts once. The last shard takes the value along.
     #[cold]
-    fn emptied(&self, lane: &AtomicUsize) {
+    fn emptied(&self, shard: &AtomicUsize) {
         // If somebody tries to come in just now, this is left to him.
-        let first = lane.compare_exchange(CLOSED, CLOSED | EMPTIED, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let first = shard.compare_exchange(CLOSED, CLOSED | EMPTIED, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if first && self.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // SAFETY: all lanes are closed and were empty after that, so nobody is inside or will be. Only one comes here.
+            // SAFETY: all shards are closed and were empty after that, so nobody is inside or will be. Only one comes here.
             let value = unsafe { (*self.value.get()).take() };
             // No lock is held meanwhile: this can take long and can call back.
             drop(value);
@@ -131,14 +131,14 @@ impl<T> Deref for Inside<'_, T> {
 /// What is counted, and counted back when it ends.
 struct Stay<'a, T> {
     gate: &'a Gate<T>,
-    lane: &'a AtomicUsize,
+    shard: &'a AtomicUsize,
 }
 
 impl<T> Drop for Stay<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        if self.lane.fetch_sub(ONE, Ordering::Release) == ONE | CLOSED {
-            self.gate.emptied(self.lane);
+        if self.shard.fetch_sub(ONE, Ordering::Release) == ONE | CLOSED {
+            self.gate.emptied(self.shard);
         }
     }
 }

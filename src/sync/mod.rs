@@ -5,8 +5,11 @@
 //! of the tool, which decides at each of them which thread goes on (and, if it is loom, which of the values that the memory
 //! model allows a load finds), and tries out one course of events after the other.
 
+pub mod gate;
 #[cfg(any(loom, shuttle))]
 mod model;
+pub mod refcount;
+pub mod sharded;
 
 #[cfg(any(loom, shuttle))]
 pub use self::model::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic, thread_number};

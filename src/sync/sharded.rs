@@ -1,4 +1,4 @@
-//! Lanes: several copies of something that all threads use, so that they don't get in each other's way.
+//! Sharded: several copies of something that all threads use, so that they don't get in each other's way.
 //!
 //! What one processor has just written, another has to fetch, and that takes longer than most calls. So threads are dealt
 //! out among a few copies.
@@ -10,32 +10,32 @@ use std::{
 };
 
 /// How many copies there are.
-const LANES: usize = if cfg!(any(loom, shuttle)) { 2 } else { 8 };
+const SHARDS: usize = if cfg!(any(loom, shuttle)) { 2 } else { 8 };
 
 /// The copies.
 #[derive(Default)]
-pub struct Lanes<T>([Lane<T>; LANES]);
+pub struct Sharded<T>([Shard<T>; SHARDS]);
 
 /// Alone on its cache lines (two, as processors fetch them in pairs).
 #[derive(Default)]
 #[repr(align(128))]
-struct Lane<T>(T);
+struct Shard<T>(T);
 
-impl<T> Lanes<T> {
+impl<T> Sharded<T> {
     /// Copies as `make` makes them.
-    pub fn new(mut make: impl FnMut() -> T) -> Lanes<T> {
-        Lanes(std::array::from_fn(|_| Lane(make())))
+    pub fn new(mut make: impl FnMut() -> T) -> Sharded<T> {
+        Sharded(std::array::from_fn(|_| Shard(make())))
     }
 
     /// The copy for the calling thread.
     #[inline]
-    pub fn mine(&self) -> &T {
+    pub fn local(&self) -> &T {
         &self.0[number()].0
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().map(|lane| &lane.0)
+        self.0.iter().map(|shard| &shard.0)
     }
 }
 
@@ -44,26 +44,26 @@ thread_local! {
     static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// The number of the calling thread's lane.
+/// The number of the calling thread's shard.
 #[cfg(any(loom, shuttle))]
 fn number() -> usize {
-    crate::sync::thread_number() % LANES
+    crate::sync::thread_number() % SHARDS
 }
 
-/// The number of the calling thread's lane.
+/// The number of the calling thread's shard.
 #[cfg(not(any(loom, shuttle)))]
 #[inline]
 fn number() -> usize {
     let number = NUMBER.get();
-    if number < LANES { number } else { deal() }
+    if number < SHARDS { number } else { deal() }
 }
 
-/// Gives the calling thread a lane.
+/// Gives the calling thread a shard.
 #[cfg(not(any(loom, shuttle)))]
 #[cold]
 fn deal() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Relaxed) % LANES;
+    let number = NEXT.fetch_add(1, Relaxed) % SHARDS;
     NUMBER.set(number);
     number
 }

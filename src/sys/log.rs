@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use std::thread;
 
-use crate::callback;
 use crate::error::{Error, Result};
-use crate::fork::PerProcess;
-use crate::locks::{Condvar, Mutex};
-use crate::signals;
+use crate::sys::fork::PerProcess;
+use crate::sys::locks::{Condvar, Mutex};
+use crate::sys::reentrancy;
+use crate::sys::signals;
 
 /// How important a line is. A callback gets the lines of its level and of those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,7 +71,7 @@ pub fn to(level: Level, callback: Option<Arc<Callback>>) -> Result<()> {
     state.dropped = 0;
     let call = state.call;
     // For one call of the host's own function at most.
-    while state.calling && state.call == call && !callback::running() {
+    while state.calling && state.call == call && !reentrancy::running() {
         log.changed.wait(&mut state);
     }
     drop(state);
@@ -125,7 +125,7 @@ fn deliver() {
         state.call += 1;
         state.calling = true;
         drop(state);
-        callback::run(|| callback(level, &text));
+        reentrancy::run(|| callback(level, &text));
         drop(callback);
         state = log.state.lock();
         state.calling = false;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use kvds::engine::memory::{Budget, Memory};
 use kvds::engine::{Engine, Lease, MAX_KEY_LEN, Reader, Value};
-use kvds::lifetime::Identity;
-use kvds::view::{self, Scoped};
+use kvds::store::identity::Identity;
+use kvds::store::views::{self, Scoped};
 use kvds::{Backend, Operation, Outcome, Result, Store, WriteBatch};
 #[cfg(feature = "disk")]
 use kvds::{
@@ -81,7 +81,7 @@ fn scope(of: Bench) -> Bench {
     let identity = Identity { tag: 0, id: c"whole".to_owned(), backend: Backend::Memory };
     let mut store = Store::on(of.engine.clone(), identity, Arc::default());
     for prefix in PREFIX {
-        store = view::open(&store, |engine| Ok(Arc::new(Scoped::new(engine, prefix)))).expect("a view can be made");
+        store = views::open(&store, |engine| Ok(Arc::new(Scoped::new(engine, prefix)))).expect("a view can be made");
     }
     let engine = store.with_shared(|engine| Ok(engine.clone())).expect("the view is open");
     Bench {

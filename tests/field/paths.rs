@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use kvds::engine::{Cursor, Engine, Range, Reader, Value};
 use kvds::ffi::*;
-use kvds::lifetime::Identity;
-use kvds::{Backend, Error, Kind, Outcome, Refusal, Result, Store, WriteBatch};
+use kvds::store::identity::Identity;
+use kvds::{Backend, Conflict, Error, Kind, Outcome, Result, Store, WriteBatch};
 use tempfile::TempDir;
 
 /// A call that spins is ended after so much processor time. A slow machine does not use it up.
@@ -430,7 +430,7 @@ impl Reader for Contended {
 
 impl Engine for Contended {
     fn apply(&self, _: &WriteBatch<'_>) -> Result<Outcome> {
-        Ok(Outcome::Refused(Refusal::Exists))
+        Ok(Outcome::Refused(Conflict::Exists))
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use kvds::engine::{Cursor, Range, Reader};
-use kvds::{Expectation, Operation, Outcome, Refusal, WriteBatch};
+use kvds::{Conflict, Expectation, Operation, Outcome, WriteBatch};
 
 use crate::common::{Bench, get};
 
@@ -95,16 +95,16 @@ impl Track {
 
 fn write(map: &mut Map, expects: &[Expect], changes: &[Change]) -> Outcome {
     for expect in expects {
-        let refusal = match expect {
-            Expect::Present(key) => (!map.contains_key(key)).then_some(Refusal::NotFound),
-            Expect::Absent(key) => map.contains_key(key).then_some(Refusal::Exists),
+        let conflict = match expect {
+            Expect::Present(key) => (!map.contains_key(key)).then_some(Conflict::NotFound),
+            Expect::Absent(key) => map.contains_key(key).then_some(Conflict::Exists),
             Expect::Equals(key, value) => match map.get(key) {
-                None => Some(Refusal::NotFound),
-                Some(found) => (found != value).then_some(Refusal::Mismatch),
+                None => Some(Conflict::NotFound),
+                Some(found) => (found != value).then_some(Conflict::Mismatch),
             },
         };
-        if let Some(refusal) = refusal {
-            return Outcome::Refused(refusal);
+        if let Some(conflict) = conflict {
+            return Outcome::Refused(conflict);
         }
     }
     for change in changes {

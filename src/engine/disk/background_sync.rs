@@ -12,10 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::fork::PerProcess;
-use crate::locks::{Condvar, Mutex, MutexGuard};
-use crate::log::{self, Level};
-use crate::signals;
+use crate::sys::fork::PerProcess;
+use crate::sys::locks::{Condvar, Mutex, MutexGuard};
+use crate::sys::log::{self, Level};
+use crate::sys::signals;
 
 /// How often. With the time that a round of syncs takes, no write waits longer than a second on a disk that is not
 /// overwhelmed.
@@ -38,14 +38,14 @@ const HELPER: &str = "kvds-sync-help";
 
 type Sync = Box<dyn Fn() -> Result<()> + Send>;
 
-/// A store's place with the service. Dropping it ends the service, and waits for a sync that is running: one, as a
+/// A store's slot with the service. Dropping it ends the service, and waits for a sync that is running: one, as a
 /// helper lets go of the lock after each.
-pub struct Served {
-    place: Arc<Place>,
+pub struct SyncHandle {
+    slot: Arc<SyncSlot>,
     service: Arc<Service>,
 }
 
-struct Place {
+struct SyncSlot {
     /// Whether there is something to sync.
     written: AtomicBool,
     /// Whether a helper has it, or will.
@@ -57,7 +57,7 @@ struct Place {
 type Start = fn(&'static str, Box<dyn FnOnce() + Send>) -> io::Result<()>;
 
 struct Service {
-    places: Mutex<Places>,
+    slots: Mutex<Places>,
     round: Mutex<Round>,
     /// Something was put into the queue.
     more: Condvar,
@@ -70,15 +70,15 @@ struct Service {
 
 #[derive(Default)]
 struct Places {
-    all: Vec<Arc<Place>>,
+    all: Vec<Arc<SyncSlot>>,
     /// Whether the thread that looks at them runs.
     runs: bool,
 }
 
 #[derive(Default)]
 struct Round {
-    queue: VecDeque<Arc<Place>>,
-    /// How many places are in the queue or with a helper.
+    queue: VecDeque<Arc<SyncSlot>>,
+    /// How many slots are in the queue or with a helper.
     unfinished: usize,
     helpers: usize,
     /// How many helpers wait for work.
@@ -95,49 +95,49 @@ impl Default for Service {
     }
 }
 
-impl Served {
-    /// Has `sync` called within a second after [`Served::written`].
-    pub fn new(sync: impl Fn() -> Result<()> + Send + 'static) -> Result<Served> {
-        Served::by(SERVICE.get(), sync)
+impl SyncHandle {
+    /// Has `sync` called within a second after [`SyncHandle::written`].
+    pub fn new(sync: impl Fn() -> Result<()> + Send + 'static) -> Result<SyncHandle> {
+        SyncHandle::by(SERVICE.get(), sync)
     }
 
-    fn by(service: &Arc<Service>, sync: impl Fn() -> Result<()> + Send + 'static) -> Result<Served> {
-        let place = Arc::new(Place {
+    fn by(service: &Arc<Service>, sync: impl Fn() -> Result<()> + Send + 'static) -> Result<SyncHandle> {
+        let slot = Arc::new(SyncSlot {
             written: AtomicBool::new(false),
             taken: AtomicBool::new(false),
             sync: Mutex::new(Some(Box::new(sync))),
         });
-        let mut places = service.places.lock();
-        if !places.runs {
+        let mut slots = service.slots.lock();
+        if !slots.runs {
             let running = service.clone();
             (service.start)("kvds-sync", Box::new(move || running.run()))
                 .map_err(|cause| Error::io("cannot start the thread that syncs", cause))?;
-            places.runs = true;
+            slots.runs = true;
         }
-        places.all.push(place.clone());
-        drop(places);
-        Ok(Served { place, service: service.clone() })
+        slots.all.push(slot.clone());
+        drop(slots);
+        Ok(SyncHandle { slot, service: service.clone() })
     }
 
     /// Something was written.
     pub fn written(&self) {
-        self.place.written.store(true, Ordering::Release);
+        self.slot.written.store(true, Ordering::Release);
         if self.service.behind.load(Ordering::Relaxed) {
-            self.place.sync("cannot sync");
+            self.slot.sync("cannot sync");
         }
     }
 }
 
-impl Drop for Served {
+impl Drop for SyncHandle {
     fn drop(&mut self) {
         // What was written since the last sync is synced now: nobody else will do it.
-        self.place.sync("cannot sync before closing");
-        self.place.sync.lock().take();
-        self.service.places.lock().all.retain(|place| !Arc::ptr_eq(place, &self.place));
+        self.slot.sync("cannot sync before closing");
+        self.slot.sync.lock().take();
+        self.service.slots.lock().all.retain(|slot| !Arc::ptr_eq(slot, &self.slot));
     }
 }
 
-impl Place {
+impl SyncSlot {
     fn sync(&self, what: &str) {
         // Under the lock: who closes the store meanwhile either finds it synced, or finds that it has to.
         let sync = self.sync.lock();
@@ -154,7 +154,7 @@ impl Place {
 impl Service {
     fn with(start: Start) -> Service {
         Service {
-            places: Mutex::default(),
+            slots: Mutex::default(),
             round: Mutex::default(),
             more: Condvar::new(),
             done: Condvar::new(),
@@ -170,12 +170,12 @@ impl Service {
             thread::sleep(pause);
             let mut began = Instant::now();
             loop {
-                let mut places = self.places.lock();
-                if places.all.is_empty() {
-                    places.runs = false;
+                let mut slots = self.slots.lock();
+                if slots.all.is_empty() {
+                    slots.runs = false;
                     return;
                 }
-                drop(places);
+                drop(slots);
                 self.hand_out_due();
                 if self.is_done_by(began + EVERY) {
                     break;
@@ -189,8 +189,8 @@ impl Service {
     /// Hands the stores that were written to to the helpers.
     fn hand_out_due(self: &Arc<Service>) {
         let take =
-            |place: &&Arc<Place>| place.written.load(Ordering::Relaxed) && !place.taken.swap(true, Ordering::Relaxed);
-        let due: Vec<_> = self.places.lock().all.iter().filter(take).cloned().collect();
+            |slot: &&Arc<SyncSlot>| slot.written.load(Ordering::Relaxed) && !slot.taken.swap(true, Ordering::Relaxed);
+        let due: Vec<_> = self.slots.lock().all.iter().filter(take).cloned().collect();
         let mut round = self.round.lock();
         round.unfinished += due.len();
         round.queue.extend(due);
@@ -239,12 +239,12 @@ impl Service {
         }
     }
 
-    /// Syncs the first place of the queue. Returns whether there was one.
+    /// Syncs the first slot of the queue. Returns whether there was one.
     fn sync_next(&self, round: &mut MutexGuard<'_, Round>) -> bool {
-        let Some(place) = round.queue.pop_front() else { return false };
+        let Some(slot) = round.queue.pop_front() else { return false };
         MutexGuard::unlocked(round, || {
-            place.sync("cannot sync in the background");
-            place.taken.store(false, Ordering::Relaxed);
+            slot.sync("cannot sync in the background");
+            slot.taken.store(false, Ordering::Relaxed);
         });
         round.unfinished -= 1;
         if round.unfinished == 0 {
@@ -309,10 +309,10 @@ mod tests {
                     );
                     Ok(())
                 };
-                Served::by(&service, sync).expect("the thread starts")
+                SyncHandle::by(&service, sync).expect("the thread starts")
             })
             .collect();
-        stores.iter().for_each(Served::written);
+        stores.iter().for_each(SyncHandle::written);
         service.hand_out_due();
         assert!(service.is_done_by(Instant::now() + PATIENCE) && *begun.0.lock() == STORES);
         assert!(!service.behind.load(Ordering::Relaxed));
@@ -326,7 +326,7 @@ mod tests {
         let hanging = Mutex::new(hanging);
         let hangs = Arc::new(AtomicBool::new(false));
         let seen = hangs.clone();
-        let stuck = Served::by(&service, move || {
+        let stuck = SyncHandle::by(&service, move || {
             seen.store(true, Ordering::Relaxed);
             let _ = hanging.lock().recv_timeout(PATIENCE);
             Ok(())
@@ -338,7 +338,7 @@ mod tests {
         let others: Vec<_> = (0..2 * EACH)
             .map(|_| {
                 let synced = synced.clone();
-                Served::by(&service, move || {
+                SyncHandle::by(&service, move || {
                     synced.fetch_add(1, Ordering::Relaxed);
                     Ok(())
                 })
@@ -347,7 +347,7 @@ mod tests {
             .collect();
         for round in 1..=2 {
             stuck.written();
-            others.iter().for_each(Served::written);
+            others.iter().for_each(SyncHandle::written);
             wait_for("the others are synced", || synced.load(Ordering::Relaxed) == round * others.len());
         }
         assert!(!service.behind.load(Ordering::Relaxed), "their writers need not sync");
@@ -363,7 +363,7 @@ mod tests {
             let counts: [Arc<AtomicUsize>; 2] = Default::default();
             let served = |_| {
                 let [by_service, by_writer] = counts.clone();
-                Served::by(service, move || {
+                SyncHandle::by(service, move || {
                     let count = if thread::current().id() == tester { &by_writer } else { &by_service };
                     count.fetch_add(1, Ordering::Relaxed);
                     Ok(())
@@ -372,21 +372,21 @@ mod tests {
             ((0..count).map(served).collect::<Result<Vec<_>>>().expect("the thread runs"), counts.clone())
         };
         let none = Arc::new(Service::with(start_some::<0>));
-        assert!(Served::by(&none, || Ok(())).is_err());
+        assert!(SyncHandle::by(&none, || Ok(())).is_err());
 
         for service in [Service::with(start_some::<1>), Service::with(start_some::<2>)] {
             let service = Arc::new(service);
             let (few, [by_service, by_writer]) = serve(&service, EACH);
-            few.iter().for_each(Served::written);
+            few.iter().for_each(SyncHandle::written);
             wait_for("few are synced", || by_service.load(Ordering::Relaxed) == few.len());
             assert_eq!(by_writer.load(Ordering::Relaxed), 0);
 
             let (many, [_, by_writer]) = serve(&service, 5 * EACH);
             wait_for("writers sync", || {
-                many.iter().for_each(Served::written);
+                many.iter().for_each(SyncHandle::written);
                 by_writer.load(Ordering::Relaxed) != 0
             });
-            wait_for("the rest is synced", || !many.iter().any(|store| store.place.written.load(Ordering::Relaxed)));
+            wait_for("the rest is synced", || !many.iter().any(|store| store.slot.written.load(Ordering::Relaxed)));
             wait_for("writers need not sync any more", || {
                 few[0].written();
                 !service.behind.load(Ordering::Relaxed)

@@ -10,12 +10,12 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::directories::{self, Made};
+use super::durable_dir::{self, CreatedDirs};
 use crate::engine::Engine;
 use crate::engine::disk::Disk;
 use crate::error::{Error, Result};
-use crate::files::above_streams;
-use crate::log::{self, Level};
+use crate::sys::descriptors::above_streams;
+use crate::sys::log::{self, Level};
 
 /// Makes a copy of what `engine` shows now in the directory `path`: a disk store, whatever the engine is.
 pub fn make(engine: &dyn Engine, path: &Path) -> Result<()> {
@@ -24,7 +24,7 @@ pub fn make(engine: &dyn Engine, path: &Path) -> Result<()> {
         return Err(taken(path));
     }
     let Some(parent) = path.parent() else { return Err(taken(path)) };
-    let mut above = Made::default();
+    let mut above = CreatedDirs::default();
     let made = above.make(parent);
     made.map_err(|cause| Error::io("cannot make the directory for the copy", cause).at(parent))?;
     let workshop = Workshop::new(parent)?;
@@ -38,7 +38,7 @@ pub fn make(engine: &dyn Engine, path: &Path) -> Result<()> {
     })?;
     above.keep();
     // That it is there must survive what its content survives.
-    directories::sync(parent).map_err(|cause| Error::io("cannot sync the directory of the copy", cause).at(parent))
+    durable_dir::sync(parent).map_err(|cause| Error::io("cannot sync the directory of the copy", cause).at(parent))
 }
 
 fn taken(path: &Path) -> Error {

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use super::guard::Guard;
 use super::lock;
 use crate::error::{Error, Kind, Result};
-use crate::files::above_streams;
-use crate::fork::{PerProcess, Unshared};
+use crate::sys::descriptors::above_streams;
+use crate::sys::fork::{PerProcess, Unshared};
 
 /// How often claiming is tried if the directory is replaced meanwhile.
 const ATTEMPTS: u32 = 8;

@@ -25,7 +25,7 @@ pub static BEHIND_ALL: [u8; MAX_KEY_LEN + 1] = [0xFF; MAX_KEY_LEN + 1];
 /// For each operation of a batch the keys that it deletes, if it deletes a range of few keys.
 pub struct Listed(Vec<Option<Vec<Box<[u8]>>>>);
 
-/// Lists the keys of the ranges. They are locked: see [`crate::engine::stripes`].
+/// Lists the keys of the ranges. They are locked: see [`crate::engine::disk::key_locks`].
 pub fn list(db: &DB, operations: &[Operation<'_>]) -> Listed {
     let keys = |operation: &Operation<'_>| match operation {
         Operation::DeleteRange { start, end } => keys(db, start, *end),

@@ -11,13 +11,13 @@ use std::path::Path;
 use rocksdb::DB;
 
 use super::claim::Claim;
+use super::durable_dir::sync;
 use super::errors::failed;
 use super::is_there;
 use super::lock::Lock;
 use super::{reserve, settings};
-use crate::directories::sync;
 use crate::error::{Error, Result};
-use crate::files::above_streams;
+use crate::sys::descriptors::above_streams;
 
 /// The file that marks a store as removed.
 pub const MARK: &str = "DESTROYED";

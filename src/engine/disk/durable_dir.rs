@@ -8,17 +8,17 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::files::above_streams;
-use crate::fork::PerProcess;
-use crate::locks::Mutex;
-use crate::log::{self, Level};
+use crate::sys::descriptors::above_streams;
+use crate::sys::fork::PerProcess;
+use crate::sys::locks::Mutex;
+use crate::sys::log::{self, Level};
 
 /// Directories that were made, the outermost first. Unless they are kept, those of them that are empty go again.
 #[must_use = "they go again when this is dropped"]
 #[derive(Default)]
-pub struct Made(Vec<PathBuf>);
+pub struct CreatedDirs(Vec<PathBuf>);
 
-impl Made {
+impl CreatedDirs {
     /// Makes the directory `path`, and those above it, where they are missing. Returns whether `path` was. It is then there
     /// for good.
     ///
@@ -90,7 +90,7 @@ fn in_the_way(path: &Path, cause: io::Error) -> io::Error {
     io::Error::new(cause.kind(), text)
 }
 
-impl Drop for Made {
+impl Drop for CreatedDirs {
     fn drop(&mut self) {
         for path in self.0.iter().rev() {
             // What is not empty is in use by others, or holds what could not be removed; then all above it stays by itself.

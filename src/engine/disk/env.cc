@@ -72,7 +72,7 @@ using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 
-// Names for what is private: see resume.cc.
+// Names for what is private: see error_recovery.cc.
 template <typename Name, auto member>
 struct Private {
     friend auto member_of(Name) { return member; }
@@ -369,7 +369,7 @@ void after_fork() { rocksdb::ThreadLocalPtr::StaticMeta::Mutex()->Unlock(); }
 
 } // namespace
 
-// See resume.cc.
+// See error_recovery.cc.
 struct rocksdb_options_t {
     rocksdb::Options rep;
 };

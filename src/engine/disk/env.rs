@@ -8,10 +8,10 @@ use std::path::Path;
 use librocksdb_sys::rocksdb_options_t;
 use rocksdb::AsRawPtr;
 
-use crate::directories;
+use super::durable_dir;
 use crate::error::{Error, Result};
-use crate::fork::PerProcess;
-use crate::signals;
+use crate::sys::fork::PerProcess;
+use crate::sys::signals;
 
 // See env.cc.
 #[allow(unsafe_code)]
@@ -47,7 +47,7 @@ impl Default for Env {
 unsafe extern "C" fn unsynced(path: *const u8, len: usize) {
     // SAFETY: as env.cc promises.
     let path = unsafe { std::slice::from_raw_parts(path, len) };
-    directories::tell_unsynced(Path::new(OsStr::from_bytes(path)));
+    durable_dir::tell_unsynced(Path::new(OsStr::from_bytes(path)));
 }
 
 static ENV: PerProcess<Env> = PerProcess::new();

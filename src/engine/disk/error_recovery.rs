@@ -21,10 +21,10 @@ use super::claim::Place;
 use super::errors::{failed, file_system_failed, is_no_space, told};
 use super::reserve::{Load, Reserve};
 use crate::error::{Error, Result};
-use crate::files::above_streams;
-use crate::locks::RwLock;
-use crate::log::{self, Level};
-use crate::signals;
+use crate::sys::descriptors::above_streams;
+use crate::sys::locks::RwLock;
+use crate::sys::log::{self, Level};
+use crate::sys::signals;
 
 /// After resuming has failed, it is tried again when a file of the size that is needed can be made. If none can, it is tried
 /// again after this long: what is in memory may be smaller when it is compressed.
@@ -42,7 +42,7 @@ const MERGE_PATIENCE: Duration = Duration::from_secs(2);
 /// What a table file, a log and a list of table files take beside what is in memory.
 const BESIDE: u64 = 64 << 10;
 
-// See resume.cc.
+// See error_recovery.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
     fn kvds_rocksdb_listen(options: *mut rocksdb_options_t, room: *mut u64);
@@ -52,7 +52,7 @@ unsafe extern "C" {
     fn kvds_rocksdb_resume(database: *mut rocksdb_t, text: *mut u8, capacity: usize) -> usize;
 }
 
-/// Calls a function of resume.cc.
+/// Calls a function of error_recovery.cc.
 fn call(
     function: unsafe extern "C" fn(*mut rocksdb_t, *mut u8, usize) -> usize,
     db: &DB,
@@ -85,7 +85,7 @@ pub fn load_of(db: &DB) -> Load {
 }
 
 /// What there is to know for resuming the database of a store.
-pub struct Resumption {
+pub struct ErrorRecovery {
     path: PathBuf,
     /// Locked while the database is resumed, and shared by what does not go with that.
     past: RwLock<Past>,
@@ -118,10 +118,10 @@ impl Past {
     }
 }
 
-impl Resumption {
+impl ErrorRecovery {
     /// For the database in the directory `path`.
-    pub fn new(path: &Path, room: Option<Room>) -> Resumption {
-        Resumption { path: path.to_path_buf(), past: RwLock::default(), room }
+    pub fn new(path: &Path, room: Option<Room>) -> ErrorRecovery {
+        ErrorRecovery { path: path.to_path_buf(), past: RwLock::default(), room }
     }
 
     /// Where it is.

@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::removal;
+use super::destroy;
 use crate::error::{Error, Result};
 
 /// What a look into a directory found. Nothing, if there is no directory.
@@ -37,7 +37,7 @@ impl Survey {
         for entry in entries {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
-            if !is_rocksdbs(&name) && name != removal::MARK {
+            if !is_rocksdbs(&name) && name != destroy::MARK {
                 continue;
             }
             let kind = entry.file_type().map_err(failed)?;
@@ -48,7 +48,7 @@ impl Survey {
                 return Err(Error::io("cannot open the store", io::Error::other(text)).at(&entry.path()));
             }
             match name.to_str() {
-                Some("LOCK" | removal::MARK) => survey.trace = true,
+                Some("LOCK" | destroy::MARK) => survey.trace = true,
                 Some("CURRENT") => survey.current = true,
                 Some(name) if name.starts_with("MANIFEST-") => survey.manifest = true,
                 _ => {}

@@ -234,7 +234,7 @@ private:
 
 } // namespace
 
-// See resume.cc.
+// See error_recovery.cc.
 struct rocksdb_options_t {
     rocksdb::Options rep;
 };

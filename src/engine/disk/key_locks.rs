@@ -5,8 +5,8 @@
 //! and its write, plain writes never wait for each other, and unrelated checks seldom do.
 //!
 //! A batch that deletes a range locks the range instead, and its other keys as ranges of one key. Range locks that overlap are
-//! granted in the order in which they were asked for. A writer looks for range locks after it has locked its stripes; if one
-//! overlaps, it releases the stripes and asks for a range lock itself. Whoever has a range lock then locks and releases each
+//! granted in the order in which they were asked for. A writer looks for range locks after it has locked its key_locks; if one
+//! overlaps, it releases the key_locks and asks for a range lock itself. Whoever has a range lock then locks and releases each
 //! stripe once, which waits for the writers that came before it. So nobody else writes in a locked range, and writers of other
 //! keys go on, also while the write of the range is synced.
 
@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::Range;
 use crate::batch::{Operation, WriteBatch};
+use crate::engine::Range;
 
 const STRIPES: usize = 256;
 
 /// The locks.
-pub struct Stripes {
-    stripes: [RwLock<()>; STRIPES],
+pub struct KeyLocks {
+    key_locks: [RwLock<()>; STRIPES],
     /// How many range locks are granted or waited for. Changed under the lock of `ranges`.
     range_locks: AtomicUsize,
     ranges: Mutex<RangeLocks>,
@@ -48,7 +48,7 @@ pub enum Held<'a> {
     Shared(#[allow(dead_code, reason = "held")] RwLockReadGuard<'a, ()>),
     /// Alone.
     Alone(#[allow(dead_code, reason = "held")] RwLockWriteGuard<'a, ()>),
-    /// Several stripes.
+    /// Several key_locks.
     Several(#[allow(dead_code, reason = "held")] Vec<Held<'a>>),
     /// Ranges.
     Ranges(#[allow(dead_code, reason = "held")] RangeGuard<'a>),
@@ -56,17 +56,17 @@ pub enum Held<'a> {
 
 /// A range lock.
 pub struct RangeGuard<'a> {
-    stripes: &'a Stripes,
+    key_locks: &'a KeyLocks,
     id: u64,
 }
 
 impl Drop for RangeGuard<'_> {
     fn drop(&mut self) {
-        let mut ranges = self.stripes.ranges.lock();
+        let mut ranges = self.key_locks.ranges.lock();
         ranges.locks.retain(|lock| lock.id != self.id);
-        self.stripes.range_locks.store(ranges.locks.len(), Ordering::Relaxed);
+        self.key_locks.range_locks.store(ranges.locks.len(), Ordering::Relaxed);
         drop(ranges);
-        self.stripes.range_unlocked.notify_all();
+        self.key_locks.range_unlocked.notify_all();
     }
 }
 
@@ -82,11 +82,11 @@ impl RangeLocks {
     }
 }
 
-impl Stripes {
+impl KeyLocks {
     /// None held.
-    pub fn new() -> Stripes {
-        Stripes {
-            stripes: [const { RwLock::new(()) }; STRIPES],
+    pub fn new() -> KeyLocks {
+        KeyLocks {
+            key_locks: [const { RwLock::new(()) }; STRIPES],
             range_locks: AtomicUsize::new(0),
             ranges: Mutex::default(),
             range_unlocked: Condvar::new(),
@@ -127,18 +127,18 @@ impl Stripes {
         ranges.next_id += 1;
         ranges.locks.push(RangeLock { id, ranges: wanted.clone() });
         self.range_locks.store(ranges.locks.len(), Ordering::Relaxed);
-        let guard = RangeGuard { stripes: self, id };
+        let guard = RangeGuard { key_locks: self, id };
         while ranges.overlap(&wanted, id) {
             self.range_unlocked.wait(&mut ranges);
         }
         drop(ranges);
-        for stripe in &self.stripes {
+        for stripe in &self.key_locks {
             drop(stripe.write());
         }
         Held::Ranges(guard)
     }
 
-    /// Locks the stripes of the keys of `batch`.
+    /// Locks the key_locks of the keys of `batch`.
     fn lock_keys(&self, batch: &WriteBatch<'_>) -> Held<'_> {
         match (batch.expectations, batch.operations) {
             ([], [Operation::Set { key, .. } | Operation::Delete { key }]) => self.share(stripe(key)),
@@ -171,11 +171,11 @@ impl Stripes {
     }
 
     fn share(&self, index: usize) -> Held<'_> {
-        Held::Shared(self.stripes[index].read())
+        Held::Shared(self.key_locks[index].read())
     }
 
     fn take(&self, index: usize) -> Held<'_> {
-        Held::Alone(self.stripes[index].write())
+        Held::Alone(self.key_locks[index].write())
     }
 }
 
@@ -203,11 +203,11 @@ mod tests {
     }
 
     /// Locks `batch` on another thread while `held` is held. Returns whether it had to wait.
-    fn waits<'a>(stripes: &'a Stripes, held: Held<'a>, batch: WriteBatch<'_>) -> bool {
+    fn waits<'a>(key_locks: &'a KeyLocks, held: Held<'a>, batch: WriteBatch<'_>) -> bool {
         thread::scope(|scope| {
             let (tell, told) = mpsc::channel();
             scope.spawn(move || {
-                drop(stripes.lock(&batch));
+                drop(key_locks.lock(&batch));
                 // The receiver is gone if the test has failed.
                 let _ = tell.send(());
             });
@@ -223,24 +223,24 @@ mod tests {
     /// A key that is written between the listing of a range and its deletion would survive it.
     #[test]
     fn nobody_writes_in_a_locked_range() {
-        let stripes = Stripes::new();
-        assert!(waits(&stripes, stripes.lock(&plain(&RANGE)), plain(&IN_RANGE)));
-        assert!(waits(&stripes, stripes.lock(&plain(&IN_RANGE)), plain(&RANGE)), "also who came before");
+        let key_locks = KeyLocks::new();
+        assert!(waits(&key_locks, key_locks.lock(&plain(&RANGE)), plain(&IN_RANGE)));
+        assert!(waits(&key_locks, key_locks.lock(&plain(&IN_RANGE)), plain(&RANGE)), "also who came before");
         let expectations = [Expectation::Absent { key: b"b2" }];
         let checked = WriteBatch { expectations: &expectations, operations: &IN_RANGE };
-        assert!(waits(&stripes, stripes.lock(&plain(&RANGE)), checked));
-        assert!(waits(&stripes, stripes.lock(&plain(&RANGE)), plain(&RANGE)));
+        assert!(waits(&key_locks, key_locks.lock(&plain(&RANGE)), checked));
+        assert!(waits(&key_locks, key_locks.lock(&plain(&RANGE)), plain(&RANGE)));
         let wider = [Operation::DeleteRange { start: b"", end: None }];
-        assert!(waits(&stripes, stripes.lock(&plain(&RANGE)), plain(&wider)));
+        assert!(waits(&key_locks, key_locks.lock(&plain(&RANGE)), plain(&wider)));
     }
 
     #[test]
     fn other_keys_are_written_beside_a_locked_range() {
-        let stripes = Stripes::new();
+        let key_locks = KeyLocks::new();
         let other = [Operation::DeleteRange { start: b"c", end: None }];
         for batch in [plain(&OUTSIDE), plain(&other)] {
-            let held = stripes.lock(&plain(&RANGE));
-            drop(stripes.lock(&batch));
+            let held = key_locks.lock(&plain(&RANGE));
+            drop(key_locks.lock(&batch));
             drop(held);
         }
     }
@@ -248,15 +248,15 @@ mod tests {
     /// Everybody gets a turn, and everybody who has one is alone.
     #[test]
     fn range_locks_are_granted_one_after_the_other() {
-        let stripes = Stripes::new();
+        let key_locks = KeyLocks::new();
         let inside = AtomicUsize::new(0);
         thread::scope(|scope| {
             for batch in [&RANGE, &RANGE, &IN_RANGE, &IN_RANGE] {
-                let (stripes, inside) = (&stripes, &inside);
+                let (key_locks, inside) = (&key_locks, &inside);
                 let expectations: &[_] = &[Expectation::Absent { key: b"b1" }];
                 scope.spawn(move || {
                     for _ in 0..2000 {
-                        let held = stripes.lock(&WriteBatch { expectations, operations: batch });
+                        let held = key_locks.lock(&WriteBatch { expectations, operations: batch });
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
                         drop(held);

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::claim::Claim;
 use crate::error::{Error, Kind, Result};
-use crate::files::above_streams;
-use crate::fork::Unshared;
-use crate::signals;
+use crate::sys::descriptors::above_streams;
+use crate::sys::fork::Unshared;
+use crate::sys::signals;
 
 /// The lock on the file `LOCK`, which programs look at that know nothing of a [`Claim`]: RocksDB's
 /// own tools, and on a network file system other machines.

@@ -1,30 +1,32 @@
 //! The engine on disk: RocksDB, one database per store.
 //!
 //! RocksDB gives atomic batches, snapshots and iterators over one moment. What is added here: conditions that hold against
-//! plain writes ([`Stripes`]), one owner per directory also within the process ([`claim`]), children (values, cursors,
-//! snapshots) that keep the database open, syncing in the background ([`syncer`]), reading beside a writer in another
-//! process ([`replica`]), and nothing done to files after a fork.
+//! plain writes ([`KeyLocks`]), one owner per directory also within the process ([`claim`]), children (values, cursors,
+//! snapshots) that keep the database open, syncing in the background ([`background_sync`]), reading beside a writer in another
+//! process ([`read_only`]), and nothing done to files after a fork.
 
+mod background_sync;
 mod buffers;
-mod child;
+pub mod checkpoint;
 mod claim;
 mod delete_range;
+mod destroy;
+mod durable_dir;
 mod env;
+mod error_recovery;
 mod errors;
 mod files;
 mod guard;
-mod hole;
-mod hot;
-mod inspection;
+mod key_locks;
 mod lock;
+mod op_counters;
+mod pinned;
+mod read_only;
 mod reclaim;
-mod records;
-mod removal;
-mod replica;
 mod reserve;
-mod resume;
+mod row_cache;
 mod settings;
-mod syncer;
+mod wal;
 
 use std::cell::RefCell;
 use std::fs;
@@ -35,34 +37,34 @@ use std::sync::{Arc, OnceLock, Weak};
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{DB, DBPinnableSlice, DBRecoveryMode, ReadOptions, Snapshot, WriteOptions};
 
+use self::background_sync::SyncHandle;
 use self::buffers::{Holder, Share};
-use self::child::{Child, Moment, Position};
 use self::claim::Claim;
+use self::durable_dir::CreatedDirs;
+use self::error_recovery::{ErrorRecovery, Room};
 use self::errors::failed;
 use self::files::Survey;
 use self::guard::Guard;
-use self::hot::Part;
+use self::key_locks::KeyLocks;
 use self::lock::Lock;
+use self::op_counters::OpCounters;
+use self::pinned::{DiskCursor, DiskSnapshot, Pinned};
+use self::read_only::ReadOnly;
 use self::reclaim::Deletions;
-use self::replica::Replica;
 use self::reserve::Reserve;
-use self::resume::{Resumption, Room};
+use self::row_cache::StoreRows;
 pub use self::settings::Shared;
-use self::syncer::Served;
-use super::stripes::Stripes;
-use super::tally::Tally;
 use super::{Buffer, Cursor, Engine, Lease, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
-use crate::directories::Made;
 use crate::error::{Error, Kind, Result};
-use crate::fork::Birth;
-use crate::log::{self, Level};
 use crate::options::{Durability, Options};
-use crate::signals;
+use crate::sys::fork::Birth;
+use crate::sys::log::{self, Level};
+use crate::sys::signals;
 
 /// From this many bytes on, a value is handed out where RocksDB has it instead of copied. A pinned value keeps its block in
 /// memory and the database open, which is not worth it for a small part of a block: docs/decisions/0003-pinned-values.md.
-const PIN_FROM: usize = hot::TOO_LONG;
+const PIN_FROM: usize = row_cache::TOO_LONG;
 
 /// Past how many deleted keys it is looked for a first one, to find that a store is empty.
 const LOOK_PAST: u64 = 1000;
@@ -76,9 +78,9 @@ pub struct Disk {
     held: ManuallyDrop<Opened>,
     path: PathBuf,
     role: Role,
-    stripes: Stripes,
-    hot: Option<Part>,
-    tally: Arc<Tally>,
+    key_locks: KeyLocks,
+    row_cache: Option<StoreRows>,
+    op_counters: Arc<OpCounters>,
     /// How what is read now is read: made once, as making it takes as long as some reads.
     reading: ReadOptions,
     birth: Birth,
@@ -88,11 +90,11 @@ pub struct Disk {
 /// In the order in which it must go: first nobody syncs or flushes the database any more, then it is closed, then the directory is free
 /// for others in this process, then those who wait for that are told.
 struct Opened {
-    served: OnceLock<Served>,
+    served: OnceLock<SyncHandle>,
     share: OnceLock<Share>,
-    reclaiming: OnceLock<(Deletions, Served)>,
+    reclaiming: OnceLock<(Deletions, SyncHandle)>,
     db: DB,
-    resumption: Arc<Resumption>,
+    error_recovery: Arc<ErrorRecovery>,
     /// Of a writer: the right to the directory.
     rights: Option<Held>,
     _lease: Lease,
@@ -145,7 +147,7 @@ impl Disk {
         // Before any file in it is opened.
         Survey::of(path)?;
         if options.read_only {
-            return Ok(Replica::open(path, options, shared, lease)?.map(|replica| replica as Arc<dyn Engine>));
+            return Ok(ReadOnly::open(path, options, shared, lease)?.map(|replica| replica as Arc<dyn Engine>));
         }
         Ok(Disk::open(path, options, shared, lease)?.map(|disk| disk as Arc<dyn Engine>))
     }
@@ -160,7 +162,7 @@ impl Disk {
             return Ok(None);
         }
         env::start_threads().map_err(|error| error.at(path))?;
-        let mut directories = Made::default();
+        let mut directories = CreatedDirs::default();
         if let Some(base) = path.parent() {
             let made = directories.make(base);
             made.map_err(|cause| Error::io("cannot make the base directory", cause).at(base))?;
@@ -170,8 +172,8 @@ impl Disk {
             made.map_err(|cause| Error::io("cannot make the store's directory", cause).at(path))
         };
         let mut made = make()?;
-        if !made && removal::is_begun(path)? {
-            removal::finish(path)?;
+        if !made && destroy::is_begun(path)? {
+            destroy::finish(path)?;
             made = make()?;
         }
         let claim = match Claim::new(path) {
@@ -185,23 +187,23 @@ impl Disk {
         let older = files::written_by_older_rocksdb(path);
         if !made {
             Survey::of(path)?.refuse_others(path)?;
-            inspection::inspect(path)?;
+            wal::verify::inspect(path)?;
         }
         let lock = Lock::new(path, &claim)?;
         let mut settings = settings::database(options, shared);
-        let to_merge = resume::prepare(&settings);
+        let to_merge = error_recovery::prepare(&settings);
         let guard = claim.guard(&settings);
         let open = |settings: &rocksdb::Options| signals::blocked(|| DB::open(settings, path));
         let mut db = open(&settings);
         if let Err(cause) = &db
-            && hole::is_before_the_first_log(cause)
+            && wal::gap::is_before_the_first_log(cause)
         {
             claim.place().check()?;
-            hole::begin_first_log(path).map_err(|cause| Error::io("cannot make the first log", cause).at(path))?;
+            wal::gap::begin_first_log(path).map_err(|cause| Error::io("cannot make the first log", cause).at(path))?;
             db = open(&settings);
         }
         if let Err(cause) = &db
-            && hole::explains(cause, path).map_err(|cause| Error::io("cannot read the log", cause).at(path))?
+            && wal::gap::explains(cause, path).map_err(|cause| Error::io("cannot read the log", cause).at(path))?
         {
             log::line(Level::Warn, || format!("{} lost the end of what was not synced: {cause}", path.display()));
             settings.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
@@ -240,11 +242,11 @@ impl Disk {
         }
         log::line(Level::Info, || format!("opened {}", path.display()));
         let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
-        let hot = Some(shared.hot());
-        let reserve = Reserve::new(claim.place().clone(), path, resume::load_of(&db));
-        let resumption = Resumption::new(path, Some(Room { place: claim.place().clone(), reserve, to_merge }));
+        let row_cache = Some(shared.row_cache());
+        let reserve = Reserve::new(claim.place().clone(), path, error_recovery::load_of(&db));
+        let error_recovery = ErrorRecovery::new(path, Some(Room { place: claim.place().clone(), reserve, to_merge }));
         let rights = Held { _guard: guard, _lock: lock, claim };
-        let disk = Disk::around(db, resumption, role, hot, Some(rights), Arc::default(), lease);
+        let disk = Disk::around(db, error_recovery, role, row_cache, Some(rights), Arc::default(), lease);
         if options.durability == Durability::Process
             && let Err(error) = disk.serve()
         {
@@ -262,29 +264,29 @@ impl Disk {
 
     fn around(
         db: DB,
-        resumption: Resumption,
+        error_recovery: ErrorRecovery,
         role: Role,
-        hot: Option<Part>,
+        row_cache: Option<StoreRows>,
         rights: Option<Held>,
-        tally: Arc<Tally>,
+        op_counters: Arc<OpCounters>,
         lease: Lease,
     ) -> Arc<Disk> {
-        let path = resumption.path().to_path_buf();
+        let path = error_recovery.path().to_path_buf();
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
             held: ManuallyDrop::new(Opened {
                 served: OnceLock::new(),
                 share: OnceLock::new(),
                 reclaiming: OnceLock::new(),
                 db,
-                resumption: Arc::new(resumption),
+                error_recovery: Arc::new(error_recovery),
                 rights,
                 _lease: lease,
             }),
             path,
             role,
-            stripes: Stripes::new(),
-            hot,
-            tally,
+            key_locks: KeyLocks::new(),
+            row_cache,
+            op_counters,
             reading: ReadOptions::default(),
             birth: Birth::here(),
             this: this.clone(),
@@ -293,23 +295,23 @@ impl Disk {
 
     /// Has the log synced in the background from now on.
     fn serve(&self) -> Result<()> {
-        let (db, resumption) = (self.lend(), self.held.resumption.clone());
+        let (db, error_recovery) = (self.lend(), self.held.error_recovery.clone());
         // SAFETY: the database is dropped after `served`, whose end waits until this does not run and will not run again.
         #[allow(unsafe_code)]
-        let sync = move || resumption.attempt_apart(unsafe { db.get() }, "cannot sync", |db| db.flush_wal(true));
-        let served = Served::new(sync)?;
+        let sync = move || error_recovery.attempt_apart(unsafe { db.get() }, "cannot sync", |db| db.flush_wal(true));
+        let served = SyncHandle::new(sync)?;
         self.held.served.get_or_init(|| served);
         Ok(())
     }
 
     /// Has the store flushed from now on when it holds much of the memory that all stores share.
     fn take_share(&self, shared: &Shared) {
-        let (db, resumption) = (self.lend(), self.held.resumption.clone());
+        let (db, error_recovery) = (self.lend(), self.held.error_recovery.clone());
         let flush = move || {
             // SAFETY: as in `held` below.
             #[allow(unsafe_code)]
             let db = unsafe { db.get() };
-            if let Some(Err(cause)) = resumption.unless_resumed(|| buffers::begin_flush(db)) {
+            if let Some(Err(cause)) = error_recovery.unless_resumed(|| buffers::begin_flush(db)) {
                 log::line(Level::Warn, || format!("cannot flush to give back memory: {cause}"));
             }
         };
@@ -331,7 +333,7 @@ impl Disk {
 
     /// Has the store flushed from now on when much was deleted, so that the space comes back.
     fn reclaim(&self) {
-        let (db, resumption, deletions) = (self.lend(), self.held.resumption.clone(), Deletions::default());
+        let (db, error_recovery, deletions) = (self.lend(), self.held.error_recovery.clone(), Deletions::default());
         let counted = deletions.clone();
         let flush = move || {
             // SAFETY: the database is dropped after `reclaiming`, whose end waits until this does not run and will not run
@@ -339,13 +341,13 @@ impl Disk {
             #[allow(unsafe_code)]
             let db = unsafe { db.get() };
             if deletions.are_many(db)
-                && let Some(Err(cause)) = resumption.unless_resumed(|| buffers::begin_flush(db))
+                && let Some(Err(cause)) = error_recovery.unless_resumed(|| buffers::begin_flush(db))
             {
                 log::line(Level::Warn, || format!("cannot flush to reclaim space: {cause}"));
             }
             Ok(())
         };
-        match Served::new(flush) {
+        match SyncHandle::new(flush) {
             Ok(served) => drop(self.held.reclaiming.set((counted, served))),
             // The store works, and a full memtable is flushed.
             Err(error) => log::line(Level::Warn, || format!("space is reclaimed late: {error}")),
@@ -382,13 +384,13 @@ impl Disk {
 
     /// Whether there is a store in `path`: the last file that RocksDB makes of a new one, and no mark that it is removed.
     fn exists(path: &Path) -> Result<bool> {
-        if removal::is_begun(path)? || inspection::is_before_the_first_log(path)? {
+        if destroy::is_begun(path)? || wal::verify::is_before_the_first_log(path)? {
             return Ok(false);
         }
         let exists = is_there(path, "CURRENT")?;
         if !exists && path.is_dir() {
             // It may be missing.
-            inspection::inspect(path)?;
+            wal::verify::inspect(path)?;
         }
         Ok(exists)
     }
@@ -403,7 +405,7 @@ impl Disk {
         if !Disk::has_traces(path)? {
             return Ok(false);
         }
-        removal::remove(path)?;
+        destroy::remove(path)?;
         log::line(Level::Info, || format!("removed {}", path.display()));
         Ok(true)
     }
@@ -449,7 +451,7 @@ impl Disk {
     /// The database, without the borrow that RocksDB's wrapper ties its children to.
     ///
     /// # Safety
-    /// What is made from it is dropped before `self` is, or goes into a [`Child`].
+    /// What is made from it is dropped before `self` is, or goes into a [`Pinned`].
     #[allow(unsafe_code)]
     unsafe fn unbound(&self) -> Result<&'static DB> {
         let db: *const DB = self.db()?;
@@ -458,9 +460,9 @@ impl Disk {
     }
 
     /// Makes something of RocksDB's keep the engine.
-    fn child<T>(&self, made: T) -> Child<T> {
+    fn child<T>(&self, made: T) -> Pinned<T> {
         let Some(disk) = self.this.upgrade() else { unreachable!("whoever calls holds the engine") };
-        Child::new(made, disk)
+        Pinned::new(made, disk)
     }
 
     /// What `key` holds in the database.
@@ -471,24 +473,24 @@ impl Disk {
         db.get_pinned_opt(key, how).map_err(|cause| self.failed("cannot read", cause))
     }
 
-    /// What `key` holds now: seen by `hot` if it was read lately, else found in the database.
+    /// What `key` holds now: seen by `row_cache` if it was read lately, else found in the database.
     fn now<R>(
         &self,
         key: &[u8],
-        hot: impl FnOnce(&[u8]) -> Result<R>,
+        row_cache: impl FnOnce(&[u8]) -> Result<R>,
         found: impl FnOnce(DBPinnableSlice<'static>) -> Result<R>,
     ) -> Result<Option<R>> {
         self.check()?;
-        let ticket = match &self.hot {
-            Some(part) => match part.look(key, hot) {
+        let token = match &self.row_cache {
+            Some(part) => match part.look(key, row_cache) {
                 Ok(seen) => return seen.map(Some),
-                Err(ticket) => Some((part, ticket)),
+                Err(token) => Some((part, token)),
             },
             None => None,
         };
         let Some(slice) = self.found(key, &self.reading)? else { return Ok(None) };
-        if let Some((part, ticket)) = ticket {
-            part.keep(key, &slice, ticket);
+        if let Some((part, token)) = token {
+            part.keep(key, &slice, token);
         }
         found(slice).map(Some)
     }
@@ -502,7 +504,7 @@ impl Disk {
     }
 
     fn get_with(&self, key: &[u8], how: &ReadOptions) -> Result<Option<Value>> {
-        self.tally.read(self.found(key, how)?).map(|found| self.given(found)).transpose()
+        self.op_counters.read(self.found(key, how)?).map(|found| self.given(found)).transpose()
     }
 
     fn get_many_with(&self, keys: &[&[u8]], moment: Option<&Snapshot<'_>>) -> Result<Vec<Option<Value>>> {
@@ -520,16 +522,16 @@ impl Disk {
         }
         let given = |found: std::result::Result<Option<Vec<u8>>, _>| {
             let found = found.map_err(|cause| self.failed("cannot read", cause))?;
-            self.tally.read(found).map(|value| Buffer::of(&value).map(Value::Owned)).transpose()
+            self.op_counters.read(found).map(|value| Buffer::of(&value).map(Value::Owned)).transpose()
         };
         db.multi_get_opt(keys, &how).into_iter().map(given).collect()
     }
 
     fn contains_with(&self, key: &[u8], how: &ReadOptions) -> Result<bool> {
-        Ok(self.tally.read(self.found(key, how)?).is_some())
+        Ok(self.op_counters.read(self.found(key, how)?).is_some())
     }
 
-    fn cursor_at(&self, range: Range, moment: Option<Arc<Child<Snapshot<'static>>>>) -> Result<Box<dyn Cursor>> {
+    fn cursor_at(&self, range: Range, moment: Option<Arc<Pinned<Snapshot<'static>>>>) -> Result<Box<dyn Cursor>> {
         let mut how = ReadOptions::default();
         if let Some(moment) = &moment {
             how.set_snapshot(&**moment);
@@ -543,14 +545,14 @@ impl Disk {
         // SAFETY: the iterator becomes a child.
         #[allow(unsafe_code)]
         let iterator = unsafe { self.unbound()? }.raw_iterator_opt(how);
-        Ok(Box::new(Position::new(self.child(iterator), moment)))
+        Ok(Box::new(DiskCursor::new(self.child(iterator), moment)))
     }
 }
 
 impl Reader for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         let found = self.now(key, |bytes| Buffer::of(bytes).map(Value::Owned), |found| self.given(found))?;
-        Ok(self.tally.read(found))
+        Ok(self.op_counters.read(found))
     }
 
     fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
@@ -559,11 +561,11 @@ impl Reader for Disk {
             see.borrow_mut()(bytes);
             Ok(())
         };
-        Ok(self.tally.read(self.now(key, show, |found| show(&found))?).is_some())
+        Ok(self.op_counters.read(self.now(key, show, |found| show(&found))?).is_some())
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.tally.read(self.now(key, |_| Ok(()), |_| Ok(()))?).is_some())
+        Ok(self.op_counters.read(self.now(key, |_| Ok(()), |_| Ok(()))?).is_some())
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
@@ -581,7 +583,7 @@ impl Engine for Disk {
         let Role::Writer { how, .. } = &self.role else {
             return Err(Error::new(Kind::Denied, "the store was opened for reading only").at(&self.path));
         };
-        let _held = self.stripes.lock(batch);
+        let _held = self.key_locks.lock(batch);
         let listed;
         let batch = if batch.operations.iter().any(|operation| operation.key().is_none()) {
             listed = delete_range::list(db, batch.operations);
@@ -590,20 +592,20 @@ impl Engine for Disk {
             batch
         };
         for expectation in batch.expectations {
-            let refusal = self.now(
+            let conflict = self.now(
                 expectation.key(),
-                |bytes| Ok(expectation.refusal(Some(bytes))),
-                |found| Ok(expectation.refusal(Some(&found))),
+                |bytes| Ok(expectation.conflict(Some(bytes))),
+                |found| Ok(expectation.conflict(Some(&found))),
             )?;
-            if let Some(refusal) = refusal.unwrap_or_else(|| expectation.refusal(None)) {
-                return Ok(Outcome::Refused(refusal));
+            if let Some(conflict) = conflict.unwrap_or_else(|| expectation.conflict(None)) {
+                return Ok(Outcome::Refused(conflict));
             }
         }
         // What only deletes is not refused: the reserve is for that.
         let sets = batch.operations.iter().any(|operation| matches!(operation, Operation::Set { .. }));
-        self.held.resumption.admit(db, batch.operations.iter().map(size_in_the_log).sum(), sets)?;
-        let writing = self.hot.as_ref().map(|part| part.writing(batch));
-        self.held.resumption.attempt(db, "cannot write", |db| match batch.operations {
+        self.held.error_recovery.admit(db, batch.operations.iter().map(size_in_the_log).sum(), sets)?;
+        let writing = self.row_cache.as_ref().map(|part| part.writing(batch));
+        self.held.error_recovery.attempt(db, "cannot write", |db| match batch.operations {
             [] => Ok(()),
             [Operation::Set { key, value }] => db.put_opt(key, value, how),
             [Operation::Delete { key }] => db.delete_opt(key, how),
@@ -618,9 +620,9 @@ impl Engine for Disk {
         if let Some(share) = self.held.share.get() {
             share.written();
         }
-        self.held.resumption.written(db);
+        self.held.error_recovery.written(db);
         self.count_deletions(batch.operations);
-        self.tally.wrote(batch.operations.len());
+        self.op_counters.wrote(batch.operations.len());
         Ok(Outcome::Applied)
     }
 
@@ -628,26 +630,28 @@ impl Engine for Disk {
         // SAFETY: the snapshot becomes a child.
         #[allow(unsafe_code)]
         let snapshot = unsafe { self.unbound()? }.snapshot();
-        Ok(Arc::new(Moment::new(self.child(snapshot))))
+        Ok(Arc::new(DiskSnapshot::new(self.child(snapshot))))
     }
 
     fn sync(&self) -> Result<()> {
         let db = self.db()?;
         // What is synced must be found when the store is opened again.
         self.held.rights.as_ref().map_or(Ok(()), |rights| rights.claim.place().check())?;
-        let resumption = &self.held.resumption;
+        let error_recovery = &self.held.error_recovery;
         match &self.role {
             Role::Reader => Ok(()),
             // Without a log, what was written is brought to a table file.
-            Role::Writer { durability: Durability::None, .. } => resumption.attempt_apart(db, "cannot sync", DB::flush),
-            Role::Writer { .. } => resumption.attempt_apart(db, "cannot sync", |db| db.flush_wal(true)),
+            Role::Writer { durability: Durability::None, .. } => {
+                error_recovery.attempt_apart(db, "cannot sync", DB::flush)
+            }
+            Role::Writer { .. } => error_recovery.attempt_apart(db, "cannot sync", |db| db.flush_wal(true)),
         }
     }
 
     fn compact(&self) -> Result<()> {
         let db = self.db()?;
         match &self.role {
-            Role::Writer { how, .. } => self.held.resumption.compact(db, how),
+            Role::Writer { how, .. } => self.held.error_recovery.compact(db, how),
             Role::Reader => Err(Error::new(Kind::Denied, "the store was opened for reading only").at(&self.path)),
         }
     }
@@ -670,7 +674,7 @@ impl Engine for Disk {
             bytes: number("rocksdb.estimate-live-data-size") + number("rocksdb.cur-size-active-mem-table"),
             disk_bytes: size_of_files(&self.path),
             memory_bytes: logs_and_memory + number("rocksdb.estimate-table-readers-mem"),
-            ..self.tally.stats()
+            ..self.op_counters.stats()
         })
     }
 

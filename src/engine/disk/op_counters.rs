@@ -2,12 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::Stats;
-use crate::lanes::Lanes;
+use crate::engine::Stats;
+use crate::sync::sharded::Sharded;
 
 /// Counters of reads and writes.
 #[derive(Default)]
-pub struct Tally(Lanes<Counters>);
+pub struct OpCounters(Sharded<Counters>);
 
 #[derive(Default)]
 struct Counters {
@@ -16,10 +16,10 @@ struct Counters {
     writes: AtomicU64,
 }
 
-impl Tally {
+impl OpCounters {
     /// Counts a look for a key, and passes on whether it was there.
     pub fn read<T>(&self, found: Option<T>) -> Option<T> {
-        let counters = self.0.mine();
+        let counters = self.0.local();
         counters.reads.fetch_add(1, Relaxed);
         if found.is_some() {
             counters.hits.fetch_add(1, Relaxed);
@@ -29,12 +29,12 @@ impl Tally {
 
     /// Counts operations that were applied.
     pub fn wrote(&self, operations: usize) {
-        self.0.mine().writes.fetch_add(operations as u64, Relaxed);
+        self.0.local().writes.fetch_add(operations as u64, Relaxed);
     }
 
     /// The sums, in otherwise empty figures.
     pub fn stats(&self) -> Stats {
-        let sum = |counter: fn(&Counters) -> &AtomicU64| self.0.iter().map(|lane| counter(lane).load(Relaxed)).sum();
+        let sum = |counter: fn(&Counters) -> &AtomicU64| self.0.iter().map(|shard| counter(shard).load(Relaxed)).sum();
         Stats {
             reads: sum(|counters| &counters.reads),
             hits: sum(|counters| &counters.hits),

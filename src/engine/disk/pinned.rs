@@ -12,19 +12,19 @@ use crate::error::Result;
 
 /// Something of RocksDB's that must go before the database does, and the engine that it keeps for that. After a fork it is
 /// left alone: even letting go of an iterator can remove files.
-pub struct Child<T> {
+pub struct Pinned<T> {
     made: ManuallyDrop<T>,
     disk: Arc<Disk>,
 }
 
-impl<T> Child<T> {
+impl<T> Pinned<T> {
     /// What was made from the database of `disk`.
-    pub fn new(made: T, disk: Arc<Disk>) -> Child<T> {
-        Child { made: ManuallyDrop::new(made), disk }
+    pub fn new(made: T, disk: Arc<Disk>) -> Pinned<T> {
+        Pinned { made: ManuallyDrop::new(made), disk }
     }
 }
 
-impl<T> Deref for Child<T> {
+impl<T> Deref for Pinned<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -32,7 +32,7 @@ impl<T> Deref for Child<T> {
     }
 }
 
-impl<T> Drop for Child<T> {
+impl<T> Drop for Pinned<T> {
     fn drop(&mut self) {
         if self.disk.birth.is_here() {
             // SAFETY: dropped once, here, and not used afterwards; `disk` is dropped after it.
@@ -44,19 +44,19 @@ impl<T> Drop for Child<T> {
     }
 }
 
-impl AsRef<[u8]> for Child<DBPinnableSlice<'static>> {
+impl AsRef<[u8]> for Pinned<DBPinnableSlice<'static>> {
     fn as_ref(&self) -> &[u8] {
         &self.made
     }
 }
 
 /// The store at one moment.
-pub struct Moment(Arc<Child<Snapshot<'static>>>);
+pub struct DiskSnapshot(Arc<Pinned<Snapshot<'static>>>);
 
-impl Moment {
+impl DiskSnapshot {
     /// The moment of a snapshot.
-    pub fn new(snapshot: Child<Snapshot<'static>>) -> Moment {
-        Moment(Arc::new(snapshot))
+    pub fn new(snapshot: Pinned<Snapshot<'static>>) -> DiskSnapshot {
+        DiskSnapshot(Arc::new(snapshot))
     }
 
     fn how(&self) -> ReadOptions {
@@ -66,7 +66,7 @@ impl Moment {
     }
 }
 
-impl Reader for Moment {
+impl Reader for DiskSnapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         self.0.disk.get_with(key, &self.how())
     }
@@ -85,15 +85,15 @@ impl Reader for Moment {
 }
 
 /// A cursor.
-pub struct Position {
-    iterator: Child<DBRawIterator<'static>>,
-    _moment: Option<Arc<Child<Snapshot<'static>>>>,
+pub struct DiskCursor {
+    iterator: Pinned<DBRawIterator<'static>>,
+    _moment: Option<Arc<Pinned<Snapshot<'static>>>>,
 }
 
-impl Position {
+impl DiskCursor {
     /// An iterator of RocksDB's, and the moment that it is over, if not that of its making.
-    pub fn new(iterator: Child<DBRawIterator<'static>>, moment: Option<Arc<Child<Snapshot<'static>>>>) -> Position {
-        Position { iterator, _moment: moment }
+    pub fn new(iterator: Pinned<DBRawIterator<'static>>, moment: Option<Arc<Pinned<Snapshot<'static>>>>) -> DiskCursor {
+        DiskCursor { iterator, _moment: moment }
     }
 
     fn go(&mut self, go: impl FnOnce(&mut DBRawIterator<'static>)) -> Result<()> {
@@ -107,7 +107,7 @@ impl Position {
     }
 }
 
-impl Cursor for Position {
+impl Cursor for DiskCursor {
     fn first(&mut self) -> Result<()> {
         self.go(DBRawIterator::seek_to_first)
     }

@@ -13,33 +13,33 @@ use parking_lot::RwLock;
 use rocksdb::DB;
 
 use super::env;
+use super::error_recovery::ErrorRecovery;
 use super::errors::failed;
 use super::files::Survey;
-use super::inspection::{inspect, table_list};
-use super::resume::Resumption;
+use super::op_counters::OpCounters;
 use super::settings::{self, Shared};
+use super::wal::verify::{inspect, table_list};
 use super::{Disk, Role};
 use crate::batch::{Outcome, WriteBatch};
-use crate::engine::tally::Tally;
 use crate::engine::{Cursor, Engine, Lease, Range, Reader, Stats, Value};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
-use crate::signals;
+use crate::sys::signals;
 
 /// A store that is only read, as of the last refresh.
-pub struct Replica {
+pub struct ReadOnly {
     now: RwLock<Arc<Disk>>,
     path: PathBuf,
     settings: rocksdb::Options,
     /// What is counted goes on over all instances.
-    tally: Arc<Tally>,
+    op_counters: Arc<OpCounters>,
     lease: Arc<Lease>,
 }
 
-impl Replica {
+impl ReadOnly {
     /// Opens the store in `path` for reading; None if there is none. `lease` is dropped when it and all it handed out is
     /// closed.
-    pub fn open(path: &Path, options: &Options, shared: &Shared, lease: Lease) -> Result<Option<Arc<Replica>>> {
+    pub fn open(path: &Path, options: &Options, shared: &Shared, lease: Lease) -> Result<Option<Arc<ReadOnly>>> {
         if !Disk::exists(path)? {
             return Ok(None);
         }
@@ -49,9 +49,9 @@ impl Replica {
         settings.set_max_open_files(-1);
         env::start_threads().map_err(|error| error.at(path))?;
         let lease = Arc::new(lease);
-        let tally = Arc::default();
-        let now = instance(path, &settings, &tally, &lease)?;
-        Ok(Some(Arc::new(Replica { now: RwLock::new(now), path: path.to_path_buf(), settings, tally, lease })))
+        let op_counters = Arc::default();
+        let now = instance(path, &settings, &op_counters, &lease)?;
+        Ok(Some(Arc::new(ReadOnly { now: RwLock::new(now), path: path.to_path_buf(), settings, op_counters, lease })))
     }
 
     fn now(&self) -> Arc<Disk> {
@@ -63,7 +63,12 @@ impl Replica {
 ///
 /// RocksDB reads the list of table files and then the logs. If the writer brings a log to a table file in between and removes
 /// it, its content is in neither. So an instance only counts if the list stayed as it was while it was opened.
-fn instance(path: &Path, settings: &rocksdb::Options, tally: &Arc<Tally>, lease: &Arc<Lease>) -> Result<Arc<Disk>> {
+fn instance(
+    path: &Path,
+    settings: &rocksdb::Options,
+    op_counters: &Arc<OpCounters>,
+    lease: &Arc<Lease>,
+) -> Result<Arc<Disk>> {
     // A writer may change the list at each attempt, so the attempts are counted.
     for attempt in 0..ATTEMPTS {
         // Nothing that opening would wait for.
@@ -75,11 +80,11 @@ fn instance(path: &Path, settings: &rocksdb::Options, tally: &Arc<Tally>, lease:
             let db = db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
             return Ok(Disk::around(
                 db,
-                Resumption::new(path, None),
+                ErrorRecovery::new(path, None),
                 Role::Reader,
                 None,
                 None,
-                tally.clone(),
+                op_counters.clone(),
                 Box::new(lease.clone()),
             ));
         }
@@ -91,7 +96,7 @@ fn instance(path: &Path, settings: &rocksdb::Options, tally: &Arc<Tally>, lease:
 /// How often an opening is tried; each waits a millisecond longer than the one before, two seconds in all.
 const ATTEMPTS: u64 = 64;
 
-impl Reader for Replica {
+impl Reader for ReadOnly {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         self.now().get(key)
     }
@@ -109,7 +114,7 @@ impl Reader for Replica {
     }
 }
 
-impl Engine for Replica {
+impl Engine for ReadOnly {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
         self.now().apply(batch)
     }
@@ -126,7 +131,7 @@ impl Engine for Replica {
 
     fn refresh(&self) -> Result<()> {
         self.check()?;
-        let now = instance(&self.path, &self.settings, &self.tally, &self.lease)?;
+        let now = instance(&self.path, &self.settings, &self.op_counters, &self.lease)?;
         let before = std::mem::replace(&mut *self.now.write(), now);
         // Closed without the lock, as it can take a while.
         drop(before);

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::claim::Place;
 use super::settings::LOG_STEP;
-use crate::files::above_streams;
-use crate::locks::Mutex;
+use crate::sys::descriptors::above_streams;
+use crate::sys::locks::Mutex;
 
 /// The file. Its length is zero: the room is behind its end.
 const NAME: &str = "kvds.reserve";

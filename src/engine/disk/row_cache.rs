@@ -30,13 +30,13 @@ const COST: usize = 128;
 pub(super) const TOO_LONG: usize = 4 << 10;
 
 /// The values of all stores of a distributor that are kept.
-pub struct Hot {
+pub struct RowCache {
     shards: Box<[RwLock<Shard>]>,
     hashing: RandomState,
     stores: AtomicU64,
 }
 
-type Values = Cache<Place, Kept, Weight, RandomState, DefaultLifecycle<Place, Kept>>;
+type Values = Cache<CacheKey, Entry, Weight, RandomState, DefaultLifecycle<CacheKey, Entry>>;
 
 struct Shard {
     values: Values,
@@ -49,14 +49,14 @@ struct Shard {
 /// A key of a store by its hash, so that who looks for its place need not look at the key, which lies elsewhere. If two have
 /// the same one, the place is that of the last.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Place {
+struct CacheKey {
     hash: u64,
     store: u64,
 }
 
 /// A key and what it held when it was read or written last. It stays here while the key is written, and then takes the new
 /// value without a search for another place.
-struct Kept {
+struct Entry {
     /// The key, followed by the value.
     pair: Box<[u8]>,
     key_len: u32,
@@ -64,9 +64,9 @@ struct Kept {
     stale: bool,
 }
 
-impl Kept {
-    fn new(key: &[u8], value: &[u8]) -> Kept {
-        Kept { pair: [key, value].concat().into(), key_len: key.len() as u32, stale: false }
+impl Entry {
+    fn new(key: &[u8], value: &[u8]) -> Entry {
+        Entry { pair: [key, value].concat().into(), key_len: key.len() as u32, stale: false }
     }
 
     fn key(&self) -> &[u8] {
@@ -84,7 +84,7 @@ impl Kept {
             self.pair[key.len()..].copy_from_slice(value);
             self.stale = false;
         } else {
-            *self = Kept::new(key, value);
+            *self = Entry::new(key, value);
         }
     }
 }
@@ -92,15 +92,15 @@ impl Kept {
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<Place, Kept> for Weight {
-    fn weight(&self, _: &Place, kept: &Kept) -> u64 {
+impl Weighter<CacheKey, Entry> for Weight {
+    fn weight(&self, _: &CacheKey, kept: &Entry) -> u64 {
         (kept.pair.len() + COST) as u64
     }
 }
 
-impl Hot {
+impl RowCache {
     /// Room for so many bytes.
-    pub fn new(bytes: u64) -> Arc<Hot> {
+    pub fn new(bytes: u64) -> Arc<RowCache> {
         let hashing = RandomState::default();
         let of_a_shard = bytes / SHARDS as u64;
         let shard = || Shard {
@@ -115,50 +115,50 @@ impl Hot {
             writes: 0,
         };
         let shards = (0..SHARDS).map(|_| RwLock::new(shard())).collect();
-        Arc::new(Hot { shards, hashing, stores: AtomicU64::new(0) })
+        Arc::new(RowCache { shards, hashing, stores: AtomicU64::new(0) })
     }
 
     /// A part of it for the keys of a new store.
-    pub fn part(self: &Arc<Hot>) -> Part {
-        Part { hot: self.clone(), store: self.stores.fetch_add(1, Relaxed) }
+    pub fn part(self: &Arc<RowCache>) -> StoreRows {
+        StoreRows { row_cache: self.clone(), store: self.stores.fetch_add(1, Relaxed) }
     }
 
-    fn shard(&self, place: Place) -> &RwLock<Shard> {
+    fn shard(&self, place: CacheKey) -> &RwLock<Shard> {
         &self.shards[(place.hash >> 32) as usize % SHARDS]
     }
 }
 
 /// What is kept of one store.
-pub struct Part {
-    hot: Arc<Hot>,
+pub struct StoreRows {
+    row_cache: Arc<RowCache>,
     store: u64,
 }
 
 /// Whether a value that is read now may be kept: the number of writes when its key was looked for, if none was on its way.
 #[derive(Clone, Copy)]
-pub struct Ticket(Option<u64>);
+pub struct InsertToken(Option<u64>);
 
-impl Part {
-    fn place(&self, key: &[u8]) -> Place {
-        Place { hash: self.hot.hashing.hash_one((self.store, key)), store: self.store }
+impl StoreRows {
+    fn place(&self, key: &[u8]) -> CacheKey {
+        CacheKey { hash: self.row_cache.hashing.hash_one((self.store, key)), store: self.store }
     }
 
     /// Shows the value of a key, if it is here; else what to come back with when it was read.
-    pub fn look<R>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<R, Ticket> {
+    pub fn look<R>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<R, InsertToken> {
         let place = self.place(key);
-        let shard = self.hot.shard(place).read();
+        let shard = self.row_cache.shard(place).read();
         match shard.values.get(&place).and_then(|kept| kept.value_of(key)) {
             Some(value) => Ok(see(value)),
-            None => Err(shard.ticket()),
+            None => Err(shard.token()),
         }
     }
 
-    /// Keeps a value that was read after [`Part::look`] did not find it.
-    pub fn keep(&self, key: &[u8], value: &[u8], ticket: Ticket) {
-        if ticket.0.is_some() && value.len() < TOO_LONG {
+    /// Keeps a value that was read after [`StoreRows::look`] did not find it.
+    pub fn keep(&self, key: &[u8], value: &[u8], token: InsertToken) {
+        if token.0.is_some() && value.len() < TOO_LONG {
             let place = self.place(key);
-            let mut shard = self.hot.shard(place).write();
-            if shard.ticket().0 == ticket.0 {
+            let mut shard = self.row_cache.shard(place).write();
+            if shard.token().0 == token.0 {
                 shard.put(place, key, value);
             }
         }
@@ -178,9 +178,9 @@ impl Part {
         Writing { part: self, begun }
     }
 
-    fn begin(&self, key: &[u8], take: fn(&mut Values, Place) -> bool) -> Begin {
+    fn begin(&self, key: &[u8], take: fn(&mut Values, CacheKey) -> bool) -> Begin {
         let place = self.place(key);
-        let mut shard = self.hot.shard(place).write();
+        let mut shard = self.row_cache.shard(place).write();
         let was_here = take(&mut shard.values, place);
         let alone = shard.begin();
         Begin { place, number: (alone && was_here).then_some(shard.writes) }
@@ -194,7 +194,7 @@ impl Part {
                 operation => operation.key() == Some(key),
             })
         };
-        for shard in &self.hot.shards {
+        for shard in &self.row_cache.shards {
             let mut shard = shard.write();
             shard.values.retain(|place, kept| place.store != self.store || !changes(kept.key()));
             shard.begin();
@@ -204,17 +204,17 @@ impl Part {
 }
 
 /// Has a value that is here not be shown, as it will get another one. Returns whether it was here.
-fn hide(values: &mut Values, place: Place) -> bool {
+fn hide(values: &mut Values, place: CacheKey) -> bool {
     values.peek_mut(&place).map(|mut kept| kept.stale = true).is_some()
 }
 
-fn remove(values: &mut Values, place: Place) -> bool {
+fn remove(values: &mut Values, place: CacheKey) -> bool {
     values.remove(&place).is_some()
 }
 
 impl Shard {
-    fn ticket(&self) -> Ticket {
-        Ticket((self.writers == 0).then_some(self.writes))
+    fn token(&self) -> InsertToken {
+        InsertToken((self.writers == 0).then_some(self.writes))
     }
 
     /// One writer more. Returns whether it is the only one.
@@ -224,17 +224,17 @@ impl Shard {
         self.writers == 1
     }
 
-    fn put(&mut self, place: Place, key: &[u8], value: &[u8]) {
+    fn put(&mut self, place: CacheKey, key: &[u8], value: &[u8]) {
         match self.values.peek_mut(&place) {
             Some(mut kept) => kept.replace(key, value),
-            None => self.values.insert(place, Kept::new(key, value)),
+            None => self.values.insert(place, Entry::new(key, value)),
         }
     }
 }
 
 /// A write that is on its way.
 pub struct Writing<'a> {
-    part: &'a Part,
+    part: &'a StoreRows,
     begun: Begun,
 }
 
@@ -246,7 +246,7 @@ enum Begun {
 
 /// One key of a write: its place, and if it was here before and nobody else wrote, the number of the write.
 struct Begin {
-    place: Place,
+    place: CacheKey,
     number: Option<u64>,
 }
 
@@ -259,7 +259,7 @@ impl Writing<'_> {
         else {
             return;
         };
-        let mut shard = self.part.hot.shard(*place).write();
+        let mut shard = self.part.row_cache.shard(*place).write();
         if shard.writers == 1 && shard.writes == *number && value.len() < TOO_LONG {
             shard.put(*place, key, value);
         }
@@ -271,12 +271,12 @@ impl Writing<'_> {
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        let hot = &self.part.hot;
-        let end = |begin: &Begin| hot.shard(begin.place).write().writers -= 1;
+        let row_cache = &self.part.row_cache;
+        let end = |begin: &Begin| row_cache.shard(begin.place).write().writers -= 1;
         match &self.begun {
             Begun::One(begin) => end(begin),
             Begun::Several(begun) => begun.iter().for_each(end),
-            Begun::All => hot.shards.iter().for_each(|shard| shard.write().writers -= 1),
+            Begun::All => row_cache.shards.iter().for_each(|shard| shard.write().writers -= 1),
         }
     }
 }
@@ -285,14 +285,14 @@ impl Drop for Writing<'_> {
 mod tests {
     use super::*;
 
-    fn seen(part: &Part, key: &[u8]) -> Result<Vec<u8>, Ticket> {
+    fn seen(part: &StoreRows, key: &[u8]) -> Result<Vec<u8>, InsertToken> {
         part.look(key, <[u8]>::to_vec)
     }
 
     /// A reader that was slow comes back with what a writer has changed meanwhile, or is changing.
     #[test]
     fn what_was_read_before_a_write_is_not_kept() {
-        let part = Hot::new(1 << 20).part();
+        let part = RowCache::new(1 << 20).part();
         let batch = WriteBatch { expectations: &[], operations: &[Operation::Set { key: b"key", value: b"new" }] };
         let several = WriteBatch { operations: &[batch.operations[0]; 2], ..batch };
         let range = WriteBatch { operations: &[Operation::DeleteRange { start: b"", end: None }], ..batch };
@@ -313,7 +313,7 @@ mod tests {
     /// Of two writers at once nobody knows who was last in the database, so neither value is kept.
     #[test]
     fn a_written_value_is_kept_if_it_was_read_before_and_nobody_else_wrote() {
-        let part = Hot::new(1 << 20).part();
+        let part = RowCache::new(1 << 20).part();
         let one = [Operation::Set { key: b"key", value: b"one" }];
         let write = |beside: Option<&WriteBatch<'_>>| {
             let batch = WriteBatch { expectations: &[], operations: &one };
@@ -322,8 +322,8 @@ mod tests {
             drop(other);
         };
         write(None);
-        let Err(ticket) = seen(&part, b"key") else { panic!("nobody has read it") };
-        part.keep(b"key", b"read", ticket);
+        let Err(token) = seen(&part, b"key") else { panic!("nobody has read it") };
+        part.keep(b"key", b"read", token);
         write(None);
         assert_eq!(seen(&part, b"key").ok().as_deref(), Some(&b"one"[..]));
         write(Some(&WriteBatch { expectations: &[], operations: &[Operation::Delete { key: b"key" }] }));
@@ -333,11 +333,11 @@ mod tests {
     /// Nor after a write that failed, as nobody knows what the key holds then.
     #[test]
     fn a_value_is_not_shown_while_its_key_is_written() {
-        let part = Hot::new(1 << 20).part();
+        let part = RowCache::new(1 << 20).part();
         let set = [Operation::Set { key: b"key", value: b"set1" }];
         let batch = WriteBatch { expectations: &[], operations: &set };
-        let Err(ticket) = seen(&part, b"key") else { panic!("nobody has read it") };
-        part.keep(b"key", b"read", ticket);
+        let Err(token) = seen(&part, b"key") else { panic!("nobody has read it") };
+        part.keep(b"key", b"read", token);
         assert_eq!(seen(&part, b"key").ok().as_deref(), Some(&b"read"[..]));
         let writing = part.writing(&batch);
         assert!(seen(&part, b"key").is_err());
@@ -349,11 +349,11 @@ mod tests {
 
     #[test]
     fn a_range_takes_its_own_keys_along() {
-        let hot = Hot::new(1 << 20);
-        let (part, other) = (hot.part(), hot.part());
+        let row_cache = RowCache::new(1 << 20);
+        let (part, other) = (row_cache.part(), row_cache.part());
         for (part, key) in [(&part, b"a"), (&part, b"b"), (&part, b"c"), (&other, b"b")] {
-            let Err(ticket) = seen(part, key) else { panic!("nobody has read it") };
-            part.keep(key, b"value", ticket);
+            let Err(token) = seen(part, key) else { panic!("nobody has read it") };
+            part.keep(key, b"value", token);
         }
         let operations = [Operation::DeleteRange { start: b"b", end: Some(b"c") }];
         let batch = WriteBatch { expectations: &[], operations: &operations };
@@ -364,16 +364,16 @@ mod tests {
 
     #[test]
     fn stores_have_their_own_keys_in_one_room() {
-        let hot = Hot::new(1 << 20);
-        let parts = [hot.part(), hot.part()];
+        let row_cache = RowCache::new(1 << 20);
+        let parts = [row_cache.part(), row_cache.part()];
         for number in 0..10_000_u32 {
             for part in &parts {
                 let key = number.to_be_bytes();
-                let Err(ticket) = seen(part, &key) else { panic!("it is another store's") };
-                part.keep(&key, &[0; 100], ticket);
+                let Err(token) = seen(part, &key) else { panic!("it is another store's") };
+                part.keep(&key, &[0; 100], token);
             }
         }
-        let weight: u64 = hot.shards.iter().map(|shard| shard.read().values.weight()).sum();
+        let weight: u64 = row_cache.shards.iter().map(|shard| shard.read().values.weight()).sum();
         assert!((1 << 19..=1 << 20).contains(&weight), "{weight} bytes");
     }
 }

@@ -10,26 +10,26 @@ use rocksdb::{
 
 use super::buffers::{self, Buffers};
 use super::env;
-use super::hot::{Hot, Part};
 use super::reclaim;
-use crate::log::{self, Level};
+use super::row_cache::{RowCache, StoreRows};
 use crate::options::{Compression, Durability, Options};
+use crate::sys::log::{self, Level};
 
 /// The memory that all disk stores of a distributor share.
 pub struct Shared {
     cache: Cache,
     buffers: Arc<Buffers>,
-    hot: Arc<Hot>,
+    row_cache: Arc<RowCache>,
 }
 
 impl Shared {
     /// Memory of the sizes that `options` say.
     pub fn new(options: &Options) -> Shared {
-        let hot = options.block_cache_bytes / HOT_PART;
+        let row_cache = options.block_cache_bytes / HOT_PART;
         Shared {
-            hot: Hot::new(hot),
+            row_cache: RowCache::new(row_cache),
             // 0: RocksDB finds out the size of the entries by itself.
-            cache: Cache::new_hyper_clock_cache((options.block_cache_bytes - hot) as usize, 0),
+            cache: Cache::new_hyper_clock_cache((options.block_cache_bytes - row_cache) as usize, 0),
             buffers: Buffers::new(options.write_buffer_bytes),
         }
     }
@@ -40,8 +40,8 @@ impl Shared {
     }
 
     /// The values of a new store that are read often.
-    pub fn hot(&self) -> Part {
-        self.hot.part()
+    pub fn row_cache(&self) -> StoreRows {
+        self.row_cache.part()
     }
 }
 

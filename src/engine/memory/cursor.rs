@@ -16,7 +16,7 @@ enum Way {
 }
 
 /// A cursor. The current entry is the one at `at` of the run; behind it lie those that follow it in the direction of `way`.
-pub struct Position {
+pub struct MemoryCursor {
     snapshot: Snapshot,
     range: Range,
     way: Way,
@@ -28,12 +28,12 @@ pub struct Position {
     complete: bool,
 }
 
-impl Position {
+impl MemoryCursor {
     /// A cursor over `range` as `snapshot` shows it.
-    pub fn new(snapshot: Snapshot, range: Range) -> Position {
+    pub fn new(snapshot: Snapshot, range: Range) -> MemoryCursor {
         // Most iterations are short, and getting memory for them takes longer than they do.
         let run = Run(SPARE.try_with(Cell::take).unwrap_or_default());
-        Position { snapshot, range, way: Way::Forward, run, at: 0, ahead: RUN.0, complete: true }
+        MemoryCursor { snapshot, range, way: Way::Forward, run, at: 0, ahead: RUN.0, complete: true }
     }
 
     /// Starts anew with the entries from `from` on.
@@ -49,7 +49,7 @@ impl Position {
         self.at = 0;
         self.complete = true;
         let Range { start, end } = &self.range;
-        let Snapshot { content, tick } = &self.snapshot;
+        let Snapshot { content, epoch } = &self.snapshot;
         let fetch = |node: &&Node| node.prefetch();
         let mut last: Option<Node> = None;
         // Each turn goes on behind the last key of the one before, over keys that are younger than the snapshot.
@@ -61,7 +61,7 @@ impl Position {
                 Way::Forward => nodes.extend(order.forward(from, end.as_deref()).take(self.ahead).inspect(fetch)),
                 Way::Backward => nodes.extend(order.backward(from, start).take(self.ahead).inspect(fetch)),
             }
-            self.run.read(content, &nodes, *tick);
+            self.run.read(content, &nodes, *epoch);
             if nodes.len() < self.ahead {
                 return;
             }
@@ -91,7 +91,7 @@ impl Position {
     /// An entry of the run.
     #[allow(unsafe_code)]
     fn pair(&self, index: usize) -> Option<(&[u8], &[u8])> {
-        // SAFETY: they were found at the tick of the snapshot, which lives as long as this.
+        // SAFETY: they were found at the epoch of the snapshot, which lives as long as this.
         self.run.0.get(index)?.map(|pair| unsafe { pair.bytes() })
     }
 
@@ -109,7 +109,7 @@ impl Position {
     }
 }
 
-impl Drop for Position {
+impl Drop for MemoryCursor {
     fn drop(&mut self) {
         let mut spare = mem::take(&mut self.run.0);
         spare.clear();
@@ -123,7 +123,7 @@ thread_local! {
     static SPARE: Cell<Vec<Option<Pair>>> = const { Cell::new(Vec::new()) };
 }
 
-impl Cursor for Position {
+impl Cursor for MemoryCursor {
     fn first(&mut self) -> Result<()> {
         let start = self.range.start.clone();
         self.go(Way::Forward, Bound::Included(&start));
@@ -165,9 +165,9 @@ struct Run(Vec<Option<Pair>>);
 const END: u16 = u16::MAX;
 
 impl Run {
-    /// Reads what nodes held at a tick: shard by shard, so that each is locked once for all of its nodes, and a writer waits
+    /// Reads what nodes held at a epoch: shard by shard, so that each is locked once for all of its nodes, and a writer waits
     /// for these few at most.
-    fn read(&mut self, content: &Content, nodes: &[&Node], tick: u64) {
+    fn read(&mut self, content: &Content, nodes: &[&Node], epoch: u64) {
         self.0.resize(nodes.len(), None);
         // For each shard the first of its nodes, and for each node the next one of its shard.
         let (mut first, mut next) = ([END; SHARDS], [END; RUN.1]);
@@ -178,7 +178,7 @@ impl Run {
             let shard = content.read(number);
             let mut at = usize::from(first);
             while at < nodes.len() {
-                let value = shard.at(nodes[at], tick);
+                let value = shard.at(nodes[at], epoch);
                 self.0[at] = value.map(|value| Pair::new(nodes[at].key(), value.bytes()));
                 at = next[at].into();
             }

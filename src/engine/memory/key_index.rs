@@ -40,7 +40,7 @@ impl Placed {
         Placed { begin: begin(node.key()), node }
     }
 
-    fn compare(&self, wanted: &Wanted<'_>) -> Ordering {
+    fn compare(&self, wanted: &SearchKey<'_>) -> Ordering {
         self.begin.cmp(&wanted.begin).then_with(|| self.node.key().cmp(wanted.key))
     }
 }
@@ -56,12 +56,12 @@ impl Place for Placed {
 }
 
 #[derive(Clone, Copy)]
-struct Wanted<'a> {
+struct SearchKey<'a> {
     begin: Begin,
     key: &'a [u8],
 }
 
-impl Place for Wanted<'_> {
+impl Place for SearchKey<'_> {
     fn begin(&self) -> Begin {
         self.begin
     }
@@ -120,16 +120,16 @@ impl Eq for Placed {}
 
 /// Nodes that wait for a change of the order.
 #[derive(Default)]
-pub struct Waiting {
+pub struct PendingIndexOps {
     /// To be put in.
     pub new: Vec<Placed>,
     /// To be taken out.
     pub gone: Vec<Placed>,
 }
 
-impl Waiting {
+impl PendingIndexOps {
     /// Takes more along.
-    pub fn and(&mut self, mut other: Waiting) {
+    pub fn and(&mut self, mut other: PendingIndexOps) {
         self.new.append(&mut other.new);
         self.gone.append(&mut other.gone);
     }
@@ -137,11 +137,11 @@ impl Waiting {
 
 /// The nodes in the order of their keys.
 #[derive(Default)]
-pub struct Order(BTreeSet<Placed>);
+pub struct KeyIndex(BTreeSet<Placed>);
 
-impl Order {
+impl KeyIndex {
     /// Takes nodes out that are gone, and puts new ones in.
-    pub fn change(&mut self, Waiting { mut new, mut gone }: Waiting) {
+    pub fn change(&mut self, PendingIndexOps { mut new, mut gone }: PendingIndexOps) {
         // In their order, so that each finds in the caches where the one before it was.
         gone.sort_unstable();
         for placed in &gone {
@@ -175,10 +175,10 @@ impl Order {
     }
 }
 
-fn wanted(key: &[u8]) -> Wanted<'_> {
-    Wanted { begin: begin(key), key }
+fn wanted(key: &[u8]) -> SearchKey<'_> {
+    SearchKey { begin: begin(key), key }
 }
 
-fn as_place<'a>(bound: &'a Bound<Wanted<'a>>) -> Bound<&'a (dyn Place + 'a)> {
+fn as_place<'a>(bound: &'a Bound<SearchKey<'a>>) -> Bound<&'a (dyn Place + 'a)> {
     bound.as_ref().map(|wanted| wanted as &dyn Place)
 }

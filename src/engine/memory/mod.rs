@@ -2,21 +2,21 @@
 //!
 //! Keys are dealt out to shards (`shard.rs`), each a hash table behind a lock, so that calls on different keys seldom meet.
 //! What a key holds lies in one block of memory (`node.rs`), where it is read and overwritten. The order of the keys
-//! (`order.rs`) is kept beside that and brought up to date when somebody asks for it. A snapshot is a tick of a clock
-//! (`history.rs`): overwriting keeps the old version only if a live snapshot can see it, and the newest such snapshot
+//! (`order.rs`) is kept beside that and brought up to date when somebody asks for it. A snapshot is a epoch of a clock
+//! (`snapshots.rs`): overwriting keeps the old version only if a live snapshot can see it, and the newest such snapshot
 //! hands it to its predecessor or frees it when it goes. So without snapshots there are no old versions, and with them
 //! exactly those that are needed.
 //!
 //! A write holds the locks of all shards that it touches, so nobody sees a part of it. Locks are taken in one order:
-//! `settling`, `order`, the shards by their numbers, and the history. No lock is held between two calls of a cursor: it
+//! `settling`, `order`, the shards by their numbers, and the snapshots. No lock is held between two calls of a cursor: it
 //! reads a run of entries and stands on what the snapshot keeps in its place.
 
 mod budget;
-mod history;
+mod cursor;
+mod key_index;
 mod node;
-mod order;
-mod position;
 mod shard;
+mod snapshots;
 mod table;
 
 use std::array;
@@ -26,11 +26,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 pub use self::budget::Budget;
-use self::history::History;
+use self::cursor::MemoryCursor;
+use self::key_index::{KeyIndex, PendingIndexOps};
 use self::node::{Held, INLINE, New, Node};
-use self::order::{Order, Waiting};
-use self::position::Position;
-use self::shard::{Figures, RangeTombstone, Shard};
+use self::shard::{RangeTombstone, Shard, ShardStats};
+use self::snapshots::Snapshots;
 use super::{Buffer, Cursor, Engine, Lease, Range, Reader, Stats, Value};
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
@@ -65,8 +65,8 @@ struct Content {
     waiting: AtomicU64,
     /// Held by who brings the order up to date.
     settling: Mutex<()>,
-    order: RwLock<Order>,
-    history: History,
+    order: RwLock<KeyIndex>,
+    snapshots: Snapshots,
     hashing: Hashing,
     budget: Arc<Budget>,
     /// Dropped last.
@@ -130,13 +130,13 @@ impl Content {
     }
 
     /// Brings the order up to date.
-    fn settle(&self) {
+    fn sync_index(&self) {
         let _settling = self.settling.lock();
         let waiting = self.waiting.load(Ordering::SeqCst);
         if waiting == 0 {
             return;
         }
-        let mut all = Waiting::default();
+        let mut all = PendingIndexOps::default();
         for number in (0..SHARDS).filter(|number| waiting >> number & 1 == 1) {
             let mut shard = self.write(number);
             all.and(shard.drain(true, |key| self.hash(key)));
@@ -154,15 +154,15 @@ impl Content {
     }
 
     /// Takes the dead nodes out of the shards whose bits are set.
-    fn sweep_all(&self, mut littered: u64) {
-        while littered != 0 {
-            self.sweep(littered.trailing_zeros() as usize);
-            littered &= littered - 1;
+    fn sweep_all(&self, mut needs_sweep: u64) {
+        while needs_sweep != 0 {
+            self.sweep(needs_sweep.trailing_zeros() as usize);
+            needs_sweep &= needs_sweep - 1;
         }
     }
 
-    fn watch(self: &Arc<Content>) -> Snapshot {
-        Snapshot { content: self.clone(), tick: self.history.watch() }
+    fn open_snapshot(self: &Arc<Content>) -> Snapshot {
+        Snapshot { content: self.clone(), epoch: self.snapshots.open_snapshot() }
     }
 
     /// Applies operations on one key, which all the expectations are about.
@@ -174,25 +174,25 @@ impl Content {
         if !expectations.is_empty() {
             let found = node.as_ref().and_then(|node| shard.now(node));
             let found = found.map(Held::bytes);
-            if let Some(refusal) = expectations.iter().find_map(|expectation| expectation.refusal(found)) {
-                return Ok(Outcome::Refused(refusal));
+            if let Some(conflict) = expectations.iter().find_map(|expectation| expectation.conflict(found)) {
+                return Ok(Outcome::Refused(conflict));
             }
         }
-        let before = shard.figures.cost;
-        let taken = self.take(|| shard.growth(hash, key, value.map(<[u8]>::len), &self.history))?;
+        let before = shard.stats.cost;
+        let taken = self.take(|| shard.growth(hash, key, value.map(<[u8]>::len), &self.snapshots))?;
         let node = match value {
             Some(value) if node.is_none() => Some(self.node(&mut shard, hash, key, value.len())),
             _ => node,
         };
         if let Some(node) = node {
-            shard.put(&node, new, self.history.now(), &self.history);
+            shard.put(&node, new, self.snapshots.now(), &self.snapshots);
             self.notice(&shard);
         }
-        shard.figures.writes += 1;
-        self.settle_up(taken, before, shard.figures.cost);
-        let littered = shard.is_littered();
+        shard.stats.writes += 1;
+        self.settle_budget(taken, before, shard.stats.cost);
+        let needs_sweep = shard.needs_sweep();
         drop(shard);
-        if littered {
+        if needs_sweep {
             self.sweep(number(hash));
         }
         Ok(Outcome::Applied)
@@ -223,23 +223,23 @@ impl Content {
         let mut each = batch.expectations.iter().zip(&expected);
         let refused = each.find_map(|(expectation, hash)| {
             let found = shard(&mut shards, *hash).get(*hash, expectation.key());
-            expectation.refusal(found.map(Held::bytes))
+            expectation.conflict(found.map(Held::bytes))
         });
-        if let Some(refusal) = refused {
-            return Ok(Outcome::Refused(refusal));
+        if let Some(conflict) = refused {
+            return Ok(Outcome::Refused(conflict));
         }
-        let taken = self.take(|| growth(&mut shards, batch, &hashes, &self.history))?;
+        let taken = self.take(|| growth(&mut shards, batch, &hashes, &self.snapshots))?;
 
         let mut tombstones = Vec::new();
         if ranged {
-            let last = self.history.advance();
+            let last = self.snapshots.advance();
             tombstones.extend(batch.operations.iter().filter_map(|operation| RangeTombstone::of(operation, last)));
             for shard in shards.iter_mut().flatten() {
                 tombstones.iter().for_each(|tombstone| shard.add_tombstone(tombstone));
             }
             delete_hidden(&mut shards);
         }
-        let sum = |shards: &Locked<_>| shards.iter().flatten().map(|shard: &Writing| shard.figures.cost).sum::<usize>();
+        let sum = |shards: &Locked<_>| shards.iter().flatten().map(|shard: &Writing| shard.stats.cost).sum::<usize>();
         let before = sum(&shards);
         // What a later range of the batch deletes is not written at all.
         let deleted_later = |index: usize, key: &[u8]| {
@@ -253,7 +253,7 @@ impl Content {
                 self.node(shard(&mut shards, hashes[index]), hashes[index], key, value.len());
             }
         }
-        let now = self.history.now();
+        let now = self.snapshots.now();
         for ((index, operation), new) in batch.operations.iter().enumerate().zip(news) {
             let Some(key) = operation.key().filter(|_| survives(&(index, operation))) else { continue };
             let hash = hashes[index];
@@ -263,20 +263,20 @@ impl Content {
                 _ => shard.find(hash, key).cloned(),
             };
             if let Some(node) = node {
-                shard.put(&node, new, now, &self.history);
+                shard.put(&node, new, now, &self.snapshots);
             }
         }
-        self.settle_up(taken, before, sum(&shards));
+        self.settle_budget(taken, before, sum(&shards));
         if let Some(shard) = shards.iter_mut().flatten().next() {
-            shard.figures.writes += batch.operations.len() as u64;
+            shard.stats.writes += batch.operations.len() as u64;
         }
-        let mut littered = 0u64;
+        let mut needs_sweep = 0u64;
         for shard in shards.iter().flatten() {
             self.notice(shard);
-            littered |= u64::from(shard.is_littered()) << shard.number();
+            needs_sweep |= u64::from(shard.needs_sweep()) << shard.number();
         }
         drop(shards);
-        self.sweep_all(littered);
+        self.sweep_all(needs_sweep);
         for tombstone in &tombstones {
             self.apply_to_range(tombstone);
         }
@@ -295,9 +295,9 @@ impl Content {
     }
 
     fn apply_to_node(&self, shard: &mut Shard, node: &Node) {
-        let before = shard.figures.cost;
-        shard.apply_tombstones(node, &self.history);
-        self.settle_up(0, before, shard.figures.cost);
+        let before = shard.stats.cost;
+        shard.apply_tombstones(node, &self.snapshots);
+        self.settle_budget(0, before, shard.stats.cost);
     }
 
     /// Applies a range tombstone to all nodes of its range, and removes it. A few nodes at a time, so that nobody waits for
@@ -315,7 +315,7 @@ impl Content {
                 }
             }
         }
-        self.settle();
+        self.sync_index();
         let Range { start, end } = &tombstone.range;
         // What comes behind the last key that is there now, is not deleted by the tombstone.
         let last = {
@@ -331,16 +331,16 @@ impl Content {
             let Some(key) = nodes.last().map(|last| last.key().to_vec()) else { break };
             from = Bound::Excluded(key);
             nodes.sort_unstable_by_key(|node| node.shard());
-            let mut littered = 0u64;
+            let mut needs_sweep = 0u64;
             for nodes in nodes.chunk_by(|one, other| one.shard() == other.shard()) {
                 let mut shard = self.write(nodes[0].shard().into());
                 nodes.iter().for_each(|node| self.apply_to_node(&mut shard, node));
                 self.notice(&shard);
-                littered |= u64::from(shard.is_littered()) << shard.number();
+                needs_sweep |= u64::from(shard.needs_sweep()) << shard.number();
             }
             drop(nodes);
             drop(order);
-            self.sweep_all(littered);
+            self.sweep_all(needs_sweep);
         }
         for number in 0..SHARDS {
             self.write(number).remove_tombstone(tombstone);
@@ -362,7 +362,7 @@ impl Content {
     }
 
     /// Sets what was taken against what the costs have really become.
-    fn settle_up(&self, taken: usize, before: usize, after: usize) {
+    fn settle_budget(&self, taken: usize, before: usize, after: usize) {
         if self.budget.is_limited() {
             match (before + taken).checked_sub(after) {
                 Some(unused) => self.budget.give_back(unused),
@@ -372,14 +372,14 @@ impl Content {
         }
     }
 
-    fn figures(&self) -> Figures {
-        (0..SHARDS).fold(Figures::default(), |sum, number| sum.and(self.read(number).figures()))
+    fn stats(&self) -> ShardStats {
+        (0..SHARDS).fold(ShardStats::default(), |sum, number| sum.and(self.read(number).stats()))
     }
 }
 
 impl Drop for Content {
     fn drop(&mut self) {
-        self.settle_up(0, self.figures().cost, 0);
+        self.settle_budget(0, self.stats().cost, 0);
     }
 }
 
@@ -418,7 +418,7 @@ fn growth(
     shards: &mut Locked<Writing<'_>>,
     batch: &WriteBatch<'_>,
     hashes: &[u64],
-    history: &History,
+    snapshots: &Snapshots,
 ) -> (usize, usize) {
     let mut last = HashMap::new();
     for (operation, hash) in batch.operations.iter().zip(hashes) {
@@ -427,7 +427,7 @@ fn growth(
         }
     }
     last.into_iter().fold((0, 0), |(more, less), (key, (hash, value))| {
-        let (comes, goes) = shard(shards, *hash).growth(*hash, key, value.map(<[u8]>::len), history);
+        let (comes, goes) = shard(shards, *hash).growth(*hash, key, value.map(<[u8]>::len), snapshots);
         (more + comes, less + goes)
     })
 }
@@ -441,7 +441,7 @@ impl Memory {
             waiting: AtomicU64::new(0),
             settling: Mutex::new(()),
             order: RwLock::default(),
-            history: History::default(),
+            snapshots: Snapshots::default(),
             hashing: Hashing::default(),
             budget,
             _lease: lease,
@@ -450,10 +450,10 @@ impl Memory {
     }
 
     /// A position in the order of the keys, as of now.
-    fn position(&self, range: Range) -> Position {
-        let snapshot = self.content.watch();
-        self.content.settle();
-        Position::new(snapshot, range)
+    fn position(&self, range: Range) -> MemoryCursor {
+        let snapshot = self.content.open_snapshot();
+        self.content.sync_index();
+        MemoryCursor::new(snapshot, range)
     }
 }
 
@@ -511,53 +511,53 @@ impl Engine for Memory {
     }
 
     fn stats(&self) -> Result<Stats> {
-        let Figures { reads, hits, writes, keys, bytes, cost } = self.content.figures();
+        let ShardStats { reads, hits, writes, keys, bytes, cost } = self.content.stats();
         let (keys, bytes, memory_bytes) = (keys as u64, bytes as u64, cost as u64);
         Ok(Stats { keys, bytes, memory_bytes, reads, hits, writes, disk_bytes: 0 })
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
-        Ok(Arc::new(self.content.watch()))
+        Ok(Arc::new(self.content.open_snapshot()))
     }
 }
 
-/// The store as it was at one tick.
+/// The store as it was at one epoch.
 struct Snapshot {
     content: Arc<Content>,
-    tick: u64,
+    epoch: u64,
 }
 
 impl Snapshot {
     fn find<R>(&self, key: &[u8], see: impl FnOnce(Held<'_>) -> R) -> Option<R> {
         let hash = self.content.hash(key);
         let shard = self.content.read(number(hash));
-        shard.looked(shard.find(hash, key).and_then(|node| shard.at(node, self.tick))).map(see)
+        shard.looked(shard.find(hash, key).and_then(|node| shard.at(node, self.epoch))).map(see)
     }
 }
 
 impl Clone for Snapshot {
     fn clone(&self) -> Snapshot {
-        self.content.history.watch_too(self.tick);
-        Snapshot { content: self.content.clone(), tick: self.tick }
+        self.content.snapshots.reopen_snapshot(self.epoch);
+        Snapshot { content: self.content.clone(), epoch: self.epoch }
     }
 }
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
         let content = &*self.content;
-        let mut littered = 0u64;
-        for node in content.history.unwatch(self.tick) {
+        let mut needs_sweep = 0u64;
+        for node in content.snapshots.close_snapshot(self.epoch) {
             let mut shard = content.write(node.shard().into());
-            let before = shard.figures.cost;
-            let version = shard.forget(&node, self.tick, &content.history);
-            content.settle_up(0, before, shard.figures.cost);
+            let before = shard.stats.cost;
+            let version = shard.forget(&node, self.epoch, &content.snapshots);
+            content.settle_budget(0, before, shard.stats.cost);
             content.notice(&shard);
-            littered |= u64::from(shard.is_littered()) << node.shard();
+            needs_sweep |= u64::from(shard.needs_sweep()) << node.shard();
             // Freed without the lock.
             drop(shard);
             drop(version);
         }
-        content.sweep_all(littered);
+        content.sweep_all(needs_sweep);
     }
 }
 
@@ -579,8 +579,8 @@ impl Reader for Snapshot {
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        self.content.settle();
-        Ok(Box::new(Position::new(self.clone(), range)))
+        self.content.sync_index();
+        Ok(Box::new(MemoryCursor::new(self.clone(), range)))
     }
 }
 
@@ -601,7 +601,7 @@ mod tests {
             (random >> 8) as usize % below
         };
         let each = |check: &mut dyn FnMut(&Shard, &Node)| {
-            content.settle();
+            content.sync_index();
             for node in content.order.read().forward(Bound::Unbounded, None) {
                 check(&content.read(node.shard().into()), node);
             }
@@ -609,22 +609,22 @@ mod tests {
         for _ in 0..20_000 {
             let key = [b'a' + next(5) as u8];
             match next(8) {
-                0 => snapshots.push(content.watch()),
+                0 => snapshots.push(content.open_snapshot()),
                 1 if !snapshots.is_empty() => drop(snapshots.swap_remove(next(snapshots.len()))),
                 2 => drop(content.apply_one(&[], &key, None)),
                 _ => drop(content.apply_one(&[], &key, Some(&key))),
             }
-            let moments = content.history.moments();
+            let moments = content.snapshots.moments();
             each(&mut |shard, node| assert!(shard.versions(node) <= moments, "a version for a moment at most"));
         }
         drop(snapshots);
-        assert_eq!(content.history.moments(), 0);
+        assert_eq!(content.snapshots.moments(), 0);
         let mut keys = 0;
         each(&mut |shard, node| {
             assert!(shard.versions(node) == 0 && shard.now(node).is_some());
             keys += 1;
         });
-        let Figures { keys: counted, bytes, cost, .. } = content.figures();
+        let ShardStats { keys: counted, bytes, cost, .. } = content.stats();
         assert_eq!((counted, bytes, cost), (keys, keys * 2, keys * (2 + shard::COST)));
     }
 
@@ -638,7 +638,7 @@ mod tests {
                 let key = number.to_be_bytes();
                 drop(content.apply_one(&[], &key, Some(b"value")));
                 if look && number % 1000 == 0 {
-                    content.settle();
+                    content.sync_index();
                 }
                 drop(content.apply_one(&[], &key, None));
             }

@@ -65,8 +65,8 @@ impl Fixed {
 
 /// What a node holds: the part of it that changes.
 pub struct State {
-    /// The tick from which on it holds what it holds now.
-    pub born: u64,
+    /// The epoch from which on it holds what it holds now.
+    pub created_at: u64,
     /// What few nodes have.
     more: Option<Box<More>>,
     /// How long a value may be that is written into the node. This never changes.
@@ -118,10 +118,10 @@ struct More {
     older: Vec<Version>,
 }
 
-/// What a key held from a tick on.
+/// What a key held from a epoch on.
 pub struct Version {
-    /// The first tick.
-    pub born: u64,
+    /// The first epoch.
+    pub created_at: u64,
     /// Nowhere for "it was not there".
     place: Place,
     value: Option<Bytes>,
@@ -177,7 +177,7 @@ impl Pair {
     ///
     /// # Safety
     ///
-    /// The snapshot, at whose tick the value was found, lives as long as the answer.
+    /// The snapshot, at whose epoch the value was found, lives as long as the answer.
     pub unsafe fn bytes<'a>(self) -> (&'a [u8], &'a [u8]) {
         // SAFETY: the node is not freed while a live snapshot sees a value in it, nor is the value overwritten or freed.
         unsafe { (self.key.as_ref(), self.value.as_ref()) }
@@ -199,7 +199,7 @@ impl Node {
         let Some(head) = NonNull::new(block) else { handle_alloc_error(layout) };
         let (references, fixed, room) = (AtomicU32::new(1), Fixed::new(shard, key.len()), room as u16);
         let (place, standing) = (Place::NOWHERE, Standing::Outside);
-        let state = State { born: 0, more: None, room, place, taken: false, standing };
+        let state = State { created_at: 0, more: None, room, place, taken: false, standing };
         // SAFETY: the block is new, and has room for the head and the key behind it.
         unsafe {
             head.write(Head { references, fixed, state: UnsafeCell::new(state) });
@@ -295,19 +295,19 @@ impl Node {
         }
     }
 
-    /// Its value at a tick.
+    /// Its value at a epoch.
     ///
     /// # Safety
     ///
     /// As for [`Node::state`].
     #[inline]
-    pub unsafe fn value_at(&self, tick: u64) -> Option<Held<'_>> {
+    pub unsafe fn value_at(&self, epoch: u64) -> Option<Held<'_>> {
         // SAFETY: passed on.
         unsafe {
-            if self.state().born <= tick {
+            if self.state().created_at <= epoch {
                 return self.value();
             }
-            let version = self.state().older().iter().rev().find(|version| version.born <= tick)?;
+            let version = self.state().older().iter().rev().find(|version| version.created_at <= epoch)?;
             self.at(version.place, version.value.as_ref())
         }
     }
@@ -368,10 +368,10 @@ impl State {
     /// Keeps the value as it is for snapshots; a new one, or none, is to be written then.
     pub fn keep(&mut self) {
         self.taken |= self.place.len().is_some();
-        let (born, place) = (self.born, self.place);
+        let (created_at, place) = (self.created_at, self.place);
         let more = self.more.get_or_insert_default();
         let value = more.value.take();
-        more.older.push(Version { born, place, value });
+        more.older.push(Version { created_at, place, value });
         self.place = Place::NOWHERE;
     }
 

@@ -6,19 +6,19 @@
 
 use std::sync::Arc;
 
-use super::history::History;
+use super::key_index::{PendingIndexOps, Placed};
 use super::node::{Held, New, Node, Standing, Version};
-use super::order::{Placed, Waiting};
+use super::snapshots::Snapshots;
 use super::table::Table;
 use crate::batch::Operation;
 use crate::engine::Range;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A deletion of all keys of a range. It hides what was written up to a tick, until it has been applied to each node.
+/// A deletion of all keys of a range. It hides what was written up to a epoch, until it has been applied to each node.
 pub struct RangeTombstone {
     /// The keys that it deletes.
     pub range: Range,
-    /// The last tick at which the keys were there.
+    /// The last epoch at which the keys were there.
     pub last: u64,
 }
 
@@ -30,9 +30,9 @@ impl RangeTombstone {
         Some(Arc::new(RangeTombstone { range, last }))
     }
 
-    /// Whether it deletes what the node holds since the tick `born`.
-    fn deletes(&self, node: &Node, born: u64) -> bool {
-        born <= self.last && self.range.contains(node.key())
+    /// Whether it deletes what the node holds since the epoch `created_at`.
+    fn deletes(&self, node: &Node, created_at: u64) -> bool {
+        created_at <= self.last && self.range.contains(node.key())
     }
 }
 
@@ -55,22 +55,22 @@ pub struct Shard {
     dead: usize,
     /// The range tombstones that have not been applied to all nodes yet.
     tombstones: Vec<Arc<RangeTombstone>>,
-    /// Figures.
-    pub figures: Figures,
-    looks: Looks,
+    /// ShardStats.
+    pub stats: ShardStats,
+    looks: LookupCounters,
 }
 
 /// How often a key was looked up and was there, or was not. The lock that is held meanwhile lies beside it, so that counting
 /// costs little.
 #[derive(Default)]
-struct Looks {
+struct LookupCounters {
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
 /// What shards are summed up by.
 #[derive(Clone, Copy, Default)]
-pub struct Figures {
+pub struct ShardStats {
     /// How many keys were looked up.
     pub reads: u64,
     /// How many of them were there.
@@ -85,10 +85,10 @@ pub struct Figures {
     pub cost: usize,
 }
 
-impl Figures {
+impl ShardStats {
     /// The sums.
-    pub fn and(self, other: Figures) -> Figures {
-        Figures {
+    pub fn and(self, other: ShardStats) -> ShardStats {
+        ShardStats {
             reads: self.reads + other.reads,
             hits: self.hits + other.hits,
             writes: self.writes + other.writes,
@@ -108,15 +108,15 @@ impl Shard {
             queue: Vec::new(),
             dead: 0,
             tombstones: Vec::new(),
-            figures: Figures::default(),
-            looks: Looks::default(),
+            stats: ShardStats::default(),
+            looks: LookupCounters::default(),
         }
     }
 
-    /// The figures.
-    pub fn figures(&self) -> Figures {
+    /// The stats.
+    pub fn stats(&self) -> ShardStats {
         let (hits, misses) = (self.looks.hits.load(Relaxed), self.looks.misses.load(Relaxed));
-        Figures { reads: hits + misses, hits, ..self.figures }
+        ShardStats { reads: hits + misses, hits, ..self.stats }
     }
 
     /// Counts a look for a key, and passes on whether it was there.
@@ -147,15 +147,15 @@ impl Shard {
         self.find(hash, key).filter(|node| !self.is_hidden(node, u64::MAX)).and_then(|node| unsafe { node.value() })
     }
 
-    /// Whether a range tombstone hides from a reader at a tick what a node holds now.
+    /// Whether a range tombstone hides from a reader at a epoch what a node holds now.
     #[inline]
-    fn is_hidden(&self, node: &Node, tick: u64) -> bool {
+    fn is_hidden(&self, node: &Node, epoch: u64) -> bool {
         if self.tombstones.is_empty() {
             return false;
         }
         // SAFETY: it is a node of this shard, which is borrowed.
-        let born = unsafe { node.state() }.born;
-        self.tombstones.iter().any(|tombstone| tombstone.last < tick && tombstone.deletes(node, born))
+        let created_at = unsafe { node.state() }.created_at;
+        self.tombstones.iter().any(|tombstone| tombstone.last < epoch && tombstone.deletes(node, created_at))
     }
 
     /// Whether a range tombstone may hide something.
@@ -164,7 +164,7 @@ impl Shard {
         !self.tombstones.is_empty()
     }
 
-    /// Adds a range tombstone. Nothing is younger than its last tick.
+    /// Adds a range tombstone. Nothing is younger than its last epoch.
     pub fn add_tombstone(&mut self, tombstone: &Arc<RangeTombstone>) {
         self.tombstones.push(tombstone.clone());
     }
@@ -176,13 +176,13 @@ impl Shard {
 
     /// Deletes what a node holds if a range tombstone hides it. To be called before a write to the node, as a version that is
     /// kept for snapshots is not hidden.
-    pub fn apply_tombstones(&mut self, node: &Node, history: &History) {
+    pub fn apply_tombstones(&mut self, node: &Node, snapshots: &Snapshots) {
         assert!(self.owns(node));
         // SAFETY: it is a node of this shard, which is borrowed.
-        let born = unsafe { node.state() }.born;
-        let deleting = self.tombstones.iter().filter(|tombstone| tombstone.deletes(node, born));
+        let created_at = unsafe { node.state() }.created_at;
+        let deleting = self.tombstones.iter().filter(|tombstone| tombstone.deletes(node, created_at));
         if let Some(last) = deleting.map(|tombstone| tombstone.last).min() {
-            self.put(node, New::Nothing, last + 1, history);
+            self.put(node, New::Nothing, last + 1, snapshots);
         }
     }
 
@@ -193,12 +193,12 @@ impl Shard {
         unsafe { node.value() }
     }
 
-    /// What a node of this shard held at a tick.
-    pub fn at<'a>(&'a self, node: &'a Node, tick: u64) -> Option<Held<'a>> {
+    /// What a node of this shard held at a epoch.
+    pub fn at<'a>(&'a self, node: &'a Node, epoch: u64) -> Option<Held<'a>> {
         assert!(self.owns(node));
         // SAFETY: as in `get`.
-        let (born, value) = unsafe { (node.state().born, node.value_at(tick)) };
-        value.filter(|_| born > tick || !self.is_hidden(node, tick))
+        let (created_at, value) = unsafe { (node.state().created_at, node.value_at(epoch)) };
+        value.filter(|_| created_at > epoch || !self.is_hidden(node, epoch))
     }
 
     /// The node of a key, made if there is none, then with room for a value of `len` bytes; and whether it was made.
@@ -224,20 +224,20 @@ impl Shard {
         self.queue.push(Placed::new(node.clone()));
     }
 
-    /// Gives a node of this shard a new value, or none, at the tick `now`, keeping the one before if a snapshot sees it.
-    pub fn put(&mut self, node: &Node, new: New<'_>, now: u64, history: &History) {
+    /// Gives a node of this shard a new value, or none, at the epoch `now`, keeping the one before if a snapshot sees it.
+    pub fn put(&mut self, node: &Node, new: New<'_>, now: u64, snapshots: &Snapshots) {
         assert!(self.owns(node));
         // SAFETY: it is a node of this shard, and the shard is borrowed alone. None of what is lent here is used after the
         // node is written.
         let (before, state) = unsafe { (node.value(), node.state_mut()) };
-        let (was_dead, born) = (state.is_dead(), state.born);
+        let (was_dead, created_at) = (state.is_dead(), state.created_at);
         let len_before = before.map(|value| value.bytes().len());
         if len_before.is_none() && matches!(new, New::Nothing) {
             return;
         }
         // That there was nothing is a version too, unless there is nothing older that it hides.
-        if !was_dead && history.sees(born) && history.keep(node, born, now) {
-            self.figures.cost += cost(len_before);
+        if !was_dead && snapshots.sees(created_at) && snapshots.keep(node, created_at, now) {
+            self.stats.cost += cost(len_before);
             state.keep();
         }
         let len = match &new {
@@ -245,31 +245,31 @@ impl Shard {
             New::Short(bytes) => Some(bytes.len()),
             New::Long(bytes) => Some(bytes.len()),
         };
-        state.born = now;
+        state.created_at = now;
         // SAFETY: as above.
         unsafe { node.write(new) };
         let key_len = node.key().len();
         let count = |len: Option<usize>| len.map_or((0, 0), |len| (1, key_len + len));
         let ((keys_before, bytes_before), (keys, bytes)) = (count(len_before), count(len));
-        self.figures.keys = self.figures.keys + keys - keys_before;
-        self.figures.bytes = self.figures.bytes + bytes - bytes_before;
-        self.figures.cost = self.figures.cost + len.unwrap_or(0) - len_before.unwrap_or(0);
+        self.stats.keys = self.stats.keys + keys - keys_before;
+        self.stats.bytes = self.stats.bytes + bytes - bytes_before;
+        self.stats.cost = self.stats.cost + len.unwrap_or(0) - len_before.unwrap_or(0);
         self.noticed(node, was_dead);
     }
 
-    /// Takes out the version of a node that was kept for the snapshot at `tick`, unless an older one sees it.
-    pub fn forget(&mut self, node: &Node, tick: u64, history: &History) -> Option<Version> {
+    /// Takes out the version of a node that was kept for the snapshot at `epoch`, unless an older one sees it.
+    pub fn forget(&mut self, node: &Node, epoch: u64, snapshots: &Snapshots) -> Option<Version> {
         assert!(self.owns(node));
         // SAFETY: it is a node of this shard, and the shard is borrowed alone.
         let state = unsafe { node.state_mut() };
         let was_dead = state.is_dead();
-        let index = state.older().iter().rposition(|version| version.born <= tick)?;
+        let index = state.older().iter().rposition(|version| version.created_at <= epoch)?;
         // If an older snapshot sees it, that one answers for it from now on.
-        if history.keep(node, state.older()[index].born, tick) {
+        if snapshots.keep(node, state.older()[index].created_at, epoch) {
             return None;
         }
         let version = state.take_older(index)?;
-        self.figures.cost -= cost(version.len());
+        self.stats.cost -= cost(version.len());
         self.noticed(node, was_dead);
         Some(version)
     }
@@ -281,19 +281,19 @@ impl Shard {
         match (was_dead, is_dead) {
             (false, true) => {
                 self.dead += 1;
-                self.figures.cost -= node.key().len() + COST;
+                self.stats.cost -= node.key().len() + COST;
                 self.enqueue(node);
             }
             (true, false) => {
                 self.dead -= 1;
-                self.figures.cost += node.key().len() + COST;
+                self.stats.cost += node.key().len() + COST;
             }
             _ => {}
         }
     }
 
     /// Whether so many nodes are dead that it is time to take them out.
-    pub fn is_littered(&self) -> bool {
+    pub fn needs_sweep(&self) -> bool {
         let few = if cfg!(shuttle) { 0 } else { 32 };
         self.dead > few + self.nodes.len() / 4
     }
@@ -315,8 +315,8 @@ impl Shard {
 
     /// Takes the dead nodes out, and gives out what is to change in the order because of them, and if `all`, because of new
     /// nodes too.
-    pub fn drain(&mut self, all: bool, hash: impl Fn(&[u8]) -> u64) -> Waiting {
-        let mut waiting = Waiting::default();
+    pub fn drain(&mut self, all: bool, hash: impl Fn(&[u8]) -> u64) -> PendingIndexOps {
+        let mut waiting = PendingIndexOps::default();
         let queue = std::mem::take(&mut self.queue);
         for placed in queue {
             // SAFETY: it is a node of this shard, and the shard is borrowed alone.
@@ -344,13 +344,13 @@ impl Shard {
 
     /// How the cost will change when a key gets a value of this length, or none: how much comes, and how much goes. For a
     /// deletion nothing comes, as it must always be possible; the mark that it may leave for a snapshot is left out.
-    pub fn growth(&self, hash: u64, key: &[u8], len: Option<usize>, history: &History) -> (usize, usize) {
+    pub fn growth(&self, hash: u64, key: &[u8], len: Option<usize>, snapshots: &Snapshots) -> (usize, usize) {
         let node_cost = key.len() + COST;
         // SAFETY: it is a node of this shard, which is borrowed.
         let state = self.find(hash, key).map(|node| unsafe { node.state() }).filter(|state| !state.is_dead());
         let Some(state) = state else { return (len.map_or(0, |len| node_cost + len), 0) };
         let before = self.get(hash, key).map_or(0, |value| value.bytes().len());
-        match (history.sees(state.born), len) {
+        match (snapshots.sees(state.created_at), len) {
             (true, len) => (len.map_or(0, |len| COST + len), 0),
             (false, Some(len)) => (len, before),
             (false, None) if state.older().is_empty() => (0, node_cost + before),

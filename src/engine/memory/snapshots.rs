@@ -1,6 +1,6 @@
 //! Moments: the clock, and the snapshots that look at the past.
 //!
-//! The clock goes on when a snapshot is taken, and only then: what was written between two snapshots has one tick. A writer
+//! The clock goes on when a snapshot is taken, and only then: what was written between two snapshots has one epoch. A writer
 //! reads the clock while it holds the locks of all it writes, so a snapshot, which waits for these locks when it reads, sees
 //! of a batch all or nothing.
 
@@ -12,83 +12,83 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// The clock and the live snapshots.
 #[derive(Default)]
-pub struct History {
+pub struct Snapshots {
     now: AtomicU64,
-    /// One more than the tick of the newest live snapshot; 0 if there is none.
-    watched: AtomicU64,
-    /// By their ticks.
-    snapshots: Mutex<VecDeque<Watch>>,
+    /// One more than the epoch of the newest live snapshot; 0 if there is none.
+    newest_open: AtomicU64,
+    /// By their epochs.
+    snapshots: Mutex<VecDeque<OpenSnapshot>>,
 }
 
-/// The snapshots at one tick, and the nodes in which an older version is kept that no younger snapshot sees.
-struct Watch {
-    tick: u64,
+/// The snapshots at one epoch, and the nodes in which an older version is kept that no younger snapshot sees.
+struct OpenSnapshot {
+    epoch: u64,
     holders: usize,
     kept: Vec<Node>,
 }
 
-/// How many of the snapshots are before a tick.
-fn before(snapshots: &VecDeque<Watch>, tick: u64) -> usize {
-    snapshots.partition_point(|watch| watch.tick < tick)
+/// How many of the snapshots are before a epoch.
+fn before(snapshots: &VecDeque<OpenSnapshot>, epoch: u64) -> usize {
+    snapshots.partition_point(|watch| watch.epoch < epoch)
 }
 
-impl History {
-    /// The tick of what is written now.
+impl Snapshots {
+    /// The epoch of what is written now.
     pub fn now(&self) -> u64 {
         self.now.load(Ordering::SeqCst)
     }
 
-    /// Ends the current tick, without a snapshot at it. Returns it: what is written from now on is younger.
+    /// Ends the current epoch, without a snapshot at it. Returns it: what is written from now on is younger.
     pub fn advance(&self) -> u64 {
         let _snapshots = self.snapshots.lock();
         self.now.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// A new snapshot: of all that was written up to the tick that this answers, and of nothing that is written later.
-    pub fn watch(&self) -> u64 {
+    /// A new snapshot: of all that was written up to the epoch that this answers, and of nothing that is written later.
+    pub fn open_snapshot(&self) -> u64 {
         let mut snapshots = self.snapshots.lock();
-        let tick = self.now.load(Ordering::SeqCst);
-        snapshots.push_back(Watch { tick, holders: 1, kept: Vec::new() });
-        // Before the clock goes on: who writes at the next tick must know that this one is looked at.
-        self.watched.store(tick + 1, Ordering::SeqCst);
-        self.now.store(tick + 1, Ordering::SeqCst);
-        tick
+        let epoch = self.now.load(Ordering::SeqCst);
+        snapshots.push_back(OpenSnapshot { epoch, holders: 1, kept: Vec::new() });
+        // Before the clock goes on: who writes at the next epoch must know that this one is looked at.
+        self.newest_open.store(epoch + 1, Ordering::SeqCst);
+        self.now.store(epoch + 1, Ordering::SeqCst);
+        epoch
     }
 
-    /// One snapshot more at the tick of a live one.
-    pub fn watch_too(&self, tick: u64) {
+    /// One snapshot more at the epoch of a live one.
+    pub fn reopen_snapshot(&self, epoch: u64) {
         let mut snapshots = self.snapshots.lock();
-        let index = before(&snapshots, tick);
+        let index = before(&snapshots, epoch);
         snapshots[index].holders += 1;
     }
 
-    /// Ends a snapshot. If it was the last one at its tick, the nodes that have a version for it are to be looked through.
-    pub fn unwatch(&self, tick: u64) -> Vec<Node> {
+    /// Ends a snapshot. If it was the last one at its epoch, the nodes that have a version for it are to be looked through.
+    pub fn close_snapshot(&self, epoch: u64) -> Vec<Node> {
         let mut snapshots = self.snapshots.lock();
-        let index = before(&snapshots, tick);
+        let index = before(&snapshots, epoch);
         snapshots[index].holders -= 1;
         if snapshots[index].holders > 0 {
             return Vec::new();
         }
         let kept = snapshots.remove(index).map(|watch| watch.kept).unwrap_or_default();
-        let newest = snapshots.back().map_or(0, |newest| newest.tick + 1);
-        self.watched.store(newest, Ordering::SeqCst);
+        let newest = snapshots.back().map_or(0, |newest| newest.epoch + 1);
+        self.newest_open.store(newest, Ordering::SeqCst);
         kept
     }
 
-    /// Whether a live snapshot may see what a node holds since the tick `born`.
-    pub fn sees(&self, born: u64) -> bool {
-        born < self.watched.load(Ordering::SeqCst)
+    /// Whether a live snapshot may see what a node holds since the epoch `created_at`.
+    pub fn sees(&self, created_at: u64) -> bool {
+        created_at < self.newest_open.load(Ordering::SeqCst)
     }
 
-    /// Puts down that `node` keeps what it held from the tick `born` to before `end`, for the newest snapshot of that time.
+    /// Puts down that `node` keeps what it held from the epoch `created_at` to before `end`, for the newest snapshot of that time.
     /// Returns whether there is one. It must not be a younger one: a snapshot that was taken while a write was on its way has
-    /// the tick of the write, and sees what was written.
-    pub fn keep(&self, node: &Node, born: u64, end: u64) -> bool {
+    /// the epoch of the write, and sees what was written.
+    pub fn keep(&self, node: &Node, created_at: u64, end: u64) -> bool {
         let mut snapshots = self.snapshots.lock();
         let Some(index) = before(&snapshots, end).checked_sub(1) else { return false };
         let watch = &mut snapshots[index];
-        if watch.tick < born {
+        if watch.epoch < created_at {
             return false;
         }
         watch.kept.push(node.clone());

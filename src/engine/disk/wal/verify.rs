@@ -10,9 +10,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::records::{self, End, Whole};
+use super::format::{self, End, Whole};
 use crate::error::{Error, Kind, Result};
-use crate::files::above_streams;
+use crate::sys::descriptors::above_streams;
 
 /// How often a look is repeated because the list of tables changed meanwhile.
 const ATTEMPTS: u32 = 3;
@@ -79,7 +79,7 @@ fn look(path: &Path) -> Result<()> {
     }
     for log in logs {
         let Some(file) = open(path, &format!("{log:06}.log"))? else { continue };
-        if records::walk(file, |_, _| ()).map_err(|cause| failed(path, cause))? == End::Early {
+        if format::walk(file, |_, _| ()).map_err(|cause| failed(path, cause))? == End::Early {
             return damaged("the log has records behind a damaged one");
         }
     }
@@ -89,9 +89,9 @@ fn look(path: &Path) -> Result<()> {
 /// The number that the next new file gets, as the list of tables says last; 0 if it never does, and None if it is damaged.
 fn next_file(list: File) -> io::Result<Option<u64>> {
     let (mut whole, mut next) = (Whole::default(), 0);
-    let end = records::walk(list, |kind, data| {
+    let end = format::walk(list, |kind, data| {
         if let Some(record) = whole.take(kind, data) {
-            next = records::next_file(record).unwrap_or(next);
+            next = format::next_file(record).unwrap_or(next);
         }
     })?;
     Ok((end == End::Fine).then_some(next))
