@@ -1,32 +1,5 @@
-//! Names the shared library for the dynamic linker, and tells the linker what to leave out; compiles what RocksDB's C
+//! Names the shared library for the dynamic linker, and compiles what RocksDB's C
 //! interface has not.
-
-/// Where parts of RocksDB begin that no call of the library can reach, by the names that the C++ compiler gives functions. The
-/// linker cannot know that, as tables of names and of virtual functions lead to them. Without these, all that the part
-/// consists of is left out: see docs/decisions/0008-size.md. A name that RocksDB does not have any more does no harm.
-const LEFT_OUT: &[&str] = &[
-    // Kinds of table files and of file systems that are made when a text of options names them; none of ours does.
-    "_ZN7rocksdb17PlainTableFactoryC1ERKNS_17PlainTableOptionsE",
-    "_ZN7rocksdb18CuckooTableFactoryC1ERKNS_18CuckooTableOptionsE",
-    "_ZN7rocksdb14MockFileSystemC1ERKSt10shared_ptrINS_11SystemClockEEb",
-    "_ZN7rocksdb7MockEnv6CreateEPNS_3EnvE",
-    "_ZN7rocksdb26NewEncryptedFileSystemImplERKSt10shared_ptrINS_10FileSystemEERKS0_INS_18EncryptionProviderEEPSt10unique_ptrIS1_St14default_deleteIS1_EE",
-    // Databases whose entries expire, which the rocksdb crate can open.
-    "_ZN7rocksdb9DBWithTTL4OpenERKNS_9DBOptionsERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEERKSt6vectorINS_22ColumnFamilyDescriptorESaISD_EEPSC_IPNS_18ColumnFamilyHandleESaISJ_EEPPS0_RKSC_IiSaIiEEb",
-    // Taking in table files and column families from elsewhere.
-    "_ZN7rocksdb27ExternalSstFileIngestionJob7PrepareERKSt6vectorINSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEESaIS7_EESB_SB_RKS1_IPKNS_16PreparedFileInfoESaISE_EERKSt8optionalINS_8RangeOptEERKNS_11TemperatureEmPNS_12SuperVersionE",
-    "_ZN7rocksdb27ExternalSstFileIngestionJob24MergeForSameColumnFamilyEPS0_",
-    "_ZN7rocksdb27ExternalSstFileIngestionJob3RunEv",
-    "_ZN7rocksdb21ImportColumnFamilyJob7PrepareEmPNS_12SuperVersionE",
-    "_ZN7rocksdb21ImportColumnFamilyJob3RunEv",
-    // Iterators that follow the end of a growing database.
-    "_ZN7rocksdb15ForwardIteratorC1EPNS_6DBImplERKNS_11ReadOptionsEPNS_16ColumnFamilyDataEPNS_12SuperVersionEb",
-];
-
-/// The same for what RocksDB calls to register something by its name: an index of table files in the form of a trie.
-const NOT_REGISTERED: &[&str] = &[
-    "_ZN7rocksdb10trie_index31RegisterBuiltinTrieIndexFactoryERNS_13ObjectLibraryERKNSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE",
-];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -42,19 +15,7 @@ fn main() {
         let processor = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
         if ["x86_64", "aarch64"].contains(&processor.as_str()) {
             println!("cargo:rustc-cdylib-link-arg=-Wl,--wrap=__cxa_atexit");
-            // The other half is src/ffi/left_out.rs.
-            if std::env::var_os("CARGO_FEATURE_DISK").is_some() {
-                replace(LEFT_OUT, "kvds_left_out");
-                replace(NOT_REGISTERED, "kvds_not_registered");
-            }
         }
-    }
-}
-
-/// Has calls of `functions` go to `other` instead.
-fn replace(functions: &[&str], other: &str) {
-    for function in functions {
-        println!("cargo:rustc-cdylib-link-arg=-Wl,--wrap={function},--defsym=__wrap_{function}={other}");
     }
 }
 

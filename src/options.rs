@@ -1,6 +1,6 @@
 //! Every option of a distributor, once: its name, what it takes, its default, and where it goes.
 //!
-//! The setters of the C interface and `kvds_options_set` both end in [`Options::set`].
+//! The setters of the C interface end in [`Options::set_number`], and `kvds_options_set` in [`Options::set`].
 
 use std::fmt::{self, Display};
 
@@ -113,39 +113,54 @@ impl Options {
         TABLE.iter().map(|(name, _)| *name)
     }
 
-    /// Sets the option called `name` from text, or from a number.
-    pub fn set(&mut self, name: &str, value: impl Display) -> Result<()> {
+    /// Sets the option `name` from text.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        self.apply(name, value, |takes| takes.parse(value.trim()))
+    }
+
+    /// Sets the option `name` from a number.
+    pub fn set_number(&mut self, name: &str, number: impl Into<i128>) -> Result<()> {
+        let number = number.into();
+        self.apply(name, number, |_| Some(number))
+    }
+
+    fn apply(&mut self, name: &str, value: impl Display, number: impl Fn(&Takes) -> Option<i128>) -> Result<()> {
         let Some((_, takes)) = TABLE.iter().find(|(listed, _)| *listed == name) else {
             let names: Vec<_> = Options::names().collect();
             return Err(Error::invalid(format!("there is no option \"{name}\"; there are: {}", names.join(", "))));
         };
-        let value = value.to_string();
-        takes
-            .apply(self, value.trim())
-            .ok_or_else(|| Error::invalid(format!("option \"{name}\" takes {takes}, not \"{value}\"")))
+        let done = number(takes).and_then(|number| takes.apply(self, i64::try_from(number).ok()?));
+        done.ok_or_else(|| Error::invalid(format!("option \"{name}\" takes {takes}, not \"{value}\"")))
     }
 }
 
 impl Takes {
-    fn apply(&self, options: &mut Options, value: &str) -> Option<()> {
+    /// The number that `text` stands for.
+    fn parse(&self, text: &str) -> Option<i128> {
+        match (self, text) {
+            (Takes::Switch(_), "1" | "true" | "on" | "yes") => Some(1),
+            (Takes::Switch(_), "0" | "false" | "off" | "no") => Some(0),
+            (Takes::Switch(_), _) => None,
+            (Takes::Bytes(..), _) => bytes(text).map(i128::from),
+            (Takes::Count(..), _) => text.parse().ok(),
+            (Takes::Choice(_, names), _) => match names.iter().position(|name| *name == text) {
+                Some(choice) => i128::try_from(choice).ok(),
+                None => text.parse().ok(),
+            },
+        }
+    }
+
+    fn apply(&self, options: &mut Options, number: i64) -> Option<()> {
         match self {
-            Takes::Switch(place) => {
-                *place(options) = match value {
-                    "1" | "true" | "on" | "yes" => true,
-                    "0" | "false" | "off" | "no" => false,
-                    _ => return None,
-                }
-            }
+            Takes::Switch(place) => *place(options) = [false, true].get(usize::try_from(number).ok()?).copied()?,
             Takes::Bytes(place, least, most) => {
-                *place(options) = bytes(value).filter(|bytes| (*least..=*most).contains(bytes))?.try_into().ok()?;
+                *place(options) = Some(number).filter(|bytes| (*least..=*most).contains(bytes))?.try_into().ok()?;
             }
             Takes::Count(place, least, most) => {
-                let number = value.parse().ok()?;
                 *place(options) = Some(number).filter(|number| *number == -1 || (*least..=*most).contains(number))?;
             }
             Takes::Choice(choose, names) => {
-                let by_number = value.parse().ok().filter(|number| *number < names.len());
-                choose(options, names.iter().position(|name| *name == value).or(by_number)?);
+                choose(options, usize::try_from(number).ok().filter(|choice| *choice < names.len())?);
             }
         }
         Some(())

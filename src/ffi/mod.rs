@@ -22,8 +22,6 @@ mod arg;
 mod boundary;
 mod exit;
 mod handle;
-#[cfg(feature = "disk")]
-mod left_out;
 
 pub mod version;
 

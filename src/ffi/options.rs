@@ -193,14 +193,9 @@ pub unsafe extern "C" fn kvds_options_set_max_open_files(options: *mut kvds_opti
     set("kvds_options_set_max_open_files", options, "max_open_files", files)
 }
 
-unsafe fn set(
-    function: &'static str,
-    options: *mut kvds_options,
-    name: &str,
-    number: impl std::fmt::Display,
-) -> kvds_status {
+unsafe fn set(function: &'static str, options: *mut kvds_options, name: &str, number: impl Into<i128>) -> kvds_status {
     boundary::status(function, || {
-        get(options)?.set(name, number)?;
+        get(options)?.set_number(name, number)?;
         Ok(KVDS_OK)
     })
 }
