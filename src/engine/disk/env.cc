@@ -40,20 +40,26 @@ public:
 // It has two of them for our stores: it flushes its log file, which there is none of, and looks
 // twice a day whether tables are a month old, which every flush and compaction does too. So there
 // is no such thread. These stand in for all of db/periodic_task_scheduler.cc, which the linker then
-// leaves out.
-Status PeriodicTaskScheduler::Register(PeriodicTaskType, const PeriodicTaskFunc &, bool)
+// leaves out. They are weak for programs that link the static library of cargo: there the linker may
+// meet RocksDB's definitions first, and then takes those.
+__attribute__((weak)) Status PeriodicTaskScheduler::Register(PeriodicTaskType,
+                                                             const PeriodicTaskFunc &, bool)
 {
     return Status::OK();
 }
 
-Status PeriodicTaskScheduler::Register(PeriodicTaskType, const PeriodicTaskFunc &, uint64_t, bool)
+__attribute__((weak)) Status
+PeriodicTaskScheduler::Register(PeriodicTaskType, const PeriodicTaskFunc &, uint64_t, bool)
 {
     return Status::OK();
 }
 
-Status PeriodicTaskScheduler::Unregister(PeriodicTaskType) { return Status::OK(); }
+__attribute__((weak)) Status PeriodicTaskScheduler::Unregister(PeriodicTaskType)
+{
+    return Status::OK();
+}
 
-Timer *PeriodicTaskScheduler::Default() { return nullptr; }
+__attribute__((weak)) Timer *PeriodicTaskScheduler::Default() { return nullptr; }
 
 } // namespace rocksdb
 
