@@ -191,7 +191,7 @@ damage: setup-test ## Damage every byte of a small store, one after the other, a
 	KVDS_DAMAGE=all $(RUN) test --test damage -- --nocapture
 
 .PHONY: field
-field: setup-test ## Run the tests of faults that users of stores reported, at their full sizes (half an hour or more)
+field: setup-test ## Run the tests of faults that users of stores reported, at their full sizes (some minutes)
 	KVDS_FIELD=full $(RUN) test --release --test field -- --nocapture --test-threads=1
 	KVDS_FIELD=full $(RUN) test --release --test c
 
