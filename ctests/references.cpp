@@ -128,7 +128,7 @@ TEST_CASE("a std::weak_ptr ends with the last reference, of whatever kind")
         CHECK(weak.lock() == *opt);
         CHECK_FALSE((weak.owner_before(again) || again.owner_before(weak)));
     }
-    CHECK_FALSE(weak.expired()); /* the distributor has it */
+    CHECK_FALSE(weak.expired()); /* the distributor keeps it */
     auto kept = make(*distributor).value();
     distributor.reset();
     REQUIRE_FALSE(weak.expired());

@@ -16,7 +16,7 @@ const SECTOR: usize = 512;
 /// So many zeros at the end of a sector, or more, are not part of a record.
 const ZEROS: usize = 8;
 
-/// Whether RocksDB finds no log at all. Where one was ever made, `inspection` has told that already; so whoever began the store
+/// Whether RocksDB finds no log at all. Where one was ever made, `verify` has reported that already; so whoever began the store
 /// has died before that, which RocksDB does not think of when it verifies logs.
 pub fn is_before_the_first_log(cause: &rocksdb::Error) -> bool {
     cause.kind() == ErrorKind::Corruption && cause.as_ref().contains("existing DB with no WAL files")
