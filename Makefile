@@ -1,8 +1,8 @@
 # kvds: what can be done here. `make help` lists it.
 #
-# Cargo does the building; this file sees to what cargo can't: that the tools are there (scripts/setup), that the C and C++
-# compilers are always called the same way, so that RocksDB is not compiled twice, and that a build of minutes tells how far
-# it is (scripts/build).
+# Cargo does the building; this file sees to what cargo can't: that the tools are there
+# (scripts/setup), that the C and C++ compilers are always called the same way, so that RocksDB is
+# not compiled twice, and that a build of minutes tells how far it is (scripts/build).
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -13,8 +13,9 @@ TARGET_DIR = $(or $(CARGO_TARGET_DIR),target)
 RELEASE = $(TARGET_DIR)/release
 PACKAGE = $(TARGET_DIR)/package
 
-# The compilers: those of the user, from the command line or the environment, as they are. Else gcc (or cc), through ccache
-# where there is one. Looked up when a recipe runs, as setup may have installed them just before.
+# The compilers: those of the user, from the command line or the environment, as they are. Else gcc
+# (or cc), through ccache where there is one. Looked up when a recipe runs, as setup may have
+# installed them just before.
 found = $(shell command -v $(1) 2>/dev/null)
 chosen = $(filter-out default undefined,$(origin $(1)))
 cached = $(if $(call found,ccache),ccache )$(if $(call found,$(1)),$(1),$(2))
@@ -79,7 +80,8 @@ $(MAN)/kvds.3: abi/api.json xtask/src/man.rs
 
 ##@ Install it
 
-# Where to, as everywhere: PREFIX, or the single directories. DESTDIR is put before all of them and is no part of their names.
+# Where to, as everywhere: PREFIX, or the single directories. DESTDIR is put before all of them and
+# is no part of their names.
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
@@ -104,8 +106,8 @@ deb: setup-deb $(PACKAGE)/libkvds.a $(XTASK) man ## Make the Debian packages lib
 		--buildinfo-option=-u$(TARGET_DIR)/debian --changes-option=-u$(TARGET_DIR)/debian \
 		--buildinfo-file=$(TARGET_DIR)/debian/kvds.buildinfo --changes-file=$(TARGET_DIR)/debian/kvds.changes
 
-# Root often installs, and should not build. So `make build` makes this, the man pages and xtask too,
-# and `make install` takes what is there.
+# Root often installs, and should not build. So `make build` makes this, the man pages and xtask
+# too, and `make install` takes what is there.
 $(PACKAGE)/libkvds.a: $(RELEASE)/libkvds.a abi/api.json xtask/src/static_library.rs
 	@rustc --version >/dev/null || { echo "make: rustc, which has the notices of its standard library, does not run" >&2; exit 1; }
 	@mkdir -p $(@D)
@@ -199,8 +201,9 @@ field: setup-test ## Run the tests of faults that users of stores reported, at t
 soak: setup-test ## Make, use and drop stores for MINUTES=30, and see that memory, threads and files level off
 	KVDS_SOAK_MINUTES=$(or $(MINUTES),30) $(RUN) test --release --test soak -- --nocapture stores_come_and_go
 
-# Each target goes on from its seeds and from what it found before, in fuzz/corpus. What fails is in fuzz/artifacts.
-# Directories of disk stores are in memory where there is a place for that: RocksDB syncs a lot.
+# Each target goes on from its seeds and from what it found before, in fuzz/corpus. What fails is in
+# fuzz/artifacts. Directories of disk stores are in memory where there is a place for that: RocksDB
+# syncs a lot.
 FUZZ = LSAN_OPTIONS=suppressions=$(CURDIR)/fuzz/leaks:print_suppressions=0 \
 	TMPDIR=$(or $(wildcard /dev/shm),/tmp) KVDS_CC="$(BUILD_CC)" KVDS_CXX="$(BUILD_CXX)" \
 	CC=$(CURDIR)/scripts/uninstrumented CXX=$(CURDIR)/scripts/uninstrumented++ $(CARGO) +nightly fuzz

@@ -1,14 +1,18 @@
-//! Compiles the peers that are written in C++, as far as their libraries are there, and reads include/kvds.h.
+//! Compiles the peers that are written in C++, as far as their libraries are there, and reads
+//! include/kvds.h.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::{env, fs};
 
-/// The libraries of the system that peers use: what probe.cpp calls them, and what they are linked with.
-const LIBRARIES: &[(&str, &[&str])] = &[("rocksdb", &["rocksdb"]), ("leveldb", &["leveldb"]), ("tkrzw", &["tkrzw"])];
+/// The libraries of the system that peers use: what probe.cpp calls them, and what they are linked
+/// with.
+const LIBRARIES: &[(&str, &[&str])] =
+    &[("rocksdb", &["rocksdb"]), ("leveldb", &["leveldb"]), ("tkrzw", &["tkrzw"])];
 
 /// The crates whose versions belong to the results.
-const CRATES: &[&str] = &["artmap", "crossbeam-skiplist", "fjall", "papaya", "parking_lot", "redb", "scc"];
+const CRATES: &[&str] =
+    &["artmap", "crossbeam-skiplist", "fjall", "papaya", "parking_lot", "redb", "scc"];
 
 fn cpp() -> cc::Build {
     let mut build = cc::Build::new();
@@ -33,7 +37,9 @@ fn main() {
         }
     }
     build.compile("peers");
-    for (_, links) in LIBRARIES.iter().filter(|(library, _)| there.contains(&format!("there: {library}"))) {
+    for (_, links) in
+        LIBRARIES.iter().filter(|(library, _)| there.contains(&format!("there: {library}")))
+    {
         links.iter().for_each(|link| println!("cargo:rustc-link-lib={link}"));
     }
 

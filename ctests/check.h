@@ -1,6 +1,6 @@
 /*
- * What the C tests share: a fresh directory, distributor and store for every test, the table of backends, and checks
- * that print what the library said. To be included before anything else.
+ * What the C tests share: a fresh directory, distributor and store for every test, the table of
+ * backends, and checks that print what the library said. To be included before anything else.
  */
 
 #ifndef CHECK_H
@@ -84,8 +84,8 @@ static inline bool field_is_full(void)
 }
 
 /*
- * Checks for callbacks, other threads and forked children, which cmocka's checks must not jump out of: they end the
- * program.
+ * Checks for callbacks, other threads and forked children, which cmocka's checks must not jump out
+ * of: they end the program.
  */
 #define must(condition) \
     ((condition) ? (void)0 : give_up(__FILE__, __LINE__, #condition, "is not so"))
@@ -334,8 +334,9 @@ static inline int tear_down(void **state)
 }
 
 /*
- * The table of backends. A file lists its tests with these macros, once each: what has nothing to do with the backend
- * is for memory. A build without disk stores leaves out what is for disk when it runs them.
+ * The table of backends. A file lists its tests with these macros, once each: what has nothing to
+ * do with the backend is for memory. A build without disk stores leaves out what is for disk when
+ * it runs them.
  */
 static kvds_backend backends[] = { KVDS_MEMORY, KVDS_DISK };
 

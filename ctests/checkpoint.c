@@ -189,8 +189,8 @@ static void stop_in_the_middle(pid_t process, char path[PATH_MAX], const char *b
 }
 
 /*
- * A program that was killed while it copied, night after night, had left a directory each time, until the disk was full.
- * The next copy removes what the dead left, and nothing of the living.
+ * A program that was killed while it copied, night after night, had left a directory each time,
+ * until the disk was full. The next copy removes what the dead left, and nothing of the living.
  */
 static void the_next_copy_removes_what_the_dead_left(void **state)
 {

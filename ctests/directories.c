@@ -68,8 +68,8 @@ static void names_have_255_bytes_at_most(void **state)
 }
 
 /*
- * A memory store has no directory, so the limits of directories are none of its ids'. Programs have ids that are binary
- * hashes, Latin-1 or long.
+ * A memory store has no directory, so the limits of directories are none of its ids'. Programs have
+ * ids that are binary hashes, Latin-1 or long.
  */
 static void ids_of_memory_stores_are_any_bytes(void **state)
 {
@@ -219,8 +219,8 @@ static void a_failed_creation_leaves_nothing_behind(void **state)
 }
 
 /*
- * A directory under the base path need not be a store: then nothing is made in it, and nothing in it is destroyed. RocksDB
- * would take files with names like its own for its own, and remove them.
+ * A directory under the base path need not be a store: then nothing is made in it, and nothing in
+ * it is destroyed. RocksDB would take files with names like its own for its own, and remove them.
  */
 static void only_stores_are_opened_and_destroyed(void **state)
 {
@@ -262,8 +262,8 @@ static void only_stores_are_opened_and_destroyed(void **state)
 }
 
 /*
- * Programs that are given a path (the compatible C++ classes, command lines, backups) open that directory and no other:
- * "rm 2" is not "rm%202".
+ * Programs that are given a path (the compatible C++ classes, command lines, backups) open that
+ * directory and no other: "rm 2" is not "rm%202".
  */
 static void a_path_opens_exactly_that_directory(void **state)
 {
@@ -353,8 +353,9 @@ static void a_path_that_names_no_directory_is_refused(void **state)
 }
 
 /*
- * A directory that was made by hand has a README, one in a repository a .gitkeep, the root of a file system a lost+found.
- * RocksDB touches none of them, so they are no reason to refuse it, and they outlive the store.
+ * A directory that was made by hand has a README, one in a repository a .gitkeep, the root of a
+ * file system a lost+found. RocksDB touches none of them, so they are no reason to refuse it, and
+ * they outlive the store.
  */
 static void files_that_no_store_touches_are_not_in_the_way(void **state)
 {
@@ -391,8 +392,8 @@ static void files_that_no_store_touches_are_not_in_the_way(void **state)
 }
 
 /*
- * The original package put a store into the directory of its plain id. kvds made a new, empty store beside it, under the
- * encoded name, and the program found nothing.
+ * The original package put a store into the directory of its plain id. kvds made a new, empty store
+ * beside it, under the encoded name, and the program found nothing.
  */
 static void a_store_under_its_plain_id_is_opened(void **state)
 {

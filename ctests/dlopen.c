@@ -1,6 +1,6 @@
 /*
- * The library loaded at run time, unloaded and loaded again. This program is not linked with it, and so does without
- * check.h.
+ * The library loaded at run time, unloaded and loaded again. This program is not linked with it,
+ * and so does without check.h.
  */
 
 #define _GNU_SOURCE
@@ -117,8 +117,8 @@ static void copy(const char *from, const char *to)
 }
 
 /*
- * Two plugins of one program may bring a copy of the library each. The copies know nothing of each other, and the locks of
- * POSIX do not hold within a process: both opened the store.
+ * Two plugins of one program may bring a copy of the library each. The copies know nothing of each
+ * other, and the locks of POSIX do not hold within a process: both opened the store.
  */
 static void two_copies_share_no_store(const char *path, const char *base)
 {

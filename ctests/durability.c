@@ -1,6 +1,6 @@
 /*
- * Who syncs, and when. The library's calls of fdatasync and fsync come to the ones that this program defines, which count
- * them, so that it can be seen what each level of durability does.
+ * Who syncs, and when. The library's calls of fdatasync and fsync come to the ones that this
+ * program defines, which count them, so that it can be seen what each level of durability does.
  */
 
 #include "check.h"

@@ -1,8 +1,9 @@
 /*
- * Leaving the process with stores open, while other threads write: nothing acknowledged is lost and nothing crashes.
+ * Leaving the process with stores open, while other threads write: nothing acknowledged is lost and
+ * nothing crashes.
  *
- * Without arguments the program is the parent, which starts itself as a child for every way to leave, notes what the
- * child was told is written, and looks for it afterwards.
+ * Without arguments the program is the parent, which starts itself as a child for every way to
+ * leave, notes what the child was told is written, and looks for it afterwards.
  */
 
 #include "check.h"
@@ -50,8 +51,9 @@ static void *leave_from_here(void *argument)
 }
 
 /*
- * An exit handler that is older than the library's first use runs after all that the library could have registered for the
- * exit itself. Once, RocksDB's threads were gone by then, and this waited for ever for a flush.
+ * An exit handler that is older than the library's first use runs after all that the library could
+ * have registered for the exit itself. Once, RocksDB's threads were gone by then, and this waited
+ * for ever for a flush.
  */
 static kvds_distributor *exit_distributor;
 static kvds_backend exit_backend;

@@ -1,6 +1,7 @@
 /*
- * A disk that is made to fail: the functions of the C library that write, sync and open, in front of those of the system for
- * the program that includes this, the library and RocksDB. For one source file of a program.
+ * A disk that is made to fail: the functions of the C library that write, sync and open, in front
+ * of those of the system for the program that includes this, the library and RocksDB. For one
+ * source file of a program.
  */
 
 #ifndef FAILING_DISK_H

@@ -1,6 +1,7 @@
 /*
- * A disk that is full or fails. Each case breaks something under an open store, sees that a write fails with a status and a
- * text, that nothing acknowledged is lost and nothing refused is there, mends it, and goes on with the same handle.
+ * A disk that is full or fails. Each case breaks something under an open store, sees that a write
+ * fails with a status and a text, that nothing acknowledged is lost and nothing refused is there,
+ * mends it, and goes on with the same handle.
  *
  * Errors of the disk come from failing_disk.h.
  */
@@ -219,8 +220,9 @@ static void meet(struct book *book, const struct fault *fault, size_t times)
 }
 
 /*
- * The same handle works again, at once and not after a while, and has what it is to have, now and later. How many calls have
- * failed does not matter: the log in which syncing fails is one that has something in it, and then one that is empty.
+ * The same handle works again, at once and not after a while, and has what it is to have, now and
+ * later. How many calls have failed does not matter: the log in which syncing fails is one that has
+ * something in it, and then one that is empty.
  */
 static void live_through(struct book *book, const struct fault *fault)
 {
@@ -241,8 +243,9 @@ static void live_through(struct book *book, const struct fault *fault)
 }
 
 /*
- * A process that dies while the disk fails leaves what was acknowledged, too. What was refused may be there then. It is
- * another run of this program, as a child of a fork has none of RocksDB's threads.
+ * A process that dies while the disk fails leaves what was acknowledged, too. What was refused may
+ * be there then. It is another run of this program, as a child of a fork has none of RocksDB's
+ * threads.
  */
 static void die_of(struct book *book, const struct fault *fault)
 {
@@ -413,9 +416,9 @@ static void delete_by_prefix(kvds_store *store, size_t count)
 }
 
 /*
- * A store that had filled its disk took in no deletions, could not be compacted, and two times of three not be opened: with 12
- * of 60 MB free. RocksDB wants to write down what is in memory first, and merge tables, which takes more. With `filled`,
- * somebody else takes what is left.
+ * A store that had filled its disk took in no deletions, could not be compacted, and two times of
+ * three not be opened: with 12 of 60 MB free. RocksDB wants to write down what is in memory first,
+ * and merge tables, which takes more. With `filled`, somebody else takes what is left.
  */
 static void empty_a_full_disk(void (*delete_half)(kvds_store *, size_t), bool again, bool filled)
 {
@@ -562,8 +565,8 @@ static void wait_for_more(const atomic_size_t *count, size_t more)
 }
 
 /*
- * Errors come at any moment: while tables wait to be flushed, while writers wait for that, while others resume. RocksDB can
- * wait for ever then, with all writers behind it.
+ * Errors come at any moment: while tables wait to be flushed, while writers wait for that, while
+ * others resume. RocksDB can wait for ever then, with all writers behind it.
  */
 static void writers_go_on_when_the_disk_does(void **state)
 {

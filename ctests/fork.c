@@ -296,8 +296,9 @@ static void end_the_log(struct inheritance *inherited)
 }
 
 /*
- * The thread that calls back for the log is never inside a call of the program's, so a fork can come while it holds its
- * lock. The child, which does not have that thread, once waited for it for ever.
+ * The thread that calls back for the log is never inside a call of the program's, so a fork can
+ * come while it holds its lock. The child, which does not have that thread, once waited for it for
+ * ever.
  */
 static void a_child_has_a_log_of_its_own(void **state)
 {

@@ -246,8 +246,9 @@ static void age(const char *store)
 }
 
 /*
- * RocksDB before 9.11 ends reading a log of kvds at a record that it does not know, and drops what follows without a word.
- * Who has such a program beside should hear of it when the store changes hands: once.
+ * RocksDB before 9.11 ends reading a log of kvds at a record that it does not know, and drops what
+ * follows without a word. Who has such a program beside should hear of it when the store changes
+ * hands: once.
  */
 static void a_store_of_an_older_rocksdb_is_told_once(void **state)
 {

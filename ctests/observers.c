@@ -312,10 +312,11 @@ static void kept_stores_die_with_the_distributor(void **state)
 }
 
 /*
- * A store that is closed by a callback of its own iteration stays in its place until that ends, and so does the reference
- * that the distributor keeps to it. Asking for it again then gives that reference up: the death was told while the new store
- * was half made, and an observer that asked for the store, as observers may, waited for itself. One that released the
- * distributor took it away from under the call.
+ * A store that is closed by a callback of its own iteration stays in its place until that ends, and
+ * so does the reference that the distributor keeps to it. Asking for it again then gives that
+ * reference up: the death was told while the new store was half made, and an observer that asked
+ * for the store, as observers may, waited for itself. One that released the distributor took it
+ * away from under the call.
  */
 static kvds_distributor *keeper;
 static bool keeper_is_released;

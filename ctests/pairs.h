@@ -1,6 +1,6 @@
 /*
- * Pairs as text, such as "a=1 b=2 %FF=", for tests that look at a whole store at once: bytes that are no ASCII letters
- * and digits are written as % and two digits. To be included after check.h.
+ * Pairs as text, such as "a=1 b=2 %FF=", for tests that look at a whole store at once: bytes that
+ * are no ASCII letters and digits are written as % and two digits. To be included after check.h.
  */
 
 #ifndef PAIRS_H

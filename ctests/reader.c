@@ -58,8 +58,8 @@ static void assert_walks_early(kvds_cursor *cursor)
 }
 
 /*
- * Reads the store "shared", which has what is written early; then has what comes late written, and reads again.
- * The writer may be anywhere: `write_more` has it write.
+ * Reads the store "shared", which has what is written early; then has what comes late written, and
+ * reads again. The writer may be anywhere: `write_more` has it write.
  */
 static void read_beside(const char *base, void (*write_more)(void *), void *writer)
 {

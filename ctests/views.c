@@ -254,8 +254,8 @@ static void views_of_views_combine(void **state)
 }
 
 /*
- * A scope and a prefix, each as long as a key may be, make a range that no key can be in. On disk it ended before it began,
- * which RocksDB took into its log and then refused every further write.
+ * A scope and a prefix, each as long as a key may be, make a range that no key can be in. On disk
+ * it ended before it began, which RocksDB took into its log and then refused every further write.
  */
 static void nothing_lies_behind_the_longest_key(void **state)
 {

@@ -1,7 +1,8 @@
 //! A write: what must hold, and what to do if it does.
 //!
-//! Every write of the API is one [`WriteBatch`], applied by an engine in one atomic step. The batch only borrows, so that a
-//! single set costs no allocation; whoever collects operations over time owns them elsewhere and lends them here.
+//! Every write of the API is one [`WriteBatch`], applied by an engine in one atomic step. The batch
+//! only borrows, so that a single set costs no allocation; whoever collects operations over time
+//! owns them elsewhere and lends them here.
 
 use crate::error::{Error, Kind, Result};
 
@@ -70,16 +71,23 @@ impl<'a> Expectation<'a> {
     /// The key it is about.
     pub fn key(&self) -> &'a [u8] {
         match self {
-            Expectation::Present { key } | Expectation::Absent { key } | Expectation::Equals { key, .. } => key,
+            Expectation::Present { key }
+            | Expectation::Absent { key }
+            | Expectation::Equals { key, .. } => key,
         }
     }
 
-    /// Why the batch is refused, given what the store holds under the key; `None` if the expectation holds.
+    /// Why the batch is refused, given what the store holds under the key; `None` if the
+    /// expectation holds.
     pub fn conflict(&self, found: Option<&[u8]>) -> Option<Conflict> {
         match (self, found) {
-            (Expectation::Present { .. } | Expectation::Equals { .. }, None) => Some(Conflict::NotFound),
+            (Expectation::Present { .. } | Expectation::Equals { .. }, None) => {
+                Some(Conflict::NotFound)
+            }
             (Expectation::Absent { .. }, Some(_)) => Some(Conflict::Exists),
-            (Expectation::Equals { value, .. }, Some(found)) if *value != found => Some(Conflict::Mismatch),
+            (Expectation::Equals { value, .. }, Some(found)) if *value != found => {
+                Some(Conflict::Mismatch)
+            }
             _ => None,
         }
     }
@@ -102,14 +110,15 @@ pub enum Conflict {
 pub enum Outcome {
     /// Every expectation held and every operation is done.
     Applied,
-    /// An expectation did not hold and nothing was changed. The first one that did not hold is reported.
+    /// An expectation did not hold and nothing was changed. The first one that did not hold is
+    /// reported.
     Refused(Conflict),
 }
 
 /// Expectations and operations that stand or fall together.
 ///
-/// The expectations are all judged on the state before the batch. The operations apply in their order: the last one on a
-/// key wins.
+/// The expectations are all judged on the state before the batch. The operations apply in their
+/// order: the last one on a key wins.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteBatch<'a> {
     /// What must hold.
@@ -212,9 +221,9 @@ impl BatchBuffer {
 
     fn keep(&mut self, bytes: &[u8]) -> Result<Span> {
         let start = self.bytes.len();
-        self.bytes
-            .try_reserve(bytes.len())
-            .map_err(|cause| Error::new(Kind::NoMemory, "no memory for the batch").because(cause))?;
+        self.bytes.try_reserve(bytes.len()).map_err(|cause| {
+            Error::new(Kind::NoMemory, "no memory for the batch").because(cause)
+        })?;
         self.bytes.extend_from_slice(bytes);
         Ok(Span { start, len: bytes.len() })
     }

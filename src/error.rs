@@ -1,5 +1,5 @@
-//! What can go wrong, told so that a person can act on it: the kind decides what a program does next, the text names the
-//! store, the path and the cause.
+//! What can go wrong, told so that a person can act on it: the kind decides what a program does
+//! next, the text names the store, the path and the cause.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -41,7 +41,8 @@ pub enum Kind {
     Internal,
 }
 
-/// An error: a [`Kind`], a sentence, where it happened, and the error of a lower layer that caused it.
+/// An error: a [`Kind`], a sentence, where it happened, and the error of a lower layer that caused
+/// it.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Detail>);

@@ -1,9 +1,11 @@
 //! kvds: a key-value store library for programs that are not written in Rust.
 //!
-//! Programs use the C interface of `ffi`, described by the generated `include/kvds.h`. What the crate shows to Rust is for the
-//! tests, fuzzers and benchmarks of this repository, and may change in any release.
+//! Programs use the C interface of `ffi`, described by the generated `include/kvds.h`. What the
+//! crate shows to Rust is for the tests, fuzzers and benchmarks of this repository, and may change
+//! in any release.
 //!
-//! `docs/design.md` has a picture of the modules; `tests/layers.rs` holds the direction of their imports.
+//! `docs/design.md` has a picture of the modules; `tests/layers.rs` holds the direction of their
+//! imports.
 
 #![deny(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::undocumented_unsafe_blocks)]

@@ -1,6 +1,7 @@
 //! Every option of a distributor, once: its name, what it takes, its default, and where it goes.
 //!
-//! The setters of the C interface end in [`Options::set_number`], and `kvds_options_set` in [`Options::set`].
+//! The setters of the C interface end in [`Options::set_number`], and `kvds_options_set` in
+//! [`Options::set`].
 
 use std::fmt::{self, Display};
 
@@ -87,17 +88,26 @@ const TABLE: &[(&str, Takes)] = &[
     (
         "durability",
         Takes::Choice(
-            |options, choice| options.durability = [Durability::Process, Durability::Sync, Durability::None][choice],
+            |options, choice| {
+                options.durability =
+                    [Durability::Process, Durability::Sync, Durability::None][choice]
+            },
             &["process", "sync", "none"],
         ),
     ),
     ("block_cache_bytes", Takes::Bytes(|options| &mut options.block_cache_bytes, MIB as i64, TIB)),
-    ("write_buffer_bytes", Takes::Bytes(|options| &mut options.write_buffer_bytes, MIB as i64, TIB)),
+    (
+        "write_buffer_bytes",
+        Takes::Bytes(|options| &mut options.write_buffer_bytes, MIB as i64, TIB),
+    ),
     ("memory_limit_bytes", Takes::Bytes(|options| &mut options.memory_limit_bytes, 0, i64::MAX)),
     (
         "compression",
         Takes::Choice(
-            |options, choice| options.compression = [Compression::None, Compression::Lz4, Compression::Zstd][choice],
+            |options, choice| {
+                options.compression =
+                    [Compression::None, Compression::Lz4, Compression::Zstd][choice]
+            },
             &["none", "lz4", "zstd"],
         ),
     ),
@@ -124,13 +134,23 @@ impl Options {
         self.apply(name, number, |_| Some(number))
     }
 
-    fn apply(&mut self, name: &str, value: impl Display, number: impl Fn(&Takes) -> Option<i128>) -> Result<()> {
+    fn apply(
+        &mut self,
+        name: &str,
+        value: impl Display,
+        number: impl Fn(&Takes) -> Option<i128>,
+    ) -> Result<()> {
         let Some((_, takes)) = TABLE.iter().find(|(listed, _)| *listed == name) else {
             let names: Vec<_> = Options::names().collect();
-            return Err(Error::invalid(format!("there is no option \"{name}\"; there are: {}", names.join(", "))));
+            return Err(Error::invalid(format!(
+                "there is no option \"{name}\"; there are: {}",
+                names.join(", ")
+            )));
         };
         let done = number(takes).and_then(|number| takes.apply(self, i64::try_from(number).ok()?));
-        done.ok_or_else(|| Error::invalid(format!("option \"{name}\" takes {takes}, not \"{value}\"")))
+        done.ok_or_else(|| {
+            Error::invalid(format!("option \"{name}\" takes {takes}, not \"{value}\""))
+        })
     }
 }
 
@@ -152,15 +172,24 @@ impl Takes {
 
     fn apply(&self, options: &mut Options, number: i64) -> Option<()> {
         match self {
-            Takes::Switch(place) => *place(options) = [false, true].get(usize::try_from(number).ok()?).copied()?,
+            Takes::Switch(place) => {
+                *place(options) = [false, true].get(usize::try_from(number).ok()?).copied()?
+            }
             Takes::Bytes(place, least, most) => {
-                *place(options) = Some(number).filter(|bytes| (*least..=*most).contains(bytes))?.try_into().ok()?;
+                *place(options) = Some(number)
+                    .filter(|bytes| (*least..=*most).contains(bytes))?
+                    .try_into()
+                    .ok()?;
             }
             Takes::Count(place, least, most) => {
-                *place(options) = Some(number).filter(|number| *number == -1 || (*least..=*most).contains(number))?;
+                *place(options) = Some(number)
+                    .filter(|number| *number == -1 || (*least..=*most).contains(number))?;
             }
             Takes::Choice(choose, names) => {
-                choose(options, usize::try_from(number).ok().filter(|choice| *choice < names.len())?);
+                choose(
+                    options,
+                    usize::try_from(number).ok().filter(|choice| *choice < names.len())?,
+                );
             }
         }
         Some(())
@@ -171,11 +200,16 @@ impl fmt::Display for Takes {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Takes::Switch(_) => out.write_str("0 or 1 (also: false or true, off or on, no or yes)"),
-            Takes::Bytes(_, least, most) => write!(out, "bytes from {least} to {most} (also with K, M, G or T behind)"),
+            Takes::Bytes(_, least, most) => {
+                write!(out, "bytes from {least} to {most} (also with K, M, G or T behind)")
+            }
             Takes::Count(_, least, most) => write!(out, "-1 or a number from {least} to {most}"),
             Takes::Choice(_, names) => {
-                let names: Vec<_> =
-                    names.iter().enumerate().map(|(number, name)| format!("{name} ({number})")).collect();
+                let names: Vec<_> = names
+                    .iter()
+                    .enumerate()
+                    .map(|(number, name)| format!("{name} ({number})"))
+                    .collect();
                 out.write_str(&names.join(", "))
             }
         }

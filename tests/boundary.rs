@@ -95,7 +95,10 @@ fn a_panic_becomes_a_status_and_the_store_goes_on() {
             assert!(last_error().contains("the engine lost its temper"), "{}", last_error());
             assert_eq!(kvds_set(store, c"panic".as_ptr().cast(), 5, ptr::null(), 0), KVDS_INTERNAL);
             assert_eq!(kvds_del(store, c"panic without text".as_ptr().cast(), 18), KVDS_INTERNAL);
-            assert_eq!(kvds_iterate(store, c"panic".as_ptr().cast(), 5, Some(visit), ptr::null_mut()), KVDS_INTERNAL);
+            assert_eq!(
+                kvds_iterate(store, c"panic".as_ptr().cast(), 5, Some(visit), ptr::null_mut()),
+                KVDS_INTERNAL
+            );
 
             assert_eq!(kvds_set(store, c"fine".as_ptr().cast(), 4, ptr::null(), 0), KVDS_OK);
             assert_eq!(kvds_get(store, c"fine".as_ptr().cast(), 4, &mut value), KVDS_OK);
@@ -126,7 +129,11 @@ fn every_kind_of_failure_has_its_status_and_says_where() {
         unsafe {
             assert_eq!(kvds_exists(store, key.as_ptr().cast(), key.len()), status, "{key}");
             assert_eq!(last_error(), "kvds_exists: memory store \"moody\": as the key says");
-            assert_eq!(kvds_set(store, key.as_ptr().cast(), key.len(), ptr::null(), 0), status, "{key}");
+            assert_eq!(
+                kvds_set(store, key.as_ptr().cast(), key.len(), ptr::null(), 0),
+                status,
+                "{key}"
+            );
         }
     }
     // SAFETY: the reference is the last one.

@@ -1,4 +1,5 @@
-//! The C tests: every program of `ctests/` is compiled, linked with the shared library of this build, and run.
+//! The C tests: every program of `ctests/` is compiled, linked with the shared library of this
+//! build, and run.
 
 mod programs;
 
@@ -29,9 +30,15 @@ programs! {
 }
 
 fn compile_and_run(name: &str) {
-    let way = Way { includes: &["include"], arguments: &["-lcmocka"], unlinked: name == "dlopen", ..Way::default() };
+    let way = Way {
+        includes: &["include"],
+        arguments: &["-lcmocka"],
+        unlinked: name == "dlopen",
+        ..Way::default()
+    };
     programs::compile_and_run(&format!("ctests/{name}.c"), &way, |directory| {
-        fs::write(directory.join("rust_layout.h"), rust_layout()).expect("the header can be written");
+        fs::write(directory.join("rust_layout.h"), rust_layout())
+            .expect("the header can be written");
     });
 }
 
@@ -91,11 +98,17 @@ const CONSTANTS: &[Entry] = constants! {
 
 #[test]
 fn every_constant_is_compared() {
-    let header = fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
+    let header =
+        fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
     for line in header.lines() {
         // The include guard has a name only; a constant has a value.
-        let ["#define", name, _] = line.split_whitespace().collect::<Vec<_>>()[..] else { continue };
-        assert!(CONSTANTS.iter().any(|(listed, _)| *listed == name), "{name} is not in the list of this file");
+        let ["#define", name, _] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            continue;
+        };
+        assert!(
+            CONSTANTS.iter().any(|(listed, _)| *listed == name),
+            "{name} is not in the list of this file"
+        );
     }
 }
 
@@ -107,8 +120,10 @@ fn every_function_and_option_is_tested() {
     let tests: String = paths.filter_map(|path| fs::read_to_string(path).ok()).collect();
     for function in declared_functions() {
         // A table of setters names them by their options.
-        let setter = function.strip_prefix("kvds_options_set_").map(|option| format!("SETTER({option},"));
-        let called = tests.contains(&format!("{function}(")) || setter.is_some_and(|setter| tests.contains(&setter));
+        let setter =
+            function.strip_prefix("kvds_options_set_").map(|option| format!("SETTER({option},"));
+        let called = tests.contains(&format!("{function}("))
+            || setter.is_some_and(|setter| tests.contains(&setter));
         assert!(called, "{function} has no test");
     }
     for option in kvds::Options::names() {

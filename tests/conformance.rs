@@ -61,8 +61,14 @@ fn any_bytes_are_keys_and_values(make: Make) {
     let bench = make(no_lease());
     let long = vec![0xAB; bench.longest];
     let big = vec![0xCD; 3 << 20];
-    let cases: [(&[u8], &[u8]); 6] =
-        [(b"", b"empty key"), (b"empty value", b""), (b"\0", b"\0"), (b"a\0b", b"\0\0"), (&long, b"x"), (b"big", &big)];
+    let cases: [(&[u8], &[u8]); 6] = [
+        (b"", b"empty key"),
+        (b"empty value", b""),
+        (b"\0", b"\0"),
+        (b"a\0b", b"\0\0"),
+        (&long, b"x"),
+        (b"big", &big),
+    ];
     for (key, value) in cases {
         write(&*bench.engine, &[set(key, value)]);
     }
@@ -88,19 +94,27 @@ fn keys_are_ordered_as_memcmp_orders_them(make: Make) {
 
 fn a_prefix_range_holds_the_prefix_and_nothing_else(make: Make) {
     let bench = make(no_lease());
-    for key in [&b"a"[..], b"a\xFF", b"a\xFF\xFFz", b"b", b"\xFE", b"\xFF", b"\xFF\xFF", b"\xFF\xFFa"] {
+    for key in
+        [&b"a"[..], b"a\xFF", b"a\xFF\xFFz", b"b", b"\xFE", b"\xFF", b"\xFF\xFF", b"\xFF\xFFa"]
+    {
         write(&*bench.engine, &[set(key, "")]);
     }
     assert_eq!(keys(&*bench.engine, Range::prefix(b"a")), [&b"a"[..], b"a\xFF", b"a\xFF\xFFz"]);
     assert_eq!(keys(&*bench.engine, Range::prefix(b"a\xFF")), [&b"a\xFF"[..], b"a\xFF\xFFz"]);
-    assert_eq!(keys(&*bench.engine, Range::prefix(b"\xFF")), [&b"\xFF"[..], b"\xFF\xFF", b"\xFF\xFFa"]);
+    assert_eq!(
+        keys(&*bench.engine, Range::prefix(b"\xFF")),
+        [&b"\xFF"[..], b"\xFF\xFF", b"\xFF\xFFa"]
+    );
     assert_eq!(keys(&*bench.engine, Range::prefix(b"\xFF\xFF")), [&b"\xFF\xFF"[..], b"\xFF\xFFa"]);
     assert_eq!(keys(&*bench.engine, Range::prefix(b"c")), [b""; 0]);
 }
 
 fn the_last_operation_on_a_key_wins(make: Make) {
     let bench = make(no_lease());
-    write(&*bench.engine, &[set("a", "1"), delete("a"), set("a", "2"), set("b", "1"), delete("b"), delete("c")]);
+    write(
+        &*bench.engine,
+        &[set("a", "1"), delete("a"), set("a", "2"), set("b", "1"), delete("b"), delete("c")],
+    );
     assert_eq!(get(&*bench.engine, b"a").as_deref(), Some(&b"2"[..]));
     assert_eq!(keys(&*bench.engine, all()), [b"a"]);
 }
@@ -121,10 +135,13 @@ fn expectations_decide_and_a_refused_batch_changes_nothing(make: Make) {
         (Expectation::Equals { key: not_there, value: b"" }, Outcome::Refused(Conflict::NotFound)),
     ];
     for (expectation, outcome) in cases {
-        // Behind an expectation that holds, and with operations on other keys: one that fails spoils it all.
+        // Behind an expectation that holds, and with operations on other keys: one that fails
+        // spoils it all.
         let expectations = [Expectation::Present { key: there }, expectation];
         let operations = [set("mark", "1"), set("other", "1")];
-        let answer = bench.engine.apply(&WriteBatch { expectations: &expectations, operations: &operations });
+        let answer = bench
+            .engine
+            .apply(&WriteBatch { expectations: &expectations, operations: &operations });
         assert_eq!(answer.expect("the write works"), outcome, "{expectation:?}");
         let applied = outcome == Outcome::Applied;
         assert_eq!(get(&*bench.engine, b"mark").is_some(), applied, "{expectation:?}");
@@ -139,8 +156,10 @@ fn expectations_are_judged_on_the_state_before_the_batch(make: Make) {
         operations: &[set("a", "1"), set("a", "2")],
     });
     assert_eq!(answer.expect("the write works"), Outcome::Applied);
-    let answer =
-        bench.engine.apply(&WriteBatch { expectations: &[Expectation::Present { key: b"a" }], operations: &[] });
+    let answer = bench.engine.apply(&WriteBatch {
+        expectations: &[Expectation::Present { key: b"a" }],
+        operations: &[],
+    });
     assert_eq!(answer.expect("the check works"), Outcome::Applied);
 }
 
@@ -186,7 +205,10 @@ fn many_keys_are_read_at_once(make: Make) {
     write(&*bench.engine, &[set("a", "2"), delete("b")]);
     let read = |reader: &dyn Reader| -> Vec<_> {
         let values = reader.get_many(&[b"b", b"a", b"x", b"", b"a"]).expect("the read works");
-        values.into_iter().map(|value| value.map(|value| String::from_utf8_lossy(&value).into_owned())).collect()
+        values
+            .into_iter()
+            .map(|value| value.map(|value| String::from_utf8_lossy(&value).into_owned()))
+            .collect()
     };
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(read(&*bench.engine), [None, some("2"), None, some("empty"), some("2")]);
@@ -209,7 +231,8 @@ fn a_snapshot_never_changes(make: Make) {
 }
 
 fn snapshots_may_go_in_any_order(make: Make) {
-    // Every order in which four snapshots can go, over a key that comes, changes and goes between them.
+    // Every order in which four snapshots can go, over a key that comes, changes and goes between
+    // them.
     for order in 0..24 {
         let bench = make(no_lease());
         let mut snapshots = Vec::new();
@@ -263,7 +286,8 @@ fn a_cursor_moves_both_ways_and_turns(make: Make) {
     cursor.seek(b"0500").expect("the move works");
     for expected in ["0500", "0501", "0500", "0499", "0498", "0499", "0500"].windows(2) {
         assert_eq!(at(&*cursor), Some(expected[0].as_bytes()));
-        if expected[0] < expected[1] { cursor.next() } else { cursor.prev() }.expect("the move works");
+        if expected[0] < expected[1] { cursor.next() } else { cursor.prev() }
+            .expect("the move works");
         assert_eq!(at(&*cursor), Some(expected[1].as_bytes()));
     }
     cursor.seek(b"0500x").expect("the move works");
@@ -277,7 +301,8 @@ fn a_cursor_stays_in_its_range(make: Make) {
     for name in ["a", "b", "c", "d", "e"] {
         write(&*bench.engine, &[set(name, name)]);
     }
-    let range = |start: &str, end: Option<&str>| Range { start: start.into(), end: end.map(Into::into) };
+    let range =
+        |start: &str, end: Option<&str>| Range { start: start.into(), end: end.map(Into::into) };
     let cases = [
         (range("b", Some("d")), &["b", "c"][..]),
         (range("bb", Some("dd")), &["c", "d"]),

@@ -1,5 +1,5 @@
-//! The C++ tests and examples: each is compiled by two compilers and run, and once more with AddressSanitizer and
-//! UndefinedBehaviorSanitizer. Under `make memcheck` they run under valgrind.
+//! The C++ tests and examples: each is compiled by two compilers and run, and once more with
+//! AddressSanitizer and UndefinedBehaviorSanitizer. Under `make memcheck` they run under valgrind.
 
 mod programs;
 
@@ -38,7 +38,8 @@ programs! {
 }
 
 /// What finds bad memory and undefined behaviour in the program itself.
-const SANITIZED: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
+const SANITIZED: &[&str] =
+    &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
 
 /// Whether programs run under valgrind or with a library that is built with a sanitizer. One
 /// compilation of each is enough.
@@ -48,7 +49,9 @@ fn is_watched() -> bool {
 
 fn compile_and_run(source: &str, include: &str) {
     // A program may have a second file.
-    let second = Path::new(ROOT).join("ctests/parts").join(Path::new(source).file_name().expect("it has a name"));
+    let second = Path::new(ROOT)
+        .join("ctests/parts")
+        .join(Path::new(source).file_name().expect("it has a name"));
     let arguments: Vec<_> = second.to_str().filter(|_| second.exists()).into_iter().collect();
     let way = Way { cpp: true, includes: &[include], arguments: &arguments, ..Way::default() };
     programs::compile_and_run(source, &way, |_| ());
@@ -56,7 +59,11 @@ fn compile_and_run(source: &str, include: &str) {
         return;
     }
     programs::compile_and_run(source, &Way { compiler: Some("clang++"), ..way }, |_| ());
-    programs::compile_and_run(source, &Way { arguments: &[&arguments, SANITIZED].concat(), ..way }, |_| ());
+    programs::compile_and_run(
+        source,
+        &Way { arguments: &[&arguments, SANITIZED].concat(), ..way },
+        |_| (),
+    );
 }
 
 /// The original's references were counted, and are `std::shared_ptr` since late 2025. A program of
@@ -67,14 +74,23 @@ fn the_drop_in_has_both_kinds_of_references() {
         return;
     }
     let run = |source: &str, compiler, arguments: &[&str]| {
-        let way =
-            Way { cpp: true, compiler: Some(compiler), includes: &["include/compat"], arguments, ..Way::default() };
+        let way = Way {
+            cpp: true,
+            compiler: Some(compiler),
+            includes: &["include/compat"],
+            arguments,
+            ..Way::default()
+        };
         programs::compile_and_run(source, &way, |_| ());
     };
     let second = format!("{ROOT}/ctests/parts/references.cpp");
     run("ctests/references.cpp", "g++", &[&second, "-std=c++20"]);
     run("ctests/references.cpp", "clang++", &[&second, "-std=c++20", "-DKVDS_COMPAT_SHARED_PTR"]);
-    run("ctests/references.cpp", "g++", &[&[second.as_str(), "-DKVDS_COMPAT_SHARED_PTR"], SANITIZED].concat());
+    run(
+        "ctests/references.cpp",
+        "g++",
+        &[&[second.as_str(), "-DKVDS_COMPAT_SHARED_PTR"], SANITIZED].concat(),
+    );
     run("ctests/compat.cpp", "g++", &["-DKVDS_COMPAT_SHARED_PTR"]);
     run("examples/compat/records.cpp", "g++", &["-DKVDS_COMPAT_SHARED_PTR"]);
 }
@@ -119,12 +135,15 @@ const STRICT: &[&str] = &[
     "-Wnon-virtual-dtor",
 ];
 
-/// Compiles a program that is given as text, in a directory of its own, and answers it with that directory.
+/// Compiles a program that is given as text, in a directory of its own, and answers it with that
+/// directory.
 fn compile_text(text: &str, way: &Way) -> (PathBuf, TempDir) {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let directory =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
     let source = directory.path().join("program.cpp");
     fs::write(&source, text).expect("a program can be written");
-    let program = programs::compile(source.to_str().expect("the path is text"), way, directory.path());
+    let program =
+        programs::compile(source.to_str().expect("the path is text"), way, directory.path());
     (program, directory)
 }
 
@@ -151,16 +170,27 @@ fn the_headers_compile_in_every_dialect() {
 fn compile_strictly(text: &str, include: &str, dialect: &str) {
     for compiler in [None, Some("clang++")] {
         let arguments = [STRICT, &["-fsyntax-only", dialect]].concat();
-        compile_text(text, &Way { cpp: true, compiler, includes: &[include], arguments: &arguments, unlinked: true });
+        compile_text(
+            text,
+            &Way {
+                cpp: true,
+                compiler,
+                includes: &[include],
+                arguments: &arguments,
+                unlinked: true,
+            },
+        );
     }
 }
 
 /// The templates of the headers are compiled where they are used.
 #[test]
 fn the_examples_compile_strictly() {
-    for (directory, include) in [("examples/cpp", "include"), ("examples/compat", "include/compat")] {
+    for (directory, include) in [("examples/cpp", "include"), ("examples/compat", "include/compat")]
+    {
         for name in sources(directory, "cpp") {
-            let temporary = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+            let temporary =
+                tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
             let way = Way { cpp: true, includes: &[include], arguments: STRICT, ..Way::default() };
             programs::compile(&format!("{directory}/{name}.cpp"), &way, temporary.path());
         }
@@ -170,16 +200,21 @@ fn the_examples_compile_strictly() {
 /// The record manager prints the same each time, and leaves nothing behind.
 #[test]
 fn the_record_manager_tells_its_story() {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let directory =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
     let way = Way { cpp: true, includes: &["include/compat"], ..Way::default() };
     let program = programs::compile("examples/compat/records.cpp", &way, directory.path());
     let temporary = directory.path().join("temporary");
     fs::create_dir(&temporary).expect("a directory can be made");
-    let output = Command::new(program).env("TMPDIR", &temporary).output().expect("the program can be run");
+    let output =
+        Command::new(program).env("TMPDIR", &temporary).output().expect("the program can be run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let told = String::from_utf8_lossy(&output.stdout);
-    let place =
-        if cfg!(feature = "disk") { "records on disk" } else { "records in memory, as there is no disk engine" };
+    let place = if cfg!(feature = "disk") {
+        "records on disk"
+    } else {
+        "records in memory, as there is no disk engine"
+    };
     let expected = [
         place,
         "refused: author: born is a number, and not \"June\"",
@@ -202,26 +237,37 @@ fn the_record_manager_tells_its_story() {
         "    loans: 0",
     ];
     assert_eq!(told.lines().collect::<Vec<_>>(), expected);
-    assert_eq!(fs::read_dir(temporary).expect("the directory can be read").count(), 0, "it cleans up after itself");
+    assert_eq!(
+        fs::read_dir(temporary).expect("the directory can be read").count(),
+        0,
+        "it cleans up after itself"
+    );
 }
 
-/// The pieces of code that the documents show compile, and what they check holds. Each is the body of a function that is
-/// given a store and its distributor; one that includes something is a program of its own.
+/// The pieces of code that the documents show compile, and what they check holds. Each is the body
+/// of a function that is given a store and its distributor; one that includes something is a
+/// program of its own.
 #[test]
 fn what_the_documents_show_works() {
-    for (document, include) in
-        [("docs/cpp.md", "include"), ("docs/migrating.md", "include/compat"), ("README.md", "include")]
-    {
-        let text = fs::read_to_string(format!("{ROOT}/{document}")).expect("the document can be read");
-        let blocks: Vec<_> = text.split("```cpp\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    for (document, include) in [
+        ("docs/cpp.md", "include"),
+        ("docs/migrating.md", "include/compat"),
+        ("README.md", "include"),
+    ] {
+        let text =
+            fs::read_to_string(format!("{ROOT}/{document}")).expect("the document can be read");
+        let blocks: Vec<_> =
+            text.split("```cpp\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
         assert!(!blocks.is_empty(), "{document} shows code");
-        let (whole, pieces): (Vec<&str>, Vec<&str>) = blocks.into_iter().partition(|block| block.contains("#include"));
+        let (whole, pieces): (Vec<&str>, Vec<&str>) =
+            blocks.into_iter().partition(|block| block.contains("#include"));
         let mut programs: Vec<_> = whole.into_iter().map(str::to_owned).collect();
         if !pieces.is_empty() {
             let shown = pieces.iter().enumerate().map(|(number, piece)| {
                 format!("static void shown_{number}(kvds::distributor_c &distributor, kvds::store_c &store)\n{{\n(void)distributor, (void)store;\n{piece}}}\n")
             });
-            let calls = (0..pieces.len()).map(|number| format!("shown_{number}(distributor, **store);\n"));
+            let calls =
+                (0..pieces.len()).map(|number| format!("shown_{number}(distributor, **store);\n"));
             programs.push(format!(
                 "#include <cassert>\n#include <iostream>\n#include <stdexcept>\n#include <kvds.hpp>\n{}\
                  int main()\n{{\nkvds::distributor_c distributor;\n\
@@ -243,27 +289,37 @@ fn what_the_documents_show_works() {
 /// The facade's doc comments name the C functions, each the one that it stands for.
 #[test]
 fn every_function_of_the_c_header_has_its_cpp_form() {
-    let facade = fs::read_to_string(format!("{ROOT}/include/kvds.hpp")).expect("the facade can be read");
+    let facade =
+        fs::read_to_string(format!("{ROOT}/include/kvds.hpp")).expect("the facade can be read");
     let declared = declared_functions();
     for function in &declared {
         assert!(facade.contains(&format!("`{function}`")), "{function} has no C++ form");
     }
     let named = facade.split('`').skip(1).step_by(2).filter(|name| name.starts_with("kvds_"));
-    let header = fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
+    let header =
+        fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
     for name in named {
         let is_type = header.contains(&format!(" {name};"));
-        assert!(is_type || declared.iter().any(|function| function == name), "the C header has no {name}");
+        assert!(
+            is_type || declared.iter().any(|function| function == name),
+            "the C header has no {name}"
+        );
     }
 }
 
-/// A function of a class that nobody calls is not compiled into a program: what the test program refers to is what it
-/// calls of the facade.
+/// A function of a class that nobody calls is not compiled into a program: what the test program
+/// refers to is what it calls of the facade.
 #[test]
 fn every_function_of_the_facade_is_tested() {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let directory =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
     let way = Way { cpp: true, includes: &["include"], ..Way::default() };
     let program = programs::compile("ctests/facade.cpp", &way, directory.path());
-    let listed = Command::new("nm").args(["-D", "--undefined-only"]).arg(program).output().expect("nm can be run");
+    let listed = Command::new("nm")
+        .args(["-D", "--undefined-only"])
+        .arg(program)
+        .output()
+        .expect("nm can be run");
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let listed = String::from_utf8_lossy(&listed.stdout);
     let called: Vec<_> = listed.split_whitespace().collect();
@@ -281,8 +337,14 @@ fn every_function_of_the_facade_is_tested() {
 /// What a program says to read the headers of the original and of kvds, each as far as it matters
 /// here.
 const ORIGINAL: &[(&str, &str)] = &[
-    ("types/lifetime.hpp", "namespace pkg::types { class lifetime_c {}; class lifetime_tagged_c {}; }"),
-    ("types/shared_obj.hpp", "namespace pkg::types { class shared_c {}; template <class T> class shared_obj_c {}; }"),
+    (
+        "types/lifetime.hpp",
+        "namespace pkg::types { class lifetime_c {}; class lifetime_tagged_c {}; }",
+    ),
+    (
+        "types/shared_obj.hpp",
+        "namespace pkg::types { class shared_c {}; template <class T> class shared_obj_c {}; }",
+    ),
     ("types/view.hpp", "namespace pkg::types { class view_c {}; }"),
     ("types/monotonic_counter.hpp", "namespace pkg::types { class monotonic_counter_c {}; }"),
     (
@@ -291,16 +353,25 @@ const ORIGINAL: &[(&str, &str)] = &[
          namespace kvds { class kv_stat {}; class kv_c : public kv_stat {}; class kv_c_distributor_c {}; \
          pkg::types::lifetime_tagged_c shown(pkg::types::shared_obj_c<kv_c>); }",
     ),
-    ("kvds/memstore.hpp", "#include \"kvds/kvds.hpp\"\nnamespace kvds { class memstore_c : public kv_c {}; }"),
-    ("kvds/datastore.hpp", "#include \"kvds/kvds.hpp\"\nnamespace kvds { class datastore_c : public kv_c {}; }"),
+    (
+        "kvds/memstore.hpp",
+        "#include \"kvds/kvds.hpp\"\nnamespace kvds { class memstore_c : public kv_c {}; }",
+    ),
+    (
+        "kvds/datastore.hpp",
+        "#include \"kvds/kvds.hpp\"\nnamespace kvds { class datastore_c : public kv_c {}; }",
+    ),
 ];
 
 /// Writes an old include directory with the headers of the original that begin with one of `parts`.
 fn old_directory(parent: &Path, name: &str, parts: &[&str]) -> String {
     let directory = parent.join(name);
-    for (header, text) in ORIGINAL.iter().filter(|(header, _)| parts.iter().any(|part| header.starts_with(part))) {
+    for (header, text) in
+        ORIGINAL.iter().filter(|(header, _)| parts.iter().any(|part| header.starts_with(part)))
+    {
         let path = directory.join(header);
-        fs::create_dir_all(path.parent().expect("it is in a directory")).expect("a directory can be made");
+        fs::create_dir_all(path.parent().expect("it is in a directory"))
+            .expect("a directory can be made");
         fs::write(path, format!("#pragma once\n{text}\n")).expect("a header can be written");
     }
     format!("-I{}", directory.display())
@@ -308,13 +379,19 @@ fn old_directory(parent: &Path, name: &str, parts: &[&str]) -> String {
 
 /// What compilers say first about a program that they refuse; `None` from one that takes it.
 fn complaints(program: &str, arguments: &[&str]) -> Vec<Option<String>> {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let directory =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
     let source = directory.path().join("program.cpp");
     fs::write(&source, program).expect("a program can be written");
     let complaint = |compiler| {
         let way = Way { cpp: true, compiler: Some(compiler), ..Way::default() };
         let mut command = programs::compiler(&way, directory.path());
-        let output = command.arg("-fsyntax-only").args(arguments).arg(&source).output().expect("it can be run");
+        let output = command
+            .arg("-fsyntax-only")
+            .args(arguments)
+            .arg(&source)
+            .output()
+            .expect("it can be run");
         let said = String::from_utf8_lossy(&output.stderr);
         let first = said.lines().find(|line| line.contains("error:")).map(str::to_owned);
         assert_eq!(output.status.success(), first.is_none(), "{command:?}: {said}");
@@ -328,9 +405,11 @@ fn complaints(program: &str, arguments: &[&str]) -> Vec<Option<String>> {
 /// the linker missed the original's functions.
 #[test]
 fn the_wrong_order_of_include_directories_is_an_error() {
-    let temporary = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let temporary =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
     let old = |name, parts: &[&str]| old_directory(temporary.path(), name, parts);
-    let (whole, types, kvds) = (old("whole", &["types", "kvds"]), old("types", &["types"]), old("kvds", &["kvds"]));
+    let (whole, types, kvds) =
+        (old("whole", &["types", "kvds"]), old("types", &["types"]), old("kvds", &["kvds"]));
     let rest = old("rest", &["types/view", "types/monotonic"]);
     let ours = format!("-I{ROOT}/include/compat");
     let check = ["-include", "kvds/order.hpp"];
@@ -362,8 +441,12 @@ fn the_wrong_order_of_include_directories_is_an_error() {
     ];
     for (program, arguments) in wrong {
         for complaint in complaints(program, arguments) {
-            let complaint = complaint.unwrap_or_else(|| panic!("{arguments:?} is right for {program}"));
-            assert!(complaint.contains("put include/compat (kvds-compat) first"), "{arguments:?}: {complaint}");
+            let complaint =
+                complaint.unwrap_or_else(|| panic!("{arguments:?} is right for {program}"));
+            assert!(
+                complaint.contains("put include/compat (kvds-compat) first"),
+                "{arguments:?}: {complaint}"
+            );
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What the death of a process leaves of its stores: everything that it was told is written.
 //!
-//! This program runs itself once more as the process that dies. That one opens the stores of the one before and writes, with
-//! every write call there is, from several threads; it reports each write before and after it; and it is killed at a random
-//! moment. Then this one looks what is there. `make crash` does that many times.
+//! This program runs itself once more as the process that dies. That one opens the stores of the
+//! one before and writes, with every write call there is, from several threads; it reports each
+//! write before and after it; and it is killed at a random moment. Then this one looks what is
+//! there. `make crash` does that many times.
 #![cfg(feature = "disk")]
 
 mod workload;
@@ -32,9 +33,14 @@ fn variable(name: &str, default: u64) -> u64 {
 #[ignore = "the process that dies, in the tests below"]
 fn the_process_that_dies() {
     let Some(orders) = Orders::received() else { return };
-    let reports = OpenOptions::new().append(true).open(reports(&orders.base)).expect("the reports can be written");
+    let reports = OpenOptions::new()
+        .append(true)
+        .open(reports(&orders.base))
+        .expect("the reports can be written");
     // A report has 32 bytes and is written at once: never half, whenever the process dies.
-    orders.follow(&|event| (&reports).write_all(&event.report()).expect("the reports can be written"));
+    orders.follow(&|event| {
+        (&reports).write_all(&event.report()).expect("the reports can be written")
+    });
 }
 
 fn reports(base: &Path) -> std::path::PathBuf {
@@ -44,7 +50,10 @@ fn reports(base: &Path) -> std::path::PathBuf {
 fn read(reports: &Path) -> Vec<(u64, Event)> {
     let bytes = fs::read(reports).expect("the reports can be read");
     let reports = bytes.chunks_exact(size_of::<Report>());
-    reports.enumerate().map(|(at, report)| (at as u64, Event::read(report.try_into().expect("its size")))).collect()
+    reports
+        .enumerate()
+        .map(|(at, report)| (at as u64, Event::read(report.try_into().expect("its size"))))
+        .collect()
 }
 
 /// One process after the other, each with the stores of the one before.
@@ -52,11 +61,13 @@ fn die_again_and_again(durability: Durability) {
     let rounds = variable("KVDS_CRASH_ROUNDS", 2 * ROUNDS).div_ceil(2);
     let seed = variable("KVDS_CRASH_SEED", fastrand::u64(..1 << 32));
     let mut dice = Rng::with_seed(seed);
-    let mut directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let mut directory =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
     directory.disable_cleanup(true);
     let base = directory.path().join("base");
     let mut writers: Vec<_> = (0..WRITERS).map(|id| Writer::new(seed, id)).collect();
-    let mut orders = Orders { base, durability, seed, numbers: Vec::new(), first: 1, limit: u64::MAX };
+    let mut orders =
+        Orders { base, durability, seed, numbers: Vec::new(), first: 1, limit: u64::MAX };
     let mut writes = 0;
     for round in 1..=rounds {
         let place = format!(
@@ -66,11 +77,15 @@ fn die_again_and_again(durability: Durability) {
         orders.numbers = writers.iter().map(|writer| writer.number).collect();
         let reports = reports(&orders.base);
         File::create(&reports).expect("the reports can be written");
-        let mut child = orders.command("the_process_that_dies").spawn().expect("the child can be started");
+        let mut child =
+            orders.command("the_process_that_dies").spawn().expect("the child can be started");
         // Most die while they write, some while they begin.
         if dice.u8(..8) != 0 {
             while fs::metadata(&reports).expect("they are there").len() == 0 {
-                assert!(child.try_wait().expect("it can be asked").is_none(), "the child fails: {place}");
+                assert!(
+                    child.try_wait().expect("it can be asked").is_none(),
+                    "the child fails: {place}"
+                );
                 thread::sleep(Duration::from_millis(1));
             }
         }
@@ -91,7 +106,9 @@ fn die_again_and_again(durability: Durability) {
         }
         let _ = fs::remove_dir_all(copies(&orders.base));
         if round % 10 == 0 || round == rounds {
-            eprintln!("{durability:?}: {round} of {rounds} deaths, {writes} acknowledged writes (seed {seed})");
+            eprintln!(
+                "{durability:?}: {round} of {rounds} deaths, {writes} acknowledged writes (seed {seed})"
+            );
         }
     }
     assert!(writes > 0, "nothing was written in any round");

@@ -1,13 +1,15 @@
-//! A store whose files were damaged: what was read before is read again, or a failure is told, but never a wrong value, never
-//! a key that is there passed off as one that is not, and never a crash.
+//! A store whose files were damaged: what was read before is read again, or a failure is told, but
+//! never a wrong value, never a key that is there passed off as one that is not, and never a crash.
 //!
-//! Every case damages one file of a copy of a small store, in one way, opens it twice and reads all of it in every way there
-//! is. Cases run in processes of their own, as RocksDB could take one down; what a process did last says which case it was.
-//! `make test` runs a sample, `make damage` (KVDS_DAMAGE=all) every byte.
+//! Every case damages one file of a copy of a small store, in one way, opens it twice and reads all
+//! of it in every way there is. Cases run in processes of their own, as RocksDB could take one
+//! down; what a process did last says which case it was. `make test` runs a sample, `make damage`
+//! (KVDS_DAMAGE=all) every byte.
 //!
-//! One kind of damage cannot be told from the death of the machine while it wrote: a torn end of the log. What is promised
-//! there: the store is as it was after some write, only writes whose records are cut or lie behind the cut are lost, and a
-//! byte that changes inside the log loses the last record at most.
+//! One kind of damage cannot be told from the death of the machine while it wrote: a torn end of
+//! the log. What is promised there: the store is as it was after some write, only writes whose
+//! records are cut or lie behind the cut are lost, and a byte that changes inside the log loses the
+//! last record at most.
 #![cfg(feature = "disk")]
 
 mod damage {
@@ -37,7 +39,11 @@ fn damage_is_told_and_never_read() {
     let mut table: BTreeMap<(&str, &str), BTreeMap<&str, usize>> = BTreeMap::new();
     let mut wrong = Vec::new();
     for (case, verdict) in cases.iter().zip(&verdicts) {
-        *table.entry((case.kind(), case.damage.kind())).or_default().entry(verdict.column()).or_default() += 1;
+        *table
+            .entry((case.kind(), case.damage.kind()))
+            .or_default()
+            .entry(verdict.column())
+            .or_default() += 1;
         if let Verdict::Wrong(how) = verdict {
             wrong.push(format!("{case}: {how}"));
         }
@@ -63,13 +69,17 @@ fn every_case(fixture: &Fixture) -> Vec<Case> {
         cases.push(of(Damage::Removed));
         for at in 0..*len {
             // A bit for each byte, and all its bits; and what is read of the file ends here.
-            cases.extend([Damage::Flipped(at, 1 << (at % 8)), Damage::Flipped(at, 0xFF), Damage::Cut(at)].map(of));
+            cases.extend(
+                [Damage::Flipped(at, 1 << (at % 8)), Damage::Flipped(at, 0xFF), Damage::Cut(at)]
+                    .map(of),
+            );
         }
     }
     cases
 }
 
-/// Every file removed, the small ones that others hang on byte by byte, and some of the rest, the same in every run.
+/// Every file removed, the small ones that others hang on byte by byte, and some of the rest, the
+/// same in every run.
 fn sample(fixture: &Fixture) -> Vec<Case> {
     let mut picks = (0_u64..).map(|number| number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20);
     let mut pick = |below: u64| picks.next().unwrap_or_default() % below.max(1);
@@ -95,7 +105,8 @@ fn sample(fixture: &Fixture) -> Vec<Case> {
             cases.push(of(Damage::Cut(if dense { number } else { pick(*len) })));
         }
     }
-    // Where a log or a list of tables can be read wrong without a checksum that says so: the lengths of its records.
+    // Where a log or a list of tables can be read wrong without a checksum that says so: the
+    // lengths of its records.
     for (file, at) in fixture.lengths_of_records() {
         cases.push(Case { file, damage: Damage::Flipped(at, 0x40) });
     }

@@ -21,24 +21,33 @@ fn store(base: &Path) -> kvds::Result<Ref<Store>> {
 
 fn fill(store: &Store, keys: std::ops::Range<u32>) {
     for key in keys {
-        assert_eq!(store.set(&key.to_be_bytes(), &key.to_le_bytes()).expect("the write works"), Outcome::Applied);
+        assert_eq!(
+            store.set(&key.to_be_bytes(), &key.to_le_bytes()).expect("the write works"),
+            Outcome::Applied
+        );
     }
 }
 
 fn found(store: &Store, keys: std::ops::Range<u32>) -> usize {
-    keys.filter(|key| store.get(&key.to_be_bytes()).expect("the read works").as_deref() == Some(&key.to_le_bytes()))
-        .count()
+    keys.filter(|key| {
+        store.get(&key.to_be_bytes()).expect("the read works").as_deref()
+            == Some(&key.to_le_bytes())
+    })
+    .count()
 }
 
 fn log_of(base: &Path) -> PathBuf {
     let entries = fs::read_dir(base.join("store")).expect("the store can be listed");
     let paths = entries.map(|entry| entry.expect("the store can be listed").path());
-    paths.max_by_key(|path| (path.extension() == Some("log".as_ref()), path.clone())).expect("the store has a log")
+    paths
+        .max_by_key(|path| (path.extension() == Some("log".as_ref()), path.clone()))
+        .expect("the store has a log")
 }
 
 /// The files of a store that was killed: as they are while it is open.
 fn killed(keys: u32) -> (tempfile::TempDir, PathBuf) {
-    let (alive, dead) = (tempdir().expect("a directory can be made"), tempdir().expect("a directory can be made"));
+    let (alive, dead) =
+        (tempdir().expect("a directory can be made"), tempdir().expect("a directory can be made"));
     let store = store(alive.path()).expect("it opens");
     fill(&store, 0..keys);
     fs::create_dir(dead.path().join("store")).expect("a directory can be made");
@@ -51,7 +60,8 @@ fn killed(keys: u32) -> (tempfile::TempDir, PathBuf) {
     (dead, log)
 }
 
-/// A flipped byte in the middle of the log once passed for its end: what was acknowledged after it was gone without a word.
+/// A flipped byte in the middle of the log once passed for its end: what was acknowledged after it
+/// was gone without a word.
 #[test]
 fn a_damaged_log_is_corruption() {
     let (base, log) = killed(1000);
@@ -66,7 +76,8 @@ fn a_damaged_log_is_corruption() {
     }
 }
 
-/// A write that the death of the process or the machine tore is not damage: it was never acknowledged.
+/// A write that the death of the process or the machine tore is not damage: it was never
+/// acknowledged.
 #[test]
 fn a_torn_end_of_the_log_is_none() {
     for torn in [1, 10, 30] {
@@ -79,8 +90,8 @@ fn a_torn_end_of_the_log_is_none() {
     }
 }
 
-/// Who destroyed a store once claimed its directory a moment longer than that was there. Another thread, whose new store got the
-/// inode, was told that its store is open elsewhere.
+/// Who destroyed a store once claimed its directory a moment longer than that was there. Another
+/// thread, whose new store got the inode, was told that its store is open elsewhere.
 #[test]
 fn stores_that_are_destroyed_leave_others_alone() {
     let base = tempdir().expect("a directory can be made");
@@ -90,7 +101,8 @@ fn stores_that_are_destroyed_leave_others_alone() {
             let distributor = &distributor;
             scope.spawn(move || {
                 for _ in 0..50 {
-                    let store = distributor.get_or_create(id, Backend::Disk).expect("it is nobody else's");
+                    let store =
+                        distributor.get_or_create(id, Backend::Disk).expect("it is nobody else's");
                     drop(store.expect("it is made"));
                     assert!(distributor.destroy_store(id).expect("it is nobody else's"));
                 }
@@ -107,12 +119,16 @@ fn nothing_is_written_beside_the_store() {
     fill(&store, 0..10);
     let names = || {
         let entries = fs::read_dir(base.path().join("store")).expect("the store can be listed");
-        let mut names: Vec<_> = entries.map(|entry| entry.expect("the store can be listed").file_name()).collect();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.expect("the store can be listed").file_name()).collect();
         names.sort();
         names
     };
     let before = names();
-    assert!(!before.iter().any(|name| name.to_string_lossy().starts_with("LOG")), "there is no log file: {before:?}");
+    assert!(
+        !before.iter().any(|name| name.to_string_lossy().starts_with("LOG")),
+        "there is no log file: {before:?}"
+    );
     let error = self::store(base.path()).err().expect("it is locked");
     assert_eq!(error.kind(), Kind::Locked);
     assert_eq!(names(), before);
@@ -121,8 +137,9 @@ fn nothing_is_written_beside_the_store() {
     assert_eq!(names(), before);
 }
 
-/// A process can die, and power can be cut, after RocksDB has made the list of tables of a new store and before it makes the
-/// log. To RocksDB, which verifies logs, this looks like a store that has lost its log.
+/// A process can die, and power can be cut, after RocksDB has made the list of tables of a new
+/// store and before it makes the log. To RocksDB, which verifies logs, this looks like a store that
+/// has lost its log.
 #[test]
 fn a_store_that_was_never_whole_is_none() {
     /// What a new list says: an identity, an ordering, and the numbers of the next file and write.
@@ -131,13 +148,17 @@ fn a_store_that_was_never_whole_is_none() {
     let base = tempdir().expect("a directory can be made");
     let directory = base.path().join("store");
     fs::create_dir(&directory).expect("a directory can be made");
-    for (name, content) in [("LOCK", &b""[..]), ("MANIFEST-000001", LIST), ("CURRENT", b"MANIFEST-000001\n")] {
+    for (name, content) in
+        [("LOCK", &b""[..]), ("MANIFEST-000001", LIST), ("CURRENT", b"MANIFEST-000001\n")]
+    {
         fs::write(directory.join(name), content).expect("the file can be written");
     }
-    for options in
-        [Options { read_only: true, ..Options::default() }, Options { create_if_missing: false, ..Options::default() }]
-    {
-        let distributor = Distributor::open(Some(base.path()), &options).expect("a distributor can be made");
+    for options in [
+        Options { read_only: true, ..Options::default() },
+        Options { create_if_missing: false, ..Options::default() },
+    ] {
+        let distributor =
+            Distributor::open(Some(base.path()), &options).expect("a distributor can be made");
         assert!(distributor.get_or_create(ID, Backend::Disk).expect("it is no error").is_none());
     }
     for keys in [0..0, 0..10] {
@@ -147,11 +168,14 @@ fn a_store_that_was_never_whole_is_none() {
     }
 }
 
-/// A process that died while it destroyed a store once left files that could neither be opened nor made into a new store.
+/// A process that died while it destroyed a store once left files that could neither be opened nor
+/// made into a new store.
 #[test]
 fn a_store_that_is_half_destroyed_is_none() {
     let (base, log) = killed(10);
-    let all = fs::read_dir(log.parent().expect("it is in the store")).expect("the store can be listed").count();
+    let all = fs::read_dir(log.parent().expect("it is in the store"))
+        .expect("the store can be listed")
+        .count();
     for gone in 1..all {
         let (base, _log) = killed(10);
         let path = base.path().join("store");
@@ -163,7 +187,8 @@ fn a_store_that_is_half_destroyed_is_none() {
             fs::remove_file(path).expect("a file can be removed");
         }
         let options = Options { create_if_missing: false, ..Options::default() };
-        let asked = Distributor::open(Some(base.path()), &options).expect("a distributor can be made");
+        let asked =
+            Distributor::open(Some(base.path()), &options).expect("a distributor can be made");
         assert!(asked.get_or_create(ID, Backend::Disk).expect("it can be asked for").is_none());
         let store = store(base.path()).expect("a new one is made");
         assert_eq!(found(&store, 0..10), 0);
@@ -188,8 +213,8 @@ fn the_name_of_a_directory_is_no_diagnosis() {
     assert_eq!(error.kind(), Kind::Corruption, "{error}");
 }
 
-/// A reader beside a busy writer once missed what was in a log that became a table file while the reader was opened, and
-/// showed what was written after it.
+/// A reader beside a busy writer once missed what was in a log that became a table file while the
+/// reader was opened, and showed what was written after it.
 #[test]
 fn a_reader_beside_a_writer_sees_a_moment_that_was() {
     let base = tempdir().expect("a directory can be made");
@@ -197,15 +222,19 @@ fn a_reader_beside_a_writer_sees_a_moment_that_was() {
         let options = Options { write_buffer_bytes: 1 << 20, read_only, ..Options::default() };
         Distributor::open(Some(base.path()), &options).expect("a distributor can be made")
     };
-    let store = small(false).get_or_create(ID, Backend::Disk).expect("it opens").expect("it is made");
+    let store =
+        small(false).get_or_create(ID, Backend::Disk).expect("it opens").expect("it is made");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let pad = [7; 4000];
             for number in 0..20_000_u32 {
-                let (key, last) = ([&b"k"[..], &number.to_be_bytes()].concat(), number.to_be_bytes());
-                let operations =
-                    [Operation::Set { key: &key, value: &pad }, Operation::Set { key: b"a", value: &last }];
+                let (key, last) =
+                    ([&b"k"[..], &number.to_be_bytes()].concat(), number.to_be_bytes());
+                let operations = [
+                    Operation::Set { key: &key, value: &pad },
+                    Operation::Set { key: b"a", value: &last },
+                ];
                 let batch = WriteBatch { expectations: &[], operations: &operations };
                 assert_eq!(store.write(&batch).expect("the write works"), Outcome::Applied);
                 if done.load(Ordering::Relaxed) {
@@ -231,7 +260,11 @@ fn a_reader_beside_a_writer_sees_a_moment_that_was() {
                 true
             });
             assert!(complete.expect("the iteration works"));
-            assert_eq!(keys, last.map_or(0, |last| last + 1), "every batch up to the last one is there");
+            assert_eq!(
+                keys,
+                last.map_or(0, |last| last + 1),
+                "every batch up to the last one is there"
+            );
             match reader.refresh() {
                 Ok(()) => looks += 1,
                 Err(error) => assert_eq!(error.kind(), Kind::Busy, "{error}"),

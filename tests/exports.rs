@@ -5,15 +5,19 @@ mod programs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The library of this build, which lies beside the test's own executable, or the one that `KVDS_LIBRARY` names.
+/// The library of this build, which lies beside the test's own executable, or the one that
+/// `KVDS_LIBRARY` names.
 fn library() -> PathBuf {
-    let beside = || std::env::current_exe().expect("a test knows its executable").with_file_name("libkvds.so");
+    let beside = || {
+        std::env::current_exe().expect("a test knows its executable").with_file_name("libkvds.so")
+    };
     std::env::var_os("KVDS_LIBRARY").map_or_else(beside, PathBuf::from)
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).arg(library()).output();
-    let output = output.unwrap_or_else(|error| panic!("{program} (of binutils) cannot be run: {error}"));
+    let output =
+        output.unwrap_or_else(|error| panic!("{program} (of binutils) cannot be run: {error}"));
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("its output is text")
 }
@@ -22,7 +26,8 @@ fn output(program: &str, arguments: &[&str]) -> String {
 #[test]
 fn it_exports_the_functions_of_the_header_and_nothing_else() {
     let listing = output("nm", &["-D", "--defined-only"]);
-    let mut exported: Vec<_> = listing.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    let mut exported: Vec<_> =
+        listing.lines().filter_map(|line| line.split_whitespace().last()).collect();
     let mut declared = programs::declared_functions();
     exported.sort_unstable();
     declared.sort_unstable();
@@ -34,11 +39,14 @@ fn it_exports_the_functions_of_the_header_and_nothing_else() {
 fn it_is_called_so_and_stays() {
     let dynamic = output("readelf", &["-d", "-W"]);
     assert!(dynamic.contains("Library soname: [libkvds.so.0]"), "{dynamic}");
-    assert!(dynamic.contains("NODELETE"), "a dlclose must not unmap code that threads still run: {dynamic}");
+    assert!(
+        dynamic.contains("NODELETE"),
+        "a dlclose must not unmap code that threads still run: {dynamic}"
+    );
 }
 
-/// RocksDB's static destructors would pull the ground from under threads, exit handlers and static objects of the program
-/// that still use a store.
+/// RocksDB's static destructors would pull the ground from under threads, exit handlers and static
+/// objects of the program that still use a store.
 #[test]
 fn it_registers_nothing_for_the_exit() {
     let undefined = output("nm", &["-D", "--undefined-only"]);

@@ -19,16 +19,22 @@ fn it_compiles_alone_everywhere() {
         for (name, text) in [("once", include.to_owned()), ("twice", include.repeat(2))] {
             let source = directory.path().join(format!("{name}.{extension}"));
             std::fs::write(&source, text).expect("the source can be written");
-            for (compiler, standard) in compilers.iter().flat_map(|c| standards.iter().map(move |s| (c, s))) {
+            for (compiler, standard) in
+                compilers.iter().flat_map(|c| standards.iter().map(move |s| (c, s)))
+            {
                 let output = Command::new(compiler)
                     .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"])
                     .arg(format!("-std={standard}"))
                     .arg(format!("-I{ROOT}/include"))
                     .arg(&source)
                     .output();
-                let output = output.unwrap_or_else(|error| panic!("{compiler} cannot be run: {error}"));
+                let output =
+                    output.unwrap_or_else(|error| panic!("{compiler} cannot be run: {error}"));
                 let messages = String::from_utf8_lossy(&output.stderr);
-                assert!(output.status.success(), "{compiler} -std={standard}, included {name}:\n{messages}");
+                assert!(
+                    output.status.success(),
+                    "{compiler} -std={standard}, included {name}:\n{messages}"
+                );
             }
         }
     }
@@ -46,11 +52,16 @@ fn its_version_is_the_packages() {
 /// An option is reached by name and by a setter, and the setter's text says its default.
 #[test]
 fn every_option_has_a_setter() {
-    let header = std::fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
+    let header =
+        std::fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
     for name in kvds::Options::names() {
         let setter = format!("kvds_options_set_{name}(");
-        let (before, _) = header.split_once(&setter).unwrap_or_else(|| panic!("there is no {setter}"));
+        let (before, _) =
+            header.split_once(&setter).unwrap_or_else(|| panic!("there is no {setter}"));
         let text = before.rsplit("/**").next().expect("there is a text before it");
-        assert!(text.to_lowercase().contains("default"), "the text of {setter} does not say the default");
+        assert!(
+            text.to_lowercase().contains("default"),
+            "the text of {setter} does not say the default"
+        );
     }
 }

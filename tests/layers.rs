@@ -31,22 +31,31 @@ fn sources(directory: &Path, module: &str, found: &mut BTreeMap<String, String>)
     }
 }
 
-/// The module paths that a source names: everything behind `crate::` and `super::`, in `use` lines and in the code.
+/// The module paths that a source names: everything behind `crate::` and `super::`, in `use` lines
+/// and in the code.
 fn imports(module: &str, text: &str) -> Vec<String> {
     let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
     let mut found = Vec::new();
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
     for (root, base) in [("crate::", ""), ("super::", parent)] {
         for (index, _) in code.match_indices(root) {
             let rest = &code[index + root.len()..];
             let names: Vec<&str> = match rest.strip_prefix('{') {
-                Some(list) => list.split('}').next().unwrap_or("").split(',').map(str::trim).collect(),
+                Some(list) => {
+                    list.split('}').next().unwrap_or("").split(',').map(str::trim).collect()
+                }
                 None => vec![rest],
             };
             for name in names {
                 let path: Vec<&str> = name
                     .split("::")
-                    .map(|part| part.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or(""))
+                    .map(|part| {
+                        part.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("")
+                    })
                     .take_while(|part| part.starts_with(|c: char| c.is_lowercase()))
                     .collect();
                 let path = path.join("::");
@@ -63,7 +72,10 @@ fn imports(module: &str, text: &str) -> Vec<String> {
 
 /// The layer of a path: that of the longest module name that it begins with.
 fn layer(path: &str) -> Option<(usize, &'static str)> {
-    let layers = LAYERS.iter().enumerate().flat_map(|(level, names)| names.iter().map(move |name| (level, *name)));
+    let layers = LAYERS
+        .iter()
+        .enumerate()
+        .flat_map(|(level, names)| names.iter().map(move |name| (level, *name)));
     layers
         .filter(|(_, name)| path == *name || path.starts_with(&format!("{name}::")))
         .max_by_key(|(_, name)| name.len())
@@ -76,11 +88,15 @@ fn imports_point_one_way() {
     assert!(modules.len() > 15, "the source was found");
     let mut arrows = 0;
     for (module, text) in &modules {
-        let (level, own) = layer(module).unwrap_or_else(|| panic!("src of {module} has no layer: name it in LAYERS"));
+        let (level, own) = layer(module)
+            .unwrap_or_else(|| panic!("src of {module} has no layer: name it in LAYERS"));
         for import in imports(module, text).iter().filter(|import| !import.is_empty()) {
             let Some((other, name)) = layer(import) else { continue };
             arrows += 1;
-            assert!(own == name || other < level, "{module} (layer {level}) imports {import} (layer {other})");
+            assert!(
+                own == name || other < level,
+                "{module} (layer {level}) imports {import} (layer {other})"
+            );
         }
     }
     assert!(arrows > 40, "the imports were found");
@@ -103,7 +119,10 @@ fn only_the_boundary_knows_c() {
 #[test]
 fn a_test_of_the_test() {
     let text = "use crate::store::{Store};\nuse super::{Range, memory::Memory};\n// use crate::ffi;\nlet x = crate::sys::fork::generation();";
-    assert_eq!(imports("engine::disk", text), ["store", "sys::fork::generation", "engine", "engine::memory"]);
+    assert_eq!(
+        imports("engine::disk", text),
+        ["store", "sys::fork::generation", "engine", "engine::memory"]
+    );
     assert_eq!(layer("engine::memory::Memory").map(|(_, name)| name), Some("engine::memory"));
     assert_eq!(layer("engine::Range").map(|(_, name)| name), Some("engine"));
 }

@@ -1,8 +1,10 @@
-//! Concurrent histories of every read and write of a store must be explainable by one order of atomic steps.
+//! Concurrent histories of every read and write of a store must be explainable by one order of
+//! atomic steps.
 //!
-//! Threads call a store and note when each call began and ended; the checker (Wing and Gong's search with Lowe's
-//! memoization, from `todc-utils`) then looks for an order that gives the same answers. The whole store is one object, so
-//! that batches and iterations, which touch several keys, are judged too.
+//! Threads call a store and note when each call began and ended; the checker (Wing and Gong's
+//! search with Lowe's memoization, from `todc-utils`) then looks for an order that gives the same
+//! answers. The whole store is one object, so that batches and iterations, which touch several
+//! keys, are judged too.
 
 #[allow(dead_code)]
 mod common;
@@ -148,40 +150,56 @@ fn content(store: &Store) -> Content {
 fn perform(store: &Ref<Store>, call: Call) -> Answer {
     let names: [_; KEYS] = std::array::from_fn(name);
     let batch = |operations: [Operation<'_>; KEYS]| {
-        Answer::Write(store.write(&WriteBatch { expectations: &[], operations: &operations }).expect("the write works"))
+        Answer::Write(
+            store
+                .write(&WriteBatch { expectations: &[], operations: &operations })
+                .expect("the write works"),
+        )
     };
     let write = |answer: kvds::Result<Outcome>| Answer::Write(answer.expect("the write works"));
     match call {
-        Call::Get(key) => Answer::Value(store.get(&name(key)).expect("the read works").map(|value| value[0])),
+        Call::Get(key) => {
+            Answer::Value(store.get(&name(key)).expect("the read works").map(|value| value[0]))
+        }
         Call::Exists(key) => Answer::There(store.exists(&name(key)).expect("the read works")),
         Call::Iterate => Answer::Content(content(store)),
         Call::Snapshot => {
-            let moment =
-                views::open(store, |engine| Ok(Arc::new(SnapshotView::new(engine)?))).expect("a snapshot can be taken");
+            let moment = views::open(store, |engine| Ok(Arc::new(SnapshotView::new(engine)?)))
+                .expect("a snapshot can be taken");
             std::thread::yield_now();
             Answer::Content(content(&moment))
         }
         Call::MultiGet => {
-            let values = store.multi_get(&names.each_ref().map(|name| &name[..])).expect("the read works");
+            let values =
+                store.multi_get(&names.each_ref().map(|name| &name[..])).expect("the read works");
             let mut values = values.into_iter().map(|value| value.map(|value| value[0]));
             Answer::Content(std::array::from_fn(|_| values.next().expect("as many values as keys")))
         }
-        Call::CompareAndDelete(key, expected) => write(store.compare_and_delete(&name(key), &[expected])),
+        Call::CompareAndDelete(key, expected) => {
+            write(store.compare_and_delete(&name(key), &[expected]))
+        }
         Call::Move(from, to, expected, value) => {
             let (from, to, value) = (name(from), name(to), [value]);
             write(store.write(&WriteBatch {
                 expectations: &[Expectation::Equals { key: &from, value: &[expected] }],
-                operations: &[Operation::Set { key: &from, value: &value }, Operation::Set { key: &to, value: &value }],
+                operations: &[
+                    Operation::Set { key: &from, value: &value },
+                    Operation::Set { key: &to, value: &value },
+                ],
             }))
         }
         Call::DeletePrefix => write(store.delete_prefix(b"")),
         Call::Set(key, value) => write(store.set(&name(key), &[value])),
         Call::Delete(key) => write(store.delete(&name(key))),
         Call::SetNx(key, value) => write(store.set_nx(&name(key), &[value])),
-        Call::CompareAndSwap(key, expected, value) => write(store.compare_and_swap(&name(key), &[expected], &[value])),
-        Call::SetAll(value) => {
-            batch(names.each_ref().map(|key| Operation::Set { key, value: &[0, 1, 2][usize::from(value)..][..1] }))
+        Call::CompareAndSwap(key, expected, value) => {
+            write(store.compare_and_swap(&name(key), &[expected], &[value]))
         }
+        Call::SetAll(value) => batch(
+            names
+                .each_ref()
+                .map(|key| Operation::Set { key, value: &[0, 1, 2][usize::from(value)..][..1] }),
+        ),
         Call::DeleteAll => batch(names.each_ref().map(|key| Operation::Delete { key })),
     }
 }
@@ -239,8 +257,9 @@ fn histories_are_linearizable(make: Make) {
     let store = Store::on(bench.engine.clone(), identity, Arc::default());
     for round in 0..ROUNDS {
         perform(&store, Call::DeleteAll);
-        let programs: Vec<_> =
-            (0..THREADS).map(|_| program.new_tree(&mut runner).expect("a program can be made").current()).collect();
+        let programs: Vec<_> = (0..THREADS)
+            .map(|_| program.new_tree(&mut runner).expect("a program can be made").current())
+            .collect();
         let history = record(&store, programs);
         if !WGLChecker::<Sequential>::is_linearizable(History::from_actions(history.clone())) {
             for (thread, action) in history {
@@ -253,7 +272,8 @@ fn histories_are_linearizable(make: Make) {
 
 #[test]
 fn the_checker_sees_a_lost_update() {
-    // Two swaps of the same value cannot both succeed: what a store that reads and then writes would answer.
+    // Two swaps of the same value cannot both succeed: what a store that reads and then writes
+    // would answer.
     let swap = |value| (Call::CompareAndSwap(0, 0, value), Some(Answer::Write(Outcome::Applied)));
     let set = (Call::Set(0, 0), Some(Answer::Write(Outcome::Applied)));
     let history = vec![

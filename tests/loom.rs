@@ -1,5 +1,5 @@
-//! Models of what rests on the memory model: every course of events that it allows, tried out by loom. `make models` runs
-//! them; in other builds there is nothing here.
+//! Models of what rests on the memory model: every course of events that it allows, tried out by
+//! loom. `make models` runs them; in other builds there is nothing here.
 #![cfg(loom)]
 
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use kvds::sync::refcount::{Counted, Ref, Target};
 use loom::cell::UnsafeCell;
 use loom::thread;
 
-/// Something in which loom watches who comes after whom: many may see it at once, and who changes it must know that all others
-/// are through.
+/// Something in which loom watches who comes after whom: many may see it at once, and who changes
+/// it must know that all others are through.
 #[derive(Default)]
 struct Watched(UnsafeCell<()>);
 
@@ -25,8 +25,8 @@ impl Watched {
     }
 }
 
-/// What a gate guards: dropping it changes it. How many there are is counted with an atomic that loom does not know, so that
-/// counting brings no order into anything.
+/// What a gate guards: dropping it changes it. How many there are is counted with an atomic that
+/// loom does not know, so that counting brings no order into anything.
 struct Value {
     watched: Watched,
     living: Arc<AtomicUsize>,
@@ -63,7 +63,8 @@ fn call(gate: &Arc<Gate<Value>>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         if let Some(value) = gate.enter() {
             value.watched.see();
-            // While it is inside, another thread may be next: only at an atomic does loom think of that.
+            // While it is inside, another thread may be next: only at an atomic does loom think of
+            // that.
             gate.is_open();
             value.watched.see();
         }

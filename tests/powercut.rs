@@ -1,9 +1,10 @@
 //! What a power cut leaves of stores, at each level of durability.
 //!
-//! This program runs itself once more as a process that writes into stores with every call there is, behind the library of
-//! `ctests/preload`, which writes down what it does to its files. From that a disk is made as it may be after a power cut at any
-//! moment: with all that a sync has covered, and with nothing, all or a random part of everything else. Then the stores there
-//! are opened and looked at. `make crash` does that many times.
+//! This program runs itself once more as a process that writes into stores with every call there
+//! is, behind the library of `ctests/preload`, which writes down what it does to its files. From
+//! that a disk is made as it may be after a power cut at any moment: with all that a sync has
+//! covered, and with nothing, all or a random part of everything else. Then the stores there are
+//! opened and looked at. `make crash` does that many times.
 #![cfg(feature = "disk")]
 
 mod platter;
@@ -35,7 +36,8 @@ const CUTS: u64 = 5;
 /// The thread that syncs in the background.
 const SYNCER: &[u8] = b"kvds-sync";
 
-/// How long it may pause, so that no write waits for longer than a second on a disk that needs half a second for a sync.
+/// How long it may pause, so that no write waits for longer than a second on a disk that needs half
+/// a second for a sync.
 const PAUSE: u64 = 500_000_000;
 
 fn variable(name: &str, default: u64) -> u64 {
@@ -81,8 +83,8 @@ fn events(journal: &Journal) -> Vec<(u64, Event)> {
     notes.map(|note| (note.at, Event::read(note.bytes.try_into().expect("a report")))).collect()
 }
 
-/// The time before which all that was acknowledged is covered by a round of the thread that syncs in the background: the
-/// beginning of the last round that had ended when the power was cut.
+/// The time before which all that was acknowledged is covered by a round of the thread that syncs
+/// in the background: the beginning of the last round that had ended when the power was cut.
 fn synced_in_the_background(journal: &Journal, cut: u64) -> u64 {
     let mut woken = HashMap::new();
     let mut kept = 0;
@@ -99,12 +101,18 @@ fn synced_in_the_background(journal: &Journal, cut: u64) -> u64 {
     kept
 }
 
-/// The longest time, in milliseconds, between an acknowledgement and the end of the round that covered it.
+/// The longest time, in milliseconds, between an acknowledgement and the end of the round that
+/// covered it.
 fn longest_wait(journal: &Journal) -> u64 {
     let (mut since, mut waits, mut longest) = (None, HashMap::new(), 0);
     for record in journal.records() {
         match record.kind {
-            Kind::Note if matches!(Event::read(record.bytes.try_into().expect("a report")), Event::Done(..)) => {
+            Kind::Note
+                if matches!(
+                    Event::read(record.bytes.try_into().expect("a report")),
+                    Event::Done(..)
+                ) =>
+            {
                 since.get_or_insert(record.clock);
             }
             Kind::Wake if record.bytes == SYNCER => drop(waits.insert(record.thread, since.take())),
@@ -119,7 +127,8 @@ fn longest_wait(journal: &Journal) -> u64 {
     longest / 1_000_000
 }
 
-/// The image without what the next process would meet of the one before: it makes new ones of these.
+/// The image without what the next process would meet of the one before: it makes new ones of
+/// these.
 fn with_the_main_store_alone(mut image: Tree) -> Tree {
     let mut place = &mut image;
     for name in ["new", "base"] {
@@ -134,7 +143,8 @@ fn cut_again_and_again(durability: Durability) {
     let rounds = variable("KVDS_POWERCUT_ROUNDS", ROUNDS);
     let seed = variable("KVDS_POWERCUT_SEED", fastrand::u64(..1 << 32));
     let mut dice = Rng::with_seed(seed);
-    let mut directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let mut directory =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
     directory.disable_cleanup(true);
     let none: Vec<_> = (0..WRITERS).map(|id| Writer::new(seed, id)).collect();
     let (mut image, mut writers) = (Tree::default(), none.clone());
@@ -155,7 +165,10 @@ fn cut_again_and_again(durability: Durability) {
         let mut child = machine.child(&orders).spawn().expect("the child can be started");
         // Long enough for the background to sync.
         thread::sleep(Duration::from_millis(dice.u64(1200..2000)));
-        assert!(child.try_wait().expect("it can be asked").is_none(), "the child fails (seed {seed})");
+        assert!(
+            child.try_wait().expect("it can be asked").is_none(),
+            "the child fails (seed {seed})"
+        );
         child.kill().expect("the child can be killed");
         child.wait().expect("the child is dead");
 
@@ -237,14 +250,19 @@ fn a_power_cut_loses_nothing_that_was_synced_at_none() {
 #[test]
 fn the_journal_has_what_the_disk_has() {
     for durability in [Durability::Process, Durability::Sync, Durability::None] {
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+        let directory =
+            tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
         let machine = Machine::new(directory.path(), &Tree::default());
         let base = Machine::base(&machine.disk);
-        let orders = Orders { base, durability, seed: 1, numbers: vec![0; 2], first: 1, limit: 500 };
+        let orders =
+            Orders { base, durability, seed: 1, numbers: vec![0; 2], first: 1, limit: 500 };
         let before = Before::read(&machine.disk);
         assert!(machine.child(&orders).status().expect("the child can be started").success());
         let history = History::new(before, &Journal::read(&machine.journal));
         let told = history.after_a_cut(u64::MAX, Survival::Everything, &mut Rng::new());
-        assert!(told == Tree::read(&machine.disk), "the journal tells of another disk at {durability:?}");
+        assert!(
+            told == Tree::read(&machine.disk),
+            "the journal tells of another disk at {durability:?}"
+        );
     }
 }

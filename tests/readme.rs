@@ -1,5 +1,5 @@
-//! What the README shows works: its program, the commands that link it, the demo and the other examples, its links, and the
-//! targets it names.
+//! What the README shows works: its program, the commands that link it, the demo and the other
+//! examples, its links, and the targets it names.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -8,7 +8,8 @@ use std::{env, fs};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn read(name: &str) -> String {
-    fs::read_to_string(format!("{ROOT}/{name}")).unwrap_or_else(|cause| panic!("{name} cannot be read: {cause}"))
+    fs::read_to_string(format!("{ROOT}/{name}"))
+        .unwrap_or_else(|cause| panic!("{name} cannot be read: {cause}"))
 }
 
 /// The code blocks of a Markdown text that are marked as `language`.
@@ -22,22 +23,27 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// Makes a directory look like the repository after `make build`, with the library of this build as the release.
+/// Makes a directory look like the repository after `make build`, with the library of this build as
+/// the release.
 fn imitate_repository(directory: &Path) {
     let release = directory.join("target/release");
     fs::create_dir_all(&release).expect("a directory can be made");
     let this = env::current_exe().expect("a test knows its executable");
     for library in ["libkvds.so", "libkvds.a"] {
-        std::os::unix::fs::symlink(this.with_file_name(library), release.join(library)).expect("a link can be made");
+        std::os::unix::fs::symlink(this.with_file_name(library), release.join(library))
+            .expect("a link can be made");
     }
-    std::os::unix::fs::symlink(format!("{ROOT}/include"), directory.join("include")).expect("a link can be made");
+    std::os::unix::fs::symlink(format!("{ROOT}/include"), directory.join("include"))
+        .expect("a link can be made");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let named = Command::new(cargo).args(["xtask", "uninstalled"]).arg(&release).current_dir(ROOT).output();
+    let named =
+        Command::new(cargo).args(["xtask", "uninstalled"]).arg(&release).current_dir(ROOT).output();
     succeeded("cargo xtask uninstalled", &named.expect("cargo can be run"));
 }
 
 fn succeeded(what: &str, output: &Output) {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{what}: {}\n{out}{err}", output.status);
 }
 
@@ -67,14 +73,19 @@ fn the_program_is_linked_as_shown_and_prints_what_is_shown() {
     let [printed] = blocks(&readme, "text")[..] else { panic!("the README shows one output") };
     let commands = blocks(&readme, "sh").concat();
     let links: Vec<_> = commands.lines().filter(|line| line.starts_with("cc ")).collect();
-    assert_eq!(links.len(), 3, "the README shows how to link: plain, with pkg-config, and statically");
+    assert_eq!(
+        links.len(),
+        3,
+        "the README shows how to link: plain, with pkg-config, and statically"
+    );
 
     for link in links {
         if link.contains("pkg-config") && !has_pkg_config() {
             eprintln!("left out, as there is no pkg-config: {link}");
             continue;
         }
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory can be made");
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .expect("a temporary directory can be made");
         let directory = directory.path();
         imitate_repository(directory);
         fs::write(directory.join("app.c"), program).expect("the program can be written");
@@ -87,7 +98,10 @@ fn the_program_is_linked_as_shown_and_prints_what_is_shown() {
             assert!(directory.join("data/born").is_dir(), "the store is where the README says");
         } else {
             let told = String::from_utf8_lossy(&output.stderr);
-            assert!(!output.status.success() && told.contains("disk"), "the program says why it cannot work: {told}");
+            assert!(
+                !output.status.success() && told.contains("disk"),
+                "the program says why it cannot work: {told}"
+            );
         }
     }
 }
@@ -95,20 +109,28 @@ fn the_program_is_linked_as_shown_and_prints_what_is_shown() {
 /// The example that `make demo` runs, on a text whose words are known.
 #[test]
 fn the_word_count_counts() {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory can be made");
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .expect("a temporary directory can be made");
     let directory = directory.path();
     imitate_repository(directory);
     let link = "-Iinclude -Ltarget/release -lkvds -pthread -Wl,-rpath,\"$PWD/target/release\"";
-    succeeded("wordcount", &run(directory, &format!("cc \"{ROOT}/examples/c/wordcount.c\" {link} -o wordcount")));
+    succeeded(
+        "wordcount",
+        &run(directory, &format!("cc \"{ROOT}/examples/c/wordcount.c\" {link} -o wordcount")),
+    );
 
     let absent = run(directory, "./wordcount absent.txt");
-    assert!(!absent.status.success() && String::from_utf8_lossy(&absent.stderr).contains("absent.txt"));
+    assert!(
+        !absent.status.success() && String::from_utf8_lossy(&absent.stderr).contains("absent.txt")
+    );
 
-    fs::write(directory.join("one.txt"), "Regen, REGEN; regen und Rebe".repeat(1000)).expect("a text can be written");
+    fs::write(directory.join("one.txt"), "Regen, REGEN; regen und Rebe".repeat(1000))
+        .expect("a text can be written");
     fs::write(directory.join("two.txt"), "blü-blü").expect("a text can be written");
     fs::create_dir(directory.join("temporary")).expect("a directory can be made");
     let output = run(directory, "TMPDIR=temporary ./wordcount -p reg one.txt two.txt");
-    let left = fs::read_dir(directory.join("temporary")).expect("the directory can be read").count();
+    let left =
+        fs::read_dir(directory.join("temporary")).expect("the directory can be read").count();
     assert_eq!(left, 0, "it cleans up after itself, also when it fails");
     if cfg!(not(feature = "disk")) {
         let told = String::from_utf8_lossy(&output.stderr);
@@ -116,7 +138,8 @@ fn the_word_count_counts() {
         return;
     }
     succeeded("wordcount", &output);
-    let told = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    let told =
+        String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     // Where one of the thousand texts ends and the next begins stands "reberegen".
     for expected in [
         "read 4003 words in 2 files",
@@ -128,21 +151,28 @@ fn the_word_count_counts() {
         assert!(told.contains(expected), "{expected:?} is missing in: {told}");
     }
 
-    succeeded("wordcount -d", &run(directory, "./wordcount -d kept one.txt && ./wordcount -d kept two.txt"));
+    succeeded(
+        "wordcount -d",
+        &run(directory, "./wordcount -d kept one.txt && ./wordcount -d kept two.txt"),
+    );
     assert!(directory.join("kept/wordcount").is_dir(), "it keeps the store where it was told to");
 }
 
 /// The other examples need no arguments and no disk. Each ends well only if what it shows is so.
 #[test]
 fn the_other_examples_prove_what_they_show() {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory can be made");
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .expect("a temporary directory can be made");
     let directory = directory.path();
     imitate_repository(directory);
     let link = "-Iinclude -Ltarget/release -lkvds -pthread -Wl,-rpath,\"$PWD/target/release\"";
     let entries = fs::read_dir(format!("{ROOT}/examples/c")).expect("the directory can be read");
     let sources = entries.map(|entry| entry.expect("the directory can be read").path());
-    let programs = sources.filter(|path| path.extension().is_some_and(|extension| extension == "c"));
-    for source in programs.filter(|path| !path.ends_with("wordcount.c") && !path.ends_with("quickstart.c")) {
+    let programs =
+        sources.filter(|path| path.extension().is_some_and(|extension| extension == "c"));
+    for source in
+        programs.filter(|path| !path.ends_with("wordcount.c") && !path.ends_with("quickstart.c"))
+    {
         let source = source.display();
         let output = run(directory, &format!("cc \"{source}\" {link} -o example && ./example"));
         succeeded(&source.to_string(), &output);
@@ -175,6 +205,9 @@ fn what_the_texts_point_to_is_there() {
 fn the_needed_rust_is_the_one_of_the_manifest() {
     let readme = read("README.md");
     let manifest = read("Cargo.toml");
-    let needed = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).expect("the manifest says it");
+    let needed = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .expect("the manifest says it");
     assert!(readme.contains(&format!("Rust {} or later", needed.trim_matches('"'))));
 }

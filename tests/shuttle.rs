@@ -1,5 +1,5 @@
-//! Models of the engine in memory: its threads run one step at a time, in orders that shuttle chooses. `make models` runs
-//! them; in other builds there is nothing here.
+//! Models of the engine in memory: its threads run one step at a time, in orders that shuttle
+//! chooses. `make models` runs them; in other builds there is nothing here.
 #![cfg(shuttle)]
 
 use std::collections::BTreeMap;
@@ -14,9 +14,11 @@ use shuttle::thread::{self, JoinHandle};
 
 type Content = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Runs a model in many orders: half of them all random, half with few changes of the thread, at random points.
+/// Runs a model in many orders: half of them all random, half with few changes of the thread, at
+/// random points.
 fn model(run: impl Fn() + Send + Sync + 'static) {
-    let runs = env::var("KVDS_MODEL_RUNS").map_or(100_000, |runs| runs.parse().expect("KVDS_MODEL_RUNS is a number"));
+    let runs = env::var("KVDS_MODEL_RUNS")
+        .map_or(100_000, |runs| runs.parse().expect("KVDS_MODEL_RUNS is a number"));
     let run = Arc::new(run);
     let again = run.clone();
     shuttle::check_random(move || run(), runs / 2);
@@ -60,8 +62,12 @@ fn shown(reader: &dyn Reader) -> Content {
 
 /// What is found under keys.
 fn found(reader: &dyn Reader, keys: &[&str]) -> Content {
-    let get =
-        |key: &&str| Some((key.as_bytes().to_vec(), reader.get(key.as_bytes()).expect("the read works")?.to_vec()));
+    let get = |key: &&str| {
+        Some((
+            key.as_bytes().to_vec(),
+            reader.get(key.as_bytes()).expect("the read works")?.to_vec(),
+        ))
+    };
     keys.iter().filter_map(get).collect()
 }
 
@@ -80,7 +86,9 @@ fn assert_nothing_is_left_over(memory: &Memory) {
     for (key, value) in &content {
         write(&*fresh, &[Operation::Set { key, value }]);
     }
-    let cost = |engine: &dyn Engine| engine.stats().map(|stats| (stats.keys, stats.bytes, stats.memory_bytes)).ok();
+    let cost = |engine: &dyn Engine| {
+        engine.stats().map(|stats| (stats.keys, stats.bytes, stats.memory_bytes)).ok()
+    };
     assert_eq!(cost(memory), cost(&*fresh), "{content:?}");
 }
 
@@ -104,13 +112,16 @@ fn a_cursor_finds_what_was_written_before_it() {
         let shown = shown(&*memory);
         let has_new = shown.contains_key(&b"a"[..]);
         assert!(has_new || !before, "the write had answered");
-        assert!(has_new || shown != content(&[("m", "1")]), "the later write is there, and the one before is not");
+        assert!(
+            has_new || shown != content(&[("m", "1")]),
+            "the later write is there, and the one before is not"
+        );
         join(writer);
     });
 }
 
-/// Two cursors on one snapshot, and its other reads, show the same at all times: also of a write that is on its way when the
-/// snapshot is taken.
+/// Two cursors on one snapshot, and its other reads, show the same at all times: also of a write
+/// that is on its way when the snapshot is taken.
 #[test]
 fn a_snapshot_shows_one_content() {
     model(|| {
@@ -165,7 +176,9 @@ fn a_batch_is_seen_whole() {
                 let snapshot = memory.snapshot().expect("there is a snapshot");
                 let values = memory.get_many(&KEYS.map(str::as_bytes)).expect("the read works");
                 let pairs = KEYS.into_iter().zip(values);
-                assert_whole(&pairs.filter_map(|(key, value)| Some((key.into(), value?.to_vec()))).collect());
+                assert_whole(
+                    &pairs.filter_map(|(key, value)| Some((key.into(), value?.to_vec()))).collect(),
+                );
                 assert_whole(&found(&*snapshot, &KEYS));
             }
         });
@@ -176,7 +189,8 @@ fn a_batch_is_seen_whole() {
     });
 }
 
-/// Snapshots come and go while keys do, in any order, and keep what each of them sees, and nothing for longer than that.
+/// Snapshots come and go while keys do, in any order, and keep what each of them sees, and nothing
+/// for longer than that.
 #[test]
 fn snapshots_keep_what_they_see() {
     const KEYS: [&str; 2] = ["a", "b"];
@@ -202,7 +216,10 @@ fn snapshots_keep_what_they_see() {
                 assert_eq!(found(&*older, &KEYS), saw);
                 drop(older);
                 cursor.first().expect("the cursor works");
-                assert_eq!(cursor.entry().map(|(key, _)| key), saw_newer.keys().next().map(Vec::as_slice));
+                assert_eq!(
+                    cursor.entry().map(|(key, _)| key),
+                    saw_newer.keys().next().map(Vec::as_slice)
+                );
             })
         });
         writers.into_iter().for_each(join);
@@ -211,7 +228,8 @@ fn snapshots_keep_what_they_see() {
     });
 }
 
-/// Nodes of deleted keys are taken out while others look at the order, delete ranges, and set the same keys again.
+/// Nodes of deleted keys are taken out while others look at the order, delete ranges, and set the
+/// same keys again.
 #[test]
 fn keys_that_come_and_go_leave_nothing() {
     model(|| {
@@ -234,7 +252,8 @@ fn keys_that_come_and_go_leave_nothing() {
         join(sweeper);
         assert_eq!(shown(&*memory), Content::new());
         assert_nothing_is_left_over(&memory);
-        // What was taken out of one place and not of the other would be found in the place of what comes.
+        // What was taken out of one place and not of the other would be found in the place of what
+        // comes.
         write(&*memory, &[set("a", "2"), set("b", "2")]);
         assert_eq!(shown(&*memory), content(&[("a", "2"), ("b", "2")]));
     });
@@ -248,7 +267,8 @@ fn of_two_who_expect_the_same_one_succeeds() {
         let claim = |name: &'static str, also: Option<&'static str>| {
             let memory = memory.clone();
             thread::spawn(move || {
-                let operations: Vec<_> = ["key"].into_iter().chain(also).map(|key| set(key, name)).collect();
+                let operations: Vec<_> =
+                    ["key"].into_iter().chain(also).map(|key| set(key, name)).collect();
                 let expectations = [Expectation::Absent { key: b"key" }];
                 memory
                     .apply(&WriteBatch { expectations: &expectations, operations: &operations })

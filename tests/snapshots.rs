@@ -20,10 +20,14 @@ fn overwrite(engine: &dyn Engine, count: u32) {
         random
     };
     for start in (0..count).step_by(1000) {
-        let keys: Vec<_> = (start..start + 1000).map(|number| (number % KEYS).to_be_bytes()).collect();
-        let values: Vec<Vec<u8>> =
-            keys.iter().map(|_| (0..VALUE / 8 + 1).flat_map(|_| next().to_le_bytes()).take(VALUE).collect()).collect();
-        let operations: Vec<_> = keys.iter().zip(&values).map(|(key, value)| set(key, value)).collect();
+        let keys: Vec<_> =
+            (start..start + 1000).map(|number| (number % KEYS).to_be_bytes()).collect();
+        let values: Vec<Vec<u8>> = keys
+            .iter()
+            .map(|_| (0..VALUE / 8 + 1).flat_map(|_| next().to_le_bytes()).take(VALUE).collect())
+            .collect();
+        let operations: Vec<_> =
+            keys.iter().zip(&values).map(|(key, value)| set(key, value)).collect();
         write(engine, &operations);
     }
 }
@@ -39,14 +43,18 @@ fn memory_grows_by_what_was_overwritten_and_falls_back() {
     let old = get(&*snapshot, &0_u32.to_be_bytes());
     overwrite(&*bench.engine, OVERWRITES);
     let with = held();
-    assert!(with > before + u64::from(KEYS) * VALUE as u64, "the old values are kept: {before} -> {with}");
+    assert!(
+        with > before + u64::from(KEYS) * VALUE as u64,
+        "the old values are kept: {before} -> {with}"
+    );
     assert!(with < before * 2 + before / 10, "and only once: {before} -> {with}");
     assert_eq!(get(&*snapshot, &0_u32.to_be_bytes()), old);
     drop(snapshot);
     assert_eq!(held(), before);
 }
 
-/// On disk, what is overwritten goes to files at once; a snapshot keeps one old version of each key there, and none in memory.
+/// On disk, what is overwritten goes to files at once; a snapshot keeps one old version of each key
+/// there, and none in memory.
 #[test]
 #[cfg(feature = "disk")]
 fn disk_grows_by_what_was_overwritten_and_falls_back() {
@@ -68,7 +76,10 @@ fn disk_grows_by_what_was_overwritten_and_falls_back() {
     let after = taken();
     let bytes = u64::from(KEYS) * VALUE as u64;
     let text = format!("{before:?}\n-> {with:?}\n-> {after:?}");
-    assert!(with.disk_bytes > before.disk_bytes + bytes * 9 / 10, "the old values are kept: {text}");
+    assert!(
+        with.disk_bytes > before.disk_bytes + bytes * 9 / 10,
+        "the old values are kept: {text}"
+    );
     assert!(with.disk_bytes < before.disk_bytes + bytes * 3, "and only once: {text}");
     assert!(after.disk_bytes < before.disk_bytes + bytes / 2, "and they go: {text}");
     assert!(with.memory_bytes < before.memory_bytes + bytes, "they are not in memory: {text}");

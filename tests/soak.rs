@@ -1,7 +1,8 @@
-//! Stores that are made, used, closed, reopened and destroyed without end, by several threads, through the C functions.
+//! Stores that are made, used, closed, reopened and destroyed without end, by several threads,
+//! through the C functions.
 //!
-//! `make test` runs this for some seconds, which is enough to see that every answer is right. `make soak` runs it for
-//! MINUTES=30 and judges whether memory, threads and open files level off.
+//! `make test` runs this for some seconds, which is enough to see that every answer is right. `make
+//! soak` runs it for MINUTES=30 and judges whether memory, threads and open files level off.
 #![cfg(feature = "disk")]
 
 mod soak {
@@ -29,7 +30,8 @@ const SAMPLES: u32 = 200;
 
 #[test]
 fn stores_come_and_go() {
-    let minutes: Option<f64> = std::env::var("KVDS_SOAK_MINUTES").ok().map(|text| text.parse().expect("a number"));
+    let minutes: Option<f64> =
+        std::env::var("KVDS_SOAK_MINUTES").ok().map(|text| text.parse().expect("a number"));
     let duration = minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0));
     let samples = run(duration, minutes.is_some());
     if minutes.is_some() {
@@ -53,7 +55,8 @@ fn run(duration: Duration, tell: bool) -> Vec<Sample> {
     thread::scope(|scope| {
         let workers: Vec<_> = (0..THREADS)
             .map(|number| {
-                let (distributor, done, rounds, base) = (&distributor, &done, &rounds, directory.path());
+                let (distributor, done, rounds, base) =
+                    (&distributor, &done, &rounds, directory.path());
                 scope.spawn(move || {
                     // A thread that finds a mistake ends the run.
                     let _end = Ending(done);
@@ -92,9 +95,12 @@ impl Drop for Ending<'_> {
 fn progress(sample: &Sample, duration: Duration, rounds: u64) {
     let Sample { after, memory, threads, files } = sample;
     let (so_far, all) = (after.as_secs(), duration.as_secs());
-    let line = format!("{so_far:5} of {all} s: {rounds} rounds, {memory} KiB, {threads} threads, {files} files");
+    let line = format!(
+        "{so_far:5} of {all} s: {rounds} rounds, {memory} KiB, {threads} threads, {files} files"
+    );
     let mut out = std::io::stderr();
-    let written = if out.is_terminal() { write!(out, "\r{line}  ") } else { writeln!(out, "{line}") };
+    let written =
+        if out.is_terminal() { write!(out, "\r{line}  ") } else { writeln!(out, "{line}") };
     written.and_then(|()| out.flush()).expect("progress can be told");
 }
 
@@ -102,7 +108,12 @@ fn progress(sample: &Sample, duration: Duration, rounds: u64) {
 #[test]
 fn what_grows_is_seen() {
     let course = |growth: u64| -> Vec<Sample> {
-        let sample = |at: u64| Sample { memory: 50_000 + at * growth, threads: 9, files: 30, ..Sample::default() };
+        let sample = |at: u64| Sample {
+            memory: 50_000 + at * growth,
+            threads: 9,
+            files: 30,
+            ..Sample::default()
+        };
         (0..200).map(sample).collect()
     };
     assert!(gauge::courses(&course(0)).iter().all(|course| course.levels_off()));

@@ -1,4 +1,5 @@
-//! THIRD-PARTY names everything of others that is in the built libraries, with the licence texts that have to go along.
+//! THIRD-PARTY names everything of others that is in the built libraries, with the licence texts
+//! that have to go along.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,8 @@ use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The C and C++ libraries that come inside of crates: the crate, the library, its licence, and the files that have the text.
+/// The C and C++ libraries that come inside of crates: the crate, the library, its licence, and the
+/// files that have the text.
 const BUNDLED: &[(&str, &str, &str, &[&str])] = &[
     (
         "librocksdb-sys",
@@ -49,43 +51,74 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 fn cargo(arguments: &[&str]) -> String {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = process::Command::new(cargo).args(arguments).current_dir(ROOT).output().expect("cargo can be run");
-    assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = process::Command::new(cargo)
+        .args(arguments)
+        .current_dir(ROOT)
+        .output()
+        .expect("cargo can be run");
+    assert!(
+        output.status.success(),
+        "cargo {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).expect("cargo writes text")
 }
 
 /// The crates that are linked into the libraries, in the order of their names.
 fn linked() -> Vec<Package> {
-    let metadata = cargo(&["metadata", "--format-version=1", "--locked", "--filter-platform", TARGET]);
+    let metadata =
+        cargo(&["metadata", "--format-version=1", "--locked", "--filter-platform", TARGET]);
     let metadata: Value = serde_json::from_str(&metadata).expect("the metadata is JSON");
     let known = metadata["packages"].as_array().expect("there are packages");
     let directory = |name: &str, version: &str| {
-        let package = known.iter().find(|package| package["name"] == name && package["version"] == version);
+        let package =
+            known.iter().find(|package| package["name"] == name && package["version"] == version);
         let manifest = package.and_then(|package| package["manifest_path"].as_str()).map(Path::new);
-        manifest.and_then(Path::parent).unwrap_or_else(|| panic!("{name} {version} has a directory")).to_owned()
+        manifest
+            .and_then(Path::parent)
+            .unwrap_or_else(|| panic!("{name} {version} has a directory"))
+            .to_owned()
     };
 
     // Metadata has also what no feature asks for; the tree is what is built.
     let format = ["--prefix=none", "--no-dedupe", "--format={p}|{l}"];
     let tree = cargo(
-        &[&["tree", "--locked", "--package=kvds", "--edges=normal,no-proc-macro", "--target", TARGET][..], &format]
-            .concat(),
+        &[
+            &[
+                "tree",
+                "--locked",
+                "--package=kvds",
+                "--edges=normal,no-proc-macro",
+                "--target",
+                TARGET,
+            ][..],
+            &format,
+        ]
+        .concat(),
     );
     let lines: BTreeSet<_> = tree.lines().filter(|line| !line.starts_with("kvds ")).collect();
     let packages = lines.into_iter().map(|line| {
         let (package, licence) = line.split_once('|').expect("a line has two parts");
         let mut words = package.split_whitespace();
-        let (Some(name), Some(version)) = (words.next(), words.next()) else { panic!("{package} has a version") };
+        let (Some(name), Some(version)) = (words.next(), words.next()) else {
+            panic!("{package} has a version")
+        };
         let version = version.trim_start_matches('v');
         let directory = directory(name, version);
-        Package { name: name.to_owned(), version: version.to_owned(), licence: licence.to_owned(), directory }
+        Package {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            licence: licence.to_owned(),
+            directory,
+        }
     });
     packages.collect()
 }
 
 /// A licence text as it is, but for the comment around it in a source file.
 fn licence_text(path: &Path) -> String {
-    let text = fs::read_to_string(path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()));
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()));
     let lines: Vec<_> = if path.extension().is_some_and(|extension| extension == "h") {
         let (_, comment) = text.split_once("\n/*\n").expect("it begins with a comment");
         let (comment, _) = comment.split_once("*/").expect("the comment ends");
@@ -98,12 +131,16 @@ fn licence_text(path: &Path) -> String {
 
 /// The licence files that a crate brings in its own directory.
 fn licence_files(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap_or_else(|cause| panic!("{}: {cause}", directory.display()));
+    let entries =
+        fs::read_dir(directory).unwrap_or_else(|cause| panic!("{}: {cause}", directory.display()));
     let paths = entries.map(|entry| entry.expect("the directory can be read").path());
     let mut files: Vec<_> = paths
         .filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().to_uppercase();
-            path.is_file() && ["LICEN", "COPYING", "COPYRIGHT", "NOTICE"].iter().any(|start| name.starts_with(start))
+            path.is_file()
+                && ["LICEN", "COPYING", "COPYRIGHT", "NOTICE"]
+                    .iter()
+                    .any(|start| name.starts_with(start))
         })
         .collect();
     files.sort();
@@ -125,7 +162,8 @@ fn generated() -> String {
     };
     for package in linked() {
         let component = format!("{} {}", package.name, package.version);
-        let bundled: Vec<_> = BUNDLED.iter().filter(|(inside, ..)| *inside == package.name).collect();
+        let bundled: Vec<_> =
+            BUNDLED.iter().filter(|(inside, ..)| *inside == package.name).collect();
         let own = licence_files(&package.directory);
         own.iter().for_each(|path| add(path, &component));
         table.push((component.clone(), package.licence));

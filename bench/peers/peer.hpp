@@ -1,8 +1,9 @@
 /*
  * What a peer written in C++ is, for the benchmark that calls it.
  *
- * A call costs what the peer's own interface costs, and nothing more that can be avoided: where that takes a std::string, the
- * string is one of the thread's own that keeps its room from call to call, so that no call allocates for the benchmark's sake.
+ * A call costs what the peer's own interface costs, and nothing more that can be avoided: where
+ * that takes a std::string, the string is one of the thread's own that keeps its room from call to
+ * call, so that no call allocates for the benchmark's sake.
  */
 
 #ifndef KVDS_BENCH_PEER_HPP

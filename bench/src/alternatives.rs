@@ -19,7 +19,10 @@ fn compare(
 ) {
     let (ones, others): (Vec<f64>, Vec<f64>) = (0..ROUNDS).map(|_| (one(), other())).unzip();
     let (one, other) = (median(&ones) / per as f64, median(&others) / per as f64);
-    println!("{what:<52} {one_name} {one:8.0} ns   {other_name} {other:8.0} ns   {:5.2} : 1", one / other);
+    println!(
+        "{what:<52} {one_name} {one:8.0} ns   {other_name} {other:8.0} ns   {:5.2} : 1",
+        one / other
+    );
 }
 
 fn nanoseconds(work: impl FnOnce()) -> f64 {
@@ -46,7 +49,10 @@ pub fn run() -> Result<()> {
         let fill = |store: &Kvds, prefix: &str, count: usize| {
             let numbers: Vec<_> = (0..count).collect();
             for chunk in numbers.chunks(1000) {
-                let keys: Vec<_> = chunk.iter().map(|number| [prefix.as_bytes(), &key(*number)].concat()).collect();
+                let keys: Vec<_> = chunk
+                    .iter()
+                    .map(|number| [prefix.as_bytes(), &key(*number)].concat())
+                    .collect();
                 let pairs: Vec<_> = keys.iter().map(|key| Pair { key, value: &[7; 100] }).collect();
                 store.set_batch(&pairs);
             }
@@ -72,7 +78,8 @@ pub fn run() -> Result<()> {
             };
             let by_keys = || {
                 fill(&store, "gone", removed);
-                let keys: Vec<_> = (0..removed).map(|number| [b"gone", &key(number)[..]].concat()).collect();
+                let keys: Vec<_> =
+                    (0..removed).map(|number| [b"gone", &key(number)[..]].concat()).collect();
                 store.delete_batch(&keys);
                 nanoseconds(|| assert_eq!(iterate(&store, b"g"), 0))
             };
@@ -84,7 +91,8 @@ pub fn run() -> Result<()> {
             };
             let remove_keys = || {
                 fill(&store, "gone", removed);
-                let keys: Vec<_> = (0..removed).map(|number| [b"gone", &key(number)[..]].concat()).collect();
+                let keys: Vec<_> =
+                    (0..removed).map(|number| [b"gone", &key(number)[..]].concat()).collect();
                 nanoseconds(|| store.delete_batch(&keys))
             };
             let what = format!("{name}: remove {removed} keys");
@@ -97,11 +105,20 @@ pub fn run() -> Result<()> {
 fn many(store: &Kvds, name: &str, count: usize) {
     for batch in [10, 100] {
         let keys: Vec<_> = (0..count / batch)
-            .map(|group| (0..batch).map(|index| key((group * 7919 + index * 104_729) % count)).collect::<Vec<_>>())
+            .map(|group| {
+                (0..batch)
+                    .map(|index| key((group * 7919 + index * 104_729) % count))
+                    .collect::<Vec<_>>()
+            })
             .collect();
-        let at_once = || nanoseconds(|| keys.iter().for_each(|keys| assert!(store.multi_get(keys) > 0)));
-        let one_by_one =
-            || nanoseconds(|| keys.iter().for_each(|keys| assert!(keys.iter().all(|key| store.get(key).is_some()))));
+        let at_once =
+            || nanoseconds(|| keys.iter().for_each(|keys| assert!(store.multi_get(keys) > 0)));
+        let one_by_one = || {
+            nanoseconds(|| {
+                keys.iter()
+                    .for_each(|keys| assert!(keys.iter().all(|key| store.get(key).is_some())))
+            })
+        };
         compare(
             &format!("{name}: read {batch} keys, per key"),
             keys.len() * batch,

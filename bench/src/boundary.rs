@@ -1,4 +1,5 @@
-//! What one call through C adds to a get: instructions, counted by callgrind, so that no noise is in it.
+//! What one call through C adds to a get: instructions, counted by callgrind, so that no noise is
+//! in it.
 
 use std::path::Path;
 use std::process::Command;
@@ -26,7 +27,8 @@ impl Boundary {
         self.through_c - self.store
     }
 
-    /// From two runs each, of which one reads twice as often: what they differ by is reads and nothing else.
+    /// From two runs each, of which one reads twice as often: what they differ by is reads and
+    /// nothing else.
     pub fn count(program: &Path, library: &Path, scratch: &Path) -> Result<Boundary> {
         let each = |way: &str| -> Result<f64> {
             let few = instructions(program, library, scratch, way, READS)?;
@@ -37,7 +39,13 @@ impl Boundary {
     }
 }
 
-fn instructions(program: &Path, library: &Path, scratch: &Path, way: &str, reads: u64) -> Result<u64> {
+fn instructions(
+    program: &Path,
+    library: &Path,
+    scratch: &Path,
+    way: &str,
+    reads: u64,
+) -> Result<u64> {
     let out = scratch.join("callgrind");
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--quiet"])
@@ -47,8 +55,15 @@ fn instructions(program: &Path, library: &Path, scratch: &Path, way: &str, reads
         .args([way, &reads.to_string()])
         .output()
         .context("valgrind is missing: the instructions of the boundary are not counted")?;
-    ensure!(output.status.success(), "{}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "{}: {}",
+        program.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = std::fs::read_to_string(&out)?;
-    let line = text.lines().find_map(|line| line.strip_prefix("summary:").or_else(|| line.strip_prefix("totals:")));
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("summary:").or_else(|| line.strip_prefix("totals:")));
     line.and_then(|line| line.trim().parse().ok()).context("callgrind tells no sum")
 }

@@ -1,4 +1,5 @@
-//! Running a stage: all peers side by side, round by round, so that what disturbs the machine disturbs all of them.
+//! Running a stage: all peers side by side, round by round, so that what disturbs the machine
+//! disturbs all of them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -33,7 +34,8 @@ pub struct Row {
 pub struct Score {
     pub peer: &'static str,
     pub median: f64,
-    /// How many times as much as the subject needs: the median over the rounds of what each round says.
+    /// How many times as much as the subject needs: the median over the rounds of what each round
+    /// says.
     pub times: f64,
     pub rounds: Vec<f64>,
 }
@@ -59,7 +61,8 @@ pub fn median(values: &[f64]) -> f64 {
 pub fn scores(rounds: Vec<(&'static str, Vec<f64>)>) -> Vec<Score> {
     let subject = rounds.first().map(|(_, rounds)| rounds.clone()).unwrap_or_default();
     let score = |(peer, rounds): (&'static str, Vec<f64>)| {
-        let times: Vec<_> = rounds.iter().zip(&subject).map(|(one, subject)| one / subject).collect();
+        let times: Vec<_> =
+            rounds.iter().zip(&subject).map(|(one, subject)| one / subject).collect();
         Score { peer, median: median(&rounds), times: median(&times), rounds }
     };
     rounds.into_iter().map(score).collect()
@@ -112,12 +115,21 @@ pub fn run(
     }
     let mut rows = Vec::new();
     for line in lines {
-        let label = format!("{} {}, {} keys, {} thread(s)", line.group.name(), line.name, data.keys, line.threads);
+        let label = format!(
+            "{} {}, {} keys, {} thread(s)",
+            line.group.name(),
+            line.name,
+            data.keys,
+            line.threads
+        );
         progress.say(&label);
         let named = |peer: &Peer| {
-            line.among.is_none_or(|among| peer.name == field.subject().name || among.contains(&peer.name))
+            line.among
+                .is_none_or(|among| peer.name == field.subject().name || among.contains(&peer.name))
         };
-        let able = |contender: &&Contender<'_>| contender.peer.can(&line.work.needs()) && named(contender.peer);
+        let able = |contender: &&Contender<'_>| {
+            contender.peer.can(&line.work.needs()) && named(contender.peer)
+        };
         let able: Vec<_> = contenders.iter().filter(able).collect();
         let rounds = of_line(line, &able, stage, &zipfian, settings.rounds, scratch)?;
         rows.extend(in_rows(line, stage, rounds));
@@ -139,7 +151,9 @@ fn in_rows(line: &Line, stage: &Stage, rounds: Vec<Rounds>) -> Vec<Row> {
         scores: scores(
             rounds
                 .iter()
-                .map(|(peer, rounds)| (*peer, rounds.iter().map(|metrics| metrics[index]).collect()))
+                .map(|(peer, rounds)| {
+                    (*peer, rounds.iter().map(|metrics| metrics[index]).collect())
+                })
                 .collect(),
         ),
     };
@@ -155,13 +169,15 @@ fn of_line(
     rounds: usize,
     scratch: &Scratch,
 ) -> Result<Vec<Rounds>> {
-    let mut results: Vec<_> = able.iter().map(|contender| (contender.peer.name, Vec::new())).collect();
+    let mut results: Vec<_> =
+        able.iter().map(|contender| (contender.peer.name, Vec::new())).collect();
     let own: Vec<_> = if stage.filled || matches!(line.work, Work::Load { .. }) {
         able.iter().map(|_| None).collect()
     } else {
         // Nothing is read, so an empty store will do.
-        let open =
-            |contender: &&Contender<'_>| Ok(Some((contender.peer.open)(&scratch.directory(contender.peer.name)?)?));
+        let open = |contender: &&Contender<'_>| {
+            Ok(Some((contender.peer.open)(&scratch.directory(contender.peer.name)?)?))
+        };
         able.iter().map(open).collect::<Result<_>>()?
     };
     let grounds: Vec<_> = able
@@ -174,7 +190,9 @@ fn of_line(
         })
         .collect();
     let calibrate = |ground: &Option<Ground<'_>>| {
-        ground.as_ref().map_or(1, |ground| ground.calibrate(line.work, line.threads, budget(line, stage)))
+        ground
+            .as_ref()
+            .map_or(1, |ground| ground.calibrate(line.work, line.threads, budget(line, stage)))
     };
     let calls: Vec<_> = grounds.iter().map(calibrate).collect();
     for round in 0..rounds {
@@ -184,12 +202,8 @@ fn of_line(
                 None => {
                     let path = scratch.directory(contender.peer.name)?;
                     let store = (contender.peer.open)(&path)?;
-                    let metrics = Ground::new(&*store, stage.data, zipfian, &contender.versions).run(
-                        line.work,
-                        1,
-                        1,
-                        round as u64,
-                    );
+                    let metrics = Ground::new(&*store, stage.data, zipfian, &contender.versions)
+                        .run(line.work, 1, 1, round as u64);
                     drop(store);
                     scratch.remove(&path)?;
                     metrics
@@ -206,10 +220,18 @@ fn budget(line: &Line, stage: &Stage) -> Duration {
     if line.group == Group::While { stage.budget * 3 } else { stage.budget }
 }
 
-/// A store with all of the data. One on disk was closed and opened again, so that what is read lies in its files.
-fn fill(peer: &Peer, data: Data, zipfian: &Zipfian, versions: &Versions, scratch: &Scratch) -> Result<Box<dyn Store>> {
+/// A store with all of the data. One on disk was closed and opened again, so that what is read lies
+/// in its files.
+fn fill(
+    peer: &Peer,
+    data: Data,
+    zipfian: &Zipfian,
+    versions: &Versions,
+    scratch: &Scratch,
+) -> Result<Box<dyn Store>> {
     let path = scratch.directory(peer.name)?;
-    let open = |path: &Path| (peer.open)(path).with_context(|| format!("{} can't be opened", peer.name));
+    let open =
+        |path: &Path| (peer.open)(path).with_context(|| format!("{} can't be opened", peer.name));
     let store = open(&path)?;
     Ground::new(&*store, data, zipfian, versions).fill(peer.can(&[Ability::Batch]));
     if peer.medium == Medium::Memory {

@@ -1,5 +1,6 @@
-//! What a store costs beside time. Each peer is measured in a process of its own, so that nobody's memory or writing is
-//! taken for another's: the benchmark runs itself with the hidden subcommand `child`.
+//! What a store costs beside time. Each peer is measured in a process of its own, so that nobody's
+//! memory or writing is taken for another's: the benchmark runs itself with the hidden subcommand
+//! `child`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,7 +18,8 @@ use crate::progress::Progress;
 use crate::scratch::Scratch;
 use crate::work::Ground;
 
-/// What is measured: the name of the line, what a child is asked for, and the unit of what it answers.
+/// What is measured: the name of the line, what a child is asked for, and the unit of what it
+/// answers.
 type Question = (&'static str, &'static str, &'static str);
 
 const IN_MEMORY: &[Question] = &[("resident memory, per key", "resident", "bytes")];
@@ -45,8 +47,11 @@ pub struct Child {
 impl Child {
     /// Does it, and prints the figures, one in a line.
     pub fn run(&self) -> Result<()> {
-        let (medium, durability) =
-            if self.disk { (Medium::Disk, Durability::ProcessCrash) } else { (Medium::Memory, Durability::None) };
+        let (medium, durability) = if self.disk {
+            (Medium::Disk, Durability::ProcessCrash)
+        } else {
+            (Medium::Memory, Durability::None)
+        };
         let peer = peers::on(medium, durability).into_iter().find(|peer| peer.name == self.peer);
         let peer = peer.with_context(|| format!("there is no peer {}", self.peer))?;
         let data = Data::usual(self.keys);
@@ -65,12 +70,14 @@ impl Child {
     }
 }
 
-/// Loads everything in random order, key by key in memory and by batches on disk; there, a tenth of it is updated after.
+/// Loads everything in random order, key by key in memory and by batches on disk; there, a tenth of
+/// it is updated after.
 fn fill(peer: &Peer, data: Data, directory: &Path) -> Result<()> {
     let (zipfian, versions) = (Zipfian::new(data.keys), Versions::new(data.keys));
     let (memory, disk) = (resident(), written());
     let store = (peer.open)(directory)?;
-    Ground::new(&*store, data, &zipfian, &versions).fill(peer.medium == Medium::Disk && peer.can(&[Ability::Batch]));
+    Ground::new(&*store, data, &zipfian, &versions)
+        .fill(peer.medium == Medium::Disk && peer.can(&[Ability::Batch]));
     println!("resident {}", resident().saturating_sub(memory) as f64 / data.keys as f64);
     if peer.medium == Medium::Memory {
         return Ok(());
@@ -83,7 +90,10 @@ fn fill(peer: &Peer, data: Data, directory: &Path) -> Result<()> {
     let start = Instant::now();
     drop(store);
     println!("close {}", start.elapsed().as_secs_f64() * 1e3);
-    println!("written {}", (written() - disk) as f64 / (data.bytes() + data.bytes() / data.keys * updates) as f64);
+    println!(
+        "written {}",
+        (written() - disk) as f64 / (data.bytes() + data.bytes() / data.keys * updates) as f64
+    );
     println!("disk {}", disk_bytes(directory) as f64 / data.keys as f64);
     Ok(())
 }
@@ -92,7 +102,11 @@ fn fill(peer: &Peer, data: Data, directory: &Path) -> Result<()> {
 fn ask(task: &str, peer: &Peer, keys: u64, directory: &Path, library: &Path) -> Result<String> {
     // By this name it is the same program also if it was built anew meanwhile.
     let mut command = Command::new("/proc/self/exe");
-    command.arg("--library").arg(library).args(["child", task, peer.name, &keys.to_string()]).arg(directory);
+    command
+        .arg("--library")
+        .arg(library)
+        .args(["child", task, peer.name, &keys.to_string()])
+        .arg(directory);
     if peer.medium == Medium::Disk {
         command.arg("--disk");
     }
@@ -103,7 +117,8 @@ fn ask(task: &str, peer: &Peer, keys: u64, directory: &Path, library: &Path) -> 
 
 fn answer(text: &str, name: &str) -> Result<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|number| number.trim().parse().ok()).with_context(|| format!("a child did not tell {name}"))
+    line.and_then(|number| number.trim().parse().ok())
+        .with_context(|| format!("a child did not tell {name}"))
 }
 
 /// How many lines [`rows`] makes.
@@ -127,7 +142,8 @@ pub fn rows(
     if questions.is_empty() {
         return Ok(Vec::new());
     }
-    let mut texts: Vec<(&Peer, Vec<String>)> = field.peers().iter().map(|peer| (peer, Vec::new())).collect();
+    let mut texts: Vec<(&Peer, Vec<String>)> =
+        field.peers().iter().map(|peer| (peer, Vec::new())).collect();
     for _ in 0..rounds {
         for (peer, texts) in &mut texts {
             progress.say(&format!("cost {}, {keys} keys", peer.name));
@@ -142,7 +158,10 @@ pub fn rows(
     }
     let row = |(name, figure, unit): &Question| {
         let of = |(peer, texts): &(&Peer, Vec<String>)| {
-            Ok((peer.name, texts.iter().map(|text| answer(text, figure)).collect::<Result<Vec<_>>>()?))
+            Ok((
+                peer.name,
+                texts.iter().map(|text| answer(text, figure)).collect::<Result<Vec<_>>>()?,
+            ))
         };
         progress.step();
         Ok(Row {
@@ -160,11 +179,16 @@ pub fn rows(
     questions.into_iter().map(row).collect()
 }
 
-/// How much dearer a call is with the most keys than with the fewest, for every line that was run with both.
+/// How much dearer a call is with the most keys than with the fewest, for every line that was run
+/// with both.
 pub fn growth(rows: &[Row]) -> Vec<Row> {
-    let usual = |row: &&Row| row.data == Data::usual(row.data.keys) && row.threads == 1 && row.unit == "ns";
-    let usual: Vec<_> =
-        rows.iter().filter(usual).filter(|row| matches!(row.group, Group::Point | Group::Range)).collect();
+    let usual =
+        |row: &&Row| row.data == Data::usual(row.data.keys) && row.threads == 1 && row.unit == "ns";
+    let usual: Vec<_> = rows
+        .iter()
+        .filter(usual)
+        .filter(|row| matches!(row.group, Group::Point | Group::Range))
+        .collect();
     let least = usual.iter().map(|row| row.data.keys).min().unwrap_or(0);
     let of = |small: &&Row| {
         let large = usual.iter().filter(|row| row.name == small.name && row.data.keys > least);

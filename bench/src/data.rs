@@ -1,5 +1,5 @@
-//! Keys, values, and which of them is asked for. All of it is computed when it is needed: a table of keys would be read from
-//! memory, and that would be measured too.
+//! Keys, values, and which of them is asked for. All of it is computed when it is needed: a table
+//! of keys would be read from memory, and that would be measured too.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -95,7 +95,8 @@ impl Data {
         mixed
     }
 
-    /// Makes `value` a version of the value of a number: one half does not compress, the other does.
+    /// Makes `value` a version of the value of a number: one half does not compress, the other
+    /// does.
     pub fn value(&self, number: u64, version: u8, value: &mut Vec<u8>) {
         let number = number ^ (u64::from(version) << 40);
         value.resize(self.value_len, b'v');
@@ -107,7 +108,8 @@ impl Data {
 
     /// The beginning of a key that about 250 keys share, and how many that are on average.
     pub fn prefix_len(&self) -> usize {
-        let apart = |digits: &u32| (self.keys as f64 / 16_f64.powi(*digits as i32) / 250.0).ln().abs();
+        let apart =
+            |digits: &u32| (self.keys as f64 / 16_f64.powi(*digits as i32) / 250.0).ln().abs();
         let digits = (0..=8).min_by(|one, other| apart(one).total_cmp(&apart(other))).unwrap_or(0);
         4 + digits as usize
     }
@@ -118,8 +120,8 @@ impl Data {
     }
 }
 
-/// Which version of its value each key has, so that every write changes something (a store may leave out one that does not),
-/// and a comparison knows what to expect. One byte for each key.
+/// Which version of its value each key has, so that every write changes something (a store may
+/// leave out one that does not), and a comparison knows what to expect. One byte for each key.
 pub struct Versions(Vec<AtomicU8>);
 
 impl Versions {
@@ -134,7 +136,8 @@ impl Versions {
 
     /// The version to write.
     pub fn next(&self, number: u64) -> u8 {
-        let next = self.0.get(number as usize).map(|version| version.fetch_add(1, Ordering::Relaxed));
+        let next =
+            self.0.get(number as usize).map(|version| version.fetch_add(1, Ordering::Relaxed));
         next.map_or(0, |before| before.wrapping_add(1))
     }
 }
@@ -157,8 +160,9 @@ impl Dice {
     }
 }
 
-/// Numbers of which few are asked for often: zipfian, 0.99. Drawn beforehand, as drawing one takes longer than a read; the
-/// 65,536 ranks lie in the second level of the cache and are gone through from a random place on.
+/// Numbers of which few are asked for often: zipfian, 0.99. Drawn beforehand, as drawing one takes
+/// longer than a read; the 65,536 ranks lie in the second level of the cache and are gone through
+/// from a random place on.
 pub struct Zipfian {
     ranks: Vec<u32>,
 }
@@ -179,7 +183,8 @@ impl Zipfian {
 /// Reads bytes, as a host would that uses them.
 pub fn digest(bytes: &[u8]) -> u64 {
     let mut words = bytes.chunks_exact(8);
-    let sum = (&mut words).fold(0, |sum, word| sum ^ u64::from_le_bytes(word.try_into().expect("8 bytes")));
+    let sum = (&mut words)
+        .fold(0, |sum, word| sum ^ u64::from_le_bytes(word.try_into().expect("8 bytes")));
     words.remainder().iter().fold(sum, |sum, byte| sum.rotate_left(8) ^ u64::from(*byte))
 }
 
@@ -192,7 +197,8 @@ mod tests {
         let data = Data::usual(1000);
         let mut keys: Vec<_> = (0..1000).map(|number| data.key(number).to_vec()).collect();
         keys.sort();
-        let sorted: Vec<_> = data.sorted().into_iter().map(|mixed| data.mixed_key(mixed).to_vec()).collect();
+        let sorted: Vec<_> =
+            data.sorted().into_iter().map(|mixed| data.mixed_key(mixed).to_vec()).collect();
         assert_eq!(keys, sorted);
         assert!(keys.iter().all(|key| key.len() == 20 && key.starts_with(b"user")));
         assert!(!keys.contains(&data.missing(7).to_vec()));

@@ -1,4 +1,5 @@
-//! How much memory a load into a disk store takes: it must stay within what the options' documentation says.
+//! How much memory a load into a disk store takes: it must stay within what the options'
+//! documentation says.
 
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
@@ -15,8 +16,8 @@ const MIB: u64 = 1 << 20;
 /// What the documentation of `block_cache_bytes` says, for the default options.
 const BOUND: u64 = 64 * MIB + 128 * MIB * 3 / 2 + 64 * MIB;
 
-/// Writes `bytes` in pairs with keys in random order and values of which one half does not compress, reads some of them, and
-/// tells the most memory that was seen.
+/// Writes `bytes` in pairs with keys in random order and values of which one half does not
+/// compress, reads some of them, and tells the most memory that was seen.
 pub fn run(bytes: u64) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let before = resident();
@@ -28,7 +29,9 @@ pub fn run(bytes: u64) -> Result<()> {
     for number in 0..pairs {
         let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         for (index, chunk) in value[..VALUE / 2].chunks_mut(8).enumerate() {
-            chunk.copy_from_slice(&(mixed ^ (index as u64)).wrapping_mul(0xD6E8_FEB8_6659_FD93).to_le_bytes());
+            chunk.copy_from_slice(
+                &(mixed ^ (index as u64)).wrapping_mul(0xD6E8_FEB8_6659_FD93).to_le_bytes(),
+            );
         }
         store.set(format!("user{mixed:016x}").as_bytes(), &value);
         if number % 1000 == 0 {

@@ -34,7 +34,8 @@ fn field(path: &str, name: &str) -> String {
 impl Machine {
     pub fn here(directory: &Path) -> Machine {
         let kib = field("/proc/meminfo", "MemTotal");
-        let kib = kib.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0);
+        let kib =
+            kib.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0);
         let rustc = Command::new("rustc").arg("--version").output();
         let huge = read("/sys/kernel/mm/transparent_hugepage/enabled");
         Machine {
@@ -43,7 +44,9 @@ impl Machine {
             memory_gib: (kib / f64::from(1 << 20) * 10.0).round() / 10.0,
             kernel: read("/proc/sys/kernel/osrelease"),
             file_system: file_system(directory),
-            rustc: rustc.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default(),
+            rustc: rustc
+                .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+                .unwrap_or_default(),
             transparent_huge_pages: huge.split(['[', ']']).nth(1).unwrap_or("unknown").to_owned(),
             load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
         }
@@ -69,8 +72,12 @@ fn file_system(directory: &Path) -> String {
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let mounts = read("/proc/self/mounts");
     let mounts = mounts.lines().filter_map(|line| {
-        let [device, place, kind, options] = line.split(' ').take(4).collect::<Vec<_>>()[..] else { return None };
-        directory.starts_with(place).then(|| (place.len(), format!("{kind} on {device} ({options})")))
+        let [device, place, kind, options] = line.split(' ').take(4).collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        directory
+            .starts_with(place)
+            .then(|| (place.len(), format!("{kind} on {device} ({options})")))
     });
     mounts.max_by_key(|(len, _)| *len).map(|(_, text)| text).unwrap_or_default()
 }

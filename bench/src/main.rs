@@ -1,4 +1,5 @@
-//! kvds beside other stores, through the C functions that hosts call. README.md says what is measured and how to read it.
+//! kvds beside other stores, through the C functions that hosts call. README.md says what is
+//! measured and how to read it.
 //!
 //! It judges nothing by the clock: a machine may be slow.
 
@@ -41,7 +42,8 @@ struct Arguments {
 /// What is run, and where.
 #[derive(clap::Args)]
 pub struct Choices {
-    /// Everything, with more time for each line: an hour or two instead of about five minutes a medium
+    /// Everything, with more time for each line: an hour or two instead of about five minutes a
+    /// medium
     #[arg(long)]
     full: bool,
     /// One medium alone
@@ -89,7 +91,8 @@ impl Choices {
     fn library(&self) -> Result<PathBuf> {
         let program = std::env::current_exe()?;
         let path = self.library.clone().unwrap_or_else(|| program.with_file_name("libkvds.so"));
-        path.canonicalize().with_context(|| format!("there is no {}: build it with `make build`", path.display()))
+        path.canonicalize()
+            .with_context(|| format!("there is no {}: build it with `make build`", path.display()))
     }
 }
 

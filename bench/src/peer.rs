@@ -1,4 +1,5 @@
-//! What a peer is: a store that can be opened and called, and what has to be known of it to be fair.
+//! What a peer is: a store that can be opened and called, and what has to be known of it to be
+//! fair.
 
 use std::fmt;
 use std::path::Path;
@@ -20,12 +21,14 @@ pub trait Store: Send + Sync {
     fn set(&self, key: &[u8], value: &[u8]);
     fn del(&self, key: &[u8]);
 
-    /// Shows every pair whose key begins with `prefix`, in order. Asked only of those with [`Ability::Iterate`].
+    /// Shows every pair whose key begins with `prefix`, in order. Asked only of those with
+    /// [`Ability::Iterate`].
     fn iterate(&self, _prefix: &[u8], _visit: Visit<'_>) {
         unreachable!("asked for what it can't do")
     }
 
-    /// Shows `count` pairs from the first whose key is not less than `start`, or backward from about there.
+    /// Shows `count` pairs from the first whose key is not less than `start`, or backward from
+    /// about there.
     fn scan(&self, _start: &[u8], _count: usize, _backward: bool, _visit: Visit<'_>) {
         unreachable!("asked for what it can't do")
     }
@@ -97,7 +100,8 @@ pub struct Peer {
     pub durability: Durability,
     #[serde(skip)]
     pub can: &'static [Ability],
-    /// Opens the store in a directory that is there, making it if it is new. Memory stores have no use for it.
+    /// Opens the store in a directory that is there, making it if it is new. Memory stores have no
+    /// use for it.
     #[serde(skip)]
     pub open: fn(&Path) -> Result<Box<dyn Store>>,
 }
@@ -108,7 +112,8 @@ impl Peer {
     }
 }
 
-/// Peers that may be compared: on one medium, at one level of durability. There is no other way to make one.
+/// Peers that may be compared: on one medium, at one level of durability. There is no other way to
+/// make one.
 pub struct Field(Vec<Peer>);
 
 impl Field {
@@ -159,7 +164,8 @@ mod tests {
             can: &[],
             open: |_| anyhow::bail!("not to be opened"),
         };
-        let (weak, strong) = (peer("weak", Durability::ProcessCrash), peer("strong", Durability::PowerCut));
+        let (weak, strong) =
+            (peer("weak", Durability::ProcessCrash), peer("strong", Durability::PowerCut));
         assert!(Field::new(vec![weak.clone(), weak.clone()]).is_ok());
         let conflict = Field::new(vec![weak, strong]).err().expect("refused").to_string();
         assert!(conflict.contains("weak and strong can't be compared"), "{conflict}");

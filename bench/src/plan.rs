@@ -117,7 +117,11 @@ fn ranges() -> Vec<Line> {
         line(Group::Range, "iterate a prefix", Work::Prefix),
         line(Group::Range, "iterate everything", Work::All),
         line(Group::Range, "cursor, 100 forward", Work::Mix(one(Op::Scan(100)), Choice::Uniform)),
-        line(Group::Range, "cursor, 100 backward", Work::Mix(one(Op::ScanBack(100)), Choice::Uniform)),
+        line(
+            Group::Range,
+            "cursor, 100 backward",
+            Work::Mix(one(Op::ScanBack(100)), Choice::Uniform),
+        ),
     ]
 }
 
@@ -144,7 +148,10 @@ fn threads(counts: &[usize]) -> Vec<Line> {
         threads,
         ..line(Group::Threads, name, Work::Mix(mix, Choice::Uniform))
     };
-    mixes.into_iter().flat_map(|mix| counts.iter().map(move |threads| with(mix, *threads))).collect()
+    mixes
+        .into_iter()
+        .flat_map(|mix| counts.iter().map(move |threads| with(mix, *threads)))
+        .collect()
 }
 
 fn ycsb(counts: &[usize]) -> Vec<Line> {
@@ -160,7 +167,10 @@ fn ycsb(counts: &[usize]) -> Vec<Line> {
         threads,
         ..line(Group::Ycsb, name, Work::Mix(mix, choice))
     };
-    mixes.into_iter().flat_map(|mix| counts.iter().map(move |threads| with(mix, *threads))).collect()
+    mixes
+        .into_iter()
+        .flat_map(|mix| counts.iter().map(move |threads| with(mix, *threads)))
+        .collect()
 }
 
 fn whiles() -> Vec<Line> {
@@ -182,7 +192,8 @@ fn loads() -> Vec<Line> {
 /// Everything on one medium.
 pub fn stages(medium: Medium, full: bool) -> Vec<Stage> {
     let milliseconds = |short, long| Duration::from_millis(if full { long } else { short });
-    let durability = if medium == Medium::Memory { Durability::None } else { Durability::ProcessCrash };
+    let durability =
+        if medium == Medium::Memory { Durability::None } else { Durability::ProcessCrash };
     let stage = |data, filled, lines: Vec<Line>, among| Stage {
         medium,
         durability,
@@ -198,14 +209,26 @@ pub fn stages(medium: Medium, full: bool) -> Vec<Stage> {
 
     let mut stages = Vec::new();
     if medium == Medium::Memory {
-        stages.push(stage(Data::usual(10_000), true, main(threads(&[2])), Some(&[ORIGINAL, PAPAYA])));
+        stages.push(stage(
+            Data::usual(10_000),
+            true,
+            main(threads(&[2])),
+            Some(&[ORIGINAL, PAPAYA]),
+        ));
         stages.push(stage(usual, false, loads(), Some(LOADED)));
         let extra = [threads(if full { counts } else { &[2, 4] }), whiles()].concat();
         stages.push(stage(usual, true, main(extra), None));
     } else {
-        stages.push(stage(Data::usual(if full { 1_000_000 } else { 100_000 }), false, loads(), Some(LOADED)));
+        stages.push(stage(
+            Data::usual(if full { 1_000_000 } else { 100_000 }),
+            false,
+            loads(),
+            Some(LOADED),
+        ));
         let extra = [ycsb(if full { counts } else { &[1] }), threads(&[2]), whiles()].concat();
-        let extra = extra.into_iter().filter(|line| full || line.threads == 1 || ["get", "50:50"].contains(&line.name));
+        let extra = extra
+            .into_iter()
+            .filter(|line| full || line.threads == 1 || ["get", "50:50"].contains(&line.name));
         stages.push(stage(usual, true, main(extra.collect()), None));
         stages.push(Stage {
             durability: Durability::PowerCut,
@@ -226,7 +249,9 @@ pub fn stages(medium: Medium, full: bool) -> Vec<Stage> {
         for (keys, key_len, value_len) in
             [(1_000_000, SHORT_KEY, 100), (200_000, LONG_KEY, 1 << 10), (4_000, LONG_KEY, 64 << 10)]
         {
-            let lines = points().into_iter().filter(|line| ["get, hit", "update", "insert"].contains(&line.name));
+            let lines = points()
+                .into_iter()
+                .filter(|line| ["get, hit", "update", "insert"].contains(&line.name));
             let lines = lines.chain([line(Group::Range, "iterate everything", Work::All)]);
             stages.push(stage(Data { keys, key_len, value_len }, true, lines.collect(), None));
         }
@@ -235,7 +260,9 @@ pub fn stages(medium: Medium, full: bool) -> Vec<Stage> {
 }
 
 fn syncs() -> Vec<Line> {
-    let set =
-        |threads| Line { threads, ..line(Group::Sync, "set, synced", Work::Mix(one(Op::Update), Choice::Uniform)) };
+    let set = |threads| Line {
+        threads,
+        ..line(Group::Sync, "set, synced", Work::Mix(one(Op::Update), Choice::Uniform))
+    };
     vec![set(1), set(2), set(4)]
 }

@@ -1,4 +1,5 @@
-//! Plots for the documentation, as SVG: a bar for each ratio, and curves over sizes and over threads.
+//! Plots for the documentation, as SVG: a bar for each ratio, and curves over sizes and over
+//! threads.
 
 use std::path::{Path, PathBuf};
 
@@ -50,7 +51,9 @@ pub fn draw(report: &Report, directory: &Path) -> Result<Vec<PathBuf>> {
     }
 
     for name in ["get, hit", "update"] {
-        let by_size = |row: &&Row| row.name == name && row.threads == 1 && row.data == Data::usual(row.data.keys);
+        let by_size = |row: &&Row| {
+            row.name == name && row.threads == 1 && row.data == Data::usual(row.data.keys)
+        };
         let rows: Vec<_> = report.rows.iter().filter(by_size).collect();
         let curves = curves(&rows, |row| row.data.keys as f64, |_, median| median);
         let path = file(&format!("{}-by-size", name.split(',').next().unwrap_or(name)));
@@ -59,14 +62,20 @@ pub fn draw(report: &Report, directory: &Path) -> Result<Vec<PathBuf>> {
     for (name, alone) in [("get", "get, hit"), ("50:50", "")] {
         let by_threads = |row: &&Row| {
             row.data == large
-                && (row.group == Group::Threads && row.name == name || row.threads == 1 && row.name == alone)
+                && (row.group == Group::Threads && row.name == name
+                    || row.threads == 1 && row.name == alone)
         };
         let mut rows: Vec<_> = report.rows.iter().filter(by_threads).collect();
         rows.sort_by_key(|row| row.threads);
         rows.dedup_by_key(|row| row.threads);
         let curves = curves(&rows, |row| row.threads as f64, |_, median| 1e3 / median);
         let path = file(&format!("{}-by-threads", name.replace(':', "-")));
-        files.extend(chart(&path, &format!("{name}: million calls per second"), "threads", curves)?);
+        files.extend(chart(
+            &path,
+            &format!("{name}: million calls per second"),
+            "threads",
+            curves,
+        )?);
     }
     Ok(files)
 }

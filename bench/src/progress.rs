@@ -17,7 +17,8 @@ impl Progress {
     pub fn new(total: u64) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total);
-            let style = ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} {wide_msg}");
+            let style =
+                ProgressStyle::with_template("{elapsed_precise} {bar:30} {pos}/{len} {wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.enable_steady_tick(Duration::from_millis(500));
             bar
@@ -30,8 +31,10 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.set_message(text.to_owned()),
             None => {
-                let (seconds, done) =
-                    (self.start.elapsed().as_secs(), self.done.load(std::sync::atomic::Ordering::Relaxed));
+                let (seconds, done) = (
+                    self.start.elapsed().as_secs(),
+                    self.done.load(std::sync::atomic::Ordering::Relaxed),
+                );
                 eprintln!("{:2}:{:02} {done:3}/{} {text}", seconds / 60, seconds % 60, self.total);
             }
         }

@@ -25,7 +25,8 @@ pub struct Report {
     pub rounds: usize,
     pub peers: Vec<Peer>,
     pub left_out: Vec<String>,
-    /// What the benchmark itself needs for a call, in nanoseconds: to choose a key, to make it and a value, to read both.
+    /// What the benchmark itself needs for a call, in nanoseconds: to choose a key, to make it and
+    /// a value, to read both.
     pub own_cost_ns: f64,
     pub boundary: Option<Boundary>,
     pub targets: Vec<Verdict>,
@@ -65,7 +66,8 @@ impl Report {
         println!("{}", self.machine.text());
         println!("kvds: {}", self.library.display());
         println!();
-        let mut peers = table(["", "version", "a write survives", "settings"].map(str::to_owned).to_vec(), 4);
+        let mut peers =
+            table(["", "version", "a write survives", "settings"].map(str::to_owned).to_vec(), 4);
         for peer in &self.peers {
             let durability = peer.durability.to_string();
             peers.add_row([peer.name, &peer.version, &durability, peer.settings]);
@@ -73,7 +75,10 @@ impl Report {
         println!("{peers}");
         self.left_out.iter().for_each(|text| println!("{text}"));
         println!();
-        println!("The benchmark's own cost of a call, within all figures: {:.0} ns.", self.own_cost_ns);
+        println!(
+            "The benchmark's own cost of a call, within all figures: {:.0} ns.",
+            self.own_cost_ns
+        );
     }
 
     /// The rows, a table for each level of durability and each set of data.
@@ -85,8 +90,11 @@ impl Report {
             }
         }
         for (durability, data) in kinds {
-            let rows: Vec<_> =
-                self.rows.iter().filter(|row| row.durability == durability && row.data == data).collect();
+            let rows: Vec<_> = self
+                .rows
+                .iter()
+                .filter(|row| row.durability == durability && row.data == data)
+                .collect();
             let mut peers: Vec<&str> = Vec::new();
             for score in rows.iter().flat_map(|row| &row.scores[1..]) {
                 if !peers.contains(&score.peer) {
@@ -105,11 +113,15 @@ impl Report {
                     label(&Row { threads: 1, ..row.clone() }),
                     row.threads.to_string(),
                     figure(row.subject().median),
-                    format!("{} {}", row.unit, if row.metric.starts_with("per") { row.metric } else { "" }),
+                    format!(
+                        "{} {}",
+                        row.unit,
+                        if row.metric.starts_with("per") { row.metric } else { "" }
+                    ),
                 ];
-                let times = peers
-                    .iter()
-                    .map(|peer| row.score(peer).map_or_else(|| "-".to_owned(), |score| figure(score.times)));
+                let times = peers.iter().map(|peer| {
+                    row.score(peer).map_or_else(|| "-".to_owned(), |score| figure(score.times))
+                });
                 table.add_row(fixed.into_iter().chain(times));
             }
             println!("{table}");
@@ -127,10 +139,17 @@ impl Report {
             return;
         }
         println!("\nTargets: how many times as much as kvds the other needs.\n");
-        let mut table = table(["", "against", "at least", "reached", ""].map(str::to_owned).to_vec(), 2);
+        let mut table =
+            table(["", "against", "at least", "reached", ""].map(str::to_owned).to_vec(), 2);
         for target in &self.targets {
             let met = if target.met { "met" } else { "NOT MET" };
-            table.add_row([&target.line, &target.against, &figure(target.at_least), &figure(target.reached), met]);
+            table.add_row([
+                &target.line,
+                &target.against,
+                &figure(target.at_least),
+                &figure(target.reached),
+                met,
+            ]);
         }
         println!("{table}");
         let met = self.targets.iter().filter(|target| target.met).count();

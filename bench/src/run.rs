@@ -50,7 +50,8 @@ fn on(medium: Medium, choices: &Choices, library: &Path, scratch: &Scratch) -> R
     let rounds = if choices.full { ROUNDS.1 } else { ROUNDS.0 };
     let settings = Settings { rounds, filter: choices.filter.as_deref() };
     let stages = plan::stages(medium, choices.full);
-    let wanted = |stage: &Stage| stage.lines.iter().filter(|line| settings.wants(line.name)).count() as u64;
+    let wanted =
+        |stage: &Stage| stage.lines.iter().filter(|line| settings.wants(line.name)).count() as u64;
     let progress = Progress::new(stages.iter().map(wanted).sum::<u64>() + cost::lines(medium));
 
     let mut rows: Vec<Row> = Vec::new();
@@ -60,7 +61,10 @@ fn on(medium: Medium, choices: &Choices, library: &Path, scratch: &Scratch) -> R
         rows.extend(contest::run(stage, &field, &settings, scratch, &progress)?);
         scratch.clear();
         for peer in field.peers() {
-            if !taking_part.iter().any(|known| known.name == peer.name && known.durability == peer.durability) {
+            if !taking_part
+                .iter()
+                .any(|known| known.name == peer.name && known.durability == peer.durability)
+            {
                 taking_part.push(peer.clone());
             }
         }
@@ -72,7 +76,15 @@ fn on(medium: Medium, choices: &Choices, library: &Path, scratch: &Scratch) -> R
             (Medium::Disk, true) => (8_000_000, 3),
             (Medium::Disk, false) => (800_000, 1),
         };
-        rows.extend(cost::rows(&field(stage, choices)?, keys, rounds, &settings, library, scratch, &progress)?);
+        rows.extend(cost::rows(
+            &field(stage, choices)?,
+            keys,
+            rounds,
+            &settings,
+            library,
+            scratch,
+            &progress,
+        )?);
     }
     rows.extend(cost::growth(&rows));
 

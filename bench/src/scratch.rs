@@ -1,4 +1,5 @@
-//! Where the stores on disk are while they are measured. Nothing of it stays, also after Ctrl-C or a kill.
+//! Where the stores on disk are while they are measured. Nothing of it stays, also after Ctrl-C or
+//! a kill.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +15,16 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// In `base`, which is made if it is not there. What an earlier process left behind when it was killed is removed.
+    /// In `base`, which is made if it is not there. What an earlier process left behind when it was
+    /// killed is removed.
     pub fn new(base: &Path) -> Result<Scratch> {
         fs::create_dir_all(base).with_context(|| format!("{} can't be made", base.display()))?;
         for entry in fs::read_dir(base)?.flatten() {
             let name = entry.file_name();
-            let id = name.to_str().and_then(|name| name.strip_prefix("run-")).and_then(|id| id.parse::<u32>().ok());
+            let id = name
+                .to_str()
+                .and_then(|name| name.strip_prefix("run-"))
+                .and_then(|id| id.parse::<u32>().ok());
             if id.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
                 let _ = fs::remove_dir_all(entry.path());
             }

@@ -26,11 +26,22 @@ enum Against {
     Line(&'static str),
 }
 
-const fn target(name: &'static str, threads: usize, metric: &'static str, against: Against, at_least: f64) -> Target {
+const fn target(
+    name: &'static str,
+    threads: usize,
+    metric: &'static str,
+    against: Against,
+    at_least: f64,
+) -> Target {
     Target { name, threads, metric, against, at_least }
 }
 
-const fn original(name: &'static str, threads: usize, metric: &'static str, at_least: f64) -> Target {
+const fn original(
+    name: &'static str,
+    threads: usize,
+    metric: &'static str,
+    at_least: f64,
+) -> Target {
     target(name, threads, metric, Against::Peer(ORIGINAL), at_least)
 }
 
@@ -79,7 +90,8 @@ const ON_DISK: &[Target] = &[
 /// Of the six mixes of YCSB, four are to be led.
 const YCSB: Against = Against::Best(&[ORIGINAL, LEVELDB, LMDB, "redb", "fjall", "SQLite"]);
 
-/// How large the store of most targets is, and the one where nothing may be slower than the original.
+/// How large the store of most targets is, and the one where nothing may be slower than the
+/// original.
 const LARGE: u64 = 1_000_000;
 const SMALL: u64 = 10_000;
 
@@ -98,10 +110,14 @@ fn verdict(line: String, against: &str, at_least: f64, reached: f64) -> Verdict 
 
 fn judge(target: &Target, rows: &[Row]) -> Option<Verdict> {
     let find = |name: &str| {
-        let same = |row: &&Row| row.name == name && row.threads == target.threads && row.metric == target.metric;
+        let same = |row: &&Row| {
+            row.name == name && row.threads == target.threads && row.metric == target.metric
+        };
         let same = || rows.iter().filter(same).filter(|row| row.data == Data::usual(row.data.keys));
         // Loads and costs on disk are measured with other numbers of keys in the short form.
-        same().find(|row| row.data.keys == LARGE).or_else(|| same().find(|row| row.medium == Medium::Disk))
+        same()
+            .find(|row| row.data.keys == LARGE)
+            .or_else(|| same().find(|row| row.medium == Medium::Disk))
     };
     let row = find(target.name)?;
     let line = label(row);
@@ -109,36 +125,57 @@ fn judge(target: &Target, rows: &[Row]) -> Option<Verdict> {
     Some(match target.against {
         Against::Peer(peer) => verdict(line, peer, target.at_least, score(&peer)?.times),
         Against::Best(peers) => {
-            let best = peers.iter().filter_map(score).min_by(|one, other| one.times.total_cmp(&other.times))?;
+            let best = peers
+                .iter()
+                .filter_map(score)
+                .min_by(|one, other| one.times.total_cmp(&other.times))?;
             verdict(line, &format!("the best, {}", best.peer), target.at_least, best.times)
         }
-        Against::Line(other) => {
-            verdict(line, other, target.at_least, find(other)?.subject().median / row.subject().median)
-        }
+        Against::Line(other) => verdict(
+            line,
+            other,
+            target.at_least,
+            find(other)?.subject().median / row.subject().median,
+        ),
     })
 }
 
 /// A line in words.
 pub fn label(row: &Row) -> String {
-    let threads = if row.threads > 1 { format!(", {} threads", row.threads) } else { String::new() };
-    let quantile = if row.metric.starts_with('p') && !row.metric.starts_with("per") { row.metric } else { "" };
+    let threads =
+        if row.threads > 1 { format!(", {} threads", row.threads) } else { String::new() };
+    let quantile =
+        if row.metric.starts_with('p') && !row.metric.starts_with("per") { row.metric } else { "" };
     let quantile = if quantile.is_empty() { String::new() } else { format!(", {quantile}") };
     format!("{}{threads}{quantile}", row.name)
 }
 
 /// What was found of each target that was measured.
 pub fn verdicts(rows: &[Row], boundary: Option<Boundary>) -> Vec<Verdict> {
-    let targets = if rows.iter().all(|row| row.medium == Medium::Memory) { IN_MEMORY } else { ON_DISK };
+    let targets =
+        if rows.iter().all(|row| row.medium == Medium::Memory) { IN_MEMORY } else { ON_DISK };
     let mut verdicts: Vec<_> = targets.iter().filter_map(|target| judge(target, rows)).collect();
-    let small = |row: &&Row| row.medium == Medium::Memory && row.data == Data::usual(SMALL) && row.group != Group::Cost;
+    let small = |row: &&Row| {
+        row.medium == Medium::Memory && row.data == Data::usual(SMALL) && row.group != Group::Cost
+    };
     let small = rows.iter().filter(small);
     verdicts.extend(small.filter_map(|row| {
-        Some(verdict(format!("{}, {SMALL} keys", label(row)), ORIGINAL, 1.0, row.score(ORIGINAL)?.times))
+        Some(verdict(
+            format!("{}, {SMALL} keys", label(row)),
+            ORIGINAL,
+            1.0,
+            row.score(ORIGINAL)?.times,
+        ))
     }));
     verdicts.extend(boundary.map(|boundary| {
         let added = boundary.added();
         let reached = if added > 0.0 { BOUND / added } else { f64::MAX };
-        verdict(format!("instructions that C adds to a get: {added:.0}"), "fewer than 40", 1.0, reached)
+        verdict(
+            format!("instructions that C adds to a get: {added:.0}"),
+            "fewer than 40",
+            1.0,
+            reached,
+        )
     }));
     verdicts
 }

@@ -23,7 +23,8 @@ pub enum Work {
     /// What begins as a random key does.
     Prefix,
     All,
-    /// How long a set takes, alone or while another thread iterates over everything, again and again.
+    /// How long a set takes, alone or while another thread iterates over everything, again and
+    /// again.
     SetWhile {
         iterating: bool,
     },
@@ -67,17 +68,31 @@ pub struct Ground<'a> {
     pub data: Data,
     pub zipfian: &'a Zipfian,
     pub versions: &'a Versions,
-    /// The keys that were inserted beyond the data and not removed yet are the numbers between these.
+    /// The keys that were inserted beyond the data and not removed yet are the numbers between
+    /// these.
     pub gone: AtomicU64,
     pub next: AtomicU64,
 }
 
 impl<'a> Ground<'a> {
-    pub fn new(store: &'a dyn Store, data: Data, zipfian: &'a Zipfian, versions: &'a Versions) -> Ground<'a> {
-        Ground { store, data, zipfian, versions, gone: AtomicU64::new(data.keys), next: AtomicU64::new(data.keys) }
+    pub fn new(
+        store: &'a dyn Store,
+        data: Data,
+        zipfian: &'a Zipfian,
+        versions: &'a Versions,
+    ) -> Ground<'a> {
+        Ground {
+            store,
+            data,
+            zipfian,
+            versions,
+            gone: AtomicU64::new(data.keys),
+            next: AtomicU64::new(data.keys),
+        }
     }
 
-    /// Does `work` with `threads` threads, `calls` times in each. `round` makes the chance: the same for all peers.
+    /// Does `work` with `threads` threads, `calls` times in each. `round` makes the chance: the
+    /// same for all peers.
     pub fn run(&self, work: Work, threads: usize, calls: u64, round: u64) -> Vec<f64> {
         match work {
             Work::Load { sorted } => vec![self.load(sorted)],
@@ -92,7 +107,8 @@ impl<'a> Ground<'a> {
 
     /// How many calls in each thread take about `budget`.
     pub fn calibrate(&self, work: Work, threads: usize, budget: Duration) -> u64 {
-        // What another thread does meanwhile takes its own time, which says nothing of how many calls there can be.
+        // What another thread does meanwhile takes its own time, which says nothing of how many
+        // calls there can be.
         let work = match work {
             Work::SetWhile { .. } => Work::SetWhile { iterating: false },
             Work::GetWhile { .. } => Work::GetWhile { loading: false },
@@ -154,9 +170,11 @@ impl<'a> Ground<'a> {
         let mut value = Vec::new();
         let start = Instant::now();
         for number in 0..self.data.keys {
-            // A number in its order is mixed already; its value is then that of another number, of the same kind.
-            let key =
-                order.get(number as usize).map_or_else(|| self.data.key(number), |mixed| self.data.mixed_key(*mixed));
+            // A number in its order is mixed already; its value is then that of another number, of
+            // the same kind.
+            let key = order
+                .get(number as usize)
+                .map_or_else(|| self.data.key(number), |mixed| self.data.mixed_key(*mixed));
             self.data.value(number, self.versions.now(number), &mut value);
             self.store.set(&key, &value);
         }
@@ -179,7 +197,8 @@ impl<'a> Ground<'a> {
             vec![worker(0)]
         } else {
             std::thread::scope(|scope| {
-                let started: Vec<_> = (0..threads as u64).map(|thread| scope.spawn(move || worker(thread))).collect();
+                let started: Vec<_> =
+                    (0..threads as u64).map(|thread| scope.spawn(move || worker(thread))).collect();
                 started.into_iter().map(|thread| thread.join().expect("no worker panics")).collect()
             })
         };
@@ -228,7 +247,8 @@ impl<'a> Ground<'a> {
         let beside = |stop: &AtomicBool| {
             while iterating && !stop.load(Ordering::Relaxed) {
                 self.iterate(b"");
-                // A mutex is not fair: without a pause, who iterates takes it again before the others have woken up.
+                // A mutex is not fair: without a pause, who iterates takes it again before the
+                // others have woken up.
                 std::thread::sleep(Duration::from_millis(1));
             }
         };
@@ -247,9 +267,17 @@ impl<'a> Ground<'a> {
         result
     }
 
-    /// Takes the time of every call, of as many as there is patience for, while another thread does something else.
-    fn latencies(&self, mix: Mix, calls: u64, round: u64, beside: impl Fn(&AtomicBool) + Sync) -> Vec<f64> {
-        let mut times = Histogram::<u64>::new_with_bounds(1, LONGEST, 3).expect("3 digits are possible");
+    /// Takes the time of every call, of as many as there is patience for, while another thread does
+    /// something else.
+    fn latencies(
+        &self,
+        mix: Mix,
+        calls: u64,
+        round: u64,
+        beside: impl Fn(&AtomicBool) + Sync,
+    ) -> Vec<f64> {
+        let mut times =
+            Histogram::<u64>::new_with_bounds(1, LONGEST, 3).expect("3 digits are possible");
         let (stop, barrier) = (AtomicBool::new(false), Barrier::new(2));
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -285,7 +313,8 @@ impl<'a> Ground<'a> {
     /// Removes what was inserted beyond the data, so that the next work finds what this one found.
     fn tidy(&self) {
         let first = self.gone.load(Ordering::Relaxed);
-        (first..self.next.load(Ordering::Relaxed)).for_each(|number| self.store.del(&self.data.key(number)));
+        (first..self.next.load(Ordering::Relaxed))
+            .for_each(|number| self.store.del(&self.data.key(number)));
         self.gone.store(self.data.keys, Ordering::Relaxed);
         self.next.store(self.data.keys, Ordering::Relaxed);
     }

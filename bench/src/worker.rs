@@ -117,7 +117,10 @@ impl<'a> Worker<'a> {
             Op::Swap => {
                 data.value(number, versions.now(number), &mut self.expected);
                 data.value(number, versions.next(number), &mut self.value);
-                assert!(store.compare_and_swap(&key, &self.expected, &self.value), "the value is as it was set");
+                assert!(
+                    store.compare_and_swap(&key, &self.expected, &self.value),
+                    "the value is as it was set"
+                );
             }
             Op::ReadModifyWrite => {
                 self.sum ^= store.get(&key).expect("the key is there");

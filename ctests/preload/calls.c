@@ -1,6 +1,6 @@
 /*
- * The calls of the C library that the program gets from here: each asks whether it fails, is made (by the system call itself),
- * and is written down.
+ * The calls of the C library that the program gets from here: each asks whether it fails, is made
+ * (by the system call itself), and is written down.
  */
 
 #include "inside.h"

@@ -1,14 +1,16 @@
 /*
- * The journal: what a process did to the files below the directory, in one order, with all bytes that it wrote. Whoever reads it
- * can say what a disk had at any moment of it, and what a power cut at that moment may have left.
+ * The journal: what a process did to the files below the directory, in one order, with all bytes
+ * that it wrote. Whoever reads it can say what a disk had at any moment of it, and what a power cut
+ * at that moment may have left.
  *
- * It is a file that is mapped, so nothing is lost with the process. First comes how much of it is written, 8 bytes; then
- * records, each a struct journal_record and `len` bytes that belong to it, padded to a multiple of 8.
+ * It is a file that is mapped, so nothing is lost with the process. First comes how much of it is
+ * written, 8 bytes; then records, each a struct journal_record and `len` bytes that belong to it,
+ * padded to a multiple of 8.
  *
- * Files and directories are told by their inode. A record is made when its call has succeeded, and before the next call that
- * changes something begins. A sync has two records: what was written down before the first one is covered when the second
- * one is there. The file is not really synced then, as the journal says what a disk would have; the call takes as long as on a
- * good disk.
+ * Files and directories are told by their inode. A record is made when its call has succeeded, and
+ * before the next call that changes something begins. A sync has two records: what was written down
+ * before the first one is covered when the second one is there. The file is not really synced then,
+ * as the journal says what a disk would have; the call takes as long as on a good disk.
  *
  * With a journal, a call that changes files in a way for which there is no record ends the process.
  */

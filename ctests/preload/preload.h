@@ -1,17 +1,21 @@
 /*
- * A library to put between a program and its files, with LD_PRELOAD. It makes calls fail, and it writes down what a power cut
- * would leave. Only files below one directory are concerned; without KVDS_PRELOAD_BELOW it does nothing.
+ * A library to put between a program and its files, with LD_PRELOAD. It makes calls fail, and it
+ * writes down what a power cut would leave. Only files below one directory are concerned; without
+ * KVDS_PRELOAD_BELOW it does nothing.
  *
- *   KVDS_PRELOAD_BELOW=DIR      The directory: absolute, and without symbolic links on the way.
- *   KVDS_PRELOAD_FAIL=RULE      The rule to begin with: "CALLS PART ERROR SKIP COUNT", see preload_fail. CALLS are names joined
+ * KVDS_PRELOAD_BELOW=DIR      The directory: absolute, and without symbolic links on the way.
+ * KVDS_PRELOAD_FAIL=RULE      The rule to begin with: "CALLS PART ERROR SKIP COUNT", see
+ * preload_fail. CALLS are names joined
  *                               by +, PART is a word, the others are numbers: "write+sync .log 5 10 0".
- *   KVDS_PRELOAD_CONTROL=FILE   Where the rule is kept (struct preload_rule, made if it is not there), so that other processes
+ * KVDS_PRELOAD_CONTROL=FILE   Where the rule is kept (struct preload_rule, made if it is not
+ * there), so that other processes
  *                               can map it, to make and end failures from outside. Else it is in the memory of the process.
- *   KVDS_PRELOAD_JOURNAL=FILE   Writes down what is done to the files: see journal.h. It lies outside of the directory, and
+ * KVDS_PRELOAD_JOURNAL=FILE   Writes down what is done to the files: see journal.h. It lies outside
+ * of the directory, and
  *                               is there, complete, also when the process was killed at any moment.
  *
- * A program can call the functions below too: it declares them weak, or asks dlsym(RTLD_DEFAULT, ...) for them, as they are
- * there only with the library.
+ * A program can call the functions below too: it declares them weak, or asks dlsym(RTLD_DEFAULT,
+ * ...) for them, as they are there only with the library.
  */
 
 #ifndef PRELOAD_H

@@ -1,9 +1,9 @@
 /*
  * bank: money moves between accounts with kvds, and none of it is ever lost or made.
  *
- * Several threads transfer between the same few accounts, each transfer one conditional batch: both new balances, if
- * both old ones are still what they were. An auditor sums up all accounts in snapshots meanwhile, and must find the
- * same total each time. No lock is held anywhere.
+ * Several threads transfer between the same few accounts, each transfer one conditional batch: both
+ * new balances, if both old ones are still what they were. An auditor sums up all accounts in
+ * snapshots meanwhile, and must find the same total each time. No lock is held anywhere.
  *
  *     cc bank.c -lkvds -pthread -o bank
  *     ./bank

@@ -1,9 +1,10 @@
 /*
  * lock: a lock that is a key in a kvds store.
  *
- * Taking it is setting the key if it is not there, with a token of the owner as its value; releasing it is removing
- * the key if it still has that token, so that nobody releases what somebody else holds. Several threads take the lock
- * in turns and increment a counter that nothing else protects. It goes the same way with stores on disk.
+ * Taking it is setting the key if it is not there, with a token of the owner as its value;
+ * releasing it is removing the key if it still has that token, so that nobody releases what
+ * somebody else holds. Several threads take the lock in turns and increment a counter that nothing
+ * else protects. It goes the same way with stores on disk.
  *
  *     cc lock.c -lkvds -pthread -o lock
  *     ./lock
@@ -58,9 +59,9 @@ static kvds_status try_lock(kvds_store *store, const char *token)
 }
 
 /*
- * KVDS_OK if the lock was this owner's and is free now. KVDS_MISMATCH if it is somebody else's, KVDS_NOT_FOUND if it
- * is nobody's: nothing is changed then. To look whose it is and to remove it in two calls would leave a gap between
- * them.
+ * KVDS_OK if the lock was this owner's and is free now. KVDS_MISMATCH if it is somebody else's,
+ * KVDS_NOT_FOUND if it is nobody's: nothing is changed then. To look whose it is and to remove it
+ * in two calls would leave a gap between them.
  */
 static kvds_status unlock(kvds_store *store, const char *token)
 {

@@ -1,9 +1,10 @@
 /*
  * session_cache: the sessions of users in a kvds store in memory, each until it expires.
  *
- * Every user has a scope: a view of the store in which the keys are session ids, and which reaches nobody else's. The
- * value of a session is the time at which it expires. A sweep goes over all sessions with a cursor and removes each
- * expired one only if it still has the time that the cursor saw: what is renewed meanwhile survives, without any lock.
+ * Every user has a scope: a view of the store in which the keys are session ids, and which reaches
+ * nobody else's. The value of a session is the time at which it expires. A sweep goes over all
+ * sessions with a cursor and removes each expired one only if it still has the time that the cursor
+ * saw: what is renewed meanwhile survives, without any lock.
  *
  *     cc session_cache.c -lkvds -o session_cache
  *     ./session_cache
@@ -72,9 +73,9 @@ static kvds_status log_in(kvds_store *user, const char *id, moment now)
 }
 
 /*
- * Lets a session live on. KVDS_NOT_FOUND if there is none, or it has expired, whether or not a sweep has removed it
- * yet. The new time is written only over the one that was read: a session that is removed meanwhile does not come
- * back.
+ * Lets a session live on. KVDS_NOT_FOUND if there is none, or it has expired, whether or not a
+ * sweep has removed it yet. The new time is written only over the one that was read: a session that
+ * is removed meanwhile does not come back.
  */
 static kvds_status renew(kvds_store *user, const char *id, moment now)
 {
@@ -118,8 +119,9 @@ struct sweep {
 };
 
 /*
- * Removes what has expired of what the cursor shows, which is how things were when it was made. The key and the value
- * are the cursor's own bytes and valid until it moves, so they can be passed on as they are.
+ * Removes what has expired of what the cursor shows, which is how things were when it was made. The
+ * key and the value are the cursor's own bytes and valid until it moves, so they can be passed on
+ * as they are.
  */
 static bool sweep(kvds_cursor *cursor, kvds_store *store, moment now, struct sweep *sweep)
 {

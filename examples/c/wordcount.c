@@ -1,8 +1,9 @@
 /*
  * wordcount: counts the words of text files with kvds.
  *
- * Two threads count in a memory store. The counts are written to a disk store in batches. Then the disk store is opened
- * again, and asked for the most frequent words and for all words that begin with a prefix.
+ * Two threads count in a memory store. The counts are written to a disk store in batches. Then the
+ * disk store is opened again, and asked for the most frequent words and for all words that begin
+ * with a prefix.
  *
  *     cc wordcount.c -lkvds -pthread -o wordcount
  *     ./wordcount [-d DIR] [-p PREFIX] FILE...

@@ -1,11 +1,12 @@
 /*
- * records: a record manager, in the style of programs that were written against the original C++ package of kvds. It
- * includes what they include, and is compiled with one more include directory:
+ * records: a record manager, in the style of programs that were written against the original C++
+ * package of kvds. It includes what they include, and is compiled with one more include directory:
  *
  *     c++ -std=c++17 -Iinclude/compat records.cpp -lkvds -pthread -o records
  *     ./records
  *
- * A type of records has numbered fields, each a text or a number. All of it is in the keys of one store:
+ * A type of records has numbered fields, each a text or a number. All of it is in the keys of one
+ * store:
  *
  *     record:schema:TYPE:N      the name and the kind of field N
  *     record:next:TYPE          the id of the next record

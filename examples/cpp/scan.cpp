@@ -1,8 +1,9 @@
 /*
  * scan: a batch, a snapshot and a scan, with the C++ facade of kvds.
  *
- * The stock of a shop is in a store, a key for each article. A sale moves pieces from the shelf to the basket in one
- * step, if nobody took them meanwhile; a snapshot from before still shows the shelf as it was.
+ * The stock of a shop is in a store, a key for each article. A sale moves pieces from the shelf to
+ * the basket in one step, if nobody took them meanwhile; a snapshot from before still shows the
+ * shelf as it was.
  *
  *     c++ -std=c++17 scan.cpp -lkvds -o scan
  *     ./scan

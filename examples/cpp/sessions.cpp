@@ -1,8 +1,9 @@
 /*
  * sessions: sharing stores among the parts of a program, with the C++ facade of kvds.
  *
- * Parts of a program ask the distributor for a store by name and hold it by a counted reference. A part that is given a
- * scope of a store reaches nothing else of it. When the last reference goes, the store does, and an observer is told.
+ * Parts of a program ask the distributor for a store by name and hold it by a counted reference. A
+ * part that is given a scope of a store reaches nothing else of it. When the last reference goes,
+ * the store does, and an observer is told.
  *
  *     c++ -std=c++17 sessions.cpp -lkvds -o sessions
  *     ./sessions

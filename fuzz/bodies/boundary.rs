@@ -1,9 +1,11 @@
-//! The C functions with everything that a program can pass without breaking C's own rules: NULLs, lengths that are too long,
-//! pointers that are not aligned, handles of another kind, numbers that are no constant, texts that are no UTF-8, and each
-//! function on everything that the calls before it made.
+//! The C functions with everything that a program can pass without breaking C's own rules: NULLs,
+//! lengths that are too long, pointers that are not aligned, handles of another kind, numbers that
+//! are no constant, texts that are no UTF-8, and each function on everything that the calls before
+//! it made.
 //!
-//! Whatever is passed, a call answers with one of its statuses and never `KVDS_INTERNAL`, a failure has a text, an output of
-//! a failed call is empty, and in the end nothing is left of what was made.
+//! Whatever is passed, a call answers with one of its statuses and never `KVDS_INTERNAL`, a failure
+//! has a text, an output of a failed call is empty, and in the end nothing is left of what was
+//! made.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
@@ -61,7 +63,8 @@ fn odd<T>() -> *mut T {
 fn judged(status: kvds_status) -> kvds_status {
     assert!((KVDS_INTERNAL..=KVDS_TRUNCATED).contains(&status), "no status: {status}");
     // SAFETY: both texts are the library's, and valid here.
-    let (name, text) = unsafe { (CStr::from_ptr(kvds_status_name(status)), CStr::from_ptr(kvds_last_error())) };
+    let (name, text) =
+        unsafe { (CStr::from_ptr(kvds_status_name(status)), CStr::from_ptr(kvds_last_error())) };
     assert!(
         ![KVDS_INTERNAL, KVDS_CORRUPTION, KVDS_UNKNOWN_OUTCOME, KVDS_FORKED].contains(&status),
         "{name:?}: {text:?}"
@@ -80,11 +83,16 @@ fn gave<T>(status: kvds_status, out: *mut T) -> bool {
 impl World {
     fn new(disk: bool) -> World {
         let directory = disk.then(|| TempDir::new().expect("a directory can be made"));
-        let base = directory.as_ref().map(|directory| text(directory.path().to_str().expect("UTF-8").as_bytes()));
+        let base = directory
+            .as_ref()
+            .map(|directory| text(directory.path().to_str().expect("UTF-8").as_bytes()));
         let base = base.as_deref().map_or(ptr::null(), CStr::as_ptr);
         let mut distributor = ptr::null_mut();
         // SAFETY: the arguments are what the header asks for.
-        assert!(gave(unsafe { kvds_distributor_open(base, ptr::null(), &mut distributor) }, distributor));
+        assert!(gave(
+            unsafe { kvds_distributor_open(base, ptr::null(), &mut distributor) },
+            distributor
+        ));
         World {
             directory,
             distributor,
@@ -111,7 +119,11 @@ impl World {
                 kvds_store_release(*store);
             }
             kvds_options_free(self.options);
-            assert_eq!(kvds_distributor_store_count(self.distributor), 0, "every store was released");
+            assert_eq!(
+                kvds_distributor_store_count(self.distributor),
+                0,
+                "every store was released"
+            );
             assert_eq!(kvds_distributor_release(self.distributor), 0);
         }
         assert_eq!(*self.freed, self.observed, "the data of each observer is freed once");
@@ -140,7 +152,10 @@ impl World {
         unsafe {
             match bytes.int_in_range(0..=10_u8)? {
                 0..=2 => {
-                    if gave(kvds_distributor_get_or_create(distributor, id_at, backend, &mut store), store) {
+                    if gave(
+                        kvds_distributor_get_or_create(distributor, id_at, backend, &mut store),
+                        store,
+                    ) {
                         self.keep_store(store);
                     }
                 }
@@ -152,17 +167,30 @@ impl World {
                 4 => drop(judged(kvds_distributor_evict(distributor, id_at, backend))),
                 5 => drop(judged(kvds_distributor_destroy_store(distributor, id_at))),
                 6 if bytes.ratio(1, 8)? => drop(judged(kvds_distributor_shutdown(distributor))),
-                6 => drop(judged(kvds_distributor_get_or_create(distributor, id_at, backend, ptr::null_mut()))),
+                6 => drop(judged(kvds_distributor_get_or_create(
+                    distributor,
+                    id_at,
+                    backend,
+                    ptr::null_mut(),
+                ))),
                 7 => {
-                    let callback: kvds_store_visit = if bytes.arbitrary()? { Some(visit_store) } else { None };
+                    let callback: kvds_store_visit =
+                        if bytes.arbitrary()? { Some(visit_store) } else { None };
                     judged(kvds_distributor_for_each(distributor, callback, ptr::null_mut()));
                 }
                 8 => {
-                    let on_death: kvds_death = if bytes.ratio(7, 8)? { Some(on_death) } else { None };
+                    let on_death: kvds_death =
+                        if bytes.ratio(7, 8)? { Some(on_death) } else { None };
                     let mut observer = 0;
                     let out = if bytes.ratio(7, 8)? { &raw mut observer } else { ptr::null_mut() };
                     let data = (&raw mut *self.freed).cast();
-                    let status = judged(kvds_distributor_observe(distributor, on_death, data, Some(freed), out));
+                    let status = judged(kvds_distributor_observe(
+                        distributor,
+                        on_death,
+                        data,
+                        Some(freed),
+                        out,
+                    ));
                     // Freed exactly once, also when registering fails.
                     self.observed += 1;
                     if status == KVDS_OK {
@@ -175,12 +203,14 @@ impl World {
                 }
                 _ => {
                     let (name, value) = (self.option_text(bytes)?, self.option_text(bytes)?);
-                    let at = |text: &Option<CString>| text.as_deref().map_or(ptr::null(), CStr::as_ptr);
+                    let at =
+                        |text: &Option<CString>| text.as_deref().map_or(ptr::null(), CStr::as_ptr);
                     let options = if bytes.ratio(7, 8)? { self.options } else { ptr::null_mut() };
                     judged(kvds_options_set(options, at(&name), at(&value)));
                     judged(kvds_options_set_durability(options, bytes.arbitrary()?));
                     judged(kvds_options_set_max_open_files(options, bytes.arbitrary()?));
-                    // Of memory alone: how much a block cache is allowed to take is no matter for a fuzzer.
+                    // Of memory alone: how much a block cache is allowed to take is no matter for a
+                    // fuzzer.
                     let mut other = ptr::null_mut();
                     if gave(kvds_distributor_open(ptr::null(), options, &mut other), other) {
                         assert_eq!(kvds_distributor_release(other), 0);
@@ -248,7 +278,8 @@ impl World {
     fn write(&mut self, bytes: &mut Unstructured<'_>) -> Result<()> {
         let store = self.some_store(bytes)?;
         let ((key, key_len), (value, value_len)) = (slice(bytes)?, slice(bytes)?);
-        // SAFETY: as above; whatever is no array of its length is NULL, not aligned, or longer than memory.
+        // SAFETY: as above; whatever is no array of its length is NULL, not aligned, or longer than
+        // memory.
         unsafe {
             judged(match bytes.int_in_range(0..=8_u8)? {
                 0..=1 => kvds_set(store, key, key_len, value, value_len),
@@ -256,14 +287,25 @@ impl World {
                 3 => kvds_set_nx(store, key, key_len, value, value_len),
                 4 => {
                     let (expected, expected_len) = slice(bytes)?;
-                    kvds_compare_and_swap(store, key, key_len, expected, expected_len, value, value_len)
+                    kvds_compare_and_swap(
+                        store,
+                        key,
+                        key_len,
+                        expected,
+                        expected_len,
+                        value,
+                        value_len,
+                    )
                 }
                 5 => kvds_compare_and_delete(store, key, key_len, value, value_len),
                 6 => {
                     let mut sum = 7;
                     let out = if bytes.ratio(7, 8)? { &raw mut sum } else { ptr::null_mut() };
                     let status = kvds_add(store, key, key_len, bytes.arbitrary()?, out);
-                    assert!(status == KVDS_OK || out.is_null() || sum == 0, "the output of a failed call is empty");
+                    assert!(
+                        status == KVDS_OK || out.is_null() || sum == 0,
+                        "the output of a failed call is empty"
+                    );
                     status
                 }
                 7 => {
@@ -307,7 +349,8 @@ impl World {
                         1 => (room.as_mut_ptr().cast(), usize::MAX),
                         _ => (room.as_mut_ptr().cast(), bytes.int_in_range(0..=room.len())?),
                     };
-                    let status = judged(kvds_get_into(store, key, key_len, buffer, capacity, &mut len));
+                    let status =
+                        judged(kvds_get_into(store, key, key_len, buffer, capacity, &mut len));
                     let told = status == KVDS_OK || status == KVDS_TRUNCATED;
                     assert!(told || len == 0, "the output of a failed call is empty");
                     judged(kvds_get_into(store, key, key_len, buffer, capacity, ptr::null_mut()));
@@ -317,14 +360,21 @@ impl World {
                     let keys = keys(bytes)?;
                     let mut values = [const { NO_VALUE }; 3];
                     let mut statuses = [KVDS_OK; 3];
-                    // The outputs have room for what there is, so a wrong count comes with what is no room.
+                    // The outputs have room for what there is, so a wrong count comes with what is
+                    // no room.
                     let (keys_at, count) = array(bytes, &keys)?;
                     let fits = count <= 3;
-                    let values_at = if fits && bytes.ratio(7, 8)? { values.as_mut_ptr() } else { odd() };
-                    let statuses_at = if fits && bytes.ratio(7, 8)? { statuses.as_mut_ptr() } else { odd() };
-                    let status = judged(kvds_multi_get(store, keys_at, count, values_at, statuses_at));
+                    let values_at =
+                        if fits && bytes.ratio(7, 8)? { values.as_mut_ptr() } else { odd() };
+                    let statuses_at =
+                        if fits && bytes.ratio(7, 8)? { statuses.as_mut_ptr() } else { odd() };
+                    let status =
+                        judged(kvds_multi_get(store, keys_at, count, values_at, statuses_at));
                     for value in values {
-                        assert!(status == KVDS_OK || value.data.is_null(), "the output of a failed call is empty");
+                        assert!(
+                            status == KVDS_OK || value.data.is_null(),
+                            "the output of a failed call is empty"
+                        );
                         self.keep_value(value);
                     }
                 }
@@ -353,7 +403,8 @@ impl World {
                     let ((prefix, prefix_len), (start, start_len), (end, end_len)) =
                         (slice(bytes)?, slice(bytes)?, slice(bytes)?);
                     let range = kvds_range { prefix, prefix_len, start, start_len, end, end_len };
-                    let range: *const kvds_range = if bytes.arbitrary()? { &raw const range } else { ptr::null() };
+                    let range: *const kvds_range =
+                        if bytes.arbitrary()? { &raw const range } else { ptr::null() };
                     let mut made = ptr::null_mut();
                     if gave(kvds_cursor_new(store, range, &mut made), made) {
                         self.cursors.push(made);
@@ -380,7 +431,9 @@ impl World {
                     let status = judged(kvds_cursor_key(cursor, &mut key));
                     assert_eq!(status, judged(kvds_cursor_value(cursor, &mut value)));
                     assert!(status == KVDS_OK || key.data.is_null() && value.data.is_null());
-                    assert!(cursor.is_null() || (status == KVDS_OK) == (kvds_cursor_valid(cursor) == 1));
+                    assert!(
+                        cursor.is_null() || (status == KVDS_OK) == (kvds_cursor_valid(cursor) == 1)
+                    );
                     if status == KVDS_OK && key.len > 0 {
                         // What is shown can be read to its end.
                         let shown = std::slice::from_raw_parts(key.data.cast::<u8>(), key.len);
@@ -393,7 +446,8 @@ impl World {
     }
 
     fn batch(&mut self, bytes: &mut Unstructured<'_>) -> Result<()> {
-        let batch = if bytes.ratio(7, 8)? { *bytes.choose(&self.batches)? } else { ptr::null_mut() };
+        let batch =
+            if bytes.ratio(7, 8)? { *bytes.choose(&self.batches)? } else { ptr::null_mut() };
         let ((key, key_len), (value, value_len)) = (slice(bytes)?, slice(bytes)?);
         // SAFETY: as above.
         unsafe {
@@ -408,7 +462,11 @@ impl World {
                     let store = self.some_store(bytes)?;
                     let count = kvds_batch_count(batch);
                     judged(kvds_write(store, batch));
-                    assert_eq!(kvds_batch_count(batch), count, "writing a batch leaves it as it is");
+                    assert_eq!(
+                        kvds_batch_count(batch),
+                        count,
+                        "writing a batch leaves it as it is"
+                    );
                 }
             }
         }
@@ -424,7 +482,10 @@ impl World {
                 1 => drop(judged(kvds_compact(store))),
                 2 => drop(judged(kvds_refresh(store))),
                 3 => {
-                    let base = self.directory.as_ref().map(|directory| directory.path().to_str().expect("UTF-8"));
+                    let base = self
+                        .directory
+                        .as_ref()
+                        .map(|directory| directory.path().to_str().expect("UTF-8"));
                     let path = match (bytes.int_in_range(0..=4_u8)?, base) {
                         (0, _) => None,
                         (1, _) | (_, None) => Some(text(b"")),
@@ -435,15 +496,22 @@ impl World {
                             Some(text(format!("{base}/copy {}", self.copies).as_bytes()))
                         }
                     };
-                    judged(kvds_checkpoint(store, path.as_deref().map_or(ptr::null(), CStr::as_ptr)));
+                    judged(kvds_checkpoint(
+                        store,
+                        path.as_deref().map_or(ptr::null(), CStr::as_ptr),
+                    ));
                 }
                 4 => {
                     let mut room = [u64::MAX; 12];
                     let size = bytes.int_in_range(0..=size_of_val(&room))?;
-                    let out = if bytes.ratio(7, 8)? { room.as_mut_ptr().cast() } else { ptr::null_mut() };
+                    let out =
+                        if bytes.ratio(7, 8)? { room.as_mut_ptr().cast() } else { ptr::null_mut() };
                     judged(kvds_store_stats(store, out, size));
                     let beyond = &room[size.div_ceil(size_of::<u64>())..];
-                    assert!(beyond.iter().all(|word| *word == u64::MAX), "no more is written than there is room for");
+                    assert!(
+                        beyond.iter().all(|word| *word == u64::MAX),
+                        "no more is written than there is room for"
+                    );
                 }
                 5 => {
                     let name = self.some_text(bytes)?;
@@ -454,7 +522,11 @@ impl World {
                     }
                 }
                 _ => {
-                    judged(kvds_set_log_callback(bytes.int_in_range(-1..=5)?, None, ptr::null_mut()));
+                    judged(kvds_set_log_callback(
+                        bytes.int_in_range(-1..=5)?,
+                        None,
+                        ptr::null_mut(),
+                    ));
                     kvds_status_name(bytes.arbitrary()?);
                 }
             }
@@ -496,8 +568,26 @@ impl World {
     }
 
     fn option_text(&self, bytes: &mut Unstructured<'_>) -> Result<Option<CString>> {
-        let names = ["memory_limit_bytes", "durability", "compression", "read_only", "keep_stores", "max_open_files"];
-        let values = ["", "0", "-1", "1K", "2M", "9223372036854775807", "99999999999999999999T", "on", "zstd", " 1 "];
+        let names = [
+            "memory_limit_bytes",
+            "durability",
+            "compression",
+            "read_only",
+            "keep_stores",
+            "max_open_files",
+        ];
+        let values = [
+            "",
+            "0",
+            "-1",
+            "1K",
+            "2M",
+            "9223372036854775807",
+            "99999999999999999999T",
+            "on",
+            "zstd",
+            " 1 ",
+        ];
         Ok(match bytes.int_in_range(0..=3_u8)? {
             0 => self.some_text(bytes)?,
             1 => Some(text(bytes.choose(&values)?.as_bytes())),
@@ -527,7 +617,8 @@ impl World {
 }
 
 fn text(bytes: &[u8]) -> CString {
-    CString::new(bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<u8>>()).expect("there is no NUL in it")
+    CString::new(bytes.iter().copied().filter(|byte| *byte != 0).collect::<Vec<u8>>())
+        .expect("there is no NUL in it")
 }
 
 /// One of the constants, or anything.
@@ -595,7 +686,13 @@ extern "C" fn visit(
     }
 }
 
-extern "C" fn visit_store(_: *mut c_void, id: *const c_char, backend: kvds_backend, _: u64, references: i64) -> c_int {
+extern "C" fn visit_store(
+    _: *mut c_void,
+    id: *const c_char,
+    backend: kvds_backend,
+    _: u64,
+    references: i64,
+) -> c_int {
     // SAFETY: the library shows a text.
     assert!(!unsafe { CStr::from_ptr(id) }.is_empty());
     assert!((KVDS_MEMORY..=KVDS_DISK).contains(&backend) && references >= 0);

@@ -13,8 +13,13 @@ pub fn identifiers(data: &[u8]) {
         names.extend(name_of(&id).map(|name| (id, name)));
     }
     if let [(one, one_name), (other, other_name)] = &names[..] {
-        assert_eq!(one == other, one_name == other_name, "two ids have one name, or one id has two");
-        // A file system that does not tell upper from lower case is none of ours, but escapes must not depend on it.
+        assert_eq!(
+            one == other,
+            one_name == other_name,
+            "two ids have one name, or one id has two"
+        );
+        // A file system that does not tell upper from lower case is none of ours, but escapes must
+        // not depend on it.
         assert!(one_name.len() >= one.len() && other_name.len() >= other.len());
     }
 }
@@ -25,7 +30,8 @@ fn name_of(id: &[u8]) -> Option<String> {
         Ok(name) => name.into_owned(),
         Err(error) => {
             let longest = id.iter().map(|byte| if plain(*byte) { 1 } else { 3 }).sum::<usize>();
-            let refused = id.is_empty() || std::str::from_utf8(id).is_err() || longest > MAX_NAME_LEN;
+            let refused =
+                id.is_empty() || std::str::from_utf8(id).is_err() || longest > MAX_NAME_LEN;
             assert!(refused, "{} is refused: {error}", id.escape_ascii());
             return None;
         }
@@ -46,11 +52,16 @@ fn name_of(id: &[u8]) -> Option<String> {
     Some(name)
 }
 
-/// Where a store of another program is looked for: below the base path, and nowhere where a store of another id can lie.
+/// Where a store of another program is looked for: below the base path, and nowhere where a store
+/// of another id can lie.
 fn check_unencoded(id: &CStr, name: &str) {
     let Some(path) = unencoded(id) else { return };
     let parts: Vec<Component> = path.components().collect();
-    assert!(!parts.is_empty() && parts.iter().all(|part| matches!(part, Component::Normal(_))), "{}", path.display());
+    assert!(
+        !parts.is_empty() && parts.iter().all(|part| matches!(part, Component::Normal(_))),
+        "{}",
+        path.display()
+    );
     if let [Component::Normal(only)] = parts[..] {
         let only = only.to_str().expect("it is UTF-8");
         let other = decoded(only).and_then(|id| CString::new(id).ok());

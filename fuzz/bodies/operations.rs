@@ -1,11 +1,13 @@
-//! Programs of writes, snapshots, cursors and scans, read from bytes, on both engines and on scopes of them.
+//! Programs of writes, snapshots, cursors and scans, read from bytes, on both engines and on scopes
+//! of them.
 
 use arbitrary::{Result, Unstructured};
 
 use crate::common::{self, Make, no_lease};
 use crate::model::program::{self, Change, Expect, Move, Step};
 
-/// How many steps a program has at most: enough for every state, and few enough to be read by a person.
+/// How many steps a program has at most: enough for every state, and few enough to be read by a
+/// person.
 const STEPS: usize = 120;
 
 /// How often a program compacts at most: on disk that takes as long as a thousand other steps.
@@ -27,7 +29,8 @@ const ENGINES: [Make; 6] = [
     common::memory_scope,
 ];
 
-/// Runs the program that `data` spells: an engine by the first byte, then step after step, to the end of the bytes.
+/// Runs the program that `data` spells: an engine by the first byte, then step after step, to the
+/// end of the bytes.
 pub fn operations(data: &[u8]) {
     let mut bytes = Unstructured::new(data);
     let Ok(engine) = bytes.choose(&ENGINES) else { return };
@@ -87,11 +90,13 @@ fn go(bytes: &mut Unstructured<'_>) -> Result<Move> {
     })
 }
 
-/// Short, of few letters, so that keys meet; some longer than what the engine in memory keeps of a key beside it.
+/// Short, of few letters, so that keys meet; some longer than what the engine in memory keeps of a
+/// key beside it.
 fn key(bytes: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let shape = bytes.arbitrary::<u8>()?;
     let letters = [0, b'a', b'b', 0xFF];
-    let mut key: Vec<u8> = (0..shape % 4).map(|at| letters[usize::from(shape >> (2 + 2 * at) & 3)]).collect();
+    let mut key: Vec<u8> =
+        (0..shape % 4).map(|at| letters[usize::from(shape >> (2 + 2 * at) & 3)]).collect();
     if shape % 4 == 3 && shape & 0x80 != 0 {
         let tail = bytes.arbitrary::<u8>()?;
         key.resize(12 + usize::from(tail % 8), b'a');
@@ -115,6 +120,10 @@ fn pick(bytes: &mut Unstructured<'_>) -> Result<usize> {
     bytes.arbitrary::<u8>().map(usize::from)
 }
 
-fn some<T>(bytes: &mut Unstructured<'_>, most: usize, one: fn(&mut Unstructured<'_>) -> Result<T>) -> Result<Vec<T>> {
+fn some<T>(
+    bytes: &mut Unstructured<'_>,
+    most: usize,
+    one: fn(&mut Unstructured<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
     (0..bytes.int_in_range(0..=most)?).map(|_| one(bytes)).collect()
 }

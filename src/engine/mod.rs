@@ -1,19 +1,25 @@
 //! What a storage engine promises.
 //!
-//! An engine holds one ordered set of key-value pairs. Writing is one method, [`Engine::apply`]; reading is a [`Reader`],
-//! which is either the engine itself ("now") or a snapshot of it. Everything else the API offers is made of these.
+//! An engine holds one ordered set of key-value pairs. Writing is one method, [`Engine::apply`];
+//! reading is a [`Reader`], which is either the engine itself ("now") or a snapshot of it.
+//! Everything else the API offers is made of these.
 //!
 //! What every engine must keep, and what the conformance tests hold every engine to:
 //!
-//! - Keys are ordered as `memcmp` orders them. Empty keys, empty values and embedded zeros are ordinary.
-//! - `apply` is atomic and linearizable with every other call, whatever thread it comes from: nothing is seen half, and
-//!   nothing slips between the check of an expectation and the operations.
-//! - A `Reader` that is not "now" never changes. A cursor is over one moment: it sees no write made after it was made.
-//! - Readers and cursors never block writers, and hold no lock between two of their calls: a caller may do anything there.
+//! - Keys are ordered as `memcmp` orders them. Empty keys, empty values and embedded zeros are
+//!   ordinary.
+//! - `apply` is atomic and linearizable with every other call, whatever thread it comes from:
+//!   nothing is seen half, and nothing slips between the check of an expectation and the
+//!   operations.
+//! - A `Reader` that is not "now" never changes. A cursor is over one moment: it sees no write made
+//!   after it was made.
+//! - Readers and cursors never block writers, and hold no lock between two of their calls: a caller
+//!   may do anything there.
 //! - Readers, cursors and values keep alive what they need, however long they live.
-//! - Dropping the engine's last owner closes it. What it acknowledged is then as durable as its settings say.
-//! - An engine may be slow and may fail at any call. One that cannot tell whether a write happened answers
-//!   [`Kind::UnknownOutcome`](crate::error::Kind::UnknownOutcome) and does not try again.
+//! - Dropping the engine's last owner closes it. What it acknowledged is then as durable as its
+//!   settings say.
+//! - An engine may be slow and may fail at any call. One that cannot tell whether a write happened
+//!   answers [`Kind::UnknownOutcome`](crate::error::Kind::UnknownOutcome) and does not try again.
 
 #[cfg_attr(not(feature = "disk"), path = "no_disk.rs")]
 pub mod disk;
@@ -40,7 +46,8 @@ pub trait Reader: Send + Sync {
     /// The value under `key`.
     fn get(&self, key: &[u8]) -> Result<Option<Value>>;
 
-    /// Shows the value under `key` to `see`, where it lies. Returns whether there is one. `see` must not call the engine.
+    /// Shows the value under `key` to `see`, where it lies. Returns whether there is one. `see`
+    /// must not call the engine.
     fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
         Ok(self.get(key)?.map(|value| see(&value)).is_some())
     }
@@ -54,8 +61,8 @@ pub trait Reader: Send + Sync {
     /// The values under `keys`, all as of one moment.
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>>;
 
-    /// Shows every pair of `range` to `visit`, in order, as of the moment of this call, until it answers false.
-    /// Returns whether the end was reached.
+    /// Shows every pair of `range` to `visit`, in order, as of the moment of this call, until it
+    /// answers false. Returns whether the end was reached.
     fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
         let mut cursor = self.cursor(range)?;
         cursor.first()?;
@@ -77,7 +84,8 @@ pub trait Engine: Reader {
     /// The engine's content as of now, unchanging. Costs no copy of the data.
     fn snapshot(&self) -> Result<Arc<dyn Reader>>;
 
-    /// The engine that this one only shows differently, if it is such a one. It answers all that follows.
+    /// The engine that this one only shows differently, if it is such a one. It answers all that
+    /// follows.
     fn inner(&self) -> Option<&dyn Engine> {
         None
     }
@@ -97,13 +105,15 @@ pub trait Engine: Reader {
         self.inner().map_or(Ok(()), |below| below.compact())
     }
 
-    /// Catches up with what another process has written, if the engine reads what another one writes.
+    /// Catches up with what another process has written, if the engine reads what another one
+    /// writes.
     fn refresh(&self) -> Result<()> {
         self.inner().map_or(Ok(()), |below| below.refresh())
     }
 
-    /// Makes a copy of the whole as of now in the directory `path`, which is not there yet, in a way of its own that is better
-    /// than reading and writing it all. Returns whether it has such a way.
+    /// Makes a copy of the whole as of now in the directory `path`, which is not there yet, in a
+    /// way of its own that is better than reading and writing it all. Returns whether it has such a
+    /// way.
     fn checkpoint(&self, _path: &Path) -> Result<bool> {
         Ok(false)
     }
@@ -138,7 +148,8 @@ pub struct Stats {
     pub writes: u64,
 }
 
-/// A movable position in a range of keys. On no entry before its first move and after running off either end.
+/// A movable position in a range of keys. On no entry before its first move and after running off
+/// either end.
 pub trait Cursor: Send {
     /// Moves to the first entry.
     fn first(&mut self) -> Result<()>;
@@ -154,5 +165,6 @@ pub trait Cursor: Send {
     fn entry(&self) -> Option<(&[u8], &[u8])>;
 }
 
-/// What an engine drops last, when all it held is closed and free: the sign for whoever waits to open the same place again.
+/// What an engine drops last, when all it held is closed and free: the sign for whoever waits to
+/// open the same place again.
 pub type Lease = Box<dyn Any + Send + Sync>;

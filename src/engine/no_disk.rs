@@ -27,7 +27,12 @@ impl Disk {
     }
 
     /// Fails.
-    pub fn open_any(_: &Path, _: &Options, _: &Shared, _: Lease) -> Result<Option<Arc<dyn Engine>>> {
+    pub fn open_any(
+        _: &Path,
+        _: &Options,
+        _: &Shared,
+        _: Lease,
+    ) -> Result<Option<Arc<dyn Engine>>> {
         Err(missing())
     }
 

@@ -12,8 +12,8 @@ pub struct Range {
 impl Range {
     /// All keys that begin with `prefix`.
     pub fn prefix(prefix: &[u8]) -> Range {
-        // The first key past all keys with the prefix is the prefix with its last byte below 0xFF raised by one and the rest
-        // cut off. A prefix of nothing but 0xFF has none.
+        // The first key past all keys with the prefix is the prefix with its last byte below 0xFF
+        // raised by one and the rest cut off. A prefix of nothing but 0xFF has none.
         let end = prefix.iter().rposition(|byte| *byte != u8::MAX).map(|last| {
             let mut end = prefix[..=last].to_vec();
             end[last] += 1;
@@ -50,6 +50,9 @@ impl Range {
     /// The same range of keys behind `prefix`.
     pub fn behind(&self, prefix: &[u8]) -> Range {
         let end = self.end.as_ref().map(|end| [prefix, end].concat());
-        Range { start: [prefix, &self.start].concat(), end: end.or_else(|| Range::prefix(prefix).end) }
+        Range {
+            start: [prefix, &self.start].concat(),
+            end: end.or_else(|| Range::prefix(prefix).end),
+        }
     }
 }

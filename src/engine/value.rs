@@ -27,7 +27,10 @@ impl Buffer {
         // SAFETY: any size may be asked for.
         let block = unsafe { libc::malloc(bytes.len().max(1)) }.cast::<u8>();
         let Some(block) = NonNull::new(block) else {
-            return Err(Error::new(Kind::NoMemory, format!("no memory for a value of {} bytes", bytes.len())));
+            return Err(Error::new(
+                Kind::NoMemory,
+                format!("no memory for a value of {} bytes", bytes.len()),
+            ));
         };
         // SAFETY: the block is new and has that size.
         unsafe { block.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };

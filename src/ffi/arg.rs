@@ -1,7 +1,9 @@
-//! The way in: where what a host passed becomes references. Handles have a place of their own, [`handle`](super::handle).
+//! The way in: where what a host passed becomes references. Handles have a place of their own,
+//! [`handle`](super::handle).
 //!
-//! The functions are unsafe because they believe the host: a pointer that is not NULL points to what its type says, for the
-//! length that comes with it. Everything that can be checked beyond that is checked.
+//! The functions are unsafe because they believe the host: a pointer that is not NULL points to
+//! what its type says, for the length that comes with it. Everything that can be checked beyond
+//! that is checked.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
@@ -26,7 +28,8 @@ impl<T> Out<T> {
     }
 }
 
-/// The place for an answer that the host calls `name`, emptied. To be called before anything else can fail.
+/// The place for an answer that the host calls `name`, emptied. To be called before anything else
+/// can fail.
 #[inline]
 pub unsafe fn out<T>(name: &str, place: *mut T, empty: T) -> Result<Out<T>> {
     let place = NonNull::new(place).ok_or_else(|| is_null(name))?;
@@ -36,13 +39,19 @@ pub unsafe fn out<T>(name: &str, place: *mut T, empty: T) -> Result<Out<T>> {
 }
 
 /// The `count` places for answers that the host calls `name`, emptied.
-pub unsafe fn outs<'a, T>(name: &str, places: *mut T, count: usize, empty: impl Fn() -> T) -> Result<&'a mut [T]> {
+pub unsafe fn outs<'a, T>(
+    name: &str,
+    places: *mut T,
+    count: usize,
+    empty: impl Fn() -> T,
+) -> Result<&'a mut [T]> {
     // SAFETY: passed on; a shared look at the places does no harm, as nothing is read.
     unsafe { array(name, places.cast_const().cast::<MaybeUninit<T>>(), count)? };
     if count == 0 {
         return Ok(&mut []);
     }
-    // SAFETY: the host passed so many places that can be written, and each is written before it is taken for a `T`.
+    // SAFETY: the host passed so many places that can be written, and each is written before it is
+    // taken for a `T`.
     unsafe {
         for index in 0..count {
             places.add(index).write(empty());
@@ -127,7 +136,8 @@ pub unsafe fn text<'a>(name: &str, data: *const c_char) -> Result<&'a CStr> {
     if data.is_null() {
         return Err(is_null(name));
     }
-    // SAFETY: the host passed a text that ends with a NUL, and leaves it alone for the time of the call.
+    // SAFETY: the host passed a text that ends with a NUL, and leaves it alone for the time of the
+    // call.
     Ok(unsafe { CStr::from_ptr(data) })
 }
 

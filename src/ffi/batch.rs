@@ -75,7 +75,8 @@ pub unsafe extern "C" fn kvds_batch_set(
     value_len: usize,
 ) -> kvds_status {
     boundary::status("kvds_batch_set", || {
-        let (batch, key, value) = (get(batch)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?);
+        let (batch, key, value) =
+            (get(batch)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?);
         batch.set(key, value).map(|()| KVDS_OK)
     })
 }
@@ -85,7 +86,11 @@ pub unsafe extern "C" fn kvds_batch_set(
 /// @return
 /// - `KVDS_OK`
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_batch_del(batch: *mut kvds_batch, key: *const c_void, key_len: usize) -> kvds_status {
+pub unsafe extern "C" fn kvds_batch_del(
+    batch: *mut kvds_batch,
+    key: *const c_void,
+    key_len: usize,
+) -> kvds_status {
     boundary::status("kvds_batch_del", || {
         let (batch, key) = (get(batch)?, arg::key("key", key, key_len)?);
         batch.delete(key).map(|()| KVDS_OK)
@@ -105,7 +110,8 @@ pub unsafe extern "C" fn kvds_batch_expect(
     value_len: usize,
 ) -> kvds_status {
     boundary::status("kvds_batch_expect", || {
-        let (batch, key, value) = (get(batch)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?);
+        let (batch, key, value) =
+            (get(batch)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?);
         batch.expect(key, value).map(|()| KVDS_OK)
     })
 }
@@ -134,7 +140,10 @@ pub unsafe extern "C" fn kvds_batch_expect_absent(
 /// - `KVDS_OK`
 /// - `KVDS_MISMATCH`: an expectation does not hold; nothing was changed
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_write(store: *mut kvds_store, batch: *const kvds_batch) -> kvds_status {
+pub unsafe extern "C" fn kvds_write(
+    store: *mut kvds_store,
+    batch: *const kvds_batch,
+) -> kvds_status {
     boundary::status("kvds_write", || {
         let (store, batch) = (handle::get(store)?, batch.as_ref().ok_or_else(null)?);
         Ok(match batch.0.lend(|batch| store.write(batch))? {

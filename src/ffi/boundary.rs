@@ -26,7 +26,8 @@ pub fn status(function: &'static str, body: impl FnOnce() -> Result<kvds_status>
     })
 }
 
-/// Runs the body of `function`, which returns something other than a status: `otherwise` on failure.
+/// Runs the body of `function`, which returns something other than a status: `otherwise` on
+/// failure.
 #[inline(always)]
 pub fn value<R: Copy>(function: &'static str, otherwise: R, body: impl FnOnce() -> Result<R>) -> R {
     run(body, move |error| {
@@ -38,15 +39,22 @@ pub fn value<R: Copy>(function: &'static str, otherwise: R, body: impl FnOnce() 
 // Errors become statuses inside the unwind guard, so that its result fits into a register.
 #[inline(always)]
 fn run<R>(body: impl FnOnce() -> Result<R>, failed: impl Fn(Error) -> R + Copy) -> R {
-    // Unwind safe: state that a panic can leave inconsistent is behind locks that recover, or local to the call.
+    // Unwind safe: state that a panic can leave inconsistent is behind locks that recover, or local
+    // to the call.
     let guarded = AssertUnwindSafe(move || body().unwrap_or_else(failed));
     catch_unwind(guarded).unwrap_or_else(|panic| failed(caught(&*panic)))
 }
 
 #[cold]
 fn caught(panic: &(dyn Any + Send)) -> Error {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    Error::new(Kind::Internal, format!("a bug in kvds: {}", text.unwrap_or("a panic without a message")))
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    Error::new(
+        Kind::Internal,
+        format!("a bug in kvds: {}", text.unwrap_or("a panic without a message")),
+    )
 }
 
 #[cold]

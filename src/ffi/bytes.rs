@@ -12,7 +12,8 @@ pub const KVDS_MAX_KEY_LEN: usize = 65536;
 /// Maximum length of a value: 1 GiB. A longer one is `KVDS_INVALID_ARGUMENT`.
 pub const KVDS_MAX_VALUE_LEN: usize = 1073741824;
 
-const _: () = assert!(KVDS_MAX_KEY_LEN == engine::MAX_KEY_LEN && KVDS_MAX_VALUE_LEN == engine::MAX_VALUE_LEN);
+const _: () =
+    assert!(KVDS_MAX_KEY_LEN == engine::MAX_KEY_LEN && KVDS_MAX_VALUE_LEN == engine::MAX_VALUE_LEN);
 
 /// Bytes that the caller owns, such as a key.
 #[repr(C)]
@@ -72,7 +73,8 @@ pub struct kvds_value {
 }
 
 impl kvds_value {
-    pub(super) const EMPTY: kvds_value = kvds_value { data: ptr::null(), len: 0, owner: ptr::null_mut() };
+    pub(super) const EMPTY: kvds_value =
+        kvds_value { data: ptr::null(), len: 0, owner: ptr::null_mut() };
 }
 
 /// Releases a value and empties the struct.

@@ -1,7 +1,7 @@
 //! Cursors.
 //!
-//! A cursor moves over the pairs of a range in both directions, as of the moment of its creation. It
-//! sees no later write. A new cursor is on no entry: move it first. Every function that moves a
+//! A cursor moves over the pairs of a range in both directions, as of the moment of its creation.
+//! It sees no later write. A new cursor is on no entry: move it first. Every function that moves a
 //! cursor returns:
 //! - `KVDS_OK`: the cursor is on an entry
 //! - `KVDS_NOT_FOUND`: it is on no entry, because it passed an end of the range
@@ -78,7 +78,11 @@ pub unsafe extern "C" fn kvds_cursor_last(cursor: *mut kvds_cursor) -> kvds_stat
 ///
 /// A key longer than `KVDS_MAX_KEY_LEN` is `KVDS_INVALID_ARGUMENT`, and the cursor does not move.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_cursor_seek(cursor: *mut kvds_cursor, key: *const c_void, key_len: usize) -> kvds_status {
+pub unsafe extern "C" fn kvds_cursor_seek(
+    cursor: *mut kvds_cursor,
+    key: *const c_void,
+    key_len: usize,
+) -> kvds_status {
     go("kvds_cursor_seek", cursor, |cursor| cursor.seek(arg::key("key", key, key_len)?))
 }
 
@@ -108,7 +112,10 @@ pub unsafe extern "C" fn kvds_cursor_valid(cursor: *const kvds_cursor) -> c_int 
 /// - `KVDS_NOT_FOUND`: the cursor is on no entry
 /// - `KVDS_INVALID_ARGUMENT`: a NULL
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_cursor_key(cursor: *const kvds_cursor, key: *mut kvds_bytes) -> kvds_status {
+pub unsafe extern "C" fn kvds_cursor_key(
+    cursor: *const kvds_cursor,
+    key: *mut kvds_bytes,
+) -> kvds_status {
     boundary::status("kvds_cursor_key", || show(cursor, "key", key, |(key, _)| key))
 }
 
@@ -120,7 +127,10 @@ pub unsafe extern "C" fn kvds_cursor_key(cursor: *const kvds_cursor, key: *mut k
 /// - `KVDS_NOT_FOUND`: the cursor is on no entry
 /// - `KVDS_INVALID_ARGUMENT`: a NULL
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_cursor_value(cursor: *const kvds_cursor, value: *mut kvds_bytes) -> kvds_status {
+pub unsafe extern "C" fn kvds_cursor_value(
+    cursor: *const kvds_cursor,
+    value: *mut kvds_bytes,
+) -> kvds_status {
     boundary::status("kvds_cursor_value", || show(cursor, "value", value, |(_, value)| value))
 }
 
@@ -139,9 +149,16 @@ unsafe fn go(
 /// The half of an entry that is asked for.
 type Part = for<'a> fn((&'a [u8], &'a [u8])) -> &'a [u8];
 
-unsafe fn show(cursor: *const kvds_cursor, name: &str, out: *mut kvds_bytes, part: Part) -> Result<kvds_status> {
+unsafe fn show(
+    cursor: *const kvds_cursor,
+    name: &str,
+    out: *mut kvds_bytes,
+    part: Part,
+) -> Result<kvds_status> {
     let out = arg::out(name, out, kvds_bytes { data: ptr::null(), len: 0 })?;
-    let Some(bytes) = cursor.as_ref().ok_or_else(null)?.0.entry().map(part) else { return Ok(KVDS_NOT_FOUND) };
+    let Some(bytes) = cursor.as_ref().ok_or_else(null)?.0.entry().map(part) else {
+        return Ok(KVDS_NOT_FOUND);
+    };
     out.set(kvds_bytes { data: bytes.as_ptr().cast(), len: bytes.len() });
     Ok(KVDS_OK)
 }

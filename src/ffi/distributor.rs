@@ -45,8 +45,8 @@ pub const KVDS_DISK: kvds_backend = 1;
 /// Creates a distributor with default options and one reference, which the caller owns.
 ///
 /// @param base_path  the directory under which each disk store has its own, created together with
-///   the first disk store; relative to the working directory at the time of the call. NULL or "" for
-///   memory stores only.
+/// the first disk store; relative to the working directory at the time of the call. NULL or "" for
+/// memory stores only.
 /// @return the distributor, or NULL on an error: see kvds_last_error().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_new(base_path: *const c_char) -> *mut kvds_distributor {
@@ -88,14 +88,17 @@ unsafe fn open(base_path: *const c_char, options: &Options) -> Result<Ref<Distri
 
 /// Adds a reference and returns `distributor`; NULL for NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_distributor_retain(distributor: *mut kvds_distributor) -> *mut kvds_distributor {
+pub unsafe extern "C" fn kvds_distributor_retain(
+    distributor: *mut kvds_distributor,
+) -> *mut kvds_distributor {
     handle::retain("kvds_distributor_retain", distributor)
 }
 
 /// Releases a reference and returns how many are left; 0 for NULL.
 ///
-/// At 0 the distributor is destroyed and gives up the references that it holds because of the option
-/// `keep_stores`. Stores that the program still holds keep working, and their deaths are observed.
+/// At 0 the distributor is destroyed and gives up the references that it holds because of the
+/// option `keep_stores`. Stores that the program still holds keep working, and their deaths are
+/// observed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_release(distributor: *mut kvds_distributor) -> i64 {
     handle::release("kvds_distributor_release", distributor)
@@ -111,21 +114,23 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 
 /// Gets the live store `id` on `backend`, or creates or opens it.
 ///
-/// A disk store lives in the directory `base_path/NAME`. NAME is the id with every byte outside `A-Z
-/// a-z 0-9 . _ -` percent-encoded (and `.` and `..` encoded whole), 255 bytes at most. If NAME does
-/// not exist, but a store lies under the plain id below `base_path` (`base_path/a b` for "a b", or
-/// `base_path/a/b` for "a/b"), as programs that do not encode ids leave it, that store is opened.
+/// A disk store lives in the directory `base_path/NAME`. NAME is the id with every byte outside
+/// `A-Z a-z 0-9 . _ -` percent-encoded (and `.` and `..` encoded whole), 255 bytes at most. If NAME
+/// does not exist, but a store lies under the plain id below `base_path` (`base_path/a b` for "a
+/// b", or `base_path/a/b` for "a/b"), as programs that do not encode ids leave it, that store is
+/// opened.
 ///
 /// The directory and those above it are created if they are missing; a creation that fails leaves
 /// none behind. A directory without a store is refused if it holds a file whose name a store would
 /// use, such as `000001.log`, and nothing in it is touched. Other files (a README, `.gitkeep`,
-/// `lost+found`) may stay. If a disk store of this name is being closed, the call waits until it is.
+/// `lost+found`) may stay. If a disk store of this name is being closed, the call waits until it
+/// is.
 ///
 /// One process at a time has a disk store open, by locks on the directory (`flock`) and on the file
 /// `LOCK` in it (`fcntl`). They hold whatever the process does with these files: it may read or
-/// remove `LOCK`. Readers (`read_only`) take no locks. On NFS, other machines see the lock on `LOCK`
-/// alone, so it must not be removed there. Ids that differ only in case are one directory on file
-/// systems that ignore case: opening the second returns `KVDS_LOCKED`.
+/// remove `LOCK`. Readers (`read_only`) take no locks. On NFS, other machines see the lock on
+/// `LOCK` alone, so it must not be removed there. Ids that differ only in case are one directory on
+/// file systems that ignore case: opening the second returns `KVDS_LOCKED`.
 ///
 /// If a directory is moved, removed or replaced while its store is open, the library leaves the old
 /// and the new directory alone: writes and `kvds_sync()` return `KVDS_IO` as soon as they need the
@@ -182,13 +187,16 @@ pub unsafe extern "C" fn kvds_distributor_get(
     boundary::status("kvds_distributor_get", || {
         let out = arg::out("out", out, ptr::null_mut())?;
         let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
-        let Some(store) = distributor.get(id, arg::backend(backend)?)? else { return Ok(KVDS_NOT_FOUND) };
+        let Some(store) = distributor.get(id, arg::backend(backend)?)? else {
+            return Ok(KVDS_NOT_FOUND);
+        };
         out.set(handle::into(store));
         Ok(KVDS_OK)
     })
 }
 
-/// Releases the reference that the distributor holds to a store because of the option `keep_stores`.
+/// Releases the reference that the distributor holds to a store because of the option
+/// `keep_stores`.
 ///
 /// If it was the last reference, the store is closed and destroyed before the call returns.
 ///
@@ -233,14 +241,17 @@ pub unsafe extern "C" fn kvds_distributor_destroy_store(
 
 /// Closes every live store, as `kvds_close()` does, and refuses to hand out stores from then on.
 ///
-/// The references held because of the option `keep_stores` are released. References that the program
-/// holds must still be released. Called from a callback, it does not wait for running calls.
+/// The references held because of the option `keep_stores` are released. References that the
+/// program holds must still be released. Called from a callback, it does not wait for running
+/// calls.
 ///
 /// @return
 /// - `KVDS_OK`: also the second time
 /// - `KVDS_INVALID_ARGUMENT`: NULL
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_distributor_shutdown(distributor: *mut kvds_distributor) -> kvds_status {
+pub unsafe extern "C" fn kvds_distributor_shutdown(
+    distributor: *mut kvds_distributor,
+) -> kvds_status {
     boundary::status("kvds_distributor_shutdown", || {
         handle::kept(distributor)?.shutdown();
         Ok(KVDS_OK)
@@ -249,7 +260,9 @@ pub unsafe extern "C" fn kvds_distributor_shutdown(distributor: *mut kvds_distri
 
 /// Returns the number of live stores of both backends; 0 for NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_distributor_store_count(distributor: *const kvds_distributor) -> usize {
+pub unsafe extern "C" fn kvds_distributor_store_count(
+    distributor: *const kvds_distributor,
+) -> usize {
     boundary::value("kvds_distributor_store_count", 0, || {
         Ok(handle::get(distributor).map_or(0, |distributor| distributor.store_count()))
     })

@@ -1,4 +1,5 @@
-//! Handles: what hosts hold is a pointer into an [`Arc`], and what it points to begins with its kind.
+//! Handles: what hosts hold is a pointer into an [`Arc`], and what it points to begins with its
+//! kind.
 
 use std::ptr;
 use std::sync::Arc;
@@ -68,7 +69,8 @@ pub unsafe fn get<'a, H: Opaque>(handle: *const H) -> Result<&'a Counted<H::Targ
     target(handle).map(|counted| unsafe { &*counted })
 }
 
-/// What a handle refers to, kept in memory: for calls that run callbacks, which may release the host's reference.
+/// What a handle refers to, kept in memory: for calls that run callbacks, which may release the
+/// host's reference.
 pub unsafe fn kept<H: Opaque>(handle: *const H) -> Result<Arc<Counted<H::Target>>> {
     let counted = target(handle)?;
     // SAFETY: the host holds a reference, which is one of the Arc's.
@@ -108,8 +110,9 @@ pub unsafe fn release<H: Opaque>(function: &'static str, handle: *mut H) -> i64 
 }
 
 impl kvds_store {
-    /// Hands a store of the Rust side over to C: the pointer is a reference that `kvds_store_release` gives back. This is
-    /// how tests and benchmarks put engines of their own behind the C interface.
+    /// Hands a store of the Rust side over to C: the pointer is a reference that
+    /// `kvds_store_release` gives back. This is how tests and benchmarks put engines of their own
+    /// behind the C interface.
     pub fn from_rust(store: Ref<Store>) -> *mut kvds_store {
         into(store)
     }

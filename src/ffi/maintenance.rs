@@ -66,7 +66,10 @@ pub unsafe extern "C" fn kvds_refresh(store: *mut kvds_store) -> kvds_status {
 /// - `KVDS_DENIED`: a view that does not permit reading
 /// - `KVDS_UNSUPPORTED`: a build without disk stores
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_checkpoint(store: *const kvds_store, path: *const c_char) -> kvds_status {
+pub unsafe extern "C" fn kvds_checkpoint(
+    store: *const kvds_store,
+    path: *const c_char,
+) -> kvds_status {
     boundary::status("kvds_checkpoint", || {
         let (store, path) = (handle::get(store)?, arg::path("path", path)?);
         store.checkpoint(Path::new(&path)).map(|()| KVDS_OK)

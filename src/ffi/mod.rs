@@ -1,17 +1,20 @@
-//! The C interface. `include/kvds.h` is generated from these modules: each public one is a section of the header, in this
-//! order, and its documentation is that section's text. The header begins with `prologue.h`.
+//! The C interface. `include/kvds.h` is generated from these modules: each public one is a section
+//! of the header, in this order, and its documentation is that section's text. The header begins
+//! with `prologue.h`.
 //!
-//! Every function reads the same way: [`arg`] and [`handle`] turn what came in into references, the core does the work,
-//! [`boundary`] turns the result into a status and the text of the last error, and stops panics. This is the only part of
-//! the library that knows C types.
+//! Every function reads the same way: [`arg`] and [`handle`] turn what came in into references, the
+//! core does the work, [`boundary`] turns the result into a status and the text of the last error,
+//! and stops panics. This is the only part of the library that knows C types.
 //!
 //! # Safety
 //!
-//! One contract holds for every exported function, and the header states it for callers: a pointer that is not NULL is
-//! valid for its type and for the length that comes with it, for the duration of the call; a handle is one that the library
-//! returned and that the caller still owns; a callback has its declared type; and an options object, a batch or a cursor is
-//! used by one thread at a time. Everything that can be checked beyond that is checked. The bodies of exported functions
-//! rely on this contract alone, so they state no safety comments of their own; all other unsafe code here does.
+//! One contract holds for every exported function, and the header states it for callers: a pointer
+//! that is not NULL is valid for its type and for the length that comes with it, for the duration
+//! of the call; a handle is one that the library returned and that the caller still owns; a
+//! callback has its declared type; and an options object, a batch or a cursor is used by one thread
+//! at a time. Everything that can be checked beyond that is checked. The bodies of exported
+//! functions rely on this contract alone, so they state no safety comments of their own; all other
+//! unsafe code here does.
 
 #![allow(unsafe_code)]
 #![allow(unsafe_op_in_unsafe_fn, reason = "the contract above holds for the whole body")]
@@ -52,6 +55,6 @@ pub mod statistics;
 pub mod observer;
 
 pub use self::{
-    batch::*, bytes::*, cursor::*, distributor::*, maintenance::*, observer::*, options::*, read::*, statistics::*,
-    status::*, store::*, version::*, view::*, write::*,
+    batch::*, bytes::*, cursor::*, distributor::*, maintenance::*, observer::*, options::*,
+    read::*, statistics::*, status::*, store::*, version::*, view::*, write::*,
 };

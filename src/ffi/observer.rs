@@ -16,8 +16,14 @@ use crate::sys::reentrancy;
 /// Called when a store is destroyed.
 ///
 /// `id` is valid during the call only. The callback may ask the distributor for the same id again.
-pub type kvds_death =
-    Option<unsafe extern "C" fn(user_data: *mut c_void, tag: u64, id: *const c_char, backend: kvds_backend)>;
+pub type kvds_death = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        tag: u64,
+        id: *const c_char,
+        backend: kvds_backend,
+    ),
+>;
 
 /// Frees the `user_data` of a callback. It may call any function of the library.
 pub type kvds_user_data_free = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
@@ -90,7 +96,8 @@ unsafe impl Sync for UserData {}
 impl Drop for UserData {
     fn drop(&mut self) {
         if let Some(free) = self.free {
-            // SAFETY: the caller of `kvds_distributor_observe` passed a function of this type for this data.
+            // SAFETY: the caller of `kvds_distributor_observe` passed a function of this type for
+            // this data.
             reentrancy::run(|| unsafe { free(self.data) });
         }
     }

@@ -59,7 +59,8 @@ pub unsafe extern "C" fn kvds_options_set(
     value: *const c_char,
 ) -> kvds_status {
     boundary::status("kvds_options_set", || {
-        let (options, name, value) = (get(options)?, arg::utf8("name", name)?, arg::utf8("value", value)?);
+        let (options, name, value) =
+            (get(options)?, arg::utf8("name", name)?, arg::utf8("value", value)?);
         options.set(name, value)?;
         Ok(KVDS_OK)
     })
@@ -68,8 +69,8 @@ pub unsafe extern "C" fn kvds_options_set(
 /// What an acknowledged write survives: one of the three constants below.
 pub type kvds_durability = i32;
 
-/// The death of the process at once, and a power failure after at most one second: the log is synced
-/// in the background and when the store is closed.
+/// The death of the process at once, and a power failure after at most one second: the log is
+/// synced in the background and when the store is closed.
 pub const KVDS_DURABILITY_PROCESS: kvds_durability = 0;
 /// A power failure at once. Concurrent writers share a sync.
 pub const KVDS_DURABILITY_SYNC: kvds_durability = 1;
@@ -89,10 +90,10 @@ pub unsafe extern "C" fn kvds_options_set_durability(
 
 /// Sets how much memory all disk stores of the distributor together use for data that was read.
 ///
-/// One half caches blocks with their indexes and filters, the other half single values that are read
-/// often. Memory is taken as it is needed. Indexes and filters of tables are pinned in at most half
-/// of the room for blocks. A block larger than an eighth of that room, such as one with a large
-/// value, is not cached.
+/// One half caches blocks with their indexes and filters, the other half single values that are
+/// read often. Memory is taken as it is needed. Indexes and filters of tables are pinned in at most
+/// half of the room for blocks. A block larger than an eighth of that room, such as one with a
+/// large value, is not cached.
 ///
 /// All memory of the distributor's disk stores stays within the block cache, one and a half times
 /// the write buffers, 64 MiB, and 256 KiB for each open store. Values that a call reads or the
@@ -100,7 +101,10 @@ pub unsafe extern "C" fn kvds_options_set_durability(
 ///
 /// Range: 1 MiB to 1 TiB. Default: 256 MiB (268435456).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_options_set_block_cache_bytes(options: *mut kvds_options, bytes: u64) -> kvds_status {
+pub unsafe extern "C" fn kvds_options_set_block_cache_bytes(
+    options: *mut kvds_options,
+    bytes: u64,
+) -> kvds_status {
     set("kvds_options_set_block_cache_bytes", options, "block_cache_bytes", bytes)
 }
 
@@ -112,7 +116,10 @@ pub unsafe extern "C" fn kvds_options_set_block_cache_bytes(options: *mut kvds_o
 ///
 /// Range: 1 MiB to 1 TiB. Default: 128 MiB (134217728).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_options_set_write_buffer_bytes(options: *mut kvds_options, bytes: u64) -> kvds_status {
+pub unsafe extern "C" fn kvds_options_set_write_buffer_bytes(
+    options: *mut kvds_options,
+    bytes: u64,
+) -> kvds_status {
     set("kvds_options_set_write_buffer_bytes", options, "write_buffer_bytes", bytes)
 }
 
@@ -124,7 +131,10 @@ pub unsafe extern "C" fn kvds_options_set_write_buffer_bytes(options: *mut kvds_
 ///
 /// Range: 0 to 2^63 - 1. Default: 0, no limit.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_options_set_memory_limit_bytes(options: *mut kvds_options, bytes: u64) -> kvds_status {
+pub unsafe extern "C" fn kvds_options_set_memory_limit_bytes(
+    options: *mut kvds_options,
+    bytes: u64,
+) -> kvds_status {
     set("kvds_options_set_memory_limit_bytes", options, "memory_limit_bytes", bytes)
 }
 
@@ -153,23 +163,29 @@ pub unsafe extern "C" fn kvds_options_set_compression(
 /// Sets whether disk stores are opened for reading only, also while another process writes them.
 ///
 /// Such a store shows the data as of its opening, or of the last `kvds_refresh()`; writes return
-/// `KVDS_DENIED`. A store that does not exist is not created (`KVDS_NOT_FOUND`), not even in memory.
-/// Opening returns `KVDS_BUSY` if the other process writes too fast for it.
+/// `KVDS_DENIED`. A store that does not exist is not created (`KVDS_NOT_FOUND`), not even in
+/// memory. Opening returns `KVDS_BUSY` if the other process writes too fast for it.
 ///
 /// Range: 0 or 1. Default: 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_options_set_read_only(options: *mut kvds_options, read_only: c_int) -> kvds_status {
+pub unsafe extern "C" fn kvds_options_set_read_only(
+    options: *mut kvds_options,
+    read_only: c_int,
+) -> kvds_status {
     set("kvds_options_set_read_only", options, "read_only", read_only)
 }
 
 /// Sets whether a store that does not exist is created.
 ///
-/// With 0, opening returns `KVDS_NOT_FOUND` instead. A memory store exists only while it is live, so
-/// with 0 none is ever created.
+/// With 0, opening returns `KVDS_NOT_FOUND` instead. A memory store exists only while it is live,
+/// so with 0 none is ever created.
 ///
 /// Range: 0 or 1. Default: 1.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_options_set_create_if_missing(options: *mut kvds_options, create: c_int) -> kvds_status {
+pub unsafe extern "C" fn kvds_options_set_create_if_missing(
+    options: *mut kvds_options,
+    create: c_int,
+) -> kvds_status {
     set("kvds_options_set_create_if_missing", options, "create_if_missing", create)
 }
 
@@ -180,7 +196,10 @@ pub unsafe extern "C" fn kvds_options_set_create_if_missing(options: *mut kvds_o
 ///
 /// Range: 0 or 1. Default: 0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_options_set_keep_stores(options: *mut kvds_options, keep: c_int) -> kvds_status {
+pub unsafe extern "C" fn kvds_options_set_keep_stores(
+    options: *mut kvds_options,
+    keep: c_int,
+) -> kvds_status {
     set("kvds_options_set_keep_stores", options, "keep_stores", keep)
 }
 
@@ -189,11 +208,19 @@ pub unsafe extern "C" fn kvds_options_set_keep_stores(options: *mut kvds_options
 /// A store with more files opens and closes them as it reads. Range: 16 to 1048576, or -1 for all.
 /// Default: 500.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_options_set_max_open_files(options: *mut kvds_options, files: i64) -> kvds_status {
+pub unsafe extern "C" fn kvds_options_set_max_open_files(
+    options: *mut kvds_options,
+    files: i64,
+) -> kvds_status {
     set("kvds_options_set_max_open_files", options, "max_open_files", files)
 }
 
-unsafe fn set(function: &'static str, options: *mut kvds_options, name: &str, number: impl Into<i128>) -> kvds_status {
+unsafe fn set(
+    function: &'static str,
+    options: *mut kvds_options,
+    name: &str,
+    number: impl Into<i128>,
+) -> kvds_status {
     boundary::status(function, || {
         get(options)?.set_number(name, number)?;
         Ok(KVDS_OK)

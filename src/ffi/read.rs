@@ -12,7 +12,9 @@ use super::boundary;
 use super::bytes::{kvds_bytes, kvds_value};
 use super::distributor::kvds_store;
 use super::handle;
-use super::status::{self, KVDS_INVALID_ARGUMENT, KVDS_NOT_FOUND, KVDS_OK, KVDS_TRUNCATED, kvds_status};
+use super::status::{
+    self, KVDS_INVALID_ARGUMENT, KVDS_NOT_FOUND, KVDS_OK, KVDS_TRUNCATED, kvds_status,
+};
 
 /// Gets the value of `key`.
 ///
@@ -77,7 +79,11 @@ pub unsafe extern "C" fn kvds_get_into(
 /// - `KVDS_OK`
 /// - `KVDS_NOT_FOUND`
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_exists(store: *const kvds_store, key: *const c_void, key_len: usize) -> kvds_status {
+pub unsafe extern "C" fn kvds_exists(
+    store: *const kvds_store,
+    key: *const c_void,
+    key_len: usize,
+) -> kvds_status {
     boundary::status("kvds_exists", || {
         let (store, key) = (handle::get(store)?, arg::key("key", key, key_len)?);
         Ok(status::found(store.exists(key)?))
@@ -156,7 +162,8 @@ pub unsafe extern "C" fn kvds_iterate(
         let (store, prefix) = (handle::kept(store)?, arg::key("prefix", prefix, prefix_len)?);
         let visit = arg::callback("callback", callback)?;
         let complete = store.iterate(prefix, |key, value| {
-            visit(user_data, key.as_ptr().cast(), key.len(), value.as_ptr().cast(), value.len()) != 0
+            visit(user_data, key.as_ptr().cast(), key.len(), value.as_ptr().cast(), value.len())
+                != 0
         })?;
         Ok(status::finished(complete))
     })

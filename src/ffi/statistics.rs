@@ -64,7 +64,9 @@ pub unsafe extern "C" fn kvds_store_stats(
         }
         stats.cast::<u8>().write_bytes(0, size);
         let figures = kvds_stats::from(handle::get(store)?.stats()?);
-        stats.cast::<u8>().copy_from((&raw const figures).cast(), size.min(size_of::<kvds_stats>()));
+        stats
+            .cast::<u8>()
+            .copy_from((&raw const figures).cast(), size.min(size_of::<kvds_stats>()));
         Ok(KVDS_OK)
     })
 }
@@ -72,7 +74,8 @@ pub unsafe extern "C" fn kvds_store_stats(
 /// Gets the property `name` of `store` as text.
 ///
 /// The members of `kvds_stats` have the names "kvds.keys", "kvds.bytes" and so on. On disk,
-/// RocksDB's properties are available too, such as "rocksdb.stats" or "rocksdb.num-files-at-level0".
+/// RocksDB's properties are available too, such as "rocksdb.stats" or
+/// "rocksdb.num-files-at-level0".
 ///
 /// @param[out] out  the text, without a NUL at its end, to be released with kvds_value_release().
 /// @return
@@ -110,7 +113,9 @@ pub const KVDS_LOG_DEBUG: kvds_log_level = 3;
 /// Called for each log message.
 ///
 /// `text` is one message in UTF-8, valid during the call only.
-pub type kvds_log = Option<unsafe extern "C" fn(user_data: *mut c_void, level: kvds_log_level, text: *const c_char)>;
+pub type kvds_log = Option<
+    unsafe extern "C" fn(user_data: *mut c_void, level: kvds_log_level, text: *const c_char),
+>;
 
 /// Registers a callback for log messages, those of RocksDB included.
 ///
@@ -155,5 +160,9 @@ pub unsafe extern "C" fn kvds_set_log_callback(
 fn level(number: kvds_log_level) -> Result<Level> {
     let levels = [Level::Error, Level::Warn, Level::Info, Level::Debug];
     let level = levels.into_iter().find(|level| *level as kvds_log_level == number);
-    level.ok_or_else(|| Error::invalid(format!("there is no log level {number}; they go from 0 (error) to 3 (debug)")))
+    level.ok_or_else(|| {
+        Error::invalid(format!(
+            "there is no log level {number}; they go from 0 (error) to 3 (debug)"
+        ))
+    })
 }

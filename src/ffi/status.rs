@@ -50,8 +50,8 @@ pub const KVDS_BUSY: kvds_status = -10;
 pub const KVDS_UNKNOWN_OUTCOME: kvds_status = -11;
 /// The handle was inherited through fork(): open the store again in this process.
 pub const KVDS_FORKED: kvds_status = -12;
-/// The library caught a bug of its own at its boundary. The process and the store are intact; please
-/// report it.
+/// The library caught a bug of its own at its boundary. The process and the store are intact;
+/// please report it.
 pub const KVDS_INTERNAL: kvds_status = -13;
 
 /// Returns the name of a status, such as "KVDS_NOT_FOUND", or "KVDS_?" for an unknown number.
@@ -87,8 +87,8 @@ pub extern "C" fn kvds_status_name(status: kvds_status) -> *const c_char {
 /// Returns the text of the last error on the calling thread, in English.
 ///
 /// The text names the function, the store, the path and the cause, as far as they apply. It is
-/// meaningful after a negative status, or after NULL where NULL reports an error. Calls that succeed
-/// or return a positive status leave it unchanged.
+/// meaningful after a negative status, or after NULL where NULL reports an error. Calls that
+/// succeed or return a positive status leave it unchanged.
 ///
 /// @return the text, valid until the next call on this thread that fails; empty before the first
 ///   error; never NULL.

@@ -16,10 +16,10 @@ use crate::store::Store;
 
 /// Opens the disk store in exactly the directory `path`, without a distributor.
 ///
-/// The store and the directories above it are created if they are missing, unless the options forbid
-/// it. The cache and the write buffers belong to this store alone; the options `keep_stores` and
-/// `memory_limit_bytes` have no effect. The store's id is `path` as it was passed, its tag is 0, and
-/// its backend is `KVDS_DISK`.
+/// The store and the directories above it are created if they are missing, unless the options
+/// forbid it. The cache and the write buffers belong to this store alone; the options `keep_stores`
+/// and `memory_limit_bytes` have no effect. The store's id is `path` as it was passed, its tag is
+/// 0, and its backend is `KVDS_DISK`.
 ///
 /// For locks, file modes and directories that are moved see kvds_distributor_get_or_create().
 ///
@@ -33,8 +33,8 @@ use crate::store::Store;
 ///   or something that it handed out keeps it open
 /// - `KVDS_INVALID_ARGUMENT`: a NULL, a path that is empty or not UTF-8, or a directory that holds
 ///   files of others whose names a store would use
-/// - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; the error text names
-///   the path that stands in the way, and where a link points
+/// - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; the error text
+///   names the path that stands in the way, and where a link points
 /// - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
 /// - `KVDS_UNSUPPORTED`: a build without disk stores
 #[unsafe(no_mangle)]
@@ -113,8 +113,8 @@ pub unsafe extern "C" fn kvds_is_open(store: *const kvds_store) -> c_int {
 ///
 /// Running calls finish first; later calls return `KVDS_CLOSED`. The name is free again: the next
 /// caller that asks the distributor for it gets a new store. References must still be released, and
-/// the death of the store is observed when the last one is. Called from a callback, it does not wait
-/// for running calls: the last of them to finish closes the store.
+/// the death of the store is observed when the last one is. Called from a callback, it does not
+/// wait for running calls: the last of them to finish closes the store.
 ///
 /// @return
 /// - `KVDS_OK`

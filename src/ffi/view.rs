@@ -3,9 +3,9 @@
 //! A view is a store like any other, and every function works on it. It shows another store with
 //! fewer rights, only a part of its keys, or as of one moment. A view has its own reference count.
 //! It holds a reference to its store, and its tag, id and backend are that store's. Closing a view
-//! closes the view alone; closing the store closes its views too. The end of a view is not observed.
-//! A view of a view is a view of the same store, and does not need the view that it was made from.
-//! All functions here return:
+//! closes the view alone; closing the store closes its views too. The end of a view is not
+//! observed. A view of a view is a view of the same store, and does not need the view that it was
+//! made from. All functions here return:
 //! - `KVDS_OK`
 //! - `KVDS_INVALID_ARGUMENT`: a NULL
 //! - `KVDS_CLOSED`, `KVDS_FORKED`
@@ -47,16 +47,20 @@ pub unsafe extern "C" fn kvds_store_view(
                     "rights is {rights}; KVDS_VIEW_READ is 1, KVDS_VIEW_WRITE 2, both 3"
                 )));
             }
-            let rights = Rights { read: rights & KVDS_VIEW_READ != 0, write: rights & KVDS_VIEW_WRITE != 0 };
-            Ok(move |engine| -> Result<Arc<dyn Engine>> { Ok(Arc::new(Restricted::new(engine, rights))) })
+            let rights =
+                Rights { read: rights & KVDS_VIEW_READ != 0, write: rights & KVDS_VIEW_WRITE != 0 };
+            Ok(move |engine| -> Result<Arc<dyn Engine>> {
+                Ok(Arc::new(Restricted::new(engine, rights)))
+            })
         })
     })
 }
 
 /// Creates a view of the keys of `store` that begin with `prefix`.
 ///
-/// Keys are without the prefix, in arguments and in results; no other key can be reached through the
-/// view. Writes go to the store. The prefix and a key together may have `KVDS_MAX_KEY_LEN` bytes.
+/// Keys are without the prefix, in arguments and in results; no other key can be reached through
+/// the view. Writes go to the store. The prefix and a key together may have `KVDS_MAX_KEY_LEN`
+/// bytes.
 ///
 /// @param[out] out  a reference that the caller owns.
 #[unsafe(no_mangle)]
@@ -69,7 +73,9 @@ pub unsafe extern "C" fn kvds_store_scope(
     boundary::status("kvds_store_scope", || {
         open(store, out, || {
             let prefix = arg::key("prefix", prefix, prefix_len)?;
-            Ok(move |engine| -> Result<Arc<dyn Engine>> { Ok(Arc::new(Scoped::new(engine, prefix))) })
+            Ok(move |engine| -> Result<Arc<dyn Engine>> {
+                Ok(Arc::new(Scoped::new(engine, prefix)))
+            })
         })
     })
 }
@@ -83,9 +89,14 @@ pub unsafe extern "C" fn kvds_store_scope(
 ///
 /// @param[out] out  a reference that the caller owns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_store_snapshot(store: *const kvds_store, out: *mut *mut kvds_store) -> kvds_status {
+pub unsafe extern "C" fn kvds_store_snapshot(
+    store: *const kvds_store,
+    out: *mut *mut kvds_store,
+) -> kvds_status {
     boundary::status("kvds_store_snapshot", || {
-        open(store, out, || Ok(|engine| -> Result<Arc<dyn Engine>> { Ok(Arc::new(SnapshotView::new(engine)?)) }))
+        open(store, out, || {
+            Ok(|engine| -> Result<Arc<dyn Engine>> { Ok(Arc::new(SnapshotView::new(engine)?)) })
+        })
     })
 }
 

@@ -1,9 +1,9 @@
 //! Write.
 //!
-//! Every write is one atomic step: no reader sees a part of it, and no other write comes between the
-//! check and the change of a conditional one. After `KVDS_OK`, every later read on every thread sees
-//! it, and on disk it survives the death of the process; `kvds_durability` says what it takes to
-//! survive a power failure. All functions work on stores and on views. Each also returns:
+//! Every write is one atomic step: no reader sees a part of it, and no other write comes between
+//! the check and the change of a conditional one. After `KVDS_OK`, every later read on every thread
+//! sees it, and on disk it survives the death of the process; `kvds_durability` says what it takes
+//! to survive a power failure. All functions work on stores and on views. Each also returns:
 //! - `KVDS_INVALID_ARGUMENT`: a NULL, or a key or value that is too long
 //! - `KVDS_CLOSED`, `KVDS_DENIED`, `KVDS_NO_MEMORY`
 //! - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
@@ -37,8 +37,11 @@ pub unsafe extern "C" fn kvds_set(
     value_len: usize,
 ) -> kvds_status {
     boundary::status("kvds_set", || {
-        let (store, key, value) =
-            (handle::get(store)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?);
+        let (store, key, value) = (
+            handle::get(store)?,
+            arg::key("key", key, key_len)?,
+            arg::value("value", value, value_len)?,
+        );
         store.set(key, value).map(status::after)
     })
 }
@@ -49,7 +52,11 @@ pub unsafe extern "C" fn kvds_set(
 /// - `KVDS_OK`: it existed
 /// - `KVDS_NOT_FOUND`
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_del(store: *mut kvds_store, key: *const c_void, key_len: usize) -> kvds_status {
+pub unsafe extern "C" fn kvds_del(
+    store: *mut kvds_store,
+    key: *const c_void,
+    key_len: usize,
+) -> kvds_status {
     boundary::status("kvds_del", || {
         let (store, key) = (handle::get(store)?, arg::key("key", key, key_len)?);
         store.delete(key).map(status::after)
@@ -58,13 +65,18 @@ pub unsafe extern "C" fn kvds_del(store: *mut kvds_store, key: *const c_void, ke
 
 /// Sets `count` keys, all or none.
 ///
-/// If a key appears twice, the last value wins. If a pair is invalid, the error text says which one.
+/// If a key appears twice, the last value wins. If a pair is invalid, the error text says which
+/// one.
 ///
 /// @param pairs  may be NULL if `count` is 0.
 /// @return
 /// - `KVDS_OK`
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn kvds_set_batch(store: *mut kvds_store, pairs: *const kvds_pair, count: usize) -> kvds_status {
+pub unsafe extern "C" fn kvds_set_batch(
+    store: *mut kvds_store,
+    pairs: *const kvds_pair,
+    count: usize,
+) -> kvds_status {
     boundary::status("kvds_set_batch", || {
         let (store, pairs) = (handle::get(store)?, arg::array("pairs", pairs, count)?);
         let set = |(index, pair): (usize, &kvds_pair)| -> Result<Operation<'_>> {
@@ -113,8 +125,11 @@ pub unsafe extern "C" fn kvds_set_nx(
     value_len: usize,
 ) -> kvds_status {
     boundary::status("kvds_set_nx", || {
-        let (store, key, value) =
-            (handle::get(store)?, arg::key("key", key, key_len)?, arg::value("value", value, value_len)?);
+        let (store, key, value) = (
+            handle::get(store)?,
+            arg::key("key", key, key_len)?,
+            arg::value("value", value, value_len)?,
+        );
         store.set_nx(key, value).map(status::after)
     })
 }
@@ -163,16 +178,19 @@ pub unsafe extern "C" fn kvds_compare_and_delete(
     expected_len: usize,
 ) -> kvds_status {
     boundary::status("kvds_compare_and_delete", || {
-        let (store, key, expected) =
-            (handle::get(store)?, arg::key("key", key, key_len)?, arg::value("expected", expected, expected_len)?);
+        let (store, key, expected) = (
+            handle::get(store)?,
+            arg::key("key", key, key_len)?,
+            arg::value("expected", expected, expected_len)?,
+        );
         store.compare_and_delete(key, expected).map(status::after)
     })
 }
 
 /// Adds `delta` to the number stored under `key`.
 ///
-/// The value is decimal text, such as "-12". A key that does not exist counts as 0 and is created. A
-/// view must permit reading and writing.
+/// The value is decimal text, such as "-12". A key that does not exist counts as 0 and is created.
+/// A view must permit reading and writing.
 ///
 /// @param[out] result  the sum; may be NULL.
 /// @return

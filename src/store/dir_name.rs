@@ -23,8 +23,8 @@ pub fn memory(id: &CStr) -> Result<&[u8]> {
     }
 }
 
-/// The directory name of the disk store called `id`: plain for a plain id, and percent-encoded where it is not, so that two
-/// ids never share a name and no name leaves its directory.
+/// The directory name of the disk store called `id`: plain for a plain id, and percent-encoded
+/// where it is not, so that two ids never share a name and no name leaves its directory.
 pub fn directory(id: &CStr) -> Result<Cow<'_, str>> {
     let id = id.to_str().map_err(|cause| Error::invalid("the id is not UTF-8").because(cause))?;
     if id.is_empty() {
@@ -56,8 +56,9 @@ pub fn directory(id: &CStr) -> Result<Cow<'_, str>> {
     Ok(name)
 }
 
-/// The path below the base path where a program that does not encode ids puts the disk store called `id`. None if that is
-/// the directory of the same or another id here, or if it leaves the base path.
+/// The path below the base path where a program that does not encode ids puts the disk store called
+/// `id`. None if that is the directory of the same or another id here, or if it leaves the base
+/// path.
 pub fn unencoded(id: &CStr) -> Option<PathBuf> {
     let mut path = PathBuf::new();
     for part in Path::new(id.to_str().ok()?).components() {

@@ -32,14 +32,17 @@ pub struct Identity {
     pub backend: Backend,
 }
 
-/// The longest beginning of an id that texts show, in bytes: that of a memory store can have thousands.
+/// The longest beginning of an id that texts show, in bytes: that of a memory store can have
+/// thousands.
 const SHOWN: usize = 256;
 
 /// An id for the text of an error.
 pub fn shown(id: &CStr) -> String {
     let bytes = id.to_bytes();
     match bytes.get(..SHOWN) {
-        Some(begin) if begin.len() < bytes.len() => format!("{}...", String::from_utf8_lossy(begin)),
+        Some(begin) if begin.len() < bytes.len() => {
+            format!("{}...", String::from_utf8_lossy(begin))
+        }
         _ => id.to_string_lossy().into_owned(),
     }
 }

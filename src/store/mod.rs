@@ -1,7 +1,7 @@
 //! A store: an engine, a name for it, and the question whether it is still open.
 //!
-//! Reading and writing have one way in each, [`Store::read`] and [`Store::write`]; every other operation is a word for a
-//! use of one of them.
+//! Reading and writing have one way in each, [`Store::read`] and [`Store::write`]; every other
+//! operation is a word for a use of one of them.
 
 pub mod dir_name;
 pub mod identity;
@@ -38,25 +38,42 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the disk store in the directory `path`, which is absolute, for no distributor: `id` is only its name in
-    /// texts. Returns None if it is missing and `options` say not to make it.
+    /// Opens the disk store in the directory `path`, which is absolute, for no distributor: `id` is
+    /// only its name in texts. Returns None if it is missing and `options` say not to make it.
     pub fn open(path: &Path, id: &CStr, options: &Options) -> Result<Option<Ref<Store>>> {
         Disk::available()?;
         let identity = Identity { tag: 0, id: id.to_owned(), backend: Backend::Disk };
         let engine = Disk::open_any(path, options, &Shared::new(options), Box::new(()));
-        let Some(engine) = engine.map_err(|error| error.within(|| identity.to_string()))? else { return Ok(None) };
+        let Some(engine) = engine.map_err(|error| error.within(|| identity.to_string()))? else {
+            return Ok(None);
+        };
         Ok(Some(Store::on(engine, identity, Arc::default())))
     }
 
-    /// The first reference to a new store on `engine`. `observers` are told when the last one is gone.
-    pub fn on(engine: Arc<dyn Engine>, identity: Identity, observers: Arc<Observers>) -> Ref<Store> {
-        Ref::new(Store { identity, engine: Gate::new(engine), adding: Mutex::default(), observers: Some(observers) })
+    /// The first reference to a new store on `engine`. `observers` are told when the last one is
+    /// gone.
+    pub fn on(
+        engine: Arc<dyn Engine>,
+        identity: Identity,
+        observers: Arc<Observers>,
+    ) -> Ref<Store> {
+        Ref::new(Store {
+            identity,
+            engine: Gate::new(engine),
+            adding: Mutex::default(),
+            observers: Some(observers),
+        })
     }
 
-    /// The first reference to a store on something that another store has below it: a view, which has that store's identity
-    /// and whose end is nobody's business.
+    /// The first reference to a store on something that another store has below it: a view, which
+    /// has that store's identity and whose end is nobody's business.
     pub fn view(engine: Arc<dyn Engine>, identity: Identity) -> Ref<Store> {
-        Ref::new(Store { identity, engine: Gate::new(engine), adding: Mutex::default(), observers: None })
+        Ref::new(Store {
+            identity,
+            engine: Gate::new(engine),
+            adding: Mutex::default(),
+            observers: None,
+        })
     }
 
     /// Whether this is a view.
@@ -74,14 +91,14 @@ impl Store {
         self.engine.is_open()
     }
 
-    /// Whether calls on it can succeed: that neither it nor, for a view, what it is a view of was closed, and that this is
-    /// its process.
+    /// Whether calls on it can succeed: that neither it nor, for a view, what it is a view of was
+    /// closed, and that this is its process.
     pub fn is_usable(&self) -> bool {
         self.with(|engine| engine.check()).is_ok()
     }
 
-    /// Closes the store for every holder. Running calls finish first, unless this is called from inside a callback: then
-    /// they finish later, and the last of them ends the store.
+    /// Closes the store for every holder. Running calls finish first, unless this is called from
+    /// inside a callback: then they finish later, and the last of them ends the store.
     pub fn close(&self) -> Result<()> {
         self.with(|engine| engine.check())?;
         if self.engine.close(!reentrancy::running()) { Ok(()) } else { Err(self.closed()) }
@@ -105,7 +122,8 @@ impl Store {
         self.read(|now| now.get(key))
     }
 
-    /// Shows the value under `key` to `see`, where it lies. Returns whether there is one. `see` must not call the store.
+    /// Shows the value under `key` to `see`, where it lies. Returns whether there is one. `see`
+    /// must not call the store.
     #[inline]
     pub fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
         self.read(|now| now.look(key, see))
@@ -117,9 +135,13 @@ impl Store {
         self.read(|now| now.contains(key))
     }
 
-    /// Shows every pair whose key begins with `prefix` to `visit`, in order, as of one moment, until it answers false.
-    /// Returns whether the end was reached. `visit` may call anything.
-    pub fn iterate(&self, prefix: &[u8], mut visit: impl FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+    /// Shows every pair whose key begins with `prefix` to `visit`, in order, as of one moment,
+    /// until it answers false. Returns whether the end was reached. `visit` may call anything.
+    pub fn iterate(
+        &self,
+        prefix: &[u8],
+        mut visit: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<bool> {
         // What the engine does in between makes no call that asks whether this is a callback.
         self.read(|now| reentrancy::run(|| now.scan(Range::prefix(prefix), &mut visit)))
     }
@@ -178,11 +200,12 @@ impl Store {
         self.write(&WriteBatch { expectations: &[], operations: &operations })
     }
 
-    /// Adds `delta` to the number under `key`, decimal text, and returns the sum; an absent key counts as 0.
+    /// Adds `delta` to the number under `key`, decimal text, and returns the sum; an absent key
+    /// counts as 0.
     ///
-    /// An attempt fails only because another write of the key came between its read and its write. Threads that add take
-    /// turns after their first attempt, so they don't overtake each other for ever; what other writers do is bounded by
-    /// the number of attempts.
+    /// An attempt fails only because another write of the key came between its read and its write.
+    /// Threads that add take turns after their first attempt, so they don't overtake each other for
+    /// ever; what other writers do is bounded by the number of attempts.
     pub fn add(&self, key: &[u8], delta: i64) -> Result<i64> {
         if let Some(sum) = self.try_add(key, delta)? {
             return Ok(sum);
@@ -193,14 +216,18 @@ impl Store {
                 return Ok(sum);
             }
         }
-        let text = format!("the counter was written by others at each of {ADDING_ATTEMPTS} attempts to add to it");
+        let text = format!(
+            "the counter was written by others at each of {ADDING_ATTEMPTS} attempts to add to it"
+        );
         Err(self.here(Error::new(Kind::Busy, text)))
     }
 
     /// Adds once; None if the key was written meanwhile.
     fn try_add(&self, key: &[u8], delta: i64) -> Result<Option<i64>> {
         let found = self.get(key)?;
-        let number = found.as_deref().map_or(Ok(0), |value| number(value).map_err(|error| self.here(error)))?;
+        let number = found
+            .as_deref()
+            .map_or(Ok(0), |value| number(value).map_err(|error| self.here(error)))?;
         let Some(sum) = number.checked_add(delta) else {
             let text = format!("{number} and {delta} make more than 64 bits can hold");
             return Err(self.here(Error::invalid(text)));
@@ -211,7 +238,8 @@ impl Store {
             None => Expectation::Absent { key },
         };
         let operations = [Operation::Set { key, value: text.as_bytes() }];
-        let outcome = self.write(&WriteBatch { expectations: &[expectation], operations: &operations })?;
+        let outcome =
+            self.write(&WriteBatch { expectations: &[expectation], operations: &operations })?;
         Ok((outcome == Outcome::Applied).then_some(sum))
     }
 
@@ -230,7 +258,8 @@ impl Store {
         self.with(|engine| engine.refresh())
     }
 
-    /// Makes a copy of what the store shows now in the directory `path`: a disk store, whatever this one is.
+    /// Makes a copy of what the store shows now in the directory `path`: a disk store, whatever
+    /// this one is.
     pub fn checkpoint(&self, path: &Path) -> Result<()> {
         self.with(|engine| checkpoint::make(engine, path))
     }
@@ -240,9 +269,12 @@ impl Store {
         self.with(|engine| engine.stats())
     }
 
-    /// What is known under `name`: a figure of [`Stats`] behind "kvds.", or something of the engine's own.
+    /// What is known under `name`: a figure of [`Stats`] behind "kvds.", or something of the
+    /// engine's own.
     pub fn property(&self, name: &str) -> Result<Option<String>> {
-        let Some(figure) = name.strip_prefix("kvds.") else { return self.with(|engine| engine.property(name)) };
+        let Some(figure) = name.strip_prefix("kvds.") else {
+            return self.with(|engine| engine.property(name));
+        };
         let stats = self.stats()?;
         let number = match figure {
             "keys" => stats.keys,
@@ -257,7 +289,8 @@ impl Store {
         Ok(Some(number.to_string()))
     }
 
-    /// Does something with the engine, if the store is open, and says of a failure where it happened.
+    /// Does something with the engine, if the store is open, and says of a failure where it
+    /// happened.
     #[inline]
     pub fn with<R>(&self, call: impl FnOnce(&dyn Engine) -> Result<R>) -> Result<R> {
         self.with_shared(|engine| call(&**engine))
@@ -297,7 +330,8 @@ impl Target for Store {
     const KIND: u32 = u32::from_be_bytes(*b"KVst");
 
     fn released(&self) {
-        // A callback may let go of the last reference while its own iteration runs: that ends over what it began on.
+        // A callback may let go of the last reference while its own iteration runs: that ends over
+        // what it began on.
         self.engine.close(false);
         let Identity { tag, id, backend } = &self.identity;
         if let Some(observers) = &self.observers {

@@ -36,7 +36,8 @@ struct Observer {
 }
 
 struct Attendance {
-    /// Taken out when the observer is removed; whoever holds the last share of it drops it, and with it the host's data.
+    /// Taken out when the observer is removed; whoever holds the last share of it drops it, and
+    /// with it the host's data.
     on_death: Option<Arc<OnDeath>>,
     calls: usize,
 }
@@ -44,7 +45,8 @@ struct Attendance {
 impl Observers {
     /// Adds an observer; the number returned takes it away again.
     ///
-    /// `on_death` runs with no lock held. What it owns is dropped once, when it will never run again.
+    /// `on_death` runs with no lock held. What it owns is dropped once, when it will never run
+    /// again.
     pub fn add(&self, on_death: impl Fn(Death<'_>) + Send + Sync + 'static) -> u64 {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let state = Mutex::new(Attendance { on_death: Some(Arc::new(on_death)), calls: 0 });
@@ -52,15 +54,17 @@ impl Observers {
         number
     }
 
-    /// Takes an observer away. When this returns, no call of it is running or will come; only from inside a callback,
-    /// calls that are still running on other threads or further down this one are not waited for.
-    /// Returns whether there was such an observer.
+    /// Takes an observer away. When this returns, no call of it is running or will come; only from
+    /// inside a callback, calls that are still running on other threads or further down this one
+    /// are not waited for. Returns whether there was such an observer.
     pub fn remove(&self, number: u64) -> bool {
-        // It stays in the list until its calls are done, so that a second caller waits for them too.
+        // It stays in the list until its calls are done, so that a second caller waits for them
+        // too.
         let Some(observer) = self.list.lock().get(&number).cloned() else { return false };
         let mut state = observer.state.lock();
         let on_death = state.on_death.take();
-        // No call begins any more, as there is nothing to call; those that run are the host's own functions.
+        // No call begins any more, as there is nothing to call; those that run are the host's own
+        // functions.
         while state.calls > 0 && !reentrancy::running() {
             observer.idle.wait(&mut state);
         }
@@ -73,7 +77,8 @@ impl Observers {
 
     /// Tells everyone. An observer that is removed meanwhile and has not been told yet is not told.
     pub fn tell(&self, death: Death<'_>) {
-        let observers: Vec<_> = self.list.lock().iter().map(|(number, observer)| (*number, observer.clone())).collect();
+        let observers: Vec<_> =
+            self.list.lock().iter().map(|(number, observer)| (*number, observer.clone())).collect();
         for (number, observer) in observers {
             if observer.tell(death) {
                 self.list.lock().remove(&number);
@@ -99,7 +104,8 @@ impl Observer {
         }
         let done = Done(self);
         reentrancy::run(|| on_death(death));
-        // The share goes before the call counts as done, so that the one who waits for it drops the last share.
+        // The share goes before the call counts as done, so that the one who waits for it drops the
+        // last share.
         drop(on_death);
         drop(done);
         let state = self.state.lock();

@@ -1,13 +1,15 @@
 //! The registry: for every (backend, id) at most one live store.
 //!
-//! A slot of the registry goes through: nothing, `Making` (somebody opens or destroys it, with no lock held), `Made`. A made
-//! slot refers weakly to its store and to its engine, and both may end before the slot does:
+//! A slot of the registry goes through: nothing, `Making` (somebody opens or destroys it, with no
+//! lock held), `Made`. A made slot refers weakly to its store and to its engine, and both may end
+//! before the slot does:
 //!
-//! - The store is gone or closed and its engine lives on, because a cursor, a value or a running iteration still needs it.
-//!   Then a disk store that is asked for again is a new store on the same engine: opening the files twice is impossible,
-//!   and waiting could be forever. A memory store starts anew, as its data went with the store.
-//! - The engine is being dropped: closing takes time. Whoever asks then waits until it is done. The engine drops its
-//!   [`Lease`] last, and that is what removes the slot and wakes the waiting.
+//! - The store is gone or closed and its engine lives on, because a cursor, a value or a running
+//!   iteration still needs it. Then a disk store that is asked for again is a new store on the same
+//!   engine: opening the files twice is impossible, and waiting could be forever. A memory store
+//!   starts anew, as its data went with the store.
+//! - The engine is being dropped: closing takes time. Whoever asks then waits until it is done. The
+//!   engine drops its [`Lease`] last, and that is what removes the slot and wakes the waiting.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -81,10 +83,12 @@ pub struct Listed<'a> {
 impl Distributor {
     /// The first reference to a new distributor. Without a base path it has memory stores only.
     pub fn open(base: Option<&Path>, options: &Options) -> Result<Ref<Distributor>> {
-        // Made absolute now, so that a later change of the working directory does not move the stores.
+        // Made absolute now, so that a later change of the working directory does not move the
+        // stores.
         let base = base
             .map(|path| {
-                std::path::absolute(path).map_err(|cause| Error::io("cannot resolve the base path", cause).at(path))
+                std::path::absolute(path)
+                    .map_err(|cause| Error::io("cannot resolve the base path", cause).at(path))
             })
             .transpose()?;
         Ok(Ref::new(Distributor(Arc::new(Registry {
@@ -99,8 +103,8 @@ impl Distributor {
         }))))
     }
 
-    /// A reference to the live store called `id`, which is made if there is none. None if that would take making what the
-    /// options say is not to be made.
+    /// A reference to the live store called `id`, which is made if there is none. None if that
+    /// would take making what the options say is not to be made.
     pub fn get_or_create(&self, id: &CStr, backend: Backend) -> Result<Option<Ref<Store>>> {
         self.0.get_or_create(id, backend).map_err(|error| error.within(|| asked(id, backend)))
     }
@@ -132,13 +136,16 @@ impl Distributor {
         let mut state = self.0.state.lock();
         state.shut = true;
         // Nobody begins to make a slot any more, and those who did end, see `settled`.
-        while !reentrancy::running() && state.slots.values().any(|slot| matches!(slot, Slot::Making)) {
+        while !reentrancy::running()
+            && state.slots.values().any(|slot| matches!(slot, Slot::Making))
+        {
             self.0.changed.wait(&mut state);
         }
         let stores: Vec<_> = state.slots.values().filter_map(Slot::open).collect();
         drop(state);
         for store in stores {
-            // An error only says that somebody else closed it first, or that it came through a fork.
+            // An error only says that somebody else closed it first, or that it came through a
+            // fork.
             let _ = store.close();
         }
         self.0.release_kept();
@@ -149,8 +156,9 @@ impl Distributor {
         self.0.state.lock().slots.values().filter_map(Slot::open).count()
     }
 
-    /// Shows every live store to `visit`, memory stores first, then by id, until it answers false. Stores that come or go
-    /// meanwhile may or may not be shown. Returns whether the end was reached.
+    /// Shows every live store to `visit`, memory stores first, then by id, until it answers false.
+    /// Stores that come or go meanwhile may or may not be shown. Returns whether the end was
+    /// reached.
     pub fn for_each(&self, mut visit: impl FnMut(Listed<'_>) -> bool) -> bool {
         let stores: Vec<_> = self.0.state.lock().slots.values().filter_map(Slot::open).collect();
         stores.into_iter().all(|store| {
@@ -159,7 +167,8 @@ impl Distributor {
         })
     }
 
-    /// Those who are told of the deaths of its stores. They are told also when the distributor itself is gone.
+    /// Those who are told of the deaths of its stores. They are told also when the distributor
+    /// itself is gone.
     pub fn observers(&self) -> &Observers {
         &self.0.observers
     }
@@ -173,7 +182,8 @@ impl Target for Distributor {
     }
 }
 
-/// Whether `path` is reached from `base` without a link that leads out of it; it may itself be a link.
+/// Whether `path` is reached from `base` without a link that leads out of it; it may itself be a
+/// link.
 fn is_below(path: &Path, base: &Path) -> bool {
     let (Ok(base), Some(above)) = (base.canonicalize(), path.parent()) else { return false };
     above.canonicalize().is_ok_and(|above| above.starts_with(base))
@@ -210,7 +220,9 @@ impl Registry {
         if backend == Backend::Disk {
             Disk::available()?;
             if self.base.is_none() {
-                return Err(Error::invalid("the distributor has no base path, so it has memory stores only"));
+                return Err(Error::invalid(
+                    "the distributor has no base path, so it has memory stores only",
+                ));
             }
             if !self.birth.is_here() {
                 return Err(Error::new(
@@ -230,9 +242,14 @@ impl Registry {
         Ok(state)
     }
 
-    /// Waits until nobody is making the slot. That ends: whoever makes it opens or destroys files and calls nothing of the
-    /// host's meanwhile, so it waits for nobody who could wait here, and it gives the slot up even if it panics.
-    fn settled<'a>(&'a self, mut state: MutexGuard<'a, State>, key: &SlotKey) -> Result<MutexGuard<'a, State>> {
+    /// Waits until nobody is making the slot. That ends: whoever makes it opens or destroys files
+    /// and calls nothing of the host's meanwhile, so it waits for nobody who could wait here, and
+    /// it gives the slot up even if it panics.
+    fn settled<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        key: &SlotKey,
+    ) -> Result<MutexGuard<'a, State>> {
         while let Some(Slot::Making) = state.slots.get(key) {
             self.changed.wait(&mut state);
             if state.shut {
@@ -243,12 +260,16 @@ impl Registry {
         Ok(state)
     }
 
-    fn get_or_create(self: &Arc<Registry>, id: &CStr, backend: Backend) -> Result<Option<Ref<Store>>> {
+    fn get_or_create(
+        self: &Arc<Registry>,
+        id: &CStr,
+        backend: Backend,
+    ) -> Result<Option<Ref<Store>>> {
         let key = self.key(id, backend)?;
         let mut state = self.open_state()?;
-        // Goes round once for each engine that ends in this slot meanwhile, and each waits for one that ends already: its
-        // last owner is gone, so its drop is running on some thread, which calls nothing of the host's before the slot
-        // is removed and this is woken.
+        // Goes round once for each engine that ends in this slot meanwhile, and each waits for one
+        // that ends already: its last owner is gone, so its drop is running on some thread, which
+        // calls nothing of the host's before the slot is removed and this is woken.
         loop {
             state = self.settled(state, &key)?;
             let Some(slot) = state.slots.get(&key) else { break };
@@ -271,7 +292,8 @@ impl Registry {
         }
         let making = self.make(state, key);
         let Some(engine) = self.engine(&making, id)? else { return Ok(None) };
-        // Refused if a shutdown came meanwhile; the engine is then dropped without the lock, as its lease takes it.
+        // Refused if a shutdown came meanwhile; the engine is then dropped without the lock, as its
+        // lease takes it.
         let state = self.open_state()?;
         let (key, before) = making.finish();
         let store = self.fill(state, key, engine, id);
@@ -285,12 +307,15 @@ impl Registry {
         Making { registry: self.clone(), key: Some(key), before }
     }
 
-    /// A new engine for the slot; None if there is nothing to open, and the options say that nothing is to be made.
+    /// A new engine for the slot; None if there is nothing to open, and the options say that
+    /// nothing is to be made.
     fn engine(self: &Arc<Registry>, making: &Making, id: &CStr) -> Result<Option<Arc<dyn Engine>>> {
         let key = making.key();
         let lease: Lease = Box::new(Tenancy { registry: Arc::downgrade(self), key: key.clone() });
         match key.0 {
-            Backend::Memory if self.options.read_only || !self.options.create_if_missing => Ok(None),
+            Backend::Memory if self.options.read_only || !self.options.create_if_missing => {
+                Ok(None)
+            }
             Backend::Memory => Ok(Some(Arc::new(Memory::new(self.memory.clone(), lease)))),
             Backend::Disk => {
                 let shared = self.disk.get_or_init(|| Shared::new(&self.options));
@@ -301,12 +326,15 @@ impl Registry {
 
     /// The directory of the disk store called `id`.
     ///
-    /// It is named after the encoded id. But programs that do not encode ids may have left a store in the directory of the
-    /// plain one: that is then the store, as a new, empty one beside it would look as if all were lost.
+    /// It is named after the encoded id. But programs that do not encode ids may have left a store
+    /// in the directory of the plain one: that is then the store, as a new, empty one beside it
+    /// would look as if all were lost.
     fn place(&self, id: &CStr) -> Result<PathBuf> {
         let base = self.base.as_deref().unwrap_or(Path::new(""));
         let encoded = base.join(&*dir_name::directory(id)?);
-        let Some(unencoded) = dir_name::unencoded(id).map(|path| base.join(path)) else { return Ok(encoded) };
+        let Some(unencoded) = dir_name::unencoded(id).map(|path| base.join(path)) else {
+            return Ok(encoded);
+        };
         if !is_below(&unencoded, base) || !unencoded.is_dir() || !Disk::has_traces(&unencoded)? {
             return Ok(encoded);
         }
@@ -320,7 +348,13 @@ impl Registry {
     }
 
     /// Puts a new store on `engine` into the slot.
-    fn fill(&self, mut state: MutexGuard<'_, State>, key: SlotKey, engine: Arc<dyn Engine>, id: &CStr) -> Ref<Store> {
+    fn fill(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        key: SlotKey,
+        engine: Arc<dyn Engine>,
+        id: &CStr,
+    ) -> Ref<Store> {
         let tag = state.next_tag;
         state.next_tag += 1;
         let weak = Arc::downgrade(&engine);
@@ -346,7 +380,10 @@ impl Registry {
             state = self.settled(state, &key)?;
             let Some(Slot::Made(made)) = state.slots.get(&key) else { break };
             if made.engine.strong_count() > 0 {
-                return Err(Error::new(Kind::Busy, "the store is in use; release it and all it handed out first"));
+                return Err(Error::new(
+                    Kind::Busy,
+                    "the store is in use; release it and all it handed out first",
+                ));
             }
             self.changed.wait(&mut state);
             drop(state);
@@ -357,7 +394,8 @@ impl Registry {
     }
 
     fn release_kept(&self) {
-        let kept: Vec<_> = self.state.lock().slots.values_mut().filter_map(Slot::take_kept).collect();
+        let kept: Vec<_> =
+            self.state.lock().slots.values_mut().filter_map(Slot::take_kept).collect();
         drop(kept);
     }
 }
@@ -366,8 +404,9 @@ impl Registry {
 struct Making {
     registry: Arc<Registry>,
     key: Option<SlotKey>,
-    /// What was in the slot. It may hold the last reference to a store that was closed, whose observers may ask for this
-    /// slot: so it is dropped when the slot is filled or empty again, and the lock free.
+    /// What was in the slot. It may hold the last reference to a store that was closed, whose
+    /// observers may ask for this slot: so it is dropped when the slot is filled or empty again,
+    /// and the lock free.
     before: Option<Slot>,
 }
 
@@ -379,7 +418,9 @@ impl Making {
 
     /// The slot is about to be filled.
     fn finish(mut self) -> (SlotKey, Option<Slot>) {
-        let Some(key) = self.key.take() else { unreachable!("only `finish` takes it, and ends this") };
+        let Some(key) = self.key.take() else {
+            unreachable!("only `finish` takes it, and ends this")
+        };
         (key, self.before.take())
     }
 }
@@ -393,9 +434,11 @@ impl Drop for Making {
     }
 }
 
-/// An engine's stay in its slot: the [`Lease`](crate::engine::Lease) that it drops when all it held is free.
+/// An engine's stay in its slot: the [`Lease`](crate::engine::Lease) that it drops when all it held
+/// is free.
 struct Tenancy {
-    /// Weak, so that a value that is still held does not keep the observers of a distributor that is gone.
+    /// Weak, so that a value that is still held does not keep the observers of a distributor that
+    /// is gone.
     registry: Weak<Registry>,
     key: SlotKey,
 }
@@ -404,9 +447,12 @@ impl Drop for Tenancy {
     fn drop(&mut self) {
         let Some(registry) = self.registry.upgrade() else { return };
         let mut state = registry.state.lock();
-        // The slot may have a new tenant already: a memory store does not wait for the cursors of the one before.
+        // The slot may have a new tenant already: a memory store does not wait for the cursors of
+        // the one before.
         let gone = match state.slots.get(&self.key) {
-            Some(Slot::Made(made)) if made.engine.strong_count() == 0 => state.slots.remove(&self.key),
+            Some(Slot::Made(made)) if made.engine.strong_count() == 0 => {
+                state.slots.remove(&self.key)
+            }
             _ => None,
         };
         drop(state);

@@ -1,8 +1,8 @@
 //! Views: engines that show another engine differently.
 //!
-//! A view is a store on one of these, so every call works on it, and views of views are wrappers around wrappers. At the
-//! bottom of each stack lies [`Through`], a counted reference to the store that the views are of: it keeps that store alive,
-//! and hears of it when it is closed.
+//! A view is a store on one of these, so every call works on it, and views of views are wrappers
+//! around wrappers. At the bottom of each stack lies [`Through`], a counted reference to the store
+//! that the views are of: it keeps that store alive, and hears of it when it is closed.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -13,9 +13,12 @@ use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use crate::sync::refcount::Ref;
 
-/// The first reference to a view of `store`: what `make` makes of what lies below. A view of a view is a view of the same
-/// store, so closing or releasing one does not touch the others.
-pub fn open(store: &Ref<Store>, make: impl FnOnce(Arc<dyn Engine>) -> Result<Arc<dyn Engine>>) -> Result<Ref<Store>> {
+/// The first reference to a view of `store`: what `make` makes of what lies below. A view of a view
+/// is a view of the same store, so closing or releasing one does not touch the others.
+pub fn open(
+    store: &Ref<Store>,
+    make: impl FnOnce(Arc<dyn Engine>) -> Result<Arc<dyn Engine>>,
+) -> Result<Ref<Store>> {
     let engine = store.with_shared(|engine| {
         engine.check()?;
         make(if store.is_view() { engine.clone() } else { Arc::new(Through(store.clone())) })
@@ -203,7 +206,9 @@ impl<T: Deref<Target: Reader> + Send + Sync> Reader for Scoped<T> {
     }
 
     fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
-        self.whole.scan(range.behind(&self.prefix), &mut |key, value| visit(&key[self.prefix.len()..], value))
+        self.whole.scan(range.behind(&self.prefix), &mut |key, value| {
+            visit(&key[self.prefix.len()..], value)
+        })
     }
 }
 
@@ -216,9 +221,12 @@ impl Engine for Scoped<Arc<dyn Engine>> {
         }
         for operation in batch.operations {
             match operation {
-                Operation::Set { key, .. } | Operation::Delete { key } => keys.push(self.full(key)?),
+                Operation::Set { key, .. } | Operation::Delete { key } => {
+                    keys.push(self.full(key)?)
+                }
                 Operation::DeleteRange { start, end } => {
-                    let range = Range { start: start.to_vec(), end: end.map(<[u8]>::to_vec) }.behind(&self.prefix);
+                    let range = Range { start: start.to_vec(), end: end.map(<[u8]>::to_vec) }
+                        .behind(&self.prefix);
                     keys.push(range.start);
                     keys.extend(range.end);
                 }
@@ -244,7 +252,10 @@ impl Engine for Scoped<Arc<dyn Engine>> {
                 Operation::Delete { .. } => Operation::Delete { key: next() },
                 Operation::DeleteRange { end, .. } => {
                     let start = next();
-                    Operation::DeleteRange { start, end: (end.is_some() || whole_has_end).then(&mut next) }
+                    Operation::DeleteRange {
+                        start,
+                        end: (end.is_some() || whole_has_end).then(&mut next),
+                    }
                 }
             })
             .collect();

@@ -1,7 +1,9 @@
-//! The locks of loom and shuttle, which are like those of the standard library, in the form of parking_lot's.
+//! The locks of loom and shuttle, which are like those of the standard library, in the form of
+//! parking_lot's.
 //!
-//! Two things of parking_lot's are not modelled: that one thread may have a lock for reading several times (these tools take
-//! no notice of that, or refuse it), and that a reader queues behind a writer that waits.
+//! Two things of parking_lot's are not modelled: that one thread may have a lock for reading
+//! several times (these tools take no notice of that, or refuse it), and that a reader queues
+//! behind a writer that waits.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::PoisonError;
@@ -105,8 +107,11 @@ impl<T> RwLock<T> {
     }
 }
 
-/// The number of the calling thread, the same in each run of a model. What both tools have of it is a text.
+/// The number of the calling thread, the same in each run of a model. What both tools have of it is
+/// a text.
 pub fn thread_number() -> usize {
     let text = format!("{:?}", thread::current().id());
-    text.bytes().filter(u8::is_ascii_digit).fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
+    text.bytes()
+        .filter(u8::is_ascii_digit)
+        .fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
 }

@@ -1,9 +1,10 @@
 //! Reference counts that a host can see.
 //!
-//! An [`Arc`] tells nobody reliably how many references are left after a release, and its count mixes the host's references
-//! with the library's own. So what a host holds has a count of its own beside the `Arc`'s: a [`Ref`] counts, a plain
-//! `Arc<Counted<T>>` merely keeps the memory. When the last `Ref` goes, [`Target::released`] runs on that thread, once; the
-//! memory follows when the library's own holders are done.
+//! An [`Arc`] tells nobody reliably how many references are left after a release, and its count
+//! mixes the host's references with the library's own. So what a host holds has a count of its own
+//! beside the `Arc`'s: a [`Ref`] counts, a plain `Arc<Counted<T>>` merely keeps the memory. When
+//! the last `Ref` goes, [`Target::released`] runs on that thread, once; the memory follows when the
+//! library's own holders are done.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -51,7 +52,11 @@ pub struct Ref<T: Target>(Option<Arc<Counted<T>>>);
 impl<T: Target> Ref<T> {
     /// The first reference to `target`.
     pub fn new(target: T) -> Ref<T> {
-        Ref(Some(Arc::new(Counted { kind: AtomicU32::new(T::KIND), references: AtomicI64::new(1), target })))
+        Ref(Some(Arc::new(Counted {
+            kind: AtomicU32::new(T::KIND),
+            references: AtomicI64::new(1),
+            target,
+        })))
     }
 
     /// One more reference to something that is kept in memory, if it still has any.
@@ -67,7 +72,8 @@ impl<T: Target> Ref<T> {
         self.0.take().map_or(0, Self::count_down)
     }
 
-    /// Turns the reference into a bare `Arc` without counting it down; [`Ref::adopt`] turns it back.
+    /// Turns the reference into a bare `Arc` without counting it down; [`Ref::adopt`] turns it
+    /// back.
     pub fn forget(mut self) -> Arc<Counted<T>> {
         let Some(counted) = self.0.take() else { unreachable!("{TAKEN}") };
         counted
@@ -105,7 +111,8 @@ impl<T: Target> Deref for Ref<T> {
 
 impl<T: Target> Clone for Ref<T> {
     fn clone(&self) -> Ref<T> {
-        // Relaxed, as in Arc: the new reference comes from a live one, so nothing can end in between.
+        // Relaxed, as in Arc: the new reference comes from a live one, so nothing can end in
+        // between.
         self.kept().references.fetch_add(1, Ordering::Relaxed);
         Ref(Some(self.kept().clone()))
     }

@@ -1,7 +1,8 @@
-//! Sharded: several copies of something that all threads use, so that they don't get in each other's way.
+//! Sharded: several copies of something that all threads use, so that they don't get in each
+//! other's way.
 //!
-//! What one processor has just written, another has to fetch, and that takes longer than most calls. So threads are dealt
-//! out among a few copies.
+//! What one processor has just written, another has to fetch, and that takes longer than most
+//! calls. So threads are dealt out among a few copies.
 
 #[cfg(not(any(loom, shuttle)))]
 use std::{

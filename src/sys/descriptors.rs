@@ -15,7 +15,8 @@ pub fn above_streams(file: File) -> io::Result<File> {
     }
     // SAFETY: the file is open.
     #[allow(unsafe_code)]
-    let above = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1) };
+    let above =
+        unsafe { libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1) };
     if above < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -64,7 +64,9 @@ extern "C" fn in_child() {
     #[allow(unsafe_code)]
     unsafe {
         let locked = (*FORKING.0.get()).take();
-        for descriptor in locked.into_iter().flat_map(|mut locked| std::mem::take(&mut *locked).leak()) {
+        for descriptor in
+            locked.into_iter().flat_map(|mut locked| std::mem::take(&mut *locked).leak())
+        {
             libc::close(*descriptor);
         }
     }
@@ -187,7 +189,8 @@ impl<T: Default> PerProcess<T> {
 
     #[cold]
     fn begin(&self, generation: u32, before: *mut State<T>) -> &State<T> {
-        let new = Box::into_raw(Box::new(State { generation, value: OnceLock::new(), _before: before }));
+        let new =
+            Box::into_raw(Box::new(State { generation, value: OnceLock::new(), _before: before }));
         match self.0.compare_exchange(before, new, AcqRel, Acquire) {
             // SAFETY: it is in the list now, and never freed.
             #[allow(unsafe_code)]

@@ -1,10 +1,10 @@
 //! Locks that the library's own threads wait for.
 //!
 //! parking_lot has one table of all threads of the process that wait. A forked child inherits the
-//! table with the threads that it does not have, and its own threads may begin on their stacks: then
-//! one thread is in the table twice, and a search there never ends. The library's own threads wait at
-//! any time, also when the program forks. So they wait for locks of the standard library, which keep
-//! nothing outside of themselves. These have the interface of parking_lot's.
+//! table with the threads that it does not have, and its own threads may begin on their stacks:
+//! then one thread is in the table twice, and a search there never ends. The library's own threads
+//! wait at any time, also when the program forks. So they wait for locks of the standard library,
+//! which keep nothing outside of themselves. These have the interface of parking_lot's.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::WaitTimeoutResult;

@@ -1,7 +1,8 @@
 //! Telling the host what goes on inside.
 //!
-//! Lines come from everywhere, RocksDB's background threads under RocksDB's own locks included. The host's callback may call
-//! anything, so it is never called from there: lines go into a short queue, and one thread takes them out and calls.
+//! Lines come from everywhere, RocksDB's background threads under RocksDB's own locks included. The
+//! host's callback may call anything, so it is never called from there: lines go into a short
+//! queue, and one thread takes them out and calls.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ pub enum Level {
     Debug = 3,
 }
 
-/// Lines that wait; further ones are dropped and counted, as a slow callback must not eat the memory.
+/// Lines that wait; further ones are dropped and counted, as a slow callback must not eat the
+/// memory.
 const ROOM: usize = 1024;
 
 type Callback = dyn Fn(Level, &str) + Send + Sync;
@@ -54,9 +56,9 @@ struct State {
 
 static LOG: PerProcess<Log> = PerProcess::new();
 
-/// Has `callback` called for each line of `level` and more important ones, instead of the one before; with None there is no
-/// more calling. When this returns, the one before is not running and will not run again, unless this is called from inside
-/// a callback.
+/// Has `callback` called for each line of `level` and more important ones, instead of the one
+/// before; with None there is no more calling. When this returns, the one before is not running and
+/// will not run again, unless this is called from inside a callback.
 pub fn to(level: Level, callback: Option<Arc<Callback>>) -> Result<()> {
     let log = LOG.get();
     let mut state = log.state.lock();
@@ -116,7 +118,9 @@ fn deliver() {
         let dropped = std::mem::take(&mut state.dropped);
         if dropped > 0 {
             let level = wanted.min(Level::Warn);
-            state.lines.push_back((level, format!("{dropped} lines came too fast and were dropped")));
+            state
+                .lines
+                .push_back((level, format!("{dropped} lines came too fast and were dropped")));
         }
         let Some((level, text)) = state.lines.pop_front() else {
             log.changed.wait(&mut state);

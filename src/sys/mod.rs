@@ -1,4 +1,5 @@
-//! What the operating system needs care for: fork, signals, descriptors, locks, and calls that call back in.
+//! What the operating system needs care for: fork, signals, descriptors, locks, and calls that call
+//! back in.
 
 pub mod descriptors;
 pub mod fork;

@@ -1,8 +1,9 @@
 //! Knowing that a host's callback is running on this thread.
 //!
-//! A call that waits for other calls to end (closing a store, taking an observer away) would wait for itself, or for a
-//! second thread that waits for it in turn, if a callback made it. So such calls ask [`running`] and then don't wait: the
-//! last of the calls they would have waited for finishes the work.
+//! A call that waits for other calls to end (closing a store, taking an observer away) would wait
+//! for itself, or for a second thread that waits for it in turn, if a callback made it. So such
+//! calls ask [`running`] and then don't wait: the last of the calls they would have waited for
+//! finishes the work.
 
 use std::cell::Cell;
 

@@ -42,7 +42,8 @@ pub fn memory(lease: Lease) -> Bench {
 pub fn disk(lease: Lease) -> Bench {
     let directory = directory();
     let options = Options::default();
-    let engine = Disk::open_any(&directory.path().join("store"), &options, &Shared::new(&options), lease);
+    let engine =
+        Disk::open_any(&directory.path().join("store"), &options, &Shared::new(&options), lease);
     bench(engine.expect("a store can be opened").expect("it is made"), directory)
 }
 
@@ -68,7 +69,11 @@ impl Drop for Neighbours {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             for key in NEIGHBOURS {
-                assert_eq!(get(&*self.0, key).as_deref(), Some(&b"neighbour"[..]), "a scope keeps to itself");
+                assert_eq!(
+                    get(&*self.0, key).as_deref(),
+                    Some(&b"neighbour"[..]),
+                    "a scope keeps to itself"
+                );
             }
         }
     }
@@ -81,7 +86,8 @@ fn scope(of: Bench) -> Bench {
     let identity = Identity { tag: 0, id: c"whole".to_owned(), backend: Backend::Memory };
     let mut store = Store::on(of.engine.clone(), identity, Arc::default());
     for prefix in PREFIX {
-        store = views::open(&store, |engine| Ok(Arc::new(Scoped::new(engine, prefix)))).expect("a view can be made");
+        store = views::open(&store, |engine| Ok(Arc::new(Scoped::new(engine, prefix))))
+            .expect("a view can be made");
     }
     let engine = store.with_shared(|engine| Ok(engine.clone())).expect("the view is open");
     Bench {
@@ -117,7 +123,10 @@ pub fn no_lease() -> Lease {
     Box::new(())
 }
 
-pub fn set<'a>(key: &'a (impl AsRef<[u8]> + ?Sized), value: &'a (impl AsRef<[u8]> + ?Sized)) -> Operation<'a> {
+pub fn set<'a>(
+    key: &'a (impl AsRef<[u8]> + ?Sized),
+    value: &'a (impl AsRef<[u8]> + ?Sized),
+) -> Operation<'a> {
     Operation::Set { key: key.as_ref(), value: value.as_ref() }
 }
 

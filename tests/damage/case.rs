@@ -47,10 +47,13 @@ impl Case {
         }
     }
 
-    /// Whether the store is also copied and compacted. RocksDB sleeps for a second after work that failed, so not all are.
+    /// Whether the store is also copied and compacted. RocksDB sleeps for a second after work that
+    /// failed, so not all are.
     pub fn is_worked_with(&self) -> bool {
         match self.damage {
-            Damage::Flipped(at, _) | Damage::Cut(at) => at % if self.kind() == "table" { 64 } else { 8 } == 0,
+            Damage::Flipped(at, _) | Damage::Cut(at) => {
+                at % if self.kind() == "table" { 64 } else { 8 } == 0
+            }
             Damage::Removed => true,
         }
     }
@@ -61,13 +64,15 @@ impl Case {
         match self.damage {
             Damage::Removed => fs::remove_file(&path).expect("a file can be removed"),
             Damage::Cut(len) => {
-                let file = fs::OpenOptions::new().write(true).open(&path).expect("a file can be opened");
+                let file =
+                    fs::OpenOptions::new().write(true).open(&path).expect("a file can be opened");
                 file.set_len(len).expect("a file can be cut");
             }
             Damage::Flipped(at, bits) => {
                 let mut bytes = fs::read(&path).expect("a file can be read");
                 bytes[at as usize] ^= bits;
-                // A new file: the old one may have another name, in the store that all copies are made of.
+                // A new file: the old one may have another name, in the store that all copies are
+                // made of.
                 fs::remove_file(&path).expect("a file can be removed");
                 fs::write(&path, bytes).expect("a file can be written");
             }
@@ -93,7 +98,9 @@ impl FromStr for Case {
         let words: Vec<&str> = line.split(' ').collect();
         let number = |word: &str| word.parse().map_err(drop);
         let (file, damage) = match *words.as_slice() {
-            [file, "flipped", at, bits] => (file, Damage::Flipped(number(at)?, bits.parse().map_err(drop)?)),
+            [file, "flipped", at, bits] => {
+                (file, Damage::Flipped(number(at)?, bits.parse().map_err(drop)?))
+            }
             [file, "cut", len] => (file, Damage::Cut(number(len)?)),
             [file, "removed"] => (file, Damage::Removed),
             _ => return Err(()),

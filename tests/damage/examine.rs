@@ -48,9 +48,13 @@ impl Known {
         let all = self.ends.len();
         match case.damage {
             // Whoever cuts the log makes a power cut of it.
-            Damage::Cut(len) if case.kind() == "log" => vec![self.ends.iter().filter(|end| **end <= len).count()],
+            Damage::Cut(len) if case.kind() == "log" => {
+                vec![self.ends.iter().filter(|end| **end <= len).count()]
+            }
             // So does a byte of the last record, but for no other.
-            Damage::Flipped(at, _) if case.kind() == "log" && at >= self.ends[all - 2] => vec![all - 1, all],
+            Damage::Flipped(at, _) if case.kind() == "log" && at >= self.ends[all - 2] => {
+                vec![all - 1, all]
+            }
             _ => vec![all],
         }
     }
@@ -60,8 +64,13 @@ impl Known {
 pub fn examine(known: &Known, case: &Case, base: &Path) -> Judged<Told> {
     let directory = base.join("store");
     case.inflict(&directory);
-    let mut examination =
-        Examination { known, possible: known.possible(case), told: Told::Never, unreadable: false, case };
+    let mut examination = Examination {
+        known,
+        possible: known.possible(case),
+        told: Told::Never,
+        unreadable: false,
+        case,
+    };
     let read_only = Options { read_only: true, ..Options::default() };
     examination.opened(base, &read_only, |examination, store| examination.read(store))?;
     // A first opening must not make of damage what a second one takes for a store.
@@ -88,7 +97,12 @@ impl Examination<'_> {
         Err(format!("{what}: {:?} instead of Corruption: {error}", error.kind()))
     }
 
-    fn opened(&mut self, base: &Path, how: &Options, then: impl FnOnce(&mut Self, &Store) -> Judged) -> Judged {
+    fn opened(
+        &mut self,
+        base: &Path,
+        how: &Options,
+        then: impl FnOnce(&mut Self, &Store) -> Judged,
+    ) -> Judged {
         match fixture::open(base, how) {
             Ok(store) => then(self, &store),
             Err(error) => self.failed(Told::Opening, "opening", &error),
@@ -100,9 +114,14 @@ impl Examination<'_> {
         let before = self.possible.clone();
         self.possible.retain(|state| agrees(&self.known.states[*state]));
         if self.possible.is_empty() {
-            let all: Vec<usize> =
-                (0..self.known.states.len()).filter(|state| agrees(&self.known.states[*state])).collect();
-            return Err(format!("{} after {} told nothing (states {before:?}; it fits {all:?})", what(), self.case));
+            let all: Vec<usize> = (0..self.known.states.len())
+                .filter(|state| agrees(&self.known.states[*state]))
+                .collect();
+            return Err(format!(
+                "{} after {} told nothing (states {before:?}; it fits {all:?})",
+                what(),
+                self.case
+            ));
         }
         Ok(())
     }
@@ -112,7 +131,13 @@ impl Examination<'_> {
         for key in &known.keys {
             match store.get(key) {
                 Ok(value) => self.agree(
-                    || format!("get {} answers {:?}", key.escape_ascii(), value.as_deref().map(<[u8]>::len)),
+                    || {
+                        format!(
+                            "get {} answers {:?}",
+                            key.escape_ascii(),
+                            value.as_deref().map(<[u8]>::len)
+                        )
+                    },
                     |map| map.get(key).map(Vec::as_slice) == value.as_deref(),
                 )?,
                 Err(error) => self.failed(Told::Reading, "get", &error)?,
@@ -129,7 +154,11 @@ impl Examination<'_> {
         match store.multi_get(&keys) {
             Ok(values) => self.agree(
                 || "multi_get is wrong".to_owned(),
-                |map| keys.iter().zip(&values).all(|(key, value)| map.get(*key).map(Vec::as_slice) == value.as_deref()),
+                |map| {
+                    keys.iter()
+                        .zip(&values)
+                        .all(|(key, value)| map.get(*key).map(Vec::as_slice) == value.as_deref())
+                },
             )?,
             Err(error) => self.failed(Told::Reading, "multi_get", &error)?,
         }
@@ -197,7 +226,9 @@ impl Examination<'_> {
     /// What rewrites tables must not lose what it cannot read.
     fn work(&mut self, store: &Store) -> Judged {
         match store.compact() {
-            Ok(()) if self.unreadable => return Err("compact has read what cannot be read".to_owned()),
+            Ok(()) if self.unreadable => {
+                return Err("compact has read what cannot be read".to_owned());
+            }
             Ok(()) => {}
             Err(error) => self.failed(Told::Working, "compact", &error)?,
         }

@@ -1,8 +1,8 @@
 //! Cases in processes of their own.
 //!
-//! A process gets its orders as a file: the directory of the untouched store and a list of cases. It writes a line when it
-//! begins a case and one when it has judged it. So if it dies or stops, the last line says over what, and the next process
-//! goes on behind that.
+//! A process gets its orders as a file: the directory of the untouched store and a list of cases.
+//! It writes a line when it begins a case and one when it has judged it. So if it dies or stops,
+//! the last line says over what, and the next process goes on behind that.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -47,7 +47,8 @@ const AT_ONCE: usize = 100;
 /// How many processes run at the same time.
 const PROCESSES: usize = 2;
 
-/// Examines all cases, in processes that run the test `name` of this program with their orders in the variable `orders`.
+/// Examines all cases, in processes that run the test `name` of this program with their orders in
+/// the variable `orders`.
 pub fn in_processes(fixture: &Fixture, cases: &[Case], orders: &str, name: &str) -> Vec<Verdict> {
     let batches: Vec<&[Case]> = cases.chunks(AT_ONCE).collect();
     let next = AtomicUsize::new(0);
@@ -62,7 +63,11 @@ pub fn in_processes(fixture: &Fixture, cases: &[Case], orders: &str, name: &str)
                     let mut done = done.lock().expect("nobody panicked");
                     done[index] = verdicts;
                     if batches.len() > 8 {
-                        eprintln!("{} of {} cases", done.iter().map(Vec::len).sum::<usize>(), cases.len());
+                        eprintln!(
+                            "{} of {} cases",
+                            done.iter().map(Vec::len).sum::<usize>(),
+                            cases.len()
+                        );
                     }
                 }
             });
@@ -94,7 +99,10 @@ fn judged(fixture: &Fixture, batch: &[Case], orders: &str, name: &str) -> Vec<Ve
         if verdicts.len() < batch.len() {
             let said = fs::read_to_string(room.path().join("stderr")).unwrap_or_default();
             let said: Vec<&str> = said.lines().rev().take(4).collect();
-            assert!(verdicts.len() > before || ended != "it ended", "a process did nothing: {said:?}");
+            assert!(
+                verdicts.len() > before || ended != "it ended",
+                "a process did nothing: {said:?}"
+            );
             verdicts.push(Verdict::Wrong(format!("{ended} ({})", said.join(" | "))));
         }
     }

@@ -10,8 +10,10 @@ use super::scale;
 
 fn new_store(backend: Backend) -> (Ref<Store>, TempDir) {
     let base = tempdir().expect("a directory can be made");
-    let distributor = Distributor::open(Some(base.path()), &Options::default()).expect("a distributor can be made");
-    let store = distributor.get_or_create(c"store", backend).expect("it opens").expect("it is made");
+    let distributor = Distributor::open(Some(base.path()), &Options::default())
+        .expect("a distributor can be made");
+    let store =
+        distributor.get_or_create(c"store", backend).expect("it opens").expect("it is made");
     (store, base)
 }
 
@@ -27,7 +29,8 @@ fn delete_prefix(store: &Store, prefix: &str) {
     assert_eq!(store.delete_prefix(prefix.as_bytes()).expect("the write works"), Outcome::Applied);
 }
 
-/// The processor time that this thread takes for `work`: unlike the time on the clock, the load of the machine hardly changes it.
+/// The processor time that this thread takes for `work`: unlike the time on the clock, the load of
+/// the machine hardly changes it.
 fn cpu_time(work: impl FnOnce()) -> Duration {
     let now = || {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -40,7 +43,8 @@ fn cpu_time(work: impl FnOnce()) -> Duration {
     now() - start
 }
 
-/// Four times the work takes about four times as long: 16 times would be quadratic. `time` measures one size.
+/// Four times the work takes about four times as long: 16 times would be quadratic. `time` measures
+/// one size.
 fn assert_linear(size: usize, time: impl Fn(usize) -> Duration) {
     let mut least = f64::MAX;
     for _ in 0..3 {
@@ -55,11 +59,15 @@ fn assert_linear(size: usize, time: impl Fn(usize) -> Duration) {
     panic!("four times the work takes {least:.1} times as long");
 }
 
-/// Each deleted session once left a range tombstone in memory, and each read went over all of them: 20,000 sessions took 335
-/// seconds.
+/// Each deleted session once left a range tombstone in memory, and each read went over all of them:
+/// 20,000 sessions took 335 seconds.
 #[test]
 fn sessions_that_come_and_go_take_linear_time() {
-    let backends = if cfg!(feature = "disk") { &[Backend::Disk, Backend::Memory][..] } else { &[Backend::Memory] };
+    let backends = if cfg!(feature = "disk") {
+        &[Backend::Disk, Backend::Memory][..]
+    } else {
+        &[Backend::Memory]
+    };
     for &backend in backends {
         assert_linear(scale(2000, 5000), |rounds| {
             let (store, _base) = new_store(backend);
@@ -69,7 +77,8 @@ fn sessions_that_come_and_go_take_linear_time() {
             cpu_time(|| {
                 for round in 0..rounds {
                     // In no order, as names of sessions are.
-                    let session = format!("session:{:08x}:", (round as u32).wrapping_mul(0x9E37_79B9));
+                    let session =
+                        format!("session:{:08x}:", (round as u32).wrapping_mul(0x9E37_79B9));
                     for field in ["name", "page", "time"] {
                         set(&store, &format!("{session}{field}"), b"a value of a session");
                     }
@@ -82,7 +91,8 @@ fn sessions_that_come_and_go_take_linear_time() {
     }
 }
 
-/// Each deletion of a prefix once went over the whole row cache: 48 ms beside 300,000 values, for three keys.
+/// Each deletion of a prefix once went over the whole row cache: 48 ms beside 300,000 values, for
+/// three keys.
 #[cfg(feature = "disk")]
 #[test]
 fn deleting_a_prefix_does_not_depend_on_what_is_cached() {
@@ -110,30 +120,39 @@ fn deleting_a_prefix_does_not_depend_on_what_is_cached() {
     assert!(ratio < 10.0, "beside cached values it takes {ratio:.1} times as long");
 }
 
-/// Each look for the first pair of a queue once stepped over all that were taken out before: 20,000 pairs took 37 seconds, and
-/// 40,000 took 159.
+/// Each look for the first pair of a queue once stepped over all that were taken out before: 20,000
+/// pairs took 37 seconds, and 40,000 took 159.
 #[cfg(feature = "disk")]
 #[test]
 fn a_queue_is_emptied_in_linear_time() {
     assert_linear(scale(3_000, 20_000), |pairs| {
         let (store, _base) = new_store(Backend::Disk);
         for number in 0..pairs {
-            set(&store, &format!("queue:{number:08}"), b"something to do, in a hundred bytes or so");
+            set(
+                &store,
+                &format!("queue:{number:08}"),
+                b"something to do, in a hundred bytes or so",
+            );
         }
         cpu_time(|| {
             for number in 0..pairs {
-                let mut cursor = store.cursor(kvds::engine::Range::prefix(b"queue:")).expect("there is a cursor");
+                let mut cursor = store
+                    .cursor(kvds::engine::Range::prefix(b"queue:"))
+                    .expect("there is a cursor");
                 cursor.first().expect("the cursor moves");
                 let (key, value) = cursor.entry().expect("a pair is left");
                 assert_eq!(key, format!("queue:{number:08}").as_bytes());
-                assert_eq!(store.compare_and_delete(key, value).expect("the write works"), Outcome::Applied);
+                assert_eq!(
+                    store.compare_and_delete(key, value).expect("the write works"),
+                    Outcome::Applied
+                );
             }
         })
     });
 }
 
-/// Everything was once deleted and 287 of 300 MB stayed on disk, as RocksDB had no reason to compact; and the figures said
-/// that 30,001 keys were left.
+/// Everything was once deleted and 287 of 300 MB stayed on disk, as RocksDB had no reason to
+/// compact; and the figures said that 30,001 keys were left.
 #[cfg(feature = "disk")]
 #[test]
 fn space_comes_back_after_deleting() {
@@ -153,7 +172,8 @@ fn space_comes_back_after_deleting() {
             assert_eq!(store.stats().expect("there are figures").keys, 0);
         } else {
             for key in 0..keys {
-                let outcome = store.delete(format!("key:{key:08}").as_bytes()).expect("the write works");
+                let outcome =
+                    store.delete(format!("key:{key:08}").as_bytes()).expect("the write works");
                 assert_eq!(outcome, Outcome::Applied);
             }
         }
@@ -162,18 +182,26 @@ fn space_comes_back_after_deleting() {
         loop {
             let stats = store.stats().expect("there are figures");
             if stats.disk_bytes < before / 10 {
-                eprintln!("by prefix {by_prefix}: {before} bytes, {} after {:?}", stats.disk_bytes, since.elapsed());
+                eprintln!(
+                    "by prefix {by_prefix}: {before} bytes, {} after {:?}",
+                    stats.disk_bytes,
+                    since.elapsed()
+                );
                 assert_eq!(stats.keys, 0);
                 break;
             }
-            assert!(since.elapsed() < Duration::from_secs(120), "{} of {before} bytes stay", stats.disk_bytes);
+            assert!(
+                since.elapsed() < Duration::from_secs(120),
+                "{} of {before} bytes stay",
+                stats.disk_bytes
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 }
 
-/// Deleting a prefix in memory once held all locks until every key was gone: other threads waited for seconds, and it took
-/// twice as long as deleting key by key.
+/// Deleting a prefix in memory once held all locks until every key was gone: other threads waited
+/// for seconds, and it took twice as long as deleting key by key.
 #[test]
 fn a_large_prefix_in_memory_holds_nobody_up() {
     let keys = scale(100_000, 2_000_000);
@@ -193,7 +221,8 @@ fn a_large_prefix_in_memory_holds_nobody_up() {
             }
         })
     };
-    /// How long a deletion took, the processor time of it, and the longest that another thread waited meanwhile.
+    /// How long a deletion took, the processor time of it, and the longest that another thread
+    /// waited meanwhile.
     struct AtOnce(Duration, Duration, Duration);
     let at_once = || {
         let (store, _base) = filled();
@@ -229,5 +258,7 @@ fn a_large_prefix_in_memory_holds_nobody_up() {
             return;
         }
     }
-    panic!("at once takes {dearer:.1} times as long as one by one, and another thread waits {held_up:.2} of the time");
+    panic!(
+        "at once takes {dearer:.1} times as long as one by one, and another thread waits {held_up:.2} of the time"
+    );
 }

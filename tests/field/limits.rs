@@ -29,12 +29,13 @@ fn noise(len: usize) -> Vec<u8> {
     std::iter::repeat_with(|| random.u8(..)).take(len).collect()
 }
 
-/// Indexes and filters were pinned in the cache, which was then larger than it may be: by 262 MB with 4,000 keys of 64 KiB
-/// that begin in the same way, as these are in the index.
+/// Indexes and filters were pinned in the cache, which was then larger than it may be: by 262 MB
+/// with 4,000 keys of 64 KiB that begin in the same way, as these are in the index.
 #[test]
 fn indexes_of_long_keys_stay_within_the_cache() {
     let base = tempdir().expect("a directory can be made");
-    let options = Options { block_cache_bytes: 1 << 20, write_buffer_bytes: 8 << 20, ..Options::default() };
+    let options =
+        Options { block_cache_bytes: 1 << 20, write_buffer_bytes: 8 << 20, ..Options::default() };
     let store = store(base.path(), &options);
     let begin = noise((64 << 10) - 8);
     let key = |number: usize| [&begin[..], &(number as u64).to_be_bytes()].concat();
@@ -44,27 +45,35 @@ fn indexes_of_long_keys_stay_within_the_cache() {
     }
     store.compact().expect("it works");
     for number in (0..count).step_by(scale(10, 100)) {
-        assert_eq!(store.get(&key(number)).expect("the read works").as_deref(), Some(&b"value"[..]));
+        assert_eq!(
+            store.get(&key(number)).expect("the read works").as_deref(),
+            Some(&b"value"[..])
+        );
     }
     // The other half is for single values.
-    let (pinned, used) =
-        (number(&store, "rocksdb.block-cache-pinned-usage"), number(&store, "rocksdb.block-cache-usage"));
+    let (pinned, used) = (
+        number(&store, "rocksdb.block-cache-pinned-usage"),
+        number(&store, "rocksdb.block-cache-usage"),
+    );
     assert!(pinned <= MIB / 2 && used <= MIB, "{pinned} bytes are pinned, {used} in the cache");
     let readers = number(&store, "rocksdb.estimate-table-readers-mem");
     assert!(readers <= 16 * MIB, "{readers} bytes for tables");
 }
 
-/// The same with many small keys: 40 million pinned 49 MB of filters, whatever the size of the cache.
+/// The same with many small keys: 40 million pinned 49 MB of filters, whatever the size of the
+/// cache.
 #[test]
 fn filters_of_many_keys_stay_within_the_cache() {
     let base = tempdir().expect("a directory can be made");
-    let options = Options { block_cache_bytes: 1 << 20, write_buffer_bytes: 8 << 20, ..Options::default() };
+    let options =
+        Options { block_cache_bytes: 1 << 20, write_buffer_bytes: 8 << 20, ..Options::default() };
     let store = store(base.path(), &options);
     let count = scale(1_000_000, 20_000_000) as u64;
     let keys: Vec<_> = (0..1000_u64).collect();
     for begin in (0..count).step_by(keys.len()) {
         let keys: Vec<_> = keys.iter().map(|key| (begin + key).to_be_bytes()).collect();
-        let operations: Vec<_> = keys.iter().map(|key| kvds::Operation::Set { key, value: b"" }).collect();
+        let operations: Vec<_> =
+            keys.iter().map(|key| kvds::Operation::Set { key, value: b"" }).collect();
         let batch = kvds::WriteBatch { expectations: &[], operations: &operations };
         assert_eq!(store.write(&batch).expect("the write works"), Outcome::Applied);
     }
@@ -72,8 +81,10 @@ fn filters_of_many_keys_stay_within_the_cache() {
     for key in (0..count).step_by(count as usize / 100) {
         assert!(store.get(&key.to_be_bytes()).expect("the read works").is_some());
     }
-    let (pinned, used) =
-        (number(&store, "rocksdb.block-cache-pinned-usage"), number(&store, "rocksdb.block-cache-usage"));
+    let (pinned, used) = (
+        number(&store, "rocksdb.block-cache-pinned-usage"),
+        number(&store, "rocksdb.block-cache-usage"),
+    );
     assert!(pinned <= MIB / 2 && used <= MIB, "{pinned} bytes are pinned, {used} in the cache");
 }
 
@@ -88,7 +99,9 @@ fn a_value_larger_than_the_cache_does_not_stay_in_it() {
         let value = noise(len);
         set(&store, &len.to_be_bytes(), &value);
         store.compact().expect("it works");
-        assert!(store.get(&len.to_be_bytes()).expect("the read works").as_deref() == Some(&value[..]));
+        assert!(
+            store.get(&len.to_be_bytes()).expect("the read works").as_deref() == Some(&value[..])
+        );
     }
     let used = number(&store, "rocksdb.block-cache-usage");
     assert!(used <= cache / 2, "{used} bytes");

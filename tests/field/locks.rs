@@ -37,7 +37,11 @@ fn fill(store: &Store, whose: &str, keys: usize) -> kvds::Result<()> {
 fn check(store: &Store, whose: &str, keys: usize) {
     for key in 0..keys {
         let value = store.get(format!("{whose} {key:06}").as_bytes()).expect("the read works");
-        assert_eq!(value.as_deref(), Some(&[whose.as_bytes(), &[key as u8; 1000]].concat()[..]), "{whose} {key}");
+        assert_eq!(
+            value.as_deref(),
+            Some(&[whose.as_bytes(), &[key as u8; 1000]].concat()[..]),
+            "{whose} {key}"
+        );
     }
 }
 
@@ -45,7 +49,9 @@ fn check(store: &Store, whose: &str, keys: usize) {
 fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(directory).expect("the directory can be listed");
     let paths = entries.map(|entry| entry.expect("the directory can be listed").path());
-    paths.map(|path| (path.display().to_string(), fs::read(&path).expect("the file can be read"))).collect()
+    paths
+        .map(|path| (path.display().to_string(), fs::read(&path).expect("the file can be read")))
+        .collect()
 }
 
 /// A store's directory was moved away for a backup, or removed, while a program had it open, and a
@@ -79,7 +85,9 @@ fn a_new_store_in_the_place_of_an_open_one_is_left_alone() {
             assert_eq!(error.kind(), Kind::Io, "{error}");
             assert!(error.to_string().contains("was moved, removed or replaced"), "{error}");
         }
-        for error in [old.compact(), old.sync()].map(|result| result.expect_err("it needs new files")) {
+        for error in
+            [old.compact(), old.sync()].map(|result| result.expect_err("it needs new files"))
+        {
             assert_eq!(error.kind(), Kind::Io, "{error}");
         }
         let error = old.checkpoint(&base.path().join("copy")).expect_err("it needs new files");
@@ -101,7 +109,10 @@ fn a_new_store_in_the_place_of_an_open_one_is_left_alone() {
             fs::rename(base.path().join("new"), &path).expect("it can be moved");
         }
         drop((old, old_distributor));
-        assert!(bytes(&path) == before, "nothing of the new store has changed when the old one was closed");
+        assert!(
+            bytes(&path) == before,
+            "nothing of the new store has changed when the old one was closed"
+        );
         let new = open(&distributor(base.path())).expect("it opens");
         check(&new, "new", keys);
         assert!(new.get(b"old 000000").expect("the read works").is_none());
@@ -131,7 +142,10 @@ fn two_names_of_one_directory_are_one_store() {
     let error = distributor.destroy_store(c"STORE").expect_err("it is open");
     assert_eq!(error.kind(), Kind::Locked, "{error}");
     drop(store);
-    let store = distributor.get_or_create(c"STORE", Backend::Disk).expect("it is free").expect("it is there");
+    let store = distributor
+        .get_or_create(c"STORE", Backend::Disk)
+        .expect("it is free")
+        .expect("it is there");
     check(&store, "ours", 10);
 }
 
@@ -158,7 +172,8 @@ fn a_group_reads_where_the_umask_lets_it() {
             });
         }
         assert!(other.output().expect("it can be started").status.success());
-        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        let mode =
+            |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
         for directory in [&base, &base.join("store")] {
             assert_eq!(mode(directory), 0o777 & !umask, "{}", directory.display());
         }

@@ -31,7 +31,9 @@ fn set(store: &Store, key: &[u8], value: &[u8]) {
 }
 
 fn files(store: &Path) -> impl Iterator<Item = fs::DirEntry> {
-    fs::read_dir(store).expect("the store can be listed").map(|entry| entry.expect("the store can be listed"))
+    fs::read_dir(store)
+        .expect("the store can be listed")
+        .map(|entry| entry.expect("the store can be listed"))
 }
 
 /// What a store takes on the disk, which is not what its files are long.
@@ -49,7 +51,9 @@ fn files_made(store: &Path) -> usize {
 fn set_slowly(store: &Store, key: &[u8], value: &[u8]) {
     set(store, key, value);
     let number = |name| store.property(name).expect("it can be told").expect("it is known");
-    while number("rocksdb.num-running-flushes") != "0" || number("rocksdb.num-immutable-mem-table") != "0" {
+    while number("rocksdb.num-running-flushes") != "0"
+        || number("rocksdb.num-immutable-mem-table") != "0"
+    {
         std::thread::yield_now();
     }
 }
@@ -72,16 +76,20 @@ fn the_process_with_one_key() {
     process::exit(0);
 }
 
-/// RocksDB takes room on the disk for a whole log and a list of many tables in advance. A store with one key took 13 MiB, also
-/// after the process had left or was killed, and 30 of them filled a disk of 64 MB.
+/// RocksDB takes room on the disk for a whole log and a list of many tables in advance. A store
+/// with one key took 13 MiB, also after the process had left or was killed, and 30 of them filled a
+/// disk of 64 MB.
 #[test]
 fn a_store_with_one_key_takes_little_of_the_disk() {
     for killed in [false, true] {
         // Not /tmp, which may be in memory.
-        let base = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+        let base =
+            tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
         let path = base.path().join("small");
         let mut child = Command::new(std::env::current_exe().expect("a program has a path"));
-        child.args(["--ignored", "--exact", "many_stores::the_process_with_one_key"]).env(BASE, base.path());
+        child
+            .args(["--ignored", "--exact", "many_stores::the_process_with_one_key"])
+            .env(BASE, base.path());
         child.stdout(process::Stdio::null());
         if killed {
             child.env("KVDS_TEST_KILLED", "");
@@ -90,7 +98,10 @@ fn a_store_with_one_key_takes_little_of_the_disk() {
         assert_eq!(status.success(), !killed, "{status}");
         for opened in 0..3 {
             let bytes = space(&path);
-            assert!((1..=2 * MIB).contains(&bytes), "{bytes} bytes after {opened} openings, killed: {killed}");
+            assert!(
+                (1..=2 * MIB).contains(&bytes),
+                "{bytes} bytes after {opened} openings, killed: {killed}"
+            );
             let store = store(&distributor(base.path(), &Options::default()), c"small");
             assert_eq!(store.get(b"key").expect("the read works").as_deref(), Some(&b"value"[..]));
             set(&store, format!("key {opened}").as_bytes(), b"value");
@@ -100,9 +111,10 @@ fn a_store_with_one_key_takes_little_of_the_disk() {
     }
 }
 
-/// What stores hold in memory was counted in blocks of up to 1 MiB, and while the sum was too large, each write had its own
-/// store flushed, however little that held: with 14 stores and small buffers, and with 112 and the usual ones, each write made a
-/// table file (1,001 flushes and 351 compactions in ten seconds).
+/// What stores hold in memory was counted in blocks of up to 1 MiB, and while the sum was too
+/// large, each write had its own store flushed, however little that held: with 14 stores and small
+/// buffers, and with 112 and the usual ones, each write made a table file (1,001 flushes and 351
+/// compactions in ten seconds).
 #[test]
 fn many_stores_that_are_written_in_turn_are_seldom_flushed() {
     let base = tempdir().expect("a directory can be made");
@@ -110,7 +122,9 @@ fn many_stores_that_are_written_in_turn_are_seldom_flushed() {
     let distributor = distributor(base.path(), &options);
     let count = scale(40, 1000);
     let stores: Vec<_> = (0..count).map(|number| numbered(&distributor, number)).collect();
-    let made = || -> usize { (0..count).map(|number| files_made(&base.path().join(format!("store-{number}")))).sum() };
+    let made = || -> usize {
+        (0..count).map(|number| files_made(&base.path().join(format!("store-{number}")))).sum()
+    };
     let before = made();
     let (rounds, value) = (40, [7; 20]);
     for round in 0..rounds as u32 {

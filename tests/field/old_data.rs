@@ -1,6 +1,7 @@
 //! Stores that other programs wrote, and what those can read after us.
 //!
-//! What needs RocksDB itself uses Debian's program `ldb` (package rocksdb-tools, RocksDB 7.8) where it is installed.
+//! What needs RocksDB itself uses Debian's program `ldb` (package rocksdb-tools, RocksDB 7.8) where
+//! it is installed.
 #![cfg(feature = "disk")]
 
 use std::ffi::{CString, OsStr};
@@ -12,9 +13,13 @@ use kvds::{Backend, Distributor, Options, Ref, Store};
 use tempfile::TempDir;
 
 fn store(base: &Path, id: &str) -> Ref<Store> {
-    let distributor = Distributor::open(Some(base), &Options::default()).expect("a distributor can be opened");
+    let distributor =
+        Distributor::open(Some(base), &Options::default()).expect("a distributor can be opened");
     let id = CString::new(id).expect("no NUL");
-    distributor.get_or_create(&id, Backend::Disk).expect("the store can be opened").expect("it is made")
+    distributor
+        .get_or_create(&id, Backend::Disk)
+        .expect("the store can be opened")
+        .expect("it is made")
 }
 
 fn get(store: &Store, key: &str) -> Option<String> {
@@ -22,11 +27,16 @@ fn get(store: &Store, key: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&value).into_owned())
 }
 
-/// Calls Debian's `ldb` on a store, and returns what it wrote and whether it succeeded; None where it is not installed.
+/// Calls Debian's `ldb` on a store, and returns what it wrote and whether it succeeded; None where
+/// it is not installed.
 fn ldb(store: &Path, arguments: &[&str]) -> Option<(bool, String)> {
     let mut command = Command::new("ldb");
-    // The file OPTIONS names options that an older RocksDB does not know. Programs don't read it, this one does.
-    command.arg(format!("--db={}", store.display())).arg("--try_load_options=false").args(arguments);
+    // The file OPTIONS names options that an older RocksDB does not know. Programs don't read it,
+    // this one does.
+    command
+        .arg(format!("--db={}", store.display()))
+        .arg("--try_load_options=false")
+        .args(arguments);
     let Ok(output) = command.output() else {
         println!("skipped: there is no ldb (package rocksdb-tools)");
         return None;
@@ -35,10 +45,12 @@ fn ldb(store: &Path, arguments: &[&str]) -> Option<(bool, String)> {
     Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
 }
 
-/// Writes some keys, and brings all to tables: what is in the log is lost on RocksDB before 9.11, docs/migrating.md.
+/// Writes some keys, and brings all to tables: what is in the log is lost on RocksDB before 9.11,
+/// docs/migrating.md.
 fn write(store: &Store, name: &str) {
     for number in 0..1000 {
-        let (key, value) = (format!("{name}-{number:04}"), format!("{number} {}", "value".repeat(number % 50)));
+        let (key, value) =
+            (format!("{name}-{number:04}"), format!("{number} {}", "value".repeat(number % 50)));
         let _ = store.set(key.as_bytes(), value.as_bytes()).expect("it can be written");
     }
     store.compact().expect("it can be compacted");
@@ -46,15 +58,16 @@ fn write(store: &Store, name: &str) {
 
 /// Every file of the store with this ending.
 fn files<'a>(store: &Path, ending: &'a str) -> impl Iterator<Item = Vec<u8>> + use<'a> {
-    let entries: Vec<_> = fs::read_dir(store).expect("it can be read").flatten().map(|entry| entry.path()).collect();
+    let entries: Vec<_> =
+        fs::read_dir(store).expect("it can be read").flatten().map(|entry| entry.path()).collect();
     entries
         .into_iter()
         .filter(move |path| path.extension() == Some(OsStr::new(ending)))
         .map(|path| fs::read(path).expect("a file can be read"))
 }
 
-/// One opening by kvds made a store that RocksDB 7.8 (Debian 12) could not open any more: tables in format 7, which RocksDB
-/// reads from 10.4 on. Format 5 is read from 6.6 on.
+/// One opening by kvds made a store that RocksDB 7.8 (Debian 12) could not open any more: tables in
+/// format 7, which RocksDB reads from 10.4 on. Format 5 is read from 6.6 on.
 #[test]
 fn tables_are_in_a_format_that_older_rocksdb_reads() {
     const MAGIC: u64 = 0x88E2_41B7_85F4_CFF7;
@@ -95,12 +108,17 @@ fn an_older_rocksdb_reads_and_writes_after_us_and_we_after_it() {
         assert!(read && text.contains(&format!("ours-{round}-0999 : 999 value")), "{text}");
         assert_eq!(text.lines().count(), 1000 * (round + 1) + 1);
         let next = (round + 1).to_string();
-        let (written, text) = ldb(&path, &["--compression_type=lz4", "put", "theirs", &next]).expect("it is there");
+        let (written, text) =
+            ldb(&path, &["--compression_type=lz4", "put", "theirs", &next]).expect("it is there");
         assert!(written, "{text}");
-        let (compacted, text) = ldb(&path, &["--compression_type=lz4", "compact"]).expect("it is there");
+        let (compacted, text) =
+            ldb(&path, &["--compression_type=lz4", "compact"]).expect("it is there");
         assert!(compacted, "{text}");
     }
-    assert_eq!(get(&store(base.path(), "store"), "ours-1-0999").map(|value| value.len()), Some(4 + 49 * 5));
+    assert_eq!(
+        get(&store(base.path(), "store"), "ours-1-0999").map(|value| value.len()),
+        Some(4 + 49 * 5)
+    );
 }
 
 /// The same for a store that was made here, and for copies, which have all of a store in tables.
@@ -111,7 +129,10 @@ fn an_older_rocksdb_reads_a_store_that_was_made_here_and_its_copies() {
     write(&ours, "ours");
     let _ = ours.set(b"later", b"value").expect("it can be written");
     let memory = Distributor::open(None, &Options::default()).expect("a distributor can be opened");
-    let memory = memory.get_or_create(c"store", Backend::Memory).expect("it can be made").expect("it is made");
+    let memory = memory
+        .get_or_create(c"store", Backend::Memory)
+        .expect("it can be made")
+        .expect("it is made");
     let _ = memory.set(b"later", b"value").expect("it can be written");
     for (store, copy) in [(&ours, "copy"), (&memory, "copy of another")] {
         let copy = base.path().join(copy);
@@ -122,10 +143,14 @@ fn an_older_rocksdb_reads_a_store_that_was_made_here_and_its_copies() {
     ours.compact().expect("it can be compacted");
     drop(ours);
     let (read, text) = ldb(&base.path().join("store"), &["scan"]).expect("it is there");
-    assert!(read && text.contains("ours-0999 : 999 value") && text.contains("later : value"), "{text}");
+    assert!(
+        read && text.contains("ours-0999 : 999 value") && text.contains("later : value"),
+        "{text}"
+    );
 }
 
-/// RocksDB's stores as the original package left them: in the directory of the plain id, whatever is in it.
+/// RocksDB's stores as the original package left them: in the directory of the plain id, whatever
+/// is in it.
 #[test]
 fn stores_under_their_plain_ids_are_opened() {
     let base = TempDir::new().expect("a directory can be made");
@@ -137,27 +162,41 @@ fn stores_under_their_plain_ids_are_opened() {
         assert!(written, "{text}");
         assert_eq!(get(&store(base.path(), id), "key").as_deref(), Some(id));
     }
-    let names = fs::read_dir(base.path()).expect("it can be read").flatten().map(|entry| entry.file_name());
-    assert!(names.into_iter().all(|name| !name.to_string_lossy().contains('%')), "no store beside the old one");
+    let names =
+        fs::read_dir(base.path()).expect("it can be read").flatten().map(|entry| entry.file_name());
+    assert!(
+        names.into_iter().all(|name| !name.to_string_lossy().contains('%')),
+        "no store beside the old one"
+    );
 }
 
-/// What docs/migrating.md says of compressions. Snappy and zlib are to be read as well; then this changes.
+/// What docs/migrating.md says of compressions. Snappy and zlib are to be read as well; then this
+/// changes.
 #[test]
 fn compressions_that_are_not_read_say_so() {
-    for (compression, is_read) in [("no", true), ("lz4", true), ("zstd", true), ("snappy", false), ("zlib", false)] {
+    for (compression, is_read) in
+        [("no", true), ("lz4", true), ("zstd", true), ("snappy", false), ("zlib", false)]
+    {
         let base = TempDir::new().expect("a directory can be made");
         let path = base.path().join("store");
         let option = format!("--compression_type={compression}");
         let value = "value".repeat(1000);
-        let Some((written, text)) = ldb(&path, &["--create_if_missing", &option, "put", "key", &value]) else { return };
+        let Some((written, text)) =
+            ldb(&path, &["--create_if_missing", &option, "put", "key", &value])
+        else {
+            return;
+        };
         assert!(written, "{text}");
         let (compacted, text) = ldb(&path, &[&option, "compact"]).expect("it is there");
         assert!(compacted, "{text}");
-        let distributor = Distributor::open(Some(base.path()), &Options::default()).expect("it can be opened");
+        let distributor =
+            Distributor::open(Some(base.path()), &Options::default()).expect("it can be opened");
         let store = distributor.get_or_create(c"store", Backend::Disk);
         let value = store.and_then(|store| store.expect("it is there").get(b"key"));
         match value {
-            Ok(value) => assert!(is_read && value.is_some_and(|value| value.len() == 5000), "{compression}"),
+            Ok(value) => {
+                assert!(is_read && value.is_some_and(|value| value.len() == 5000), "{compression}")
+            }
             Err(error) => {
                 assert_eq!(error.kind(), kvds::Kind::Unsupported, "{compression}: {error}");
                 assert!(!is_read, "{error}");

@@ -1,9 +1,9 @@
 //! Calls that take a path, on file systems that do not cooperate.
 //!
-//! A base path below a dangling link, or in a directory where making one is "not found" for ever, had
-//! `kvds_distributor_get_or_create` try again without end, one processor busy. Here every call that
-//! takes a path meets every such place, each place in a process of its own that is killed when it
-//! takes too long.
+//! A base path below a dangling link, or in a directory where making one is "not found" for ever,
+//! had `kvds_distributor_get_or_create` try again without end, one processor busy. Here every call
+//! that takes a path meets every such place, each place in a process of its own that is killed when
+//! it takes too long.
 #![cfg(feature = "disk")]
 
 use std::env;
@@ -72,18 +72,43 @@ const PLACES: &[Place] = &[
         says: &["/self"],
     },
     Place { name: "in /proc", make: |_| "/proc/kvds".into(), status: KVDS_IO, says: &["/proc"] },
-    Place { name: "deep in /proc", make: |_| "/proc/self/kvds/a".into(), status: KVDS_IO, says: &["/proc/self"] },
+    Place {
+        name: "deep in /proc",
+        make: |_| "/proc/self/kvds/a".into(),
+        status: KVDS_IO,
+        says: &["/proc/self"],
+    },
     Place { name: "in /sys", make: |_| "/sys/kvds/a".into(), status: KVDS_IO, says: &["/sys"] },
-    Place { name: "/dev/null", make: |_| "/dev/null".into(), status: KVDS_IO, says: &["/dev/null"] },
-    Place { name: "below /dev/null", make: |_| "/dev/null/a/b".into(), status: KVDS_IO, says: &["/dev/null is not"] },
-    Place { name: "a FIFO", make: |here| fifo(here.join("fifo")), status: KVDS_IO, says: &["/fifo is not"] },
+    Place {
+        name: "/dev/null",
+        make: |_| "/dev/null".into(),
+        status: KVDS_IO,
+        says: &["/dev/null"],
+    },
+    Place {
+        name: "below /dev/null",
+        make: |_| "/dev/null/a/b".into(),
+        status: KVDS_IO,
+        says: &["/dev/null is not"],
+    },
+    Place {
+        name: "a FIFO",
+        make: |here| fifo(here.join("fifo")),
+        status: KVDS_IO,
+        says: &["/fifo is not"],
+    },
     Place {
         name: "below a FIFO",
         make: |here| fifo(here.join("fifo")).join("a"),
         status: KVDS_IO,
         says: &["/fifo is not"],
     },
-    Place { name: "a file", make: |here| file(here.join("file")), status: KVDS_IO, says: &["/file is not"] },
+    Place {
+        name: "a file",
+        make: |here| file(here.join("file")),
+        status: KVDS_IO,
+        says: &["/file is not"],
+    },
     Place {
         name: "below a file",
         make: |here| file(here.join("file")).join("a/b"),
@@ -163,7 +188,12 @@ fn check(place: &Place, what: &str, status: kvds_status) {
     assert_eq!(status, place.status, "{}: {what}: {}", place.name, last_error());
     if status < 0 {
         for text in place.says {
-            assert!(last_error().contains(text), "{}: {what}: {text} is not in: {}", place.name, last_error());
+            assert!(
+                last_error().contains(text),
+                "{}: {what}: {text} is not in: {}",
+                place.name,
+                last_error()
+            );
         }
     }
 }
@@ -175,22 +205,35 @@ fn open(place: &Place, path: &Path) {
     // SAFETY: all pointers are live for the calls, and what is handed out is released.
     unsafe {
         let options = kvds_options_new();
-        for (option, value) in [(c"create_if_missing", c"1"), (c"create_if_missing", c"0"), (c"read_only", c"1")] {
+        for (option, value) in
+            [(c"create_if_missing", c"1"), (c"create_if_missing", c"0"), (c"read_only", c"1")]
+        {
             kvds_options_set(options, option.as_ptr(), value.as_ptr());
             let makes = value == c"1" && option == c"create_if_missing";
-            let status = call("kvds_store_open", || kvds_store_open(text(path).as_ptr(), options, out));
+            let status =
+                call("kvds_store_open", || kvds_store_open(text(path).as_ptr(), options, out));
             if makes {
                 check(place, "kvds_store_open", status);
             } else {
-                assert!(status == KVDS_IO || status == KVDS_NOT_FOUND, "{}: {status}", last_error());
+                assert!(
+                    status == KVDS_IO || status == KVDS_NOT_FOUND,
+                    "{}: {status}",
+                    last_error()
+                );
             }
             assert!(store.is_null());
 
             // As the base path, and as the directory of a store.
-            let (parent, name) = (path.parent().unwrap_or(path), path.file_name().unwrap_or(OsStr::new("x")));
-            for (base, id) in [(path, OsStr::new("store")), (path, OsStr::new("a store/of old")), (parent, name)] {
+            let (parent, name) =
+                (path.parent().unwrap_or(path), path.file_name().unwrap_or(OsStr::new("x")));
+            for (base, id) in
+                [(path, OsStr::new("store")), (path, OsStr::new("a store/of old")), (parent, name)]
+            {
                 let mut distributor = ptr::null_mut();
-                assert_eq!(kvds_distributor_open(text(base).as_ptr(), options, &raw mut distributor), KVDS_OK);
+                assert_eq!(
+                    kvds_distributor_open(text(base).as_ptr(), options, &raw mut distributor),
+                    KVDS_OK
+                );
                 let id = text(Path::new(id));
                 let status = call("kvds_distributor_get_or_create", || {
                     kvds_distributor_get_or_create(distributor, id.as_ptr(), KVDS_DISK, out)
@@ -199,11 +242,16 @@ fn open(place: &Place, path: &Path) {
                 if makes && is_named {
                     check(place, "kvds_distributor_get_or_create", status);
                 } else if is_named {
-                    assert!(status == KVDS_IO || status == KVDS_NOT_FOUND, "{}: {status}", last_error());
+                    assert!(
+                        status == KVDS_IO || status == KVDS_NOT_FOUND,
+                        "{}: {status}",
+                        last_error()
+                    );
                 }
                 assert!(store.is_null());
-                let status =
-                    call("kvds_distributor_destroy_store", || kvds_distributor_destroy_store(distributor, id.as_ptr()));
+                let status = call("kvds_distributor_destroy_store", || {
+                    kvds_distributor_destroy_store(distributor, id.as_ptr())
+                });
                 assert!(
                     [KVDS_IO, KVDS_NOT_FOUND, KVDS_DENIED].contains(&status) || !is_named,
                     "{}: {status}",
@@ -223,12 +271,29 @@ fn copy(place: &Place, path: &Path, from: &Path) {
         let distributor = kvds_distributor_new(text(from).as_ptr());
         for backend in [KVDS_MEMORY, KVDS_DISK] {
             let mut store: *mut kvds_store = ptr::null_mut();
-            assert_eq!(kvds_distributor_get_or_create(distributor, c"from".as_ptr(), backend, &raw mut store), KVDS_OK);
-            assert_eq!(kvds_set(store, c"key".as_ptr().cast(), 3, c"value".as_ptr().cast(), 5), KVDS_OK);
+            assert_eq!(
+                kvds_distributor_get_or_create(
+                    distributor,
+                    c"from".as_ptr(),
+                    backend,
+                    &raw mut store
+                ),
+                KVDS_OK
+            );
+            assert_eq!(
+                kvds_set(store, c"key".as_ptr().cast(), 3, c"value".as_ptr().cast(), 5),
+                KVDS_OK
+            );
             for path in [path.to_path_buf(), path.join("a")] {
-                let status = call("kvds_checkpoint", || kvds_checkpoint(store, text(&path).as_ptr()));
+                let status =
+                    call("kvds_checkpoint", || kvds_checkpoint(store, text(&path).as_ptr()));
                 if path.symlink_metadata().is_ok() {
-                    assert_eq!(status, KVDS_INVALID_ARGUMENT, "the place is taken: {}", last_error());
+                    assert_eq!(
+                        status,
+                        KVDS_INVALID_ARGUMENT,
+                        "the place is taken: {}",
+                        last_error()
+                    );
                 } else {
                     assert_eq!(status, place.status, "{}: {}", place.name, last_error());
                 }
@@ -249,7 +314,8 @@ fn the_process_that_tries() {
         open(place, &path);
         copy(place, &path, &directory(here.join("from")));
     } else {
-        let change = CHANGES.iter().find(|(change, _)| *change == name).expect("the place is in a table");
+        let change =
+            CHANGES.iter().find(|(change, _)| *change == name).expect("the place is in a table");
         use_while_it_changes(&here, change.1);
     }
     println!("done");
@@ -266,7 +332,10 @@ fn try_place(name: &str) {
     command.args(["--ignored", "--exact", "--nocapture", "paths::the_process_that_tries"]);
     command.env(PLACE, name).env(DIRECTORY, &here).env("TMPDIR", &here);
     let output = fs::File::create(&out).expect("a file can be made");
-    command.stdin(Stdio::null()).stderr(output.try_clone().expect("a file has copies")).stdout(output);
+    command
+        .stdin(Stdio::null())
+        .stderr(output.try_clone().expect("a file has copies"))
+        .stdout(output);
     // SAFETY: the function only makes system calls.
     if unsafe { libc::geteuid() } == 0 {
         use std::os::unix::process::CommandExt;
@@ -295,7 +364,10 @@ fn try_place(name: &str) {
         if began.elapsed() > LIMIT {
             child.kill().expect("a child can be killed");
             child.wait().expect("a child can be waited for");
-            panic!("{name}: a call goes on for ever:\n{}", fs::read_to_string(&out).unwrap_or_default());
+            panic!(
+                "{name}: a call goes on for ever:\n{}",
+                fs::read_to_string(&out).unwrap_or_default()
+            );
         }
         std::thread::sleep(Duration::from_millis(5));
     };
@@ -318,7 +390,9 @@ type Change = (&'static str, fn(&Path));
 
 /// What happens to the directory of a store that is open.
 const CHANGES: &[Change] = &[
-    ("the store's directory is removed", |path| fs::remove_dir_all(path).expect("it can be removed")),
+    ("the store's directory is removed", |path| {
+        fs::remove_dir_all(path).expect("it can be removed")
+    }),
     ("the store's directory is renamed", |path| {
         fs::rename(path, path.with_extension("moved")).expect("it can be renamed");
     }),
@@ -343,15 +417,22 @@ const CHANGES: &[Change] = &[
     }),
 ];
 
-/// Makes every call on a store whose directory changes under it, and again by its name: what they return is not the matter
-/// here.
+/// Makes every call on a store whose directory changes under it, and again by its name: what they
+/// return is not the matter here.
 fn use_while_it_changes(here: &Path, change: fn(&Path)) {
     // SAFETY: as above.
     unsafe {
         let distributor = kvds_distributor_new(text(here).as_ptr());
         let open = |what: &str| {
             let mut store: *mut kvds_store = ptr::null_mut();
-            call(what, || kvds_distributor_get_or_create(distributor, c"store".as_ptr(), KVDS_DISK, &raw mut store));
+            call(what, || {
+                kvds_distributor_get_or_create(
+                    distributor,
+                    c"store".as_ptr(),
+                    KVDS_DISK,
+                    &raw mut store,
+                )
+            });
             store
         };
         let store = open("kvds_distributor_get_or_create");
@@ -389,7 +470,15 @@ fn no_change_of_a_directory_holds_up_a_call() {
 #[test]
 fn a_fifo_among_the_files_of_a_store_is_no_trap() {
     let base = TempDir::new().expect("a directory can be made");
-    let files = ["CURRENT", "LOCK", "000004.log", "MANIFEST-000001", "OPTIONS-000001", "IDENTITY", "DESTROYED"];
+    let files = [
+        "CURRENT",
+        "LOCK",
+        "000004.log",
+        "MANIFEST-000001",
+        "OPTIONS-000001",
+        "IDENTITY",
+        "DESTROYED",
+    ];
     for file in files {
         let store = directory(base.path().join(file));
         fifo(store.join(file));
@@ -397,11 +486,25 @@ fn a_fifo_among_the_files_of_a_store_is_no_trap() {
         let out = &raw mut opened;
         // SAFETY: as above.
         unsafe {
-            assert_eq!(kvds_store_open(text(&store).as_ptr(), ptr::null(), out), KVDS_IO, "{}", last_error());
-            assert!(last_error().contains(file) && last_error().contains("regular"), "{}", last_error());
+            assert_eq!(
+                kvds_store_open(text(&store).as_ptr(), ptr::null(), out),
+                KVDS_IO,
+                "{}",
+                last_error()
+            );
+            assert!(
+                last_error().contains(file) && last_error().contains("regular"),
+                "{}",
+                last_error()
+            );
             let distributor = kvds_distributor_new(text(base.path()).as_ptr());
             let id = CString::new(file).expect("no NUL");
-            assert_eq!(kvds_distributor_destroy_store(distributor, id.as_ptr()), KVDS_IO, "{}", last_error());
+            assert_eq!(
+                kvds_distributor_destroy_store(distributor, id.as_ptr()),
+                KVDS_IO,
+                "{}",
+                last_error()
+            );
             kvds_distributor_release(distributor);
         }
     }
@@ -452,12 +555,16 @@ fn adding_to_a_counter_ends_beside_writers() {
 fn all_who_add_to_a_counter_get_their_turn() {
     let (threads, each) = (8, crate::scale(500, 20_000));
     let base = TempDir::new().expect("a directory can be made");
-    let distributor = kvds::Distributor::open(Some(base.path()), &kvds::Options::default()).expect("it opens");
+    let distributor =
+        kvds::Distributor::open(Some(base.path()), &kvds::Options::default()).expect("it opens");
     for backend in [Backend::Memory, Backend::Disk] {
-        let store = distributor.get_or_create(c"store", backend).expect("it opens").expect("it is made");
+        let store =
+            distributor.get_or_create(c"store", backend).expect("it opens").expect("it is made");
         std::thread::scope(|scope| {
             for _ in 0..threads {
-                scope.spawn(|| (0..each).for_each(|_| assert!(store.add(b"key", 1).expect("it is added") > 0)));
+                scope.spawn(|| {
+                    (0..each).for_each(|_| assert!(store.add(b"key", 1).expect("it is added") > 0))
+                });
             }
         });
         assert_eq!(store.add(b"key", 0).expect("it is a number"), (threads * each) as i64);

@@ -1,4 +1,5 @@
-//! Programs of writes, snapshots, cursors and scans, run on an engine and on a `BTreeMap`, which must agree at every step.
+//! Programs of writes, snapshots, cursors and scans, run on an engine and on a `BTreeMap`, which
+//! must agree at every step.
 //!
 //! `tests/model.rs` makes them up at random, `fuzz/` from the bytes that a fuzzer found.
 
@@ -63,7 +64,9 @@ struct Track {
 
 impl Track {
     fn go(&mut self, go: &Move) {
-        let inside = |key: &Vec<u8>| *key >= self.range.start && self.range.end.as_ref().is_none_or(|end| key < end);
+        let inside = |key: &Vec<u8>| {
+            *key >= self.range.start && self.range.end.as_ref().is_none_or(|end| key < end)
+        };
         let mut keys = self.map.keys().filter(|key| inside(key));
         let moved = match go {
             Move::First => {
@@ -147,15 +150,21 @@ pub fn run(bench: &Bench, steps: &[Step]) {
                     .map(|change| match change {
                         Change::Set(key, value) => Operation::Set { key, value },
                         Change::Delete(key) => Operation::Delete { key },
-                        Change::DeleteRange(start, end) => Operation::DeleteRange { start, end: end.as_deref() },
+                        Change::DeleteRange(start, end) => {
+                            Operation::DeleteRange { start, end: end.as_deref() }
+                        }
                     })
                     .collect();
                 let batch = WriteBatch { expectations: &expectations, operations: &operations };
-                assert_eq!(bench.engine.apply(&batch).expect("the write works"), write(&mut now, expects, changes));
+                assert_eq!(
+                    bench.engine.apply(&batch).expect("the write works"),
+                    write(&mut now, expects, changes)
+                );
             }
             Step::Compact => bench.engine.compact().expect("the engine can be compacted"),
             Step::Snapshot => {
-                snapshots.push((bench.engine.snapshot().expect("a snapshot can be taken"), now.clone()));
+                snapshots
+                    .push((bench.engine.snapshot().expect("a snapshot can be taken"), now.clone()));
             }
             Step::DropSnapshot(index) => {
                 if !snapshots.is_empty() {

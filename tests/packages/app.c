@@ -1,5 +1,6 @@
 /*
- * A program of a user, in C: a store in memory, a store on disk that is there again after closing, and an error.
+ * A program of a user, in C: a store in memory, a store on disk that is there again after closing,
+ * and an error.
  */
 
 #include <kvds.h>

@@ -1,4 +1,5 @@
-// A program of a user, in C++: a store on disk, iterated in order, and an exception that comes through the iteration.
+// A program of a user, in C++: a store on disk, iterated in order, and an exception that comes
+// through the iteration.
 
 #include <kvds.hpp>
 

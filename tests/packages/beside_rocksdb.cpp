@@ -1,5 +1,6 @@
-// A program with the static library and with a RocksDB of its own, of another version: each uses its own code and its own
-// state, in the same directory, at the same time, on success and on failure.
+// A program with the static library and with a RocksDB of its own, of another version: each uses
+// its own code and its own state, in the same directory, at the same time, on success and on
+// failure.
 
 #include <kvds.h>
 #include <rocksdb/convenience.h>

@@ -1,5 +1,5 @@
-// A program that defines itself what the static library has inside: its definitions are for itself alone. The library must
-// neither be linked to them nor hinder them.
+// A program that defines itself what the static library has inside: its definitions are for itself
+// alone. The library must neither be linked to them nor hinder them.
 
 #include <kvds.h>
 

@@ -1,4 +1,5 @@
-//! The journal as it is written by the library of `ctests/preload`, whose `journal.h` says what is in it.
+//! The journal as it is written by the library of `ctests/preload`, whose `journal.h` says what is
+//! in it.
 
 use std::fs::File;
 use std::io::Read;
@@ -70,8 +71,12 @@ impl Journal {
         let mut at = START;
         std::iter::from_fn(move || {
             let head = self.0.get(at..)?.get(..HEAD)?;
-            let word = |from: usize| u64::from_le_bytes(head[from..from + 8].try_into().expect("eight bytes"));
-            let half = |from: usize| u32::from_le_bytes(head[from..from + 4].try_into().expect("four bytes"));
+            let word = |from: usize| {
+                u64::from_le_bytes(head[from..from + 8].try_into().expect("eight bytes"))
+            };
+            let half = |from: usize| {
+                u32::from_le_bytes(head[from..from + 4].try_into().expect("four bytes"))
+            };
             let len = word(32) as usize;
             let record = Record {
                 at: at as u64,

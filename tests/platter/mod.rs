@@ -1,8 +1,9 @@
-//! A disk, as it is after a power cut: told from the journal that the library of `ctests/preload` has written.
+//! A disk, as it is after a power cut: told from the journal that the library of `ctests/preload`
+//! has written.
 //!
-//! What a sync has covered is there. Of everything else a disk may have any part, within reason: a write may be torn, its pages
-//! may come in any order, and what happens to the entries of one directory comes in its order, as on every file system that
-//! keeps a journal of its own.
+//! What a sync has covered is there. Of everything else a disk may have any part, within reason: a
+//! write may be torn, its pages may come in any order, and what happens to the entries of one
+//! directory comes in its order, as on every file system that keeps a journal of its own.
 #![allow(dead_code)] // Each test uses a part of this.
 
 mod journal;
@@ -39,8 +40,13 @@ pub enum Survival {
 }
 
 impl Survival {
-    pub const ALL: [Survival; 5] =
-        [Survival::Nothing, Survival::Everything, Survival::Beginning, Survival::Beginnings, Survival::Pages];
+    pub const ALL: [Survival; 5] = [
+        Survival::Nothing,
+        Survival::Everything,
+        Survival::Beginning,
+        Survival::Beginnings,
+        Survival::Pages,
+    ];
 }
 
 /// Directories and files, with their bytes.
@@ -146,7 +152,9 @@ impl Before {
         for entry in fs::read_dir(path).expect("the directory can be read") {
             let entry = entry.expect("the directory can be read");
             let target = self.take(&entry.path());
-            let Start::Directory(entries) = &mut self.objects[object] else { unreachable!("it was just made one") };
+            let Start::Directory(entries) = &mut self.objects[object] else {
+                unreachable!("it was just made one")
+            };
             entries.insert(entry.file_name().into_string().expect("UTF-8"), target);
         }
         object
@@ -160,7 +168,9 @@ impl History {
         let mut names: HashMap<(Object, String), Object> = HashMap::new();
         for (directory, start) in objects.iter().enumerate() {
             if let Start::Directory(entries) = start {
-                names.extend(entries.iter().map(|(name, target)| ((directory, name.clone()), *target)));
+                names.extend(
+                    entries.iter().map(|(name, target)| ((directory, name.clone()), *target)),
+                );
             }
         }
         let mut history = History { objects, changes: Vec::new(), syncs: Vec::new() };
@@ -200,7 +210,9 @@ impl History {
                     names.remove(&(inodes[&b], text())).expect("it was there");
                     change(inodes[&b], What::NoEntry { name: text() })
                 }
-                Kind::Write => change(inodes[&a], What::Write { offset: b as usize, bytes: bytes.to_vec() }),
+                Kind::Write => {
+                    change(inodes[&a], What::Write { offset: b as usize, bytes: bytes.to_vec() })
+                }
                 Kind::Resize => change(inodes[&a], What::Resize(b as usize)),
             };
             history.changes.push(change);
@@ -221,8 +233,10 @@ impl History {
             covered[sync.object] = sync.begin.max(covered[sync.object]);
         }
         let done = self.changes.iter().filter(|change| change.at < cut);
-        let uncovered: Vec<_> = done.clone().filter(|change| change.at > covered[change.object]).collect();
-        // The change that is the first to be lost, and torn if it is a write: of all, and of each object.
+        let uncovered: Vec<_> =
+            done.clone().filter(|change| change.at > covered[change.object]).collect();
+        // The change that is the first to be lost, and torn if it is a write: of all, and of each
+        // object.
         let first_lost = |among: &[&Change], dice: &mut Rng| match dice.usize(..=among.len()) {
             at if at == among.len() => u64::MAX,
             at => among[at].at,
@@ -230,7 +244,8 @@ impl History {
         let of_all = first_lost(&uncovered, dice);
         let of_each: Vec<_> = (0..self.objects.len())
             .map(|object| {
-                let among: Vec<_> = uncovered.iter().copied().filter(|change| change.object == object).collect();
+                let among: Vec<_> =
+                    uncovered.iter().copied().filter(|change| change.object == object).collect();
                 first_lost(&among, dice)
             })
             .collect();
@@ -252,14 +267,16 @@ impl History {
             };
             let mut has_page = |page| {
                 let lucky = || dice.u8(..) <= luck[change.object];
-                survival != Survival::Pages || *pages.entry((change.object, page)).or_insert_with(lucky)
+                survival != Survival::Pages
+                    || *pages.entry((change.object, page)).or_insert_with(lucky)
             };
             if change.at < first_lost {
                 change.apply(&mut objects, &mut has_page);
             } else if let What::Write { offset, bytes } = &change.what
                 && change.at == first_lost
             {
-                let torn = What::Write { offset: *offset, bytes: bytes[..bytes.len() / 2].to_vec() };
+                let torn =
+                    What::Write { offset: *offset, bytes: bytes[..bytes.len() / 2].to_vec() };
                 Change { what: torn, ..*change }.apply(&mut objects, &mut has_page);
             }
         }
@@ -270,10 +287,13 @@ impl History {
 impl Change {
     /// Does it. Of a write, the pages that `has_page` says.
     fn apply(&self, objects: &mut [Start], has_page: &mut dyn FnMut(usize) -> bool) {
-        let mut entries = |directory: Object, act: &mut dyn FnMut(&mut BTreeMap<String, Object>)| {
-            let Start::Directory(entries) = &mut objects[directory] else { panic!("a file has no entries") };
-            act(entries);
-        };
+        let mut entries =
+            |directory: Object, act: &mut dyn FnMut(&mut BTreeMap<String, Object>)| {
+                let Start::Directory(entries) = &mut objects[directory] else {
+                    panic!("a file has no entries")
+                };
+                act(entries);
+            };
         match &self.what {
             What::Entry { name, target } => {
                 entries(self.object, &mut |entries| _ = entries.insert(name.clone(), *target));
@@ -288,7 +308,9 @@ impl Change {
                 entries(self.object, &mut |entries| _ = entries.insert(new_name.clone(), *target));
             }
             What::Write { offset, bytes } => {
-                let Start::File(content) = &mut objects[self.object] else { panic!("a directory has no bytes") };
+                let Start::File(content) = &mut objects[self.object] else {
+                    panic!("a directory has no bytes")
+                };
                 let mut done = 0;
                 while done < bytes.len() {
                     let at = offset + done;
@@ -301,7 +323,9 @@ impl Change {
                 }
             }
             What::Resize(len) => {
-                let Start::File(content) = &mut objects[self.object] else { panic!("a directory has no bytes") };
+                let Start::File(content) = &mut objects[self.object] else {
+                    panic!("a directory has no bytes")
+                };
                 content.resize(*len, 0);
             }
         }

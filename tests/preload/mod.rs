@@ -1,4 +1,5 @@
-//! The library of `ctests/preload`: made, put between a process and its files, and spoken to from inside that process.
+//! The library of `ctests/preload`: made, put between a process and its files, and spoken to from
+//! inside that process.
 //!
 //! `ctests/preload/preload.h` says what it does.
 #![allow(dead_code)] // Each test uses a part of this.
@@ -37,10 +38,18 @@ pub fn library() -> &'static Path {
         let to = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
         let mut build = cc::Build::new();
-        build.cargo_metadata(false).host(&target).target(&target).out_dir(to).opt_level(1).debug(true).pic(true);
+        build
+            .cargo_metadata(false)
+            .host(&target)
+            .target(&target)
+            .out_dir(to)
+            .opt_level(1)
+            .debug(true)
+            .pic(true);
         build.std("c11").warnings(true).extra_warnings(true).warnings_into_errors(true);
         build.define("_GNU_SOURCE", None).flag("-Wpedantic").flag("-pthread").flag("-shared");
-        let sources = fs::read_dir(format!("{ROOT}/ctests/preload")).expect("the source can be listed");
+        let sources =
+            fs::read_dir(format!("{ROOT}/ctests/preload")).expect("the source can be listed");
         let sources = sources.map(|entry| entry.expect("the source can be listed").path());
         // Other tests may use it meanwhile, so it comes to its place at once.
         let new = to.join(format!("preload-{}.so", std::process::id()));
@@ -59,8 +68,8 @@ pub fn is_there() -> bool {
     !find(c"preload_fail").is_null()
 }
 
-/// Has calls of these kinds fail from now on, on files whose path contains `part`: after `skip` more that succeed, `count` of
-/// them, or all if that is 0.
+/// Has calls of these kinds fail from now on, on files whose path contains `part`: after `skip`
+/// more that succeed, `count` of them, or all if that is 0.
 pub fn fail(calls: u32, part: &str, error: i32, skip: u64, count: u64) {
     type Fail = unsafe extern "C" fn(u32, *const libc::c_char, i32, libc::c_ulong, libc::c_ulong);
     let part = CString::new(part).expect("the text has no zero");

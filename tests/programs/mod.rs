@@ -1,8 +1,8 @@
 //! Programs in C and C++: compiled, linked with the shared library of this build, and run.
 //!
-//! With `KVDS_VALGRIND=1` they run under valgrind, with smaller loops. `KVDS_LIBRARY` names another library to test. If that
-//! one is built with a sanitizer, `KVDS_SANITIZER` and `KVDS_SANITIZER_RUNTIME` say which, so that the programs are too:
-//! see `scripts/sanitize`.
+//! With `KVDS_VALGRIND=1` they run under valgrind, with smaller loops. `KVDS_LIBRARY` names another
+//! library to test. If that one is built with a sanitizer, `KVDS_SANITIZER` and
+//! `KVDS_SANITIZER_RUNTIME` say which, so that the programs are too: see `scripts/sanitize`.
 #![allow(dead_code)] // Each test uses a part of this.
 
 use std::ffi::OsStr;
@@ -12,7 +12,8 @@ use std::{env, fs, iter};
 
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The name of the shared library that programs are linked to: its SONAME, which the dynamic linker looks for.
+/// The name of the shared library that programs are linked to: its SONAME, which the dynamic linker
+/// looks for.
 pub const LIBRARY: &str = "libkvds.so.0";
 
 /// How much of its loops a test program runs under valgrind, in percent.
@@ -28,7 +29,8 @@ pub struct Way<'a> {
     pub cpp: bool,
     /// The compiler, if not the one that builds of this machine use (`CC` and `CXX` are heeded).
     pub compiler: Option<&'a str>,
-    /// Where it looks for headers. A directory of its own, with what a test generates, comes on top of that.
+    /// Where it looks for headers. A directory of its own, with what a test generates, comes on top
+    /// of that.
     pub includes: &'a [&'a str],
     /// More arguments for the compiler, libraries among them.
     pub arguments: &'a [&'a str],
@@ -36,11 +38,13 @@ pub struct Way<'a> {
     pub unlinked: bool,
 }
 
-/// Compiles a source file (a path within the repository) and runs the program, which must succeed. `prepare` may put
-/// generated headers into the directory that it is given.
+/// Compiles a source file (a path within the repository) and runs the program, which must succeed.
+/// `prepare` may put generated headers into the directory that it is given.
 pub fn compile_and_run(source: &str, way: &Way, prepare: impl Fn(&Path)) {
-    // Everything is in one directory of the test's own, as builds and other runs of the tests may happen meanwhile.
-    let mut directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    // Everything is in one directory of the test's own, as builds and other runs of the tests may
+    // happen meanwhile.
+    let mut directory =
+        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
     prepare(directory.path());
     let program = compile(source, way, directory.path());
     let mut command = if in_valgrind() { under_valgrind(&program) } else { Command::new(&program) };
@@ -48,7 +52,9 @@ pub fn compile_and_run(source: &str, way: &Way, prepare: impl Fn(&Path)) {
         // Who leaves the process with stores open leaves their memory, on purpose.
         command.env("LSAN_OPTIONS", "detect_leaks=0");
     }
-    command.env("TMPDIR", directory.path()).env("KVDS_TEST_LIBRARY", directory.path().join(LIBRARY));
+    command
+        .env("TMPDIR", directory.path())
+        .env("KVDS_TEST_LIBRARY", directory.path().join(LIBRARY));
     // What fails is left for a debugger.
     directory.disable_cleanup(true);
     succeed(command);
@@ -62,10 +68,12 @@ pub fn in_valgrind() -> bool {
 
 /// Makes the program and all it needs in `directory`.
 pub fn compile(source: &str, way: &Way, directory: &Path) -> PathBuf {
-    // Cargo puts what it just built beside the test that is for it. The copy one directory up may be an old one.
+    // Cargo puts what it just built beside the test that is for it. The copy one directory up may
+    // be an old one.
     let beside = || env::current_exe().expect("a program has a path").with_file_name("libkvds.so");
     let library = env::var_os("KVDS_LIBRARY").map_or_else(beside, PathBuf::from);
-    fs::hard_link(&library, directory.join(LIBRARY)).unwrap_or_else(|cause| panic!("{}: {cause}", library.display()));
+    fs::hard_link(&library, directory.join(LIBRARY))
+        .unwrap_or_else(|cause| panic!("{}: {cause}", library.display()));
 
     let source = Path::new(ROOT).join(source);
     let program = directory.join(source.file_stem().expect("a source file has a name"));
@@ -77,7 +85,11 @@ pub fn compile(source: &str, way: &Way, directory: &Path) -> PathBuf {
     command.args(way.arguments);
     if let Some(runtime) = env::var_os("KVDS_SANITIZER_RUNTIME") {
         // The whole of it, for the library as well.
-        command.arg("-Wl,--whole-archive").arg(runtime).args(["-Wl,--no-whole-archive", "-Wl,--export-dynamic", "-lm"]);
+        command.arg("-Wl,--whole-archive").arg(runtime).args([
+            "-Wl,--no-whole-archive",
+            "-Wl,--export-dynamic",
+            "-lm",
+        ]);
     }
     succeed(command);
     program
@@ -87,7 +99,13 @@ pub fn compile(source: &str, way: &Way, directory: &Path) -> PathBuf {
 pub fn compiler(way: &Way, directory: &Path) -> Command {
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let mut build = cc::Build::new();
-    build.cargo_metadata(false).host(&target).target(&target).out_dir(directory).opt_level(1).debug(true);
+    build
+        .cargo_metadata(false)
+        .host(&target)
+        .target(&target)
+        .out_dir(directory)
+        .opt_level(1)
+        .debug(true);
     build.cpp(way.cpp).std(if way.cpp { "c++17" } else { "c11" });
     build.warnings(true).extra_warnings(true).warnings_into_errors(true);
     build.flag("-Wpedantic").flag("-pthread").include(directory);
@@ -100,7 +118,10 @@ pub fn compiler(way: &Way, directory: &Path) -> Command {
     if let Ok(sanitizer) = env::var("KVDS_SANITIZER") {
         build.compiler(if way.cpp { "clang++" } else { "clang" });
         // Past the driver, which would link parts of its own runtime.
-        build.flag("-Xclang").flag(format!("-fsanitize={sanitizer}")).flag("-fno-omit-frame-pointer");
+        build
+            .flag("-Xclang")
+            .flag(format!("-fsanitize={sanitizer}"))
+            .flag("-fno-omit-frame-pointer");
     }
     if cfg!(not(feature = "disk")) {
         build.define("KVDS_TEST_NO_DISK", None);
@@ -116,7 +137,11 @@ fn under_valgrind(program: &Path) -> Command {
     valgrind
         .args(["-q", "--error-exitcode=99", "--fair-sched=yes", "--trace-children=no"])
         // A forked child leaves what it inherited as it is, on purpose: to valgrind, a leak.
-        .arg(if FORKING.iter().any(|name| program.ends_with(name)) { "--leak-check=no" } else { "--leak-check=full" })
+        .arg(if FORKING.iter().any(|name| program.ends_with(name)) {
+            "--leak-check=no"
+        } else {
+            "--leak-check=full"
+        })
         .args(["--show-leak-kinds=definite,possible", "--errors-for-leak-kinds=definite,possible"])
         .arg(format!("--suppressions={ROOT}/ctests/valgrind.supp"))
         .arg(program)
@@ -127,8 +152,10 @@ fn under_valgrind(program: &Path) -> Command {
 /// Runs a command and shows what it printed if it fails.
 pub fn succeed(mut command: Command) {
     let output = command.output().unwrap_or_else(|cause| panic!("cannot run {command:?}: {cause}"));
-    let words: Vec<_> =
-        iter::once(command.get_program()).chain(command.get_args()).map(OsStr::to_string_lossy).collect();
+    let words: Vec<_> = iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(OsStr::to_string_lossy)
+        .collect();
     assert!(
         output.status.success(),
         "{}: {}\n{}{}",
@@ -139,22 +166,29 @@ pub fn succeed(mut command: Command) {
     );
 }
 
-/// The names of the files of a directory of the repository that end in `.extension`, without that, in order.
+/// The names of the files of a directory of the repository that end in `.extension`, without that,
+/// in order.
 pub fn sources(directory: &str, extension: &str) -> Vec<String> {
-    let entries = fs::read_dir(Path::new(ROOT).join(directory)).unwrap_or_else(|cause| panic!("{directory}: {cause}"));
+    let entries = fs::read_dir(Path::new(ROOT).join(directory))
+        .unwrap_or_else(|cause| panic!("{directory}: {cause}"));
     let paths = entries.map(|entry| entry.expect("the directory can be read").path());
     let programs = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
-    let mut names: Vec<_> = programs.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    let mut names: Vec<_> =
+        programs.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
     names.sort_unstable();
     names
 }
 
 /// The names of the functions that `include/kvds.h` declares.
 pub fn declared_functions() -> Vec<String> {
-    let text = fs::read_to_string(format!("{ROOT}/abi/api.json")).expect("abi/api.json can be read");
+    let text =
+        fs::read_to_string(format!("{ROOT}/abi/api.json")).expect("abi/api.json can be read");
     let api: serde_json::Value = serde_json::from_str(&text).expect("abi/api.json is JSON");
     let sections = api["sections"].as_array().expect("the interface has sections");
-    let items = sections.iter().flat_map(|section| section["items"].as_array().expect("a section has items"));
-    let functions = items.filter(|item| item["kind"] == "function").filter_map(|item| item["name"].as_str());
+    let items = sections
+        .iter()
+        .flat_map(|section| section["items"].as_array().expect("a section has items"));
+    let functions =
+        items.filter(|item| item["kind"] == "function").filter_map(|item| item["name"].as_str());
     functions.map(str::to_owned).collect()
 }

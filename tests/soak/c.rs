@@ -1,4 +1,5 @@
-//! The C functions as the load uses them: handles that give themselves back, and answers that are checked.
+//! The C functions as the load uses them: handles that give themselves back, and answers that are
+//! checked.
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::path::Path;
@@ -11,7 +12,9 @@ use kvds::ffi::*;
 fn one_of(allowed: &[kvds_status], status: kvds_status) -> kvds_status {
     if !allowed.contains(&status) {
         // SAFETY: the texts are valid until the next failing call on this thread.
-        let (name, text) = unsafe { (CStr::from_ptr(kvds_status_name(status)), CStr::from_ptr(kvds_last_error())) };
+        let (name, text) = unsafe {
+            (CStr::from_ptr(kvds_status_name(status)), CStr::from_ptr(kvds_last_error()))
+        };
         panic!("{name:?}: {text:?}");
     }
     status
@@ -44,7 +47,10 @@ impl Distributor {
         unsafe {
             let settings = kvds_options_new();
             for (name, value) in options {
-                one_of(&[KVDS_OK], kvds_options_set(settings, text(name).as_ptr(), text(value).as_ptr()));
+                one_of(
+                    &[KVDS_OK],
+                    kvds_options_set(settings, text(name).as_ptr(), text(value).as_ptr()),
+                );
             }
             one_of(&[KVDS_OK], kvds_distributor_open(base.as_ptr(), settings, &mut distributor));
             kvds_options_free(settings);
@@ -56,7 +62,8 @@ impl Distributor {
         let mut store = ptr::null_mut();
         // SAFETY: the arguments are what the header asks for.
         unsafe {
-            let status = kvds_distributor_get_or_create(self.0, text(id).as_ptr(), backend, &mut store);
+            let status =
+                kvds_distributor_get_or_create(self.0, text(id).as_ptr(), backend, &mut store);
             one_of(&[KVDS_OK], status);
         }
         Store(store)
@@ -70,18 +77,28 @@ impl Distributor {
 
     /// Watches deaths for the time of `during`. Returns how many there were.
     pub fn deaths(&self, during: impl FnOnce()) -> u64 {
-        unsafe extern "C" fn on_death(count: *mut c_void, _: u64, _: *const std::ffi::c_char, _: kvds_backend) {
+        unsafe extern "C" fn on_death(
+            count: *mut c_void,
+            _: u64,
+            _: *const std::ffi::c_char,
+            _: kvds_backend,
+        ) {
             // SAFETY: the data is the number below, until the observer is gone.
             unsafe {
-                (*count.cast::<std::sync::atomic::AtomicU64>()).fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+                (*count.cast::<std::sync::atomic::AtomicU64>())
+                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
             };
         }
         let count = std::sync::atomic::AtomicU64::new(0);
         let mut observer = 0;
         let data = (&raw const count).cast_mut().cast();
-        // SAFETY: the number outlives the observer: taking it away waits until none of its calls runs.
+        // SAFETY: the number outlives the observer: taking it away waits until none of its calls
+        // runs.
         unsafe {
-            one_of(&[KVDS_OK], kvds_distributor_observe(self.0, Some(on_death), data, None, &mut observer));
+            one_of(
+                &[KVDS_OK],
+                kvds_distributor_observe(self.0, Some(on_death), data, None, &mut observer),
+            );
             during();
             one_of(&[KVDS_OK], kvds_distributor_unobserve(self.0, observer));
         }
@@ -104,7 +121,9 @@ type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 impl Store {
     pub fn set(&self, key: &[u8], value: &[u8]) {
         // SAFETY: the arguments are what the header asks for; so are all below.
-        let status = unsafe { kvds_set(self.0, key.as_ptr().cast(), key.len(), value.as_ptr().cast(), value.len()) };
+        let status = unsafe {
+            kvds_set(self.0, key.as_ptr().cast(), key.len(), value.as_ptr().cast(), value.len())
+        };
         one_of(&[KVDS_OK], status);
     }
 
@@ -117,7 +136,9 @@ impl Store {
 
     pub fn delete_prefix(&self, prefix: &[u8]) {
         // SAFETY: as above.
-        one_of(&[KVDS_OK], unsafe { kvds_delete_prefix(self.0, prefix.as_ptr().cast(), prefix.len()) });
+        one_of(&[KVDS_OK], unsafe {
+            kvds_delete_prefix(self.0, prefix.as_ptr().cast(), prefix.len())
+        });
     }
 
     pub fn set_batch(&self, pairs: &Pairs) {
@@ -137,7 +158,9 @@ impl Store {
     pub fn add(&self, key: &[u8], delta: i64) -> i64 {
         let mut sum = 0;
         // SAFETY: as above.
-        one_of(&[KVDS_OK], unsafe { kvds_add(self.0, key.as_ptr().cast(), key.len(), delta, &mut sum) });
+        one_of(&[KVDS_OK], unsafe {
+            kvds_add(self.0, key.as_ptr().cast(), key.len(), delta, &mut sum)
+        });
         sum
     }
 
@@ -159,7 +182,9 @@ impl Store {
         ) -> c_int {
             // SAFETY: the data is the vector below; what is shown can be read.
             unsafe {
-                let read = |data: *const c_void, len| std::slice::from_raw_parts(data.cast::<u8>(), len).to_vec();
+                let read = |data: *const c_void, len| {
+                    std::slice::from_raw_parts(data.cast::<u8>(), len).to_vec()
+                };
                 (*pairs.cast::<Pairs>()).push((read(key, key_len), read(value, value_len)));
             }
             1
@@ -167,7 +192,9 @@ impl Store {
         let mut pairs = Pairs::new();
         let data = (&raw mut pairs).cast();
         // SAFETY: as above.
-        one_of(&[KVDS_OK], unsafe { kvds_iterate(self.0, prefix.as_ptr().cast(), prefix.len(), Some(visit), data) });
+        one_of(&[KVDS_OK], unsafe {
+            kvds_iterate(self.0, prefix.as_ptr().cast(), prefix.len(), Some(visit), data)
+        });
         pairs
     }
 
@@ -207,7 +234,9 @@ impl Store {
     pub fn scope(&self, prefix: &[u8]) -> Store {
         let mut view = ptr::null_mut();
         // SAFETY: as above.
-        one_of(&[KVDS_OK], unsafe { kvds_store_scope(self.0, prefix.as_ptr().cast(), prefix.len(), &mut view) });
+        one_of(&[KVDS_OK], unsafe {
+            kvds_store_scope(self.0, prefix.as_ptr().cast(), prefix.len(), &mut view)
+        });
         Store(view)
     }
 
@@ -219,7 +248,8 @@ impl Store {
 
     pub fn checkpoint(&self, path: &Path) {
         // SAFETY: as above.
-        let status = unsafe { kvds_checkpoint(self.0, text(path.to_str().expect("UTF-8")).as_ptr()) };
+        let status =
+            unsafe { kvds_checkpoint(self.0, text(path.to_str().expect("UTF-8")).as_ptr()) };
         one_of(&[KVDS_OK], status);
     }
 

@@ -16,17 +16,24 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Measured now. What the allocator keeps for later is given back before, so that it is not taken for a leak.
+    /// Measured now. What the allocator keeps for later is given back before, so that it is not
+    /// taken for a leak.
     pub fn now(after: Duration) -> Sample {
         #[cfg(target_env = "gnu")]
         // SAFETY: it may be called at any time, from any thread.
         unsafe {
             libc::malloc_trim(0);
         }
-        let status = fs::read_to_string("/proc/self/status").expect("a process can read about itself");
+        let status =
+            fs::read_to_string("/proc/self/status").expect("a process can read about itself");
         let number = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the line is there");
-            line.trim_start_matches(':').split_whitespace().next().and_then(|word| word.parse().ok()).expect("a number")
+            let line =
+                status.lines().find_map(|line| line.strip_prefix(name)).expect("the line is there");
+            line.trim_start_matches(':')
+                .split_whitespace()
+                .next()
+                .and_then(|word| word.parse().ok())
+                .expect("a number")
         };
         let files = fs::read_dir("/proc/self/fd").expect("a process can read about itself").count();
         Sample { after, memory: number("VmRSS"), threads: number("Threads"), files: files as u64 }
@@ -61,8 +68,8 @@ pub fn head() -> String {
     format!("{:22} {:>14} {:>14} {:>14}", "median of", "second quarter", "last quarter", "at most")
 }
 
-/// Compares the second quarter with the last: in the first one caches fill. What is taken for level is a tenth more, and what
-/// a few stores take that happen to be open.
+/// Compares the second quarter with the last: in the first one caches fill. What is taken for level
+/// is a tenth more, and what a few stores take that happen to be open.
 pub fn courses(samples: &[Sample]) -> [Course; 3] {
     let quarter = samples.len() / 4;
     let (early, late) = (&samples[quarter..2 * quarter], &samples[samples.len() - quarter..]);

@@ -1,6 +1,8 @@
-//! What one thread of the load does: everything that begins and ends, on both engines, and each answer is checked.
+//! What one thread of the load does: everything that begins and ends, on both engines, and each
+//! answer is checked.
 //!
-//! The threads share stores and have keys of their own in them, which nobody else touches; so each knows what it must read.
+//! The threads share stores and have keys of their own in them, which nobody else touches; so each
+//! knows what it must read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,7 +33,14 @@ pub struct Worker<'a> {
 impl<'a> Worker<'a> {
     pub fn new(number: usize, distributor: &'a Distributor, base: &Path) -> Worker<'a> {
         let kept = (0..SHARED).map(|_| Map::new()).collect();
-        Worker { number, distributor, base: base.to_path_buf(), kept, random: number as u64 + 1, rounds: 0 }
+        Worker {
+            number,
+            distributor,
+            base: base.to_path_buf(),
+            kept,
+            random: number as u64 + 1,
+            rounds: 0,
+        }
     }
 
     /// Does one thing.
@@ -85,7 +94,8 @@ impl<'a> Worker<'a> {
         self.distributor.destroy(&id);
     }
 
-    /// Made and dropped, with something left of it that is looked at afterwards, and its death is told.
+    /// Made and dropped, with something left of it that is looked at afterwards, and its death is
+    /// told.
     fn own_in_memory(&mut self) {
         let id = format!("own {}", self.number);
         let mut left: Option<(Value, Vec<u8>, Store, Map)> = None;
@@ -152,7 +162,8 @@ impl<'a> Worker<'a> {
                 5 => assert_eq!(store.delete(&key), map.remove(&key).is_some()),
                 6 => {
                     let first = self.below(KEYS);
-                    let pairs: Vec<_> = (0..5).map(|next| (self.key(first + next), vec![5; 50])).collect();
+                    let pairs: Vec<_> =
+                        (0..5).map(|next| (self.key(first + next), vec![5; 50])).collect();
                     store.set_batch(&pairs);
                     map.extend(pairs);
                 }
@@ -187,8 +198,15 @@ impl<'a> Worker<'a> {
     /// What this thread has in the store is what it wrote.
     fn check(&self, store: &Store, map: &Map) {
         let pairs = store.pairs(&self.prefix());
-        assert!(pairs.iter().map(|(key, value)| (key, value)).eq(map), "an iteration shows {} pairs", pairs.len());
-        assert!(store.keys_backward(&self.prefix()).iter().eq(map.keys().rev()), "a cursor shows something else");
+        assert!(
+            pairs.iter().map(|(key, value)| (key, value)).eq(map),
+            "an iteration shows {} pairs",
+            pairs.len()
+        );
+        assert!(
+            store.keys_backward(&self.prefix()).iter().eq(map.keys().rev()),
+            "a cursor shows something else"
+        );
     }
 
     fn prefix(&self) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! The process that dies.
 //!
-//! Writers write into one store for as long as they live, and report every write before and after it. Beside them a steward
-//! syncs, compacts, copies, closes and opens again, and makes and destroys other stores.
+//! Writers write into one store for as long as they live, and report every write before and after
+//! it. Beside them a steward syncs, compacts, copies, closes and opens again, and makes and
+//! destroys other stores.
 
 use std::ffi::{CString, OsString};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,8 @@ pub struct Orders {
 const ORDERS: &str = "KVDS_TEST_ORDERS";
 
 impl Orders {
-    /// The options of the child's distributor: with buffers as small as they can be, so that much is flushed and compacted.
+    /// The options of the child's distributor: with buffers as small as they can be, so that much
+    /// is flushed and compacted.
     pub fn options(&self) -> Options {
         Options { durability: self.durability, write_buffer_bytes: 1 << 20, ..Options::default() }
     }
@@ -45,7 +47,8 @@ impl Orders {
     pub fn command(&self, name: &str) -> Command {
         let numbers: Vec<_> = self.numbers.iter().map(u64::to_string).collect();
         let durability = self.durability as u8;
-        let rest = [durability.into(), self.seed, self.first, self.limit].map(|number: u64| number.to_string());
+        let rest = [durability.into(), self.seed, self.first, self.limit]
+            .map(|number: u64| number.to_string());
         let mut text = OsString::from(format!("{} {} ", rest.join(" "), numbers.join(",")));
         text.push(&self.base);
         let mut child = Command::new(env::current_exe().expect("a program has a path"));
@@ -60,7 +63,8 @@ impl Orders {
         let parts: Vec<_> = text.splitn(6, ' ').collect();
         let number = |part: &str| part.parse().expect("a number");
         Some(Orders {
-            durability: [Durability::Process, Durability::Sync, Durability::None][number(parts[0]) as usize],
+            durability: [Durability::Process, Durability::Sync, Durability::None]
+                [number(parts[0]) as usize],
             seed: number(parts[1]),
             first: number(parts[2]),
             limit: number(parts[3]),
@@ -71,7 +75,8 @@ impl Orders {
 
     /// Lives as told. `report` is given every event, by the thread that it concerns.
     pub fn follow(&self, report: &(dyn Fn(Event) + std::marker::Sync)) {
-        let distributor = Distributor::open(Some(&self.base), &self.options()).expect("a distributor can be made");
+        let distributor = Distributor::open(Some(&self.base), &self.options())
+            .expect("a distributor can be made");
         let child = Child { orders: self, distributor, report, written: AtomicU64::new(0) };
         child.live();
     }
@@ -87,7 +92,10 @@ struct Child<'a> {
 impl Child<'_> {
     fn open(&self, store: StoreName) -> Ref<Store> {
         let id = CString::new(store.id()).expect("a name has no zero");
-        self.distributor.get_or_create(&id, Backend::Disk).expect("the store opens").expect("it is made")
+        self.distributor
+            .get_or_create(&id, Backend::Disk)
+            .expect("the store opens")
+            .expect("it is made")
     }
 
     fn live(&self) {
@@ -105,7 +113,13 @@ impl Child<'_> {
         (self.report)(Event::End(Close, MAIN));
     }
 
-    fn write_main(&self, store: &RwLock<Option<Ref<Store>>>, id: u64, number: u64, done: &AtomicBool) {
+    fn write_main(
+        &self,
+        store: &RwLock<Option<Ref<Store>>>,
+        id: u64,
+        number: u64,
+        done: &AtomicBool,
+    ) {
         let mut writer = Writer::new(self.orders.seed, id);
         writer.number = number;
         let prefix = writer.prefix();
@@ -159,7 +173,9 @@ impl Child<'_> {
                 2 if next - self.orders.first < 6 => {
                     let copy = StoreName(next);
                     let path = self.orders.base.join("copies").join(copy.id());
-                    main(&|store| act(Copy, copy, &mut || store.checkpoint(&path).expect("the copy is made")));
+                    main(&|store| {
+                        act(Copy, copy, &mut || store.checkpoint(&path).expect("the copy is made"))
+                    });
                     next += 1;
                 }
                 3 => {
@@ -183,7 +199,11 @@ impl Child<'_> {
                     let name = others.swap_remove(dice.usize(..others.len()));
                     let id = CString::new(name.id()).expect("a name has no zero");
                     act(Destroy, name, &mut || {
-                        assert!(self.distributor.destroy_store(&id).expect("the store can be destroyed"));
+                        assert!(
+                            self.distributor
+                                .destroy_store(&id)
+                                .expect("the store can be destroyed")
+                        );
                     });
                 }
                 _ => {}

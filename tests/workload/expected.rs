@@ -64,7 +64,9 @@ impl Event {
     }
 
     pub fn read(report: &Report) -> Event {
-        let mut words = report.chunks_exact(8).map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
+        let mut words = report
+            .chunks_exact(8)
+            .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")));
         let mut word = || words.next().expect("four words");
         let (kind, store, third, fourth) = (word(), Store(word()), word(), word());
         match kind {
@@ -77,7 +79,8 @@ impl Event {
     }
 }
 
-/// How many writes of a writer must be found: at least those that must not be lost, at most those that were tried.
+/// How many writes of a writer must be found: at least those that must not be lost, at most those
+/// that were tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     pub least: u64,
@@ -102,15 +105,18 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// From all that was reported, each with its place in time. `numbers` is where the writers began. Nothing that was
-    /// acknowledged before the time `kept` may be lost, nor what was acknowledged before its store was synced or closed.
+    /// From all that was reported, each with its place in time. `numbers` is where the writers
+    /// began. Nothing that was acknowledged before the time `kept` may be lost, nor what was
+    /// acknowledged before its store was synced or closed.
     pub fn from(events: &[(u64, Event)], numbers: &[u64], kept: u64) -> Expected {
         let mut safe: BTreeMap<Store, u64> = BTreeMap::new();
         let mut begun: BTreeMap<Store, u64> = BTreeMap::new();
         for (at, event) in events {
             match event {
                 Event::Begin(Act::Sync | Act::Close, store) => drop(begun.insert(*store, *at)),
-                Event::End(Act::Sync | Act::Close, store) => drop(safe.insert(*store, begun[store])),
+                Event::End(Act::Sync | Act::Close, store) => {
+                    drop(safe.insert(*store, begun[store]))
+                }
                 _ => {}
             }
         }
@@ -128,7 +134,9 @@ impl Expected {
                     let writer = writer as usize;
                     expected.main[writer].most = number;
                     // A copy that is being made may have it.
-                    for (bounds, _) in expected.copies.values_mut().filter(|(_, stage)| *stage == Stage::Begun) {
+                    for (bounds, _) in
+                        expected.copies.values_mut().filter(|(_, stage)| *stage == Stage::Begun)
+                    {
                         bounds[writer].most = number;
                     }
                 }
@@ -155,20 +163,29 @@ impl Expected {
                 }
                 Event::Begin(Act::Copy, copy) => {
                     let tried = expected.main.iter().map(|bounds| bounds.most);
-                    let bounds = acknowledged.iter().zip(tried).map(|(&least, most)| Bounds { least, most });
+                    let bounds =
+                        acknowledged.iter().zip(tried).map(|(&least, most)| Bounds { least, most });
                     expected.copies.insert(copy, (bounds.collect(), Stage::Begun));
                 }
                 Event::End(Act::Copy, copy) => {
                     expected.copies.get_mut(&copy).expect("it was begun").1 = Stage::Done;
                 }
-                Event::Begin(Act::Sync | Act::Close, _) | Event::End(Act::Sync | Act::Close, _) => {}
+                Event::Begin(Act::Sync | Act::Close, _) | Event::End(Act::Sync | Act::Close, _) => {
+                }
             }
         }
         expected
     }
 
-    /// Opens what is in `base` and looks. `writers` are as they began, and are left as they were found.
-    pub fn check(&self, base: &Path, options: &Options, seed: u64, writers: &mut [Writer]) -> Result<(), String> {
+    /// Opens what is in `base` and looks. `writers` are as they began, and are left as they were
+    /// found.
+    pub fn check(
+        &self,
+        base: &Path,
+        options: &Options,
+        seed: u64,
+        writers: &mut [Writer],
+    ) -> Result<(), String> {
         // The copies first: from what was there at the beginning.
         for (copy, (bounds, stage)) in &self.copies {
             let mut copied = writers.to_vec();
@@ -207,14 +224,24 @@ fn look(
     let name = store.id();
     let id = CString::new(name.clone()).expect("a name has no zero");
     let distributor = Distributor::open(Some(base), &options).expect("a distributor can be made");
-    let opened = distributor.get_or_create(&id, Backend::Disk).map_err(|error| error.to_string())?;
+    let opened =
+        distributor.get_or_create(&id, Backend::Disk).map_err(|error| error.to_string())?;
     let Some(opened) = opened else {
         // What is left of one that was half made or half removed is in nobody's way.
         let options = Options { create_if_missing: true, ..options };
-        let distributor = Distributor::open(Some(base), &options).expect("a distributor can be made");
-        let made = distributor.get_or_create(&id, Backend::Disk).map_err(|error| error.to_string())?;
-        let empty = made.expect("it is made").iterate(b"", |_, _| false).map_err(|error| error.to_string())?;
-        return if empty { Ok(false) } else { Err(format!("{name} was not there, and has something in it")) };
+        let distributor =
+            Distributor::open(Some(base), &options).expect("a distributor can be made");
+        let made =
+            distributor.get_or_create(&id, Backend::Disk).map_err(|error| error.to_string())?;
+        let empty = made
+            .expect("it is made")
+            .iterate(b"", |_, _| false)
+            .map_err(|error| error.to_string())?;
+        return if empty {
+            Ok(false)
+        } else {
+            Err(format!("{name} was not there, and has something in it"))
+        };
     };
     let mut found = BTreeMap::new();
     let complete = opened.iterate(b"", |key, value| {
@@ -234,14 +261,16 @@ fn explain(
     writers: &mut [Writer],
 ) -> Result<(), String> {
     let shared = found.remove(SHARED).map_or(0, |value| number_in(&value));
-    // The writer as it may be found at most, where the last writes only added to the counter of all.
+    // The writer as it may be found at most, where the last writes only added to the counter of
+    // all.
     let mut furthest = Vec::new();
     for (writer, bounds) in writers.iter_mut().zip(bounds) {
         let prefix = writer.prefix();
         let own: BTreeMap<_, _>;
         (own, found) = found.into_iter().partition(|(key, _)| key.starts_with(&prefix));
         let began = writer.clone();
-        while writer.number < bounds.least || (writer.content != own && writer.number < bounds.most) {
+        while writer.number < bounds.least || (writer.content != own && writer.number < bounds.most)
+        {
             writer.done(writer.next());
         }
         if writer.content != own {
@@ -259,7 +288,10 @@ fn explain(
         furthest.push(last);
     }
     if let Some(key) = found.keys().next() {
-        return Err(format!("{name} has a key that nobody wrote: {}", String::from_utf8_lossy(key)));
+        return Err(format!(
+            "{name} has a key that nobody wrote: {}",
+            String::from_utf8_lossy(key)
+        ));
     }
     let mut missing = shared - writers.iter().map(|writer| writer.added).sum::<i64>();
     for (writer, last) in writers.iter_mut().zip(furthest) {
@@ -269,13 +301,20 @@ fn explain(
         }
     }
     if missing != 0 {
-        return Err(format!("{name}: the counter of all is {shared}, {missing} more than the writers' writes make"));
+        return Err(format!(
+            "{name}: the counter of all is {shared}, {missing} more than the writers' writes make"
+        ));
     }
     Ok(())
 }
 
 /// Says how a writer's content differs from the nearest thing that it could be.
-fn wrong(name: &str, mut writer: Writer, own: &BTreeMap<Vec<u8>, Vec<u8>>, bounds: Bounds) -> String {
+fn wrong(
+    name: &str,
+    mut writer: Writer,
+    own: &BTreeMap<Vec<u8>, Vec<u8>>,
+    bounds: Bounds,
+) -> String {
     let differences = |content: &BTreeMap<Vec<u8>, Vec<u8>>| -> Vec<Vec<u8>> {
         let keys = content.keys().chain(own.keys().filter(|key| !content.contains_key(*key)));
         keys.filter(|key| content.get(*key) != own.get(*key)).cloned().collect()

@@ -1,8 +1,10 @@
-//! What threads write into a store, so that it can be told exactly what must be found in it afterwards.
+//! What threads write into a store, so that it can be told exactly what must be found in it
+//! afterwards.
 //!
-//! Each writer owns its keys and numbers its writes. What its n-th write is follows from the seed, the writer and what it wrote
-//! before; so what is found under its keys is what is there after some number of writes, or it is wrong. There is no third
-//! thing: a write that is missing, half a batch, or a value that nobody wrote all make a content that no number explains.
+//! Each writer owns its keys and numbers its writes. What its n-th write is follows from the seed,
+//! the writer and what it wrote before; so what is found under its keys is what is there after some
+//! number of writes, or it is wrong. There is no third thing: a write that is missing, half a
+//! batch, or a value that nobody wrote all make a content that no number explains.
 #![allow(dead_code)] // Each test uses a part of this.
 
 pub mod child;
@@ -63,9 +65,12 @@ impl Writer {
     /// The write that comes next. It changes something in any case.
     pub fn next(&self) -> Write {
         let number = self.number + 1;
-        let mut dice = Rng::with_seed(self.seed ^ (self.id << 48) ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut dice = Rng::with_seed(
+            self.seed ^ (self.id << 48) ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        );
         let counter = [&self.prefix()[..], b"counter"].concat();
-        let all: Vec<Vec<u8>> = (0..GROUPS * KEYS).map(|at| self.key(at / KEYS, at % KEYS)).collect();
+        let all: Vec<Vec<u8>> =
+            (0..GROUPS * KEYS).map(|at| self.key(at / KEYS, at % KEYS)).collect();
         let (mut there, mut absent): (Vec<_>, Vec<_>) =
             all.iter().cloned().partition(|key| self.content.contains_key(key));
         dice.shuffle(&mut there);
@@ -82,8 +87,12 @@ impl Writer {
         let kind = Rng::with_seed(self.seed ^ number ^ (self.id << 32)).u8(..12);
         match (kind, &there[..], &absent[..]) {
             (0, [key, ..], _) => Write::Delete(key.clone()),
-            (1, ..) => Write::SetBatch(all.iter().step_by(1 + number as usize % 9).map(pair).collect()),
-            (2, [one, two, ..], [none, ..]) => Write::DeleteBatch(vec![one.clone(), none.clone(), two.clone()]),
+            (1, ..) => {
+                Write::SetBatch(all.iter().step_by(1 + number as usize % 9).map(pair).collect())
+            }
+            (2, [one, two, ..], [none, ..]) => {
+                Write::DeleteBatch(vec![one.clone(), none.clone(), two.clone()])
+            }
             (3, _, [key, ..]) => Write::SetNx(pair(key)),
             (4, [key, ..], _) => Write::CompareAndSwap { pair: pair(key), expected: held(key).1 },
             (5, [key, ..], _) => Write::CompareAndDelete(held(key)),
@@ -95,7 +104,8 @@ impl Writer {
             },
             (7, [key, ..], _) if number.is_multiple_of(3) => {
                 // The key without its last part: the group.
-                let end = key.len() - key.iter().rev().position(|byte| *byte == b'/').expect("a key has parts");
+                let end = key.len()
+                    - key.iter().rev().position(|byte| *byte == b'/').expect("a key has parts");
                 Write::DeletePrefix(key[..end].to_vec())
             }
             (8, ..) => Write::Add { key: counter, delta: 1 + number as i64 % 100 },
@@ -152,12 +162,17 @@ impl Write {
                 batch(&[], &keys.iter().map(|key| Operation::Delete { key }).collect::<Vec<_>>())
             }
             Write::SetNx((key, value)) => store.set_nx(key, value),
-            Write::CompareAndSwap { pair: (key, value), expected } => store.compare_and_swap(key, expected, value),
+            Write::CompareAndSwap { pair: (key, value), expected } => {
+                store.compare_and_swap(key, expected, value)
+            }
             Write::CompareAndDelete((key, expected)) => store.compare_and_delete(key, expected),
             Write::Conditional { expect: (key, value), absent, set: pairs, delete } => {
                 let mut operations: Vec<_> = pairs.iter().map(set).collect();
                 operations.push(Operation::Delete { key: delete });
-                batch(&[Expectation::Equals { key, value }, Expectation::Absent { key: absent }], &operations)
+                batch(
+                    &[Expectation::Equals { key, value }, Expectation::Absent { key: absent }],
+                    &operations,
+                )
             }
             Write::DeletePrefix(prefix) => store.delete_prefix(prefix),
             Write::Add { key, delta } => store.add(key, *delta).map(|_| Outcome::Applied),
@@ -173,5 +188,8 @@ fn set((key, value): &Pair) -> Operation<'_> {
 
 /// A counter's value.
 pub fn number_in(value: &[u8]) -> i64 {
-    std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).expect("a counter has a number")
+    std::str::from_utf8(value)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .expect("a counter has a number")
 }

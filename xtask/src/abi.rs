@@ -1,9 +1,10 @@
-//! The binary interface that programs are compiled for: `include/kvds.h` against the committed `abi/kvds.abi`.
+//! The binary interface that programs are compiled for: `include/kvds.h` against the committed
+//! `abi/kvds.abi`.
 //!
-//! A program sees the types of the header, not those of Rust. So libabigail reads a library of empty functions, compiled from
-//! the header as a C compiler reads it. Other tests hold that the real library exports these functions, and that Rust and C
-//! agree on layouts and numbers. Macros leave no trace in a library, so each constant gets a variable of a type with its
-//! value.
+//! A program sees the types of the header, not those of Rust. So libabigail reads a library of
+//! empty functions, compiled from the header as a C compiler reads it. Other tests hold that the
+//! real library exports these functions, and that Rust and C agree on layouts and numbers. Macros
+//! leave no trace in a library, so each constant gets a variable of a type with its value.
 
 use std::env;
 use std::fmt::Write;
@@ -15,8 +16,9 @@ use xshell::{Shell, cmd};
 
 use crate::api::{Api, Kind};
 
-/// Structs whose size callers pass. They may grow at their end, which abidiff cannot tell from a member that changes its type:
-/// it is told to ignore them (abi/sized.ini), and each member gets a variable that has its offset and type.
+/// Structs whose size callers pass. They may grow at their end, which abidiff cannot tell from a
+/// member that changes its type: it is told to ignore them (abi/sized.ini), and each member gets a
+/// variable that has its offset and type.
 const SIZED: [&str; 1] = ["kvds_stats"];
 
 /// Compares, or writes `abi/kvds.abi` anew.
@@ -59,7 +61,11 @@ pub fn run(root: &Path, update: bool) -> Result<()> {
     };
     let breaking = compare(&["--no-added-syms"])?;
     if !breaking.status.success() {
-        eprint!("{}{}", String::from_utf8_lossy(&breaking.stdout), String::from_utf8_lossy(&breaking.stderr));
+        eprint!(
+            "{}{}",
+            String::from_utf8_lossy(&breaking.stdout),
+            String::from_utf8_lossy(&breaking.stderr)
+        );
         bail!("programs that were compiled with the header as it was would break");
     }
     if !compare(&[])?.status.success() {
@@ -76,7 +82,9 @@ fn program(api: &Api) -> Result<String> {
         match &item.kind {
             // The version changes with every release.
             Kind::Constant { .. } if name.starts_with("KVDS_VERSION_") => {}
-            Kind::Constant { .. } => writeln!(program, "enum of_{name} {{ is_{name} = {name} }} the_{name};")?,
+            Kind::Constant { .. } => {
+                writeln!(program, "enum of_{name} {{ is_{name} = {name} }} the_{name};")?
+            }
             Kind::Struct { fields } if SIZED.contains(&name.as_str()) => {
                 for field in fields {
                     let member = &field.name;

@@ -1,6 +1,7 @@
 //! The C interface as data: what `abi/api.json` holds.
 //!
-//! The header is parsed once, into this. Checks, man pages and the declarations of the bindings are made from it.
+//! The header is parsed once, into this. Checks, man pages and the declarations of the bindings are
+//! made from it.
 
 use std::fs;
 use std::path::Path;
@@ -102,8 +103,10 @@ impl Api {
     /// Reads the committed `abi/api.json`.
     pub fn load(root: &Path) -> Result<Api> {
         let path = root.join("abi/api.json");
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is not what `make header` writes", path.display()))
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} is not what `make header` writes", path.display()))
     }
 
     pub fn items(&self) -> impl Iterator<Item = &Item> {
@@ -112,6 +115,8 @@ impl Api {
 
     /// The names of all functions, in the header's order.
     pub fn functions(&self) -> impl Iterator<Item = &str> {
-        self.items().filter(|item| matches!(item.kind, Kind::Function { .. })).map(|item| item.name.as_str())
+        self.items()
+            .filter(|item| matches!(item.kind, Kind::Function { .. }))
+            .map(|item| item.name.as_str())
     }
 }

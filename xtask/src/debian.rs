@@ -5,7 +5,8 @@ use anyhow::Result;
 use crate::project::{self, Project};
 
 /// The line between two texts in THIRD-PARTY.
-const SEPARATOR: &str = "================================================================================\n";
+const SEPARATOR: &str =
+    "================================================================================\n";
 
 /// What the Apache License says below its title, in all its spellings.
 const APACHE: &str = "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION";

@@ -1,5 +1,5 @@
-//! Writes the declarations of the bindings from `abi/api.json`: one file per language, and the enums
-//! of `include/kvds.hpp`.
+//! Writes the declarations of the bindings from `abi/api.json`: one file per language, and the
+//! enums of `include/kvds.hpp`.
 //!
 //! LuaJIT, Ruby and Node get all declarations, as their libraries for calling C read them. Python
 //! (cffi) and Go (cgo) read the header itself, and get their names of the statuses.
@@ -41,7 +41,11 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
     for (name, text) in files {
         let long: Vec<_> = text.lines().filter(|line| line.chars().count() > COLUMNS).collect();
         // Other lines of kvds.hpp are not made here.
-        ensure!(long.is_empty() || name.ends_with(".hpp"), "{name} has lines that are too long: {}", long.join("\n"));
+        ensure!(
+            long.is_empty() || name.ends_with(".hpp"),
+            "{name} has lines that are too long: {}",
+            long.join("\n")
+        );
         let path = root.join(name);
         let same = fs::read_to_string(&path).is_ok_and(|committed| committed == text);
         ensure!(
@@ -90,7 +94,11 @@ fn choices(api: &Api) -> Vec<Choice<'_>> {
                 follows = true;
             }
             Kind::Constant { .. } if follows => {
-                choices.iter_mut().last().into_iter().for_each(|choice| choice.members.push((item, short(&item.name))));
+                choices
+                    .iter_mut()
+                    .last()
+                    .into_iter()
+                    .for_each(|choice| choice.members.push((item, short(&item.name))));
             }
             _ => follows = false,
         }
@@ -106,13 +114,17 @@ fn choices(api: &Api) -> Vec<Choice<'_>> {
 fn common_words<'a>(names: impl Iterator<Item = &'a str> + Clone) -> usize {
     let Some(first) = names.clone().next() else { return 0 };
     let ends = first.match_indices('_').map(|(at, _)| at + 1);
-    ends.take_while(|end| names.clone().all(|name| name.starts_with(&first[..*end]))).last().unwrap_or(0)
+    ends.take_while(|end| names.clone().all(|name| name.starts_with(&first[..*end])))
+        .last()
+        .unwrap_or(0)
 }
 
 /// The statuses, in the header's order.
 fn statuses(api: &Api) -> Result<Choice<'_>> {
     let mut choices = choices(api).into_iter();
-    choices.find(|choice| choice.of.name == "kvds_status").context("abi/api.json has no kvds_status")
+    choices
+        .find(|choice| choice.of.name == "kvds_status")
+        .context("abi/api.json has no kvds_status")
 }
 
 /// The first sentence of an item's documentation, on one line.
@@ -156,7 +168,8 @@ fn prototype(indent: &str, returns: &str, name: &str, params: &[Field]) -> Strin
 
 /// What `write` makes of each item, with an empty line between sections.
 fn by_section(api: &Api, mut write: impl FnMut(&Item) -> String) -> String {
-    let sections = api.sections.iter().map(|section| section.items.iter().map(&mut write).collect::<String>());
+    let sections =
+        api.sections.iter().map(|section| section.items.iter().map(&mut write).collect::<String>());
     sections.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
@@ -165,12 +178,18 @@ mod tests {
     use super::*;
 
     fn constant(name: &str) -> Item {
-        let doc = crate::api::Doc { text: vec!["One.\nTwo. Three.".to_owned()], ..Default::default() };
+        let doc =
+            crate::api::Doc { text: vec!["One.\nTwo. Three.".to_owned()], ..Default::default() };
         Item { name: name.to_owned(), kind: Kind::Constant { value: 0 }, code: String::new(), doc }
     }
 
     fn api(items: Vec<Item>) -> Api {
-        let section = crate::api::Section { id: "s".to_owned(), title: String::new(), text: Vec::new(), items };
+        let section = crate::api::Section {
+            id: "s".to_owned(),
+            title: String::new(),
+            text: Vec::new(),
+            items,
+        };
         Api { version: String::new(), overview: Vec::new(), sections: vec![section] }
     }
 
@@ -201,7 +220,10 @@ mod tests {
             direction: None,
         };
         let text = prototype("    ", "int", "kvds_long", &(0..12).map(param).collect::<Vec<_>>());
-        assert!(text.lines().count() > 1 && text.lines().all(|line| line.len() <= COLUMNS), "{text}");
+        assert!(
+            text.lines().count() > 1 && text.lines().all(|line| line.len() <= COLUMNS),
+            "{text}"
+        );
         assert!(text.starts_with("    int kvds_long(const void *parameter_0, const"), "{text}");
         assert!(text.ends_with(", const void *parameter_11);\n"), "{text}");
         assert_eq!(prototype("", "void *", "f", &[]), "void *f(void);\n");

@@ -1,8 +1,9 @@
-//! Composes `include/kvds.h`: one run of cbindgen per section file of `src/ffi`, under one banner each.
+//! Composes `include/kvds.h`: one run of cbindgen per section file of `src/ffi`, under one banner
+//! each.
 //!
-//! The public modules of `src/ffi/mod.rs`, in their order, are the sections. A section's title and text are the module's own
-//! documentation. Within a section the declarations keep the order of the Rust source, so that types and constants stand
-//! beside the functions that use them.
+//! The public modules of `src/ffi/mod.rs`, in their order, are the sections. A section's title and
+//! text are the module's own documentation. Within a section the declarations keep the order of the
+//! Rust source, so that types and constants stand beside the functions that use them.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +23,8 @@ pub fn compose(root: &Path) -> Result<String> {
     for (number, id) in sections(&fs::read_to_string(ffi.join("mod.rs"))?).into_iter().enumerate() {
         let path = ffi.join(format!("{id}.rs"));
         let source = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let (title, text) = module_doc(&source).with_context(|| format!("{} has no title", path.display()))?;
+        let (title, text) =
+            module_doc(&source).with_context(|| format!("{} has no title", path.display()))?;
         header.push_str(&banner(&id, FIRST_SECTION + number, &title, &text));
         header.push_str(&declarations(root, &path, &source)?);
         header.push_str("\n/** @} */\n");
@@ -30,7 +32,11 @@ pub fn compose(root: &Path) -> Result<String> {
     header.push_str(&format!("\n{}\n#endif\n", parse::EXTERN_C_END));
     let header = short_comments(&header);
     let long: Vec<_> = header.lines().filter(|line| line.chars().count() > COLUMNS).collect();
-    ensure!(long.is_empty(), "lines of the header have more than {COLUMNS} columns:\n{}", long.join("\n"));
+    ensure!(
+        long.is_empty(),
+        "lines of the header have more than {COLUMNS} columns:\n{}",
+        long.join("\n")
+    );
     Ok(header)
 }
 
@@ -68,7 +74,8 @@ fn banner(id: &str, number: usize, title: &str, text: &[String]) -> String {
 
 /// What cbindgen makes of one file, in the order of its source.
 fn declarations(root: &Path, path: &Path, source: &str) -> Result<String> {
-    let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).map_err(anyhow::Error::msg)?;
+    let mut config =
+        cbindgen::Config::from_file(root.join("cbindgen.toml")).map_err(anyhow::Error::msg)?;
     // cbindgen leaves out types that no function of the same file uses.
     config.export.include = public_types(source);
     let mut text = Vec::new();
@@ -78,8 +85,12 @@ fn declarations(root: &Path, path: &Path, source: &str) -> Result<String> {
     let mut found = Vec::new();
     for (comment, code) in parse::documented(&text)? {
         let name = parse::declared_name(&code)?;
-        let Some(place) = place_of(source, &name) else { bail!("{}: there is no {name}", path.display()) };
-        let Some(comment) = comment else { bail!("{}: {name} has no documentation", path.display()) };
+        let Some(place) = place_of(source, &name) else {
+            bail!("{}: there is no {name}", path.display())
+        };
+        let Some(comment) = comment else {
+            bail!("{}: {name} has no documentation", path.display())
+        };
         found.push((place, comment, code));
     }
     found.sort_by_key(|(place, ..)| *place);
@@ -140,14 +151,19 @@ fn place_of(source: &str, name: &str) -> Option<usize> {
 
 /// The names of the public types that a Rust source file defines.
 fn public_types(source: &str) -> Vec<String> {
-    let rest = source.lines().filter_map(|line| line.strip_prefix("pub struct ").or(line.strip_prefix("pub type ")));
-    let name =
-        |rest: &str| rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next().map(str::to_owned);
+    let rest = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub struct ").or(line.strip_prefix("pub type ")));
+    let name = |rest: &str| {
+        rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .next()
+            .map(str::to_owned)
+    };
     rest.filter_map(name).collect()
 }
 
-/// A declaration as the header has it: functions use the types' own names, and a negative number in a macro stands in
-/// parentheses, so that it means the same in every expression.
+/// A declaration as the header has it: functions use the types' own names, and a negative number in
+/// a macro stands in parentheses, so that it means the same in every expression.
 fn in_house_style(code: &str) -> String {
     match code.rsplit_once(' ') {
         Some((before, number)) if code.starts_with("#define") && number.starts_with('-') => {

@@ -39,7 +39,8 @@ pub struct Directories {
 }
 
 /// The texts that are installed as documentation.
-const TEXTS: [&str; 5] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY"];
+const TEXTS: [&str; 5] =
+    ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY"];
 
 /// The templates of `packaging`, and the directories in LIBDIR that they go to.
 const TEMPLATES: [(&str, &str); 4] = [
@@ -78,7 +79,10 @@ pub fn install(project: &Project, directories: &Directories) -> Result<()> {
             .replace("@PREFIX@", prefix)
             .replace("@LIBDIR@", &inside(libdir))
             .replace("@INCLUDEDIR@", &inside(includedir))
-            .replace("@INCLUDEDIR_FROM_HERE@", &relative(&format!("{libdir}/cmake/kvds"), includedir));
+            .replace(
+                "@INCLUDEDIR_FROM_HERE@",
+                &relative(&format!("{libdir}/cmake/kvds"), includedir),
+            );
         new.write(&text, &format!("{libdir}/{directory}/{name}"))?;
     }
 
@@ -149,8 +153,9 @@ impl Places {
         };
         let prefix = chosen(&Some(directories.prefix.clone()), "/usr/local".to_owned());
         let prefix = normal("PREFIX", &prefix)?;
-        let place =
-            |name, value: &Option<String>, default: &str| normal(name, &chosen(value, format!("{prefix}/{default}")));
+        let place = |name, value: &Option<String>, default: &str| {
+            normal(name, &chosen(value, format!("{prefix}/{default}")))
+        };
         Ok(Self {
             destination: directories.destdir.clone(),
             libdir: place("LIBDIR", &directories.libdir, "lib")?,
@@ -213,7 +218,9 @@ impl Places {
             return Ok(());
         }
         let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin";
-        let ldconfig = |arguments: &[&str]| Command::new("ldconfig").args(arguments).env("PATH", &path).output();
+        let ldconfig = |arguments: &[&str]| {
+            Command::new("ldconfig").args(arguments).env("PATH", &path).output()
+        };
         // Without the program there is no cache.
         let Ok(output) = ldconfig(&["-vN"]) else { return Ok(()) };
         let listed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -319,7 +326,10 @@ fn remove(names: &BTreeSet<String>) -> Result<()> {
 
 /// Returns whether a directory stays because it is not empty, or is gone already.
 fn is_in_use(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound | ErrorKind::ResourceBusy)
+    matches!(
+        error.kind(),
+        ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound | ErrorKind::ResourceBusy
+    )
 }
 
 /// Removes a file or link that may be missing.
@@ -352,15 +362,17 @@ fn normal(variable: &str, directory: &str) -> Result<String> {
 /// Returns a path without links, as far as it exists.
 fn real_path(path: &Path) -> Result<PathBuf> {
     let path = path::absolute(path).with_context(|| path.display().to_string())?;
-    let existing =
-        path.ancestors().find_map(|ancestor| Some((ancestor.canonicalize().ok()?, path.strip_prefix(ancestor).ok()?)));
+    let existing = path.ancestors().find_map(|ancestor| {
+        Some((ancestor.canonicalize().ok()?, path.strip_prefix(ancestor).ok()?))
+    });
     let (real, rest) = existing.with_context(|| path.display().to_string())?;
     Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
 }
 
 /// Returns the path from one directory to another, both in their one spelling.
 fn relative(from: &str, to: &str) -> String {
-    let (from, to): (Vec<_>, Vec<_>) = (Path::new(from).components().collect(), Path::new(to).components().collect());
+    let (from, to): (Vec<_>, Vec<_>) =
+        (Path::new(from).components().collect(), Path::new(to).components().collect());
     let common = from.iter().zip(&to).take_while(|(from, to)| from == to).count();
     let mut path = PathBuf::new();
     from.iter().skip(common).for_each(|_| path.push(".."));
@@ -400,7 +412,8 @@ mod tests {
     impl Fixture {
         fn new() -> Result<Self> {
             let target = tempfile::tempdir()?;
-            let made = ["release/libkvds.so", "package/libkvds.a", "docs/man/man3/kvds.3"].map(Path::new);
+            let made =
+                ["release/libkvds.so", "package/libkvds.a", "docs/man/man3/kvds.3"].map(Path::new);
             for file in made {
                 let file = target.path().join(file);
                 fs::create_dir_all(file.parent().context("a directory")?)?;
@@ -459,7 +472,8 @@ mod tests {
         let before = fixture.contents()?;
         fixture.install("/opt/k")?;
         let version = fixture.project.version()?;
-        for file in [&format!("lib/libkvds.so.{version}"), "include/kvds.h", "share/kvds/installed"] {
+        for file in [&format!("lib/libkvds.so.{version}"), "include/kvds.h", "share/kvds/installed"]
+        {
             let mode = fs::metadata(fixture.path("opt/k").join(file))?.mode() & 0o7777;
             assert_eq!(mode, 0o644, "{file}");
         }
@@ -497,7 +511,8 @@ mod tests {
         fixture.install("/usr/local")?;
         symlink("local", fixture.path("usr/link"))?;
         let before = paths(fixture.stage.path(), "")?;
-        for same in ["/usr/local/", "//usr//local", "/usr/./local", "/usr/x/../local", "/usr/link"] {
+        for same in ["/usr/local/", "//usr//local", "/usr/./local", "/usr/x/../local", "/usr/link"]
+        {
             fixture.install(same)?;
             assert_eq!(paths(fixture.stage.path(), "")?, before, "PREFIX={same}");
         }

@@ -52,7 +52,8 @@ enum Chore {
         #[arg(long)]
         update: bool,
     },
-    /// Writes the declarations of the bindings, and the enums of include/kvds.hpp, from abi/api.json
+    /// Writes the declarations of the bindings, and the enums of include/kvds.hpp, from
+    /// abi/api.json
     Declarations {
         /// Writes nothing, and fails if a committed file differs
         #[arg(long)]
@@ -131,7 +132,9 @@ fn run(chore: Chore) -> Result<()> {
             names.into_iter().for_each(|name| println!("{name}"));
             Ok(())
         }
-        Chore::StaticLibrary { source, result } => static_library::make(&Api::load(root)?, &source, &result),
+        Chore::StaticLibrary { source, result } => {
+            static_library::make(&Api::load(root)?, &source, &result)
+        }
         Chore::Uninstalled { directory } => uninstalled::write(&project, &directory),
         Chore::Bindings { chore: Bindings::Test { all } } => bindings::test(&project, all),
         Chore::Install { directories } => install::install(&project, &directories),
@@ -169,7 +172,10 @@ mod generated {
                 fs::write(&path, text)?;
             } else {
                 let same = fs::read_to_string(&path).is_ok_and(|committed| committed == *text);
-                ensure!(same, "{name} is not what the source says: run `make header` and commit the result");
+                ensure!(
+                    same,
+                    "{name} is not what the source says: run `make header` and commit the result"
+                );
             }
         }
         Ok(())

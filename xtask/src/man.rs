@@ -1,4 +1,5 @@
-//! Man pages, made from `abi/api.json`: one page per section of the header, and a link to it for each name.
+//! Man pages, made from `abi/api.json`: one page per section of the header, and a link to it for
+//! each name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +17,10 @@ pub fn write(api: &Api, directory: &Path, date: &str) -> Result<()> {
     fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        let is_ours = path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("kvds"));
+        let is_ours = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with("kvds"));
         if is_ours {
             fs::remove_file(&path)?;
         }
@@ -53,28 +57,35 @@ impl Manual<'_> {
         // The first two blocks are the title and a note about the file.
         for block in self.api.overview.iter().skip(2) {
             match block.split_once(". ") {
-                Some((number, title)) if number.parse::<u32>().is_ok() => description.push(format!(".SS {title}")),
+                Some((number, title)) if number.parse::<u32>().is_ok() => {
+                    description.push(format!(".SS {title}"))
+                }
                 _ if block.starts_with("- ") => description.push(prose(block)),
                 _ => description.extend([".PP".to_owned(), prose(block)]),
             }
         }
         let mut pages = Vec::new();
         for section in &self.api.sections {
-            let names = section.items.iter().filter(|item| matches!(item.kind, Kind::Function { .. }));
+            let names =
+                section.items.iter().filter(|item| matches!(item.kind, Kind::Function { .. }));
             let names: Vec<_> = names.map(|item| format!("\\fB{}\\fR()", item.name)).collect();
             pages.push(format!(".TP\n.BR {} (3)\n{}", page(section), escaped(&section.title)));
             pages.push(format!(".br\n{}", names.join(",\n")));
         }
         let summary = self.api.overview.first().context("the header has no first line")?;
         let summary = summary.split_once(": ").map_or(summary.as_str(), |(_, summary)| summary);
-        let sections =
-            [("SYNOPSIS", vec![".B #include <kvds.h>".to_owned()]), ("DESCRIPTION", description), ("PAGES", pages)];
+        let sections = [
+            ("SYNOPSIS", vec![".B #include <kvds.h>".to_owned()]),
+            ("DESCRIPTION", description),
+            ("PAGES", pages),
+        ];
         let see = self.api.sections.iter().map(page).collect();
         self.page("kvds", &["kvds"], summary.trim_end_matches('.'), &sections, see)
     }
 
     fn section(&self, section: &Section) -> Result<()> {
-        let is = |wanted: fn(&Kind) -> bool| section.items.iter().filter(move |item| wanted(&item.kind));
+        let is =
+            |wanted: fn(&Kind) -> bool| section.items.iter().filter(move |item| wanted(&item.kind));
         let functions = || is(|kind| matches!(kind, Kind::Function { .. }));
         let constants = || is(|kind| matches!(kind, Kind::Constant { .. }));
         let types = || is(|kind| !matches!(kind, Kind::Function { .. } | Kind::Constant { .. }));
@@ -82,7 +93,8 @@ impl Manual<'_> {
         let mut synopsis = vec![".B #include <kvds.h>".to_owned()];
         synopsis.extend(types().map(|item| format!(".PP\n.nf\n{}\n.fi", escaped(&item.code))));
         synopsis.extend(functions().map(|item| format!(".PP\n{}", prototype(&item.code))));
-        let mut description: Vec<_> = section.text.iter().map(|block| format!(".PP\n{}", prose(block))).collect();
+        let mut description: Vec<_> =
+            section.text.iter().map(|block| format!(".PP\n{}", prose(block))).collect();
         for item in functions() {
             description.push(format!(".SS {}()", item.name));
             description.push(body(item));
@@ -93,12 +105,18 @@ impl Manual<'_> {
             described.push(body(item));
         }
         let values = constants().map(|item| {
-            let Kind::Constant { value } = item.kind else { unreachable!("only constants are left") };
+            let Kind::Constant { value } = item.kind else {
+                unreachable!("only constants are left")
+            };
             format!(".TP\n.BR {} \" ({})\"\n{}", item.name, escaped(&value.to_string()), body(item))
         });
         let values = values.collect();
-        let sections =
-            [("SYNOPSIS", synopsis), ("DESCRIPTION", description), ("TYPES", described), ("CONSTANTS", values)];
+        let sections = [
+            ("SYNOPSIS", synopsis),
+            ("DESCRIPTION", description),
+            ("TYPES", described),
+            ("CONSTANTS", values),
+        ];
         let own = page(section);
         let names: Vec<_> = functions().chain(types()).map(|item| item.name.as_str()).collect();
         let others: Vec<_> = names.into_iter().filter(|name| *name != own).collect();
@@ -107,7 +125,10 @@ impl Manual<'_> {
         let mut see = self.related(section);
         see.insert("kvds".to_owned());
         self.page(&own, &listed, &section.title.to_lowercase(), &sections, see)?;
-        for name in others.into_iter().filter(|name| self.page_of.get(name).is_some_and(|page| *page == own)) {
+        for name in others
+            .into_iter()
+            .filter(|name| self.page_of.get(name).is_some_and(|page| *page == own))
+        {
             self.file(name, &format!(".so man3/{own}.3\n"))?;
         }
         Ok(())
@@ -117,7 +138,11 @@ impl Manual<'_> {
     fn related(&self, section: &Section) -> BTreeSet<String> {
         let text = serde_json::to_string(section).unwrap_or_default();
         let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-        words.filter_map(|word| self.page_of.get(word)).filter(|other| **other != page(section)).cloned().collect()
+        words
+            .filter_map(|word| self.page_of.get(word))
+            .filter(|other| **other != page(section))
+            .cloned()
+            .collect()
     }
 
     fn page(
@@ -130,8 +155,12 @@ impl Manual<'_> {
     ) -> Result<()> {
         see.remove(name);
         let title = name.to_uppercase();
-        let mut text = format!(".TH {title} 3 {} \"kvds {}\" \"kvds manual\"\n", self.date, self.api.version);
-        text += &format!(".ad l\n.SH NAME\n{}\n", filled(&format!("{} \\- {}", names.join(", "), escaped(summary))));
+        let mut text =
+            format!(".TH {title} 3 {} \"kvds {}\" \"kvds manual\"\n", self.date, self.api.version);
+        text += &format!(
+            ".ad l\n.SH NAME\n{}\n",
+            filled(&format!("{} \\- {}", names.join(", "), escaped(summary)))
+        );
         text += ".SH LIBRARY\nThe kvds library (\\fIlibkvds\\fR, \\fB\\-lkvds\\fR)\n";
         for (title, lines) in sections.iter().filter(|(_, lines)| !lines.is_empty()) {
             text += &format!(".SH {title}\n{}\n", lines.join("\n"));
@@ -167,7 +196,10 @@ fn body(item: &Item) -> String {
     }
     for (status, condition) in &item.doc.statuses {
         let condition = if condition.is_empty() { String::new() } else { prose(condition) };
-        blocks.push(format!("\u{0}.TP\n.B {status}\n{}", if condition.is_empty() { "\\&" } else { &condition }));
+        blocks.push(format!(
+            "\u{0}.TP\n.B {status}\n{}",
+            if condition.is_empty() { "\\&" } else { &condition }
+        ));
     }
     blocks.join("\n.PP\n").replace("\n.PP\n\u{0}", "\n").replace('\u{0}', "")
 }
@@ -179,7 +211,8 @@ fn escaped(text: &str) -> String {
 /// A paragraph for man, with names in bold; code keeps its lines, and a list becomes one.
 fn prose(block: &str) -> String {
     if block.starts_with("    ") {
-        let code: Vec<_> = block.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
+        let code: Vec<_> =
+            block.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect();
         return format!(".EX\n.in +4n\n{}\n.in\n.EE", escaped(&code.join("\n")));
     }
     let mut paragraphs = vec![String::new()];
@@ -233,7 +266,9 @@ fn filled(text: &str) -> String {
             _ => lines.push(word.to_owned()),
         }
     }
-    let safe = lines.into_iter().map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line });
+    let safe = lines
+        .into_iter()
+        .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line });
     safe.collect::<Vec<_>>().join("\n")
 }
 

@@ -57,7 +57,8 @@ fn name_of(node: Node<'_>, text: &str) -> Result<String> {
     if let Some(name) = node.child_by_field_name("name").filter(|_| node.kind() == "preproc_def") {
         return Ok(text[name.byte_range()].to_owned());
     }
-    let mut inner = node.child_by_field_name("declarator").context("a declaration without a declarator")?;
+    let mut inner =
+        node.child_by_field_name("declarator").context("a declaration without a declarator")?;
     loop {
         if let Some(next) = inner.child_by_field_name("declarator") {
             inner = next;
@@ -75,7 +76,8 @@ pub const EXTERN_C_END: &str = "#ifdef __cplusplus\n}\n#endif\n";
 
 /// The whole header as data.
 pub fn api(header: &str) -> Result<Api> {
-    // The braces of `extern "C"` stand in conditional blocks of their own, which the grammar cannot pair.
+    // The braces of `extern "C"` stand in conditional blocks of their own, which the grammar cannot
+    // pair.
     let header = &header.replace(EXTERN_C, "").replace(EXTERN_C_END, "");
     let tree = tree(header)?;
     let mut api = Api { version: String::new(), overview: Vec::new(), sections: Vec::new() };
@@ -83,16 +85,24 @@ pub fn api(header: &str) -> Result<Api> {
     visit(tree.root_node(), &mut |node| {
         let source = &header[node.byte_range()];
         match node.kind() {
-            "comment" if source.starts_with("/** @defgroup ") => api.sections.push(section(source)?),
+            "comment" if source.starts_with("/** @defgroup ") => {
+                api.sections.push(section(source)?)
+            }
             "comment" if source.starts_with("/** @}") => comment = None,
             "comment" if source.starts_with("/**") => comment = Some(source.to_owned()),
-            "comment" if api.overview.is_empty() && api.sections.is_empty() => api.overview = blocks(source),
+            "comment" if api.overview.is_empty() && api.sections.is_empty() => {
+                api.overview = blocks(source)
+            }
             // The include guard has no value, and stands before the first section.
             kind if declares(kind) && !api.sections.is_empty() => {
                 let name = name_of(node, header)?;
                 let doc = comment.take().with_context(|| format!("{name} has no documentation"))?;
                 let item = item(node, header, name, &doc)?;
-                api.sections.last_mut().context("a declaration before the first section")?.items.push(item);
+                api.sections
+                    .last_mut()
+                    .context("a declaration before the first section")?
+                    .items
+                    .push(item);
             }
             _ => {}
         }
@@ -129,7 +139,8 @@ fn section(comment: &str) -> Result<Section> {
     let head = text.remove(0);
     let words = head.strip_prefix("@defgroup ").and_then(|rest| rest.split_once(' '));
     let (id, title) = words.with_context(|| format!("not the head of a section: {head}"))?;
-    let (_, title) = title.split_once(". ").with_context(|| format!("section {id} has no number"))?;
+    let (_, title) =
+        title.split_once(". ").with_context(|| format!("section {id} has no number"))?;
     text.retain(|block| block != "@{");
     for block in &mut text {
         if let Some(rest) = block.strip_suffix("\n@{") {
@@ -144,9 +155,13 @@ fn item(node: Node<'_>, header: &str, name: String, comment: &str) -> Result<Ite
     let code = without_comments(node, header);
     let kind = match node.kind() {
         "preproc_def" => {
-            let value = node.child_by_field_name("value").with_context(|| format!("{name} has no value"))?;
+            let value = node
+                .child_by_field_name("value")
+                .with_context(|| format!("{name} has no value"))?;
             let value = header[value.byte_range()].trim().trim_matches(['(', ')']);
-            Kind::Constant { value: value.parse().with_context(|| format!("{name} is not a number: {value}"))? }
+            Kind::Constant {
+                value: value.parse().with_context(|| format!("{name} is not a number: {value}"))?,
+            }
         }
         "declaration" => {
             let returns = returned(node, header)?;
@@ -161,7 +176,10 @@ fn type_kind(node: Node<'_>, header: &str) -> Result<Kind> {
     let of = node.child_by_field_name("type").context("a type without a type")?;
     let declarator = node.child_by_field_name("declarator").context("a type without a name")?;
     if declarator.kind() == "function_declarator" {
-        return Ok(Kind::Callback { returns: returned(node, header)?, params: parameters(node, header, Vec::new())? });
+        return Ok(Kind::Callback {
+            returns: returned(node, header)?,
+            params: parameters(node, header, Vec::new())?,
+        });
     }
     if of.kind() != "struct_specifier" {
         return Ok(Kind::Integer { of: header[of.byte_range()].to_owned() });
@@ -192,19 +210,28 @@ fn function<'tree>(node: Node<'tree>) -> Result<Node<'tree>> {
 
 /// The C type that a function, or a callback, returns.
 fn returned(node: Node<'_>, header: &str) -> Result<String> {
-    Ok(one_line(&header[node.start_byte()..function(node)?.start_byte()]).trim_start_matches("typedef ").to_owned())
+    Ok(one_line(&header[node.start_byte()..function(node)?.start_byte()])
+        .trim_start_matches("typedef ")
+        .to_owned())
 }
 
 fn parameters(node: Node<'_>, header: &str, mut documented: Vec<Field>) -> Result<Vec<Field>> {
-    let list = function(node)?.child_by_field_name("parameters").context("a function without parentheses")?;
+    let list = function(node)?
+        .child_by_field_name("parameters")
+        .context("a function without parentheses")?;
     let mut parameters = Vec::new();
-    for child in list.named_children(&mut list.walk()).filter(|child| child.kind() == "parameter_declaration") {
+    for child in list
+        .named_children(&mut list.walk())
+        .filter(|child| child.kind() == "parameter_declaration")
+    {
         if header[child.byte_range()] == *"void" {
             continue;
         }
         let (name, of) = named_type(child, header)?;
-        let known = documented.iter().position(|field| field.name == name).map(|at| documented.remove(at));
-        let (text, direction) = known.map_or_else(Default::default, |field| (field.text, field.direction));
+        let known =
+            documented.iter().position(|field| field.name == name).map(|at| documented.remove(at));
+        let (text, direction) =
+            known.map_or_else(Default::default, |field| (field.text, field.direction));
         parameters.push(Field { name, of, text, direction });
     }
     if let Some(Field { name, .. }) = documented.first() {
@@ -219,7 +246,10 @@ fn named_type(node: Node<'_>, header: &str) -> Result<(String, String)> {
     while let Some(next) = inner.child_by_field_name("declarator") {
         inner = next;
     }
-    Ok((header[inner.byte_range()].to_owned(), one_line(&header[node.start_byte()..inner.start_byte()])))
+    Ok((
+        header[inner.byte_range()].to_owned(),
+        one_line(&header[node.start_byte()..inner.start_byte()]),
+    ))
 }
 
 fn one_line(text: &str) -> String {
@@ -244,7 +274,8 @@ fn comments<'tree>(node: Node<'tree>, see: &mut impl FnMut(Node<'tree>)) {
     }
 }
 
-/// The paragraphs of a comment, without its stars. Those of code keep their lines and their indentation.
+/// The paragraphs of a comment, without its stars. Those of code keep their lines and their
+/// indentation.
 fn blocks(comment: &str) -> Vec<String> {
     let inner = comment.trim_start_matches('/').trim_start_matches('*');
     let inner = inner.strip_suffix("*/").unwrap_or(inner);
@@ -277,11 +308,15 @@ fn doc(comment: &str) -> Result<(Doc, Vec<Field>)> {
         let mut last = None;
         for line in block.lines() {
             if let Some(rest) = line.strip_prefix("@param") {
-                let (direction, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-                    Some((direction, rest)) => (Some(direction.to_owned()), rest),
-                    None => (None, rest),
-                };
-                let (name, text) = rest.trim().split_once(' ').with_context(|| format!("not a parameter: {line}"))?;
+                let (direction, rest) =
+                    match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+                        Some((direction, rest)) => (Some(direction.to_owned()), rest),
+                        None => (None, rest),
+                    };
+                let (name, text) = rest
+                    .trim()
+                    .split_once(' ')
+                    .with_context(|| format!("not a parameter: {line}"))?;
                 let text = vec![text.trim().to_owned()];
                 params.push(Field { name: name.to_owned(), of: String::new(), text, direction });
                 last = Some(Last::Param);

@@ -19,7 +19,8 @@ impl Project {
     /// The tree may have moved since the build, and `make install` does not build again.
     pub fn find() -> Result<Self> {
         let here = env::current_dir().context("the current directory")?;
-        let around = here.ancestors().find(|directory| directory.join("xtask/Cargo.toml").is_file());
+        let around =
+            here.ancestors().find(|directory| directory.join("xtask/Cargo.toml").is_file());
         let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let root = around.map_or_else(built, Path::to_owned);
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());

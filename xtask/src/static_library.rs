@@ -2,9 +2,9 @@
 //!
 //! Cargo's library has the objects of RocksDB, LZ4, zstd and Rust with all their names. A program
 //! with another version of one of these, or with a second library written in Rust, could not be
-//! linked with it, or would get a mixture. The result is a single object in which only the functions
-//! of the header have global names. Like the shared library, it registers nothing for the exit of
-//! the process (docs/decisions/0002-nothing-runs-at-exit.md).
+//! linked with it, or would get a mixture. The result is a single object in which only the
+//! functions of the header have global names. Like the shared library, it registers nothing for the
+//! exit of the process (docs/decisions/0002-nothing-runs-at-exit.md).
 //!
 //! `$LD`, `$NM`, `$OBJCOPY` and `$AR` name other binutils than GNU's of this machine.
 
@@ -59,10 +59,14 @@ pub fn make(api: &Api, source: &Path, result: &Path) -> Result<()> {
     project::write(&unique, &lines(symbols(&listed).filter(|symbol| symbol.kind == "u")))?;
     project::write(&hooks, &renamed_hooks(&listed)?)?;
     let weak = file("weak.o");
-    cmd!(shell, "{objcopy} --weaken-symbols={unique} --redefine-syms={hooks} {lean} {weak}").quiet().run()?;
+    cmd!(shell, "{objcopy} --weaken-symbols={unique} --redefine-syms={hooks} {lean} {weak}")
+        .quiet()
+        .run()?;
     let (keep, object) = (file("functions"), file("kvds.o"));
     project::write(&keep, &functions.iter().map(|name| format!("{name}\n")).collect::<String>())?;
-    cmd!(shell, "{objcopy} --keep-global-symbols={keep} --strip-unneeded {weak} {object}").quiet().run()?;
+    cmd!(shell, "{objcopy} --keep-global-symbols={keep} --strip-unneeded {weak} {object}")
+        .quiet()
+        .run()?;
 
     let shown = cmd!(shell, "{nm} --extern-only --defined-only {object}").quiet().read()?;
     let shown: BTreeSet<_> = symbols(&shown).map(|symbol| symbol.name).collect();
@@ -146,7 +150,10 @@ mod tests {
     fn hooks_of_other_libraries_get_names_of_our_own() -> Result<()> {
         let expected = "ZSTD_trace_compress_begin kvds_absent_ZSTD_trace_compress_begin\n";
         assert_eq!(renamed_hooks(LISTED)?, expected);
-        assert_eq!(lines(symbols(LISTED).filter(|symbol| symbol.kind == "u")), "_ZN7rocksdb6uniqueE\n");
+        assert_eq!(
+            lines(symbols(LISTED).filter(|symbol| symbol.kind == "u")),
+            "_ZN7rocksdb6uniqueE\n"
+        );
         Ok(())
     }
 

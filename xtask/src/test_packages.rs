@@ -3,9 +3,9 @@
 //! Nothing may be left. `cargo test --package xtask` tests the list of installed files without the
 //! library; this tests what needs the library, compilers and dpkg.
 //!
-//! The Debian packages are installed in a system of their own (debootstrap), where this runs as root
-//! and that can be made. It is kept in `target` for later runs. Elsewhere dpkg installs them into an
-//! empty directory.
+//! The Debian packages are installed in a system of their own (debootstrap), where this runs as
+//! root and that can be made. It is kept in `target` for later runs. Elsewhere dpkg installs them
+//! into an empty directory.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -144,9 +144,13 @@ impl Tests<'_> {
         let mut newer = command("find");
         newer.arg(&target).arg("-path").arg(&self.work).args(["-prune", "-o", "-newer"]);
         let made = output(newer.arg(&built).arg("-print"))?;
-        ensure!(made.is_empty(), "make install, which root may have called, made what only make build should: {made}");
+        ensure!(
+            made.is_empty(),
+            "make install, which root may have called, made what only make build should: {made}"
+        );
         self.use_prefix(&prefix)?;
-        for file in ["share/doc/kvds/THIRD-PARTY", "share/man/man3/kvds_get.3", "include/kvds.hpp"] {
+        for file in ["share/doc/kvds/THIRD-PARTY", "share/man/man3/kvds_get.3", "include/kvds.hpp"]
+        {
             ensure!(prefix.join(file).is_file(), "{file} is not installed");
         }
 
@@ -166,7 +170,13 @@ impl Tests<'_> {
                 .env("PKG_CONFIG_PATH", moved.join("lib/pkgconfig")),
         )?;
         let app = self.empty("build")?.join("app");
-        output(command("gcc").arg(self.programs.join("app.c")).args(flags.split_whitespace()).arg("-o").arg(&app))?;
+        output(
+            command("gcc")
+                .arg(self.programs.join("app.c"))
+                .args(flags.split_whitespace())
+                .arg("-o")
+                .arg(&app),
+        )?;
         self.run_program("pkg-config --static", &mut command(&app))?;
 
         self.say("make uninstall");
@@ -201,7 +211,11 @@ impl Tests<'_> {
         let lib = tree.join("lib");
         fs::create_dir(&lib)?;
         let mut copy = command("cp");
-        output(copy.arg("-r").args(["include", "Cargo.toml", "build.rs"].map(|name| self.root(name))).arg(&tree))?;
+        output(
+            copy.arg("-r")
+                .args(["include", "Cargo.toml", "build.rs"].map(|name| self.root(name)))
+                .arg(&tree),
+        )?;
         fs::copy(self.project.target.join("release/libkvds.so"), lib.join("libkvds.so"))?;
         uninstalled::write(&Project { root: tree.clone(), target: tree.clone() }, &lib)?;
         let build = self.empty("build")?;

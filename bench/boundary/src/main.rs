@@ -1,6 +1,7 @@
-//! The same reads, through the C functions of libkvds.so, of a store as Rust has it, and of the engine below. `kvds-bench` runs
-//! it under callgrind: what is counted more in the first than in the second is what the boundary adds, and what the second
-//! has more than the third is for the store, which may be closed at any time.
+//! The same reads, through the C functions of libkvds.so, of a store as Rust has it, and of the
+//! engine below. `kvds-bench` runs it under callgrind: what is counted more in the first than in
+//! the second is what the boundary adds, and what the second has more than the third is for the
+//! store, which may be closed at any time.
 //!
 //! usage: kvds-boundary LIBRARY c|store|engine READS
 
@@ -36,11 +37,13 @@ type Get = unsafe extern "C" fn(*const c_void, *const c_void, usize, *mut Value)
 type Release = unsafe extern "C" fn(*mut Value);
 
 fn through_c(library: &str, reads: u64) {
-    // SAFETY: the functions have these types in kvds.h, and every pointer that is passed is what it says.
+    // SAFETY: the functions have these types in kvds.h, and every pointer that is passed is what it
+    // says.
     unsafe {
         let library = libloading::Library::new(library).expect("the library can be loaded");
         let distribute = *library.get::<Distribute>(b"kvds_distributor_new").expect("it is there");
-        let get_or_create = *library.get::<GetOrCreate>(b"kvds_distributor_get_or_create").expect("it is there");
+        let get_or_create =
+            *library.get::<GetOrCreate>(b"kvds_distributor_get_or_create").expect("it is there");
         let set = *library.get::<Set>(b"kvds_set").expect("it is there");
         let get = *library.get::<Get>(b"kvds_get").expect("it is there");
         let release = *library.get::<Release>(b"kvds_value_release").expect("it is there");
@@ -48,12 +51,17 @@ fn through_c(library: &str, reads: u64) {
         let mut store = ptr::null_mut();
         assert_eq!(get_or_create(distribute(ptr::null()), c"boundary".as_ptr(), 0, &mut store), 0);
         for number in 0..KEYS {
-            assert_eq!(set(store, key(number).as_ptr().cast(), 20, VALUE.as_ptr().cast(), VALUE.len()), 0);
+            assert_eq!(
+                set(store, key(number).as_ptr().cast(), 20, VALUE.as_ptr().cast(), VALUE.len()),
+                0
+            );
         }
         for read in 0..reads {
             let key = key(read % KEYS);
             let mut value = Value { data: ptr::null(), len: 0, owner: ptr::null_mut() };
-            assert!(get(store, key.as_ptr().cast(), 20, &mut value) == 0 && black_box(value.len) == 100);
+            assert!(
+                get(store, key.as_ptr().cast(), 20, &mut value) == 0 && black_box(value.len) == 100
+            );
             release(&mut value);
         }
     }
@@ -62,7 +70,10 @@ fn through_c(library: &str, reads: u64) {
 fn in_rust(reads: u64, of_the_engine: bool) {
     let distributor = Distributor::open(None, &Options::default()).expect("memory needs nothing");
     let name: &CStr = c"boundary";
-    let store = distributor.get_or_create(name, Backend::Memory).expect("memory needs nothing").expect("it was made");
+    let store = distributor
+        .get_or_create(name, Backend::Memory)
+        .expect("memory needs nothing")
+        .expect("it was made");
     for number in 0..KEYS {
         assert_eq!(store.set(&key(number), &VALUE).expect("memory is there"), Outcome::Applied);
     }
@@ -88,7 +99,9 @@ fn main() {
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         [library, "c", reads] => through_c(library, reads.parse().expect("a number")),
-        [_, way @ ("store" | "engine"), reads] => in_rust(reads.parse().expect("a number"), way == "engine"),
+        [_, way @ ("store" | "engine"), reads] => {
+            in_rust(reads.parse().expect("a number"), way == "engine")
+        }
         _ => panic!("usage: kvds-boundary LIBRARY c|store|engine READS"),
     }
 }

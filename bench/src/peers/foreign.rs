@@ -34,7 +34,14 @@ unsafe extern "C" {
     fn peer_compare_and_swap(on: *mut c_void, key: Bytes, expected: Bytes, value: Bytes) -> bool;
     fn peer_set_batch(on: *mut c_void, pairs: *const ForeignPair, count: usize);
     fn peer_iterate(on: *mut c_void, prefix: Bytes, show: Show, user_data: *mut c_void);
-    fn peer_scan(on: *mut c_void, start: Bytes, count: usize, backward: bool, show: Show, user_data: *mut c_void);
+    fn peer_scan(
+        on: *mut c_void,
+        start: Bytes,
+        count: usize,
+        backward: bool,
+        show: Show,
+        user_data: *mut c_void,
+    );
 
     fn open_original_memory(path: *const c_char) -> *mut c_void;
 }
@@ -120,7 +127,9 @@ pub fn peers() -> Vec<Peer> {
             can: &[Iterate, Scan, Batch],
             open,
         };
-        peers.push(peer("default options", Durability::ProcessCrash, |path| Foreign::open(open_leveldb, path)));
+        peers.push(peer("default options", Durability::ProcessCrash, |path| {
+            Foreign::open(open_leveldb, path)
+        }));
         peers.push(peer("default options and sync = true", Durability::PowerCut, |path| {
             Foreign::open(open_leveldb_sync, path)
         }));
@@ -165,16 +174,22 @@ fn lend(bytes: &[u8]) -> Bytes {
 /// The bytes are readable for the life that is asked for.
 unsafe fn slice<'a>(bytes: Bytes) -> &'a [u8] {
     // SAFETY: as above; an empty slice must not begin at null.
-    if bytes.len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(bytes.data.cast(), bytes.len) } }
+    if bytes.len == 0 {
+        &[]
+    } else {
+        unsafe { std::slice::from_raw_parts(bytes.data.cast(), bytes.len) }
+    }
 }
 
 extern "C" fn show(visit: *mut c_void, key: Bytes, value: Bytes) -> bool {
-    // SAFETY: the first is what was passed to `peer_iterate` or `peer_scan`, the others are what the peer shows.
+    // SAFETY: the first is what was passed to `peer_iterate` or `peer_scan`, the others are what
+    // the peer shows.
     unsafe { (*visit.cast::<Visit<'_>>())(slice(key), slice(value)) };
     true
 }
 
-// SAFETY, for every call: the peer is alive, and the bytes are what they say for as long as the call runs.
+// SAFETY, for every call: the peer is alive, and the bytes are what they say for as long as the
+// call runs.
 #[allow(clippy::undocumented_unsafe_blocks, reason = "said once, above")]
 impl Store for Foreign {
     fn get(&self, key: &[u8]) -> Option<u64> {

@@ -1,5 +1,5 @@
-//! kvds, as a host calls it: the functions of libkvds.so, loaded when the program runs, so that its RocksDB and those of the
-//! peers don't meet.
+//! kvds, as a host calls it: the functions of libkvds.so, loaded when the program runs, so that its
+//! RocksDB and those of the peers don't meet.
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::path::Path;
@@ -27,7 +27,8 @@ static LIBRARY: OnceLock<c::Functions> = OnceLock::new();
 pub fn load(library: &Path) -> Result<()> {
     // SAFETY: loading libkvds.so runs nothing but what it needs to be loaded.
     let functions = unsafe { c::Functions::new(library) };
-    let functions = functions.with_context(|| format!("{}: build it with `make build`", library.display()))?;
+    let functions =
+        functions.with_context(|| format!("{}: build it with `make build`", library.display()))?;
     LIBRARY.set(functions).ok().context("the library is loaded once")
 }
 
@@ -51,14 +52,18 @@ pub fn peers() -> Vec<Peer> {
         open,
     };
     vec![
-        peer("default options", Medium::Memory, Durability::None, |_| Ok(Box::new(Kvds::memory()?))),
+        peer("default options", Medium::Memory, Durability::None, |_| {
+            Ok(Box::new(Kvds::memory()?))
+        }),
         peer(
             "default options: written to the log at once, synced every half second",
             Medium::Disk,
             Durability::ProcessCrash,
             |path| Ok(Box::new(Kvds::disk(path, false)?)),
         ),
-        peer("KVDS_DURABILITY_SYNC", Medium::Disk, Durability::PowerCut, |path| Ok(Box::new(Kvds::disk(path, true)?))),
+        peer("KVDS_DURABILITY_SYNC", Medium::Disk, Durability::PowerCut, |path| {
+            Ok(Box::new(Kvds::disk(path, true)?))
+        }),
     ]
 }
 
@@ -104,10 +109,12 @@ impl Kvds {
 
     fn open(path: Option<&Path>, sync: bool) -> Result<Kvds> {
         let functions = functions();
-        let text = path.map(|path| CString::new(path.as_os_str().as_encoded_bytes())).transpose()?;
+        let text =
+            path.map(|path| CString::new(path.as_os_str().as_encoded_bytes())).transpose()?;
         let (mut distributor, mut store) = (ptr::null_mut(), ptr::null_mut());
         let backend = if path.is_some() { c::KVDS_DISK } else { c::KVDS_MEMORY };
-        // SAFETY: the texts end with a NUL, the outputs can be written, and the options are freed once.
+        // SAFETY: the texts end with a NUL, the outputs can be written, and the options are freed
+        // once.
         unsafe {
             let options = functions.kvds_options_new();
             if sync {
@@ -118,7 +125,12 @@ impl Kvds {
             functions.kvds_options_free(options);
             must(status);
             let id = c"store".as_ptr();
-            must(functions.kvds_distributor_get_or_create(distributor, id, backend as _, &mut store));
+            must(functions.kvds_distributor_get_or_create(
+                distributor,
+                id,
+                backend as _,
+                &mut store,
+            ));
         }
         ensure!(!store.is_null(), "there is a store");
         Ok(Kvds { functions, distributor, store })
@@ -132,7 +144,13 @@ impl Kvds {
         // SAFETY: the arrays are as long as is said, and each value is released once.
         unsafe {
             let (count, values_at) = (keys.len(), values.as_mut_ptr());
-            must(self.functions.kvds_multi_get(self.store, keys.as_ptr(), count, values_at, statuses.as_mut_ptr()));
+            must(self.functions.kvds_multi_get(
+                self.store,
+                keys.as_ptr(),
+                count,
+                values_at,
+                statuses.as_mut_ptr(),
+            ));
             let release = |value: &mut c::kvds_value| {
                 let len = value.len;
                 self.functions.kvds_value_release(value);
@@ -193,17 +211,25 @@ impl Store for Kvds {
 
     fn exists(&self, key: &[u8]) -> bool {
         // SAFETY: the slice is what it says.
-        Self::answer(unsafe { self.functions.kvds_exists(self.store, at(key), key.len()) }, c::KVDS_NOT_FOUND)
+        Self::answer(
+            unsafe { self.functions.kvds_exists(self.store, at(key), key.len()) },
+            c::KVDS_NOT_FOUND,
+        )
     }
 
     fn set(&self, key: &[u8], value: &[u8]) {
         // SAFETY: the slices are what they say.
-        must(unsafe { self.functions.kvds_set(self.store, at(key), key.len(), at(value), value.len()) });
+        must(unsafe {
+            self.functions.kvds_set(self.store, at(key), key.len(), at(value), value.len())
+        });
     }
 
     fn del(&self, key: &[u8]) {
         // SAFETY: the slice is what it says.
-        Self::answer(unsafe { self.functions.kvds_del(self.store, at(key), key.len()) }, c::KVDS_NOT_FOUND);
+        Self::answer(
+            unsafe { self.functions.kvds_del(self.store, at(key), key.len()) },
+            c::KVDS_NOT_FOUND,
+        );
     }
 
     fn iterate(&self, prefix: &[u8], mut visit: Visit<'_>) {
@@ -227,7 +253,8 @@ impl Store for Kvds {
 
     fn scan(&self, start: &[u8], count: usize, backward: bool, visit: Visit<'_>) {
         let mut cursor = ptr::null_mut();
-        // SAFETY: the outputs can be written, what they point to is read before the next move, and the cursor is freed once.
+        // SAFETY: the outputs can be written, what they point to is read before the next move, and
+        // the cursor is freed once.
         unsafe {
             let functions = self.functions;
             must(functions.kvds_cursor_new(self.store, ptr::null(), &mut cursor));
@@ -240,7 +267,11 @@ impl Store for Kvds {
                 must(functions.kvds_cursor_key(cursor, &mut key));
                 must(functions.kvds_cursor_value(cursor, &mut value));
                 visit(slice(key.data, key.len), slice(value.data, value.len));
-                status = if backward { functions.kvds_cursor_prev(cursor) } else { functions.kvds_cursor_next(cursor) };
+                status = if backward {
+                    functions.kvds_cursor_prev(cursor)
+                } else {
+                    functions.kvds_cursor_next(cursor)
+                };
             }
             functions.kvds_cursor_free(cursor);
         }
@@ -248,7 +279,9 @@ impl Store for Kvds {
 
     fn set_nx(&self, key: &[u8], value: &[u8]) -> bool {
         // SAFETY: the slices are what they say.
-        let status = unsafe { self.functions.kvds_set_nx(self.store, at(key), key.len(), at(value), value.len()) };
+        let status = unsafe {
+            self.functions.kvds_set_nx(self.store, at(key), key.len(), at(value), value.len())
+        };
         Self::answer(status, c::KVDS_EXISTS)
     }
 
@@ -257,7 +290,15 @@ impl Store for Kvds {
         let (key, expected, value) = (key.len(), expected.len(), value.len());
         // SAFETY: the slices are what they say.
         let status = unsafe {
-            self.functions.kvds_compare_and_swap(self.store, key_at, key, expected_at, expected, value_at, value)
+            self.functions.kvds_compare_and_swap(
+                self.store,
+                key_at,
+                key,
+                expected_at,
+                expected,
+                value_at,
+                value,
+            )
         };
         status != c::KVDS_NOT_FOUND as c_int && Self::answer(status, c::KVDS_MISMATCH)
     }

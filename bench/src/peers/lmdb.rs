@@ -31,7 +31,9 @@ pub fn peers() -> Vec<Peer> {
             Durability::ProcessCrash,
             |path| Lmdb::open(path, EnvFlags::NO_SYNC),
         ),
-        peer("MDB_NORDAHEAD: every commit is synced", Durability::PowerCut, |path| Lmdb::open(path, EnvFlags::empty())),
+        peer("MDB_NORDAHEAD: every commit is synced", Durability::PowerCut, |path| {
+            Lmdb::open(path, EnvFlags::empty())
+        }),
     ]
 }
 
@@ -85,7 +87,13 @@ impl Lmdb {
         Ok(())
     }
 
-    fn try_scan(&self, start: &[u8], count: usize, backward: bool, visit: Visit<'_>) -> heed::Result<()> {
+    fn try_scan(
+        &self,
+        start: &[u8],
+        count: usize,
+        backward: bool,
+        visit: Visit<'_>,
+    ) -> heed::Result<()> {
         let reading = self.env.read_txn()?;
         if backward {
             let down = self.all.rev_range(&reading, &(Bound::Unbounded, Bound::Included(start)))?;
@@ -98,7 +106,8 @@ impl Lmdb {
 
     fn try_set_nx(&self, key: &[u8], value: &[u8]) -> heed::Result<bool> {
         let mut writing = self.env.write_txn()?;
-        let held = self.all.get_or_put_with_flags(&mut writing, PutFlags::empty(), key, value)?.is_some();
+        let held =
+            self.all.get_or_put_with_flags(&mut writing, PutFlags::empty(), key, value)?.is_some();
         writing.commit()?;
         Ok(!held)
     }

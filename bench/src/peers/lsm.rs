@@ -21,9 +21,11 @@ pub fn peers() -> Vec<Peer> {
         open,
     };
     vec![
-        peer("default options: every write is given to the system", Durability::ProcessCrash, |path| {
-            Fjall::open(path, PersistMode::Buffer)
-        }),
+        peer(
+            "default options: every write is given to the system",
+            Durability::ProcessCrash,
+            |path| Fjall::open(path, PersistMode::Buffer),
+        ),
         peer("persist(SyncData) after every write", Durability::PowerCut, |path| {
             Fjall::open(path, PersistMode::SyncData)
         }),

@@ -1,4 +1,5 @@
-//! Maps in memory that are written in Rust, each by its own best interface: values are read in place, where the map has them.
+//! Maps in memory that are written in Rust, each by its own best interface: values are read in
+//! place, where the map has them.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -29,7 +30,9 @@ pub fn peers() -> Vec<Peer> {
     let lock = concat!("parking_lot ", env!("VERSION_PARKING_LOT"));
     let skip = env!("VERSION_CROSSBEAM_SKIPLIST");
     vec![
-        peer("BTreeMap", lock, "under an RwLock", ALL, |_| Ok(Box::new(RwLock::<BTreeMap<Bytes, Bytes>>::default()))),
+        peer("BTreeMap", lock, "under an RwLock", ALL, |_| {
+            Ok(Box::new(RwLock::<BTreeMap<Bytes, Bytes>>::default()))
+        }),
         peer("SkipMap", skip, "crossbeam-skiplist; nothing to set", &[Iterate, Scan], |_| {
             Ok(Box::new(SkipMap::<Bytes, Bytes>::new()))
         }),
@@ -43,9 +46,13 @@ pub fn peers() -> Vec<Peer> {
         peer("ArtMap", env!("VERSION_ARTMAP"), "artmap; nothing to set", &[Iterate, Scan], |_| {
             Ok(Box::new(ArtMap::<Vec<u8>, Bytes>::new()))
         }),
-        peer(super::PAPAYA, env!("VERSION_PAPAYA"), "not ordered: what point reads could cost", &[SetNx, Swap], |_| {
-            Ok(Box::new(HashMap::<Bytes, Bytes>::new()))
-        }),
+        peer(
+            super::PAPAYA,
+            env!("VERSION_PAPAYA"),
+            "not ordered: what point reads could cost",
+            &[SetNx, Swap],
+            |_| Ok(Box::new(HashMap::<Bytes, Bytes>::new())),
+        ),
     ]
 }
 
@@ -70,7 +77,8 @@ impl Store for RwLock<BTreeMap<Bytes, Bytes>> {
     fn iterate(&self, prefix: &[u8], visit: Visit<'_>) {
         let map = self.read();
         let from = map.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
-        from.take_while(|(key, _)| key.starts_with(prefix)).for_each(|(key, value)| visit(key, value));
+        from.take_while(|(key, _)| key.starts_with(prefix))
+            .for_each(|(key, value)| visit(key, value));
     }
 
     fn scan(&self, start: &[u8], count: usize, backward: bool, visit: Visit<'_>) {
@@ -125,7 +133,8 @@ impl Store for SkipMap<Bytes, Bytes> {
 
     fn iterate(&self, prefix: &[u8], visit: Visit<'_>) {
         let from = self.range::<[u8], _>((Bound::Included(prefix), Bound::Unbounded));
-        from.take_while(|entry| entry.key().starts_with(prefix)).for_each(|entry| visit(entry.key(), entry.value()));
+        from.take_while(|entry| entry.key().starts_with(prefix))
+            .for_each(|entry| visit(entry.key(), entry.value()));
     }
 
     fn scan(&self, start: &[u8], count: usize, backward: bool, visit: Visit<'_>) {
@@ -192,10 +201,13 @@ impl Store for ArtMap<Vec<u8>, Bytes> {
     fn scan(&self, start: &[u8], count: usize, backward: bool, visit: Visit<'_>) {
         let guard = self.pin();
         if backward {
-            let down = self.range_with_guard::<_, [u8]>((Bound::Unbounded, Bound::Included(start)), &guard).rev();
+            let down = self
+                .range_with_guard::<_, [u8]>((Bound::Unbounded, Bound::Included(start)), &guard)
+                .rev();
             down.take(count).for_each(|entry| visit(entry.key(), entry.value()));
         } else {
-            let up = self.range_with_guard::<_, [u8]>((Bound::Included(start), Bound::Unbounded), &guard);
+            let up = self
+                .range_with_guard::<_, [u8]>((Bound::Included(start), Bound::Unbounded), &guard);
             up.take(count).for_each(|entry| visit(entry.key(), entry.value()));
         }
     }

@@ -1,4 +1,5 @@
-//! Nothing but an append and fdatasync, which the threads share: what no store that syncs can be faster than.
+//! Nothing but an append and fdatasync, which the threads share: what no store that syncs can be
+//! faster than.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -42,7 +43,11 @@ struct State {
 
 impl RawLog {
     fn create(path: &Path) -> Result<RawLog> {
-        Ok(RawLog { file: File::create(path.join("log"))?, state: Mutex::default(), synced: Condvar::new() })
+        Ok(RawLog {
+            file: File::create(path.join("log"))?,
+            state: Mutex::default(),
+            synced: Condvar::new(),
+        })
     }
 }
 

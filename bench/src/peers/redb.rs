@@ -1,8 +1,9 @@
 //! redb, a copy-on-write B+ tree in Rust.
 //!
-//! It has two levels: `Durability::Immediate` syncs, and `Durability::None` is gone with the process. What lies between, where
-//! the others are by default, is its `StorageBackend`: one that leaves out the sync gives what was committed to the system,
-//! so that it survives the death of the process.
+//! It has two levels: `Durability::Immediate` syncs, and `Durability::None` is gone with the
+//! process. What lies between, where the others are by default, is its `StorageBackend`: one that
+//! leaves out the sync gives what was committed to the system, so that it survives the death of the
+//! process.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -10,7 +11,10 @@ use std::ops::Bound;
 use std::os::unix::fs::FileExt;
 
 use anyhow::Result;
-use redb::{AccessGuard, Database, ReadableDatabase, ReadableTable, StorageBackend, StorageError, TableDefinition};
+use redb::{
+    AccessGuard, Database, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
+    TableDefinition,
+};
 
 use super::ALL;
 use crate::data::digest;
@@ -35,7 +39,12 @@ pub fn peers() -> Vec<Peer> {
             Durability::ProcessCrash,
             |path| {
                 let mut how = OpenOptions::new();
-                let file = how.read(true).write(true).create(true).truncate(false).open(path.join("redb"))?;
+                let file = how
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .open(path.join("redb"))?;
                 Redb::on(Database::builder().create_with_backend(Unsynced(file))?)
             },
         ),
@@ -74,7 +83,8 @@ impl StorageBackend for Unsynced {
 struct Redb(Database);
 
 /// What an iteration shows.
-type Entry<'a> = Result<(AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>), StorageError>;
+type Entry<'a> =
+    Result<(AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>), StorageError>;
 
 impl Redb {
     fn on(database: Database) -> Result<Box<dyn Store>> {
@@ -84,12 +94,18 @@ impl Redb {
         Ok(Box::new(Redb(database)))
     }
 
-    fn read<R>(&self, read: impl FnOnce(&redb::ReadOnlyTable<&'static [u8], &'static [u8]>) -> R) -> R {
+    fn read<R>(
+        &self,
+        read: impl FnOnce(&redb::ReadOnlyTable<&'static [u8], &'static [u8]>) -> R,
+    ) -> R {
         let reading = self.0.begin_read().expect(FAILED);
         read(&reading.open_table(TABLE).expect(FAILED))
     }
 
-    fn write<R>(&self, write: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>) -> R) -> R {
+    fn write<R>(
+        &self,
+        write: impl FnOnce(&mut redb::Table<'_, &'static [u8], &'static [u8]>) -> R,
+    ) -> R {
         let writing = self.0.begin_write().expect(FAILED);
         let result = write(&mut writing.open_table(TABLE).expect(FAILED));
         writing.commit().expect(FAILED);
@@ -116,7 +132,8 @@ impl Store for Redb {
 
     fn iterate(&self, prefix: &[u8], visit: Visit<'_>) {
         self.read(|table| {
-            let from = table.range::<&[u8]>((Bound::Included(prefix), Bound::Unbounded)).expect(FAILED);
+            let from =
+                table.range::<&[u8]>((Bound::Included(prefix), Bound::Unbounded)).expect(FAILED);
             for entry in from {
                 let (key, value) = entry.expect(FAILED);
                 if !key.value().starts_with(prefix) {
@@ -134,10 +151,14 @@ impl Store for Redb {
                 visit(key.value(), value.value());
             };
             if backward {
-                let down = table.range::<&[u8]>((Bound::Unbounded, Bound::Included(start))).expect(FAILED).rev();
+                let down = table
+                    .range::<&[u8]>((Bound::Unbounded, Bound::Included(start)))
+                    .expect(FAILED)
+                    .rev();
                 down.take(count).for_each(&mut show);
             } else {
-                let up = table.range::<&[u8]>((Bound::Included(start), Bound::Unbounded)).expect(FAILED);
+                let up =
+                    table.range::<&[u8]>((Bound::Included(start), Bound::Unbounded)).expect(FAILED);
                 up.take(count).for_each(&mut show);
             }
         });

@@ -48,7 +48,9 @@ impl Sqlite {
     fn open(path: &Path, synchronous: &'static str) -> Result<Box<dyn Store>> {
         let store = Sqlite { path: path.join("sqlite"), synchronous, idle: Mutex::default() };
         let first = store.connect()?;
-        first.execute_batch("CREATE TABLE IF NOT EXISTS a (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID")?;
+        first.execute_batch(
+            "CREATE TABLE IF NOT EXISTS a (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID",
+        )?;
         store.idle.lock().push(first);
         Ok(Box::new(store))
     }
@@ -76,7 +78,12 @@ impl Sqlite {
     }
 
     /// Shows what a query answers, until `visit` answers false.
-    fn query(&self, text: &str, values: impl rusqlite::Params, mut visit: impl FnMut(&[u8], &[u8]) -> bool) {
+    fn query(
+        &self,
+        text: &str,
+        values: impl rusqlite::Params,
+        mut visit: impl FnMut(&[u8], &[u8]) -> bool,
+    ) {
         self.with(|connection| {
             let mut statement = connection.prepare_cached(text)?;
             let mut rows = statement.query(values)?;
@@ -101,7 +108,9 @@ impl Store for Sqlite {
     }
 
     fn exists(&self, key: &[u8]) -> bool {
-        self.with(|connection| connection.prepare_cached("SELECT 1 FROM a WHERE k = ?")?.exists([key]))
+        self.with(|connection| {
+            connection.prepare_cached("SELECT 1 FROM a WHERE k = ?")?.exists([key])
+        })
     }
 
     fn set(&self, key: &[u8], value: &[u8]) {

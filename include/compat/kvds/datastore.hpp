@@ -17,8 +17,9 @@ namespace kvds {
 class datastore_c : public detail::opened_c {
 public:
     /**
-     * Opens the database in the directory `path`, which is made if it is not there, with those above it. False if this is
-     * open, if anyone else has the directory open, or if it cannot be opened: then last_error() says why.
+     * Opens the database in the directory `path`, which is made if it is not there, with those
+     * above it. False if this is open, if anyone else has the directory open, or if it cannot be
+     * opened: then last_error() says why.
      */
     bool open(const std::string &path)
     {

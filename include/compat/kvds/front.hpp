@@ -103,7 +103,8 @@ public:
             const std::lock_guard<std::mutex> lock(front_mutex_);
             std::swap(closing, front_store_);
         }
-        // With no lock held, as the calls that end first may have callbacks, and those may call anything here.
+        // With no lock held, as the calls that end first may have callbacks, and those may call
+        // anything here.
         return closing ? closing->close() : ok(KVDS_CLOSED);
     }
 

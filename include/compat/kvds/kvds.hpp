@@ -83,8 +83,9 @@ public:
 };
 
 /**
- * Hands out stores by name, and keeps each until it is destroyed itself: the data of a memory store outlives the program's
- * references to it. References that outlive the distributor go on. Threads: any, all calls at the same time.
+ * Hands out stores by name, and keeps each until it is destroyed itself: the data of a memory store
+ * outlives the program's references to it. References that outlive the distributor go on. Threads:
+ * any, all calls at the same time.
  */
 class kv_c_distributor_c {
 public:

@@ -1,5 +1,6 @@
 /*
- * Observed lifetimes under the names they had in the original C++ package: pkg::types::lifetime_c, lifetime_tagged_c.
+ * Observed lifetimes under the names they had in the original C++ package: pkg::types::lifetime_c,
+ * lifetime_tagged_c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

@@ -1,5 +1,6 @@
 /*
- * Counted references under the names they had in the original C++ package: pkg::types::shared_c, shared_obj_c, make_shared.
+ * Counted references under the names they had in the original C++ package: pkg::types::shared_c,
+ * shared_obj_c, make_shared.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

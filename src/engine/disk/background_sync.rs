@@ -1,8 +1,9 @@
 //! Syncing in the background, for what must survive a power cut after at most a second.
 //!
-//! A thread looks at all stores of the process every half second and hands those that were written to since to helpers, which
-//! sync them at the same time: a disk takes as long for many syncs at once as for a few. So the time until a write is synced
-//! does not grow with the number of stores, and a store whose disk hangs holds up no other.
+//! A thread looks at all stores of the process every half second and hands those that were written
+//! to since to helpers, which sync them at the same time: a disk takes as long for many syncs at
+//! once as for a few. So the time until a write is synced does not grow with the number of stores,
+//! and a store whose disk hangs holds up no other.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,11 +18,12 @@ use crate::sys::locks::{Condvar, Mutex, MutexGuard};
 use crate::sys::log::{self, Level};
 use crate::sys::signals;
 
-/// How often. With the time that a round of syncs takes, no write waits longer than a second on a disk that is not
-/// overwhelmed.
+/// How often. With the time that a round of syncs takes, no write waits longer than a second on a
+/// disk that is not overwhelmed.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// How many stores one helper syncs in a round: at 15 ms for a sync, as on a rotating disk, that is half of the time there is.
+/// How many stores one helper syncs in a round: at 15 ms for a sync, as on a rotating disk, that is
+/// half of the time there is.
 const EACH: usize = 16;
 
 /// How many helpers work at the same time. More are started only beside some that hang, ...
@@ -38,8 +40,8 @@ const HELPER: &str = "kvds-sync-help";
 
 type Sync = Box<dyn Fn() -> Result<()> + Send>;
 
-/// A store's slot with the service. Dropping it ends the service, and waits for a sync that is running: one, as a
-/// helper lets go of the lock after each.
+/// A store's slot with the service. Dropping it ends the service, and waits for a sync that is
+/// running: one, as a helper lets go of the lock after each.
 pub struct SyncHandle {
     slot: Arc<SyncSlot>,
     service: Arc<Service>,
@@ -101,7 +103,10 @@ impl SyncHandle {
         SyncHandle::by(SERVICE.get(), sync)
     }
 
-    fn by(service: &Arc<Service>, sync: impl Fn() -> Result<()> + Send + 'static) -> Result<SyncHandle> {
+    fn by(
+        service: &Arc<Service>,
+        sync: impl Fn() -> Result<()> + Send + 'static,
+    ) -> Result<SyncHandle> {
         let slot = Arc::new(SyncSlot {
             written: AtomicBool::new(false),
             taken: AtomicBool::new(false),
@@ -139,7 +144,8 @@ impl Drop for SyncHandle {
 
 impl SyncSlot {
     fn sync(&self, what: &str) {
-        // Under the lock: who closes the store meanwhile either finds it synced, or finds that it has to.
+        // Under the lock: who closes the store meanwhile either finds it synced, or finds that it
+        // has to.
         let sync = self.sync.lock();
         if let Some(sync) = &*sync
             && self.written.swap(false, Ordering::Acquire)
@@ -166,7 +172,8 @@ impl Service {
     fn run(self: Arc<Service>) {
         let mut pause = EVERY;
         loop {
-            // Only when nothing is left to sync: tests/powercut.rs takes the pause for the end of a round.
+            // Only when nothing is left to sync: tests/powercut.rs takes the pause for the end of a
+            // round.
             thread::sleep(pause);
             let mut began = Instant::now();
             loop {
@@ -188,19 +195,23 @@ impl Service {
 
     /// Hands the stores that were written to to the helpers.
     fn hand_out_due(self: &Arc<Service>) {
-        let take =
-            |slot: &&Arc<SyncSlot>| slot.written.load(Ordering::Relaxed) && !slot.taken.swap(true, Ordering::Relaxed);
+        let take = |slot: &&Arc<SyncSlot>| {
+            slot.written.load(Ordering::Relaxed) && !slot.taken.swap(true, Ordering::Relaxed)
+        };
         let due: Vec<_> = self.slots.lock().all.iter().filter(take).cloned().collect();
         let mut round = self.round.lock();
         round.unfinished += due.len();
         round.queue.extend(due);
         let wanted = round.queue.len().div_ceil(EACH).min(HELPERS);
-        let missing = wanted.saturating_sub(round.idle).min(MOST_HELPERS.saturating_sub(round.helpers));
+        let missing =
+            wanted.saturating_sub(round.idle).min(MOST_HELPERS.saturating_sub(round.helpers));
         let mut behind = false;
         for started in 0..missing {
             let running = self.clone();
             if let Err(cause) = (self.start)(HELPER, Box::new(move || running.help())) {
-                log::line(Level::Warn, || format!("cannot start a thread that helps to sync: {cause}"));
+                log::line(Level::Warn, || {
+                    format!("cannot start a thread that helps to sync: {cause}")
+                });
                 // Those that there are, or this thread alone, may be enough.
                 behind = round.queue.len() > EACH * (round.idle + started).max(1);
                 break;
@@ -217,8 +228,10 @@ impl Service {
     /// Waits until all that was handed out is synced, or until `end`.
     fn is_done_by(&self, end: Instant) -> bool {
         let mut round = self.round.lock();
-        let late = self.done.wait_while_until(&mut round, |round| round.unfinished != 0, end).timed_out();
-        // What a helper has begun, and a hanging disk does not end, is no reason for the writers of other stores to sync.
+        let late =
+            self.done.wait_while_until(&mut round, |round| round.unfinished != 0, end).timed_out();
+        // What a helper has begun, and a hanging disk does not end, is no reason for the writers of
+        // other stores to sync.
         if !round.queue.is_empty() {
             self.behind.store(true, Ordering::Relaxed);
         }
@@ -278,7 +291,10 @@ mod tests {
     }
 
     /// Starts the first `SOME` threads that it is asked for, and no more.
-    fn start_some<const SOME: usize>(name: &'static str, run: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+    fn start_some<const SOME: usize>(
+        name: &'static str,
+        run: Box<dyn FnOnce() + Send>,
+    ) -> io::Result<()> {
         static STARTED: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
         if STARTED[SOME].fetch_add(1, Ordering::Relaxed) >= SOME {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -286,8 +302,9 @@ mod tests {
         (Service::default().start)(name, run)
     }
 
-    /// One thread once synced all stores in turn: with 300 stores and 4 ms for a sync a write was not on the disk after 2.6
-    /// seconds, and with 1,000 not after 4.3. Here each sync ends only when many others have begun.
+    /// One thread once synced all stores in turn: with 300 stores and 4 ms for a sync a write was
+    /// not on the disk after 2.6 seconds, and with 1,000 not after 4.3. Here each sync ends only
+    /// when many others have begun.
     #[test]
     fn many_stores_are_synced_at_the_same_time() {
         const STORES: usize = 300;
@@ -303,7 +320,9 @@ mod tests {
                     *count += 1;
                     more.notify_all();
                     assert!(
-                        !more.wait_while_for(&mut count, |count| *count < TOGETHER, PATIENCE).timed_out(),
+                        !more
+                            .wait_while_for(&mut count, |count| *count < TOGETHER, PATIENCE)
+                            .timed_out(),
                         "{} of {TOGETHER} syncs at the same time",
                         *count
                     );
@@ -348,14 +367,17 @@ mod tests {
         for round in 1..=2 {
             stuck.written();
             others.iter().for_each(SyncHandle::written);
-            wait_for("the others are synced", || synced.load(Ordering::Relaxed) == round * others.len());
+            wait_for("the others are synced", || {
+                synced.load(Ordering::Relaxed) == round * others.len()
+            });
         }
         assert!(!service.behind.load(Ordering::Relaxed), "their writers need not sync");
         drop(go_on);
     }
 
-    /// Where the system has no more threads, those that there are go on alone; if they are too few for all stores, the
-    /// writers sync. Nothing stays behind, and a store is not opened that nobody would sync.
+    /// Where the system has no more threads, those that there are go on alone; if they are too few
+    /// for all stores, the writers sync. Nothing stays behind, and a store is not opened that
+    /// nobody would sync.
     #[test]
     fn without_threads_the_writers_sync() {
         let tester = thread::current().id();
@@ -364,12 +386,16 @@ mod tests {
             let served = |_| {
                 let [by_service, by_writer] = counts.clone();
                 SyncHandle::by(service, move || {
-                    let count = if thread::current().id() == tester { &by_writer } else { &by_service };
+                    let count =
+                        if thread::current().id() == tester { &by_writer } else { &by_service };
                     count.fetch_add(1, Ordering::Relaxed);
                     Ok(())
                 })
             };
-            ((0..count).map(served).collect::<Result<Vec<_>>>().expect("the thread runs"), counts.clone())
+            (
+                (0..count).map(served).collect::<Result<Vec<_>>>().expect("the thread runs"),
+                counts.clone(),
+            )
         };
         let none = Arc::new(Service::with(start_some::<0>));
         assert!(SyncHandle::by(&none, || Ok(())).is_err());
@@ -386,7 +412,9 @@ mod tests {
                 many.iter().for_each(SyncHandle::written);
                 by_writer.load(Ordering::Relaxed) != 0
             });
-            wait_for("the rest is synced", || !many.iter().any(|store| store.slot.written.load(Ordering::Relaxed)));
+            wait_for("the rest is synced", || {
+                !many.iter().any(|store| store.slot.written.load(Ordering::Relaxed))
+            });
             wait_for("writers need not sync any more", || {
                 few[0].written();
                 !service.behind.load(Ordering::Relaxed)

@@ -1,4 +1,5 @@
-// Keeps what RocksDB has in memory of tables within the size of the block cache, where its options do not.
+// Keeps what RocksDB has in memory of tables within the size of the block cache, where its options
+// do not.
 
 #include <memory>
 #include <utility>
@@ -24,11 +25,13 @@ constexpr std::size_t LARGEST = 8;
 // Indexes and filters are pinned in at most this part of the cache.
 constexpr std::size_t PINNED = 2;
 
-// The index and the filter of a table take less than this part of its file, but for the smallest pairs.
+// The index and the filter of a table take less than this part of its file, but for the smallest
+// pairs.
 constexpr std::size_t INDEX_AND_FILTER = 8;
 
-// A clock cache takes in a block that is larger than all that it holds, whatever its capacity, and has it until something else
-// needs the room. Large blocks belong to large values, which are not found by looking for the next value.
+// A clock cache takes in a block that is larger than all that it holds, whatever its capacity, and
+// has it until something else needs the room. Large blocks belong to large values, which are not
+// found by looking for the next value.
 class WithoutLarge : public rocksdb::CacheWrapper {
 public:
     using CacheWrapper::CacheWrapper;
@@ -49,8 +52,8 @@ public:
     }
 };
 
-// Pins the index and the filter of a table, which every read needs, only while there is room: pinned blocks are in the cache
-// whatever its capacity.
+// Pins the index and the filter of a table, which every read needs, only while there is room:
+// pinned blocks are in the cache whatever its capacity.
 class Factory : public BlockBasedTableFactory {
 public:
     explicit Factory(const BlockBasedTableOptions &options)

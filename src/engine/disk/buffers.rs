@@ -1,8 +1,9 @@
 //! The memory that the stores of a distributor share for writes that are not in a table file yet.
 //!
-//! RocksDB's own bound has each store that is written to flush itself while the sum is too large, however little it holds: with
-//! much memory held by stores that rest, or with many small ones, every write would make a table file. So RocksDB only counts
-//! here, and the stores that hold the most are flushed, whoever writes.
+//! RocksDB's own bound has each store that is written to flush itself while the sum is too large,
+//! however little it holds: with much memory held by stores that rest, or with many small ones,
+//! every write would make a table file. So RocksDB only counts here, and the stores that hold the
+//! most are flushed, whoever writes.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use super::errors;
 /// The memory of a table of which nothing is used yet is taken in blocks of this size, in bytes.
 pub const BLOCK: usize = 16 << 10;
 
-/// Each store may hold this much, however many there are: a multiple of what an almost empty one does.
+/// Each store may hold this much, however many there are: a multiple of what an almost empty one
+/// does.
 const LEAST: u64 = 64 << 10;
 
 /// So many stores at most are flushed at once.
@@ -36,8 +38,8 @@ unsafe extern "C" {
     fn kvds_rocksdb_begin_flush(database: *mut rocksdb_t, text: *mut u8, capacity: usize) -> usize;
 }
 
-/// Begins to flush what a database has in memory. Unlike RocksDB's own call without waiting, it also does not wait for
-/// compactions.
+/// Begins to flush what a database has in memory. Unlike RocksDB's own call without waiting, it
+/// also does not wait for compactions.
 pub fn begin_flush(db: &DB) -> Result<(), String> {
     errors::told(|text, capacity| {
         // SAFETY: the database is live, and `text` is writable for `capacity` bytes.
@@ -88,7 +90,9 @@ impl Buffers {
         // SAFETY: any size is fine.
         #[allow(unsafe_code)]
         let manager = unsafe { rocksdb_write_buffer_manager_create(NO_LIMIT, false) };
-        let Some(manager) = NonNull::new(manager) else { unreachable!("RocksDB ends the process instead") };
+        let Some(manager) = NonNull::new(manager) else {
+            unreachable!("RocksDB ends the process instead")
+        };
         Arc::new(Buffers {
             manager,
             bytes,
@@ -125,7 +129,9 @@ impl Buffers {
     fn active(&self) -> u64 {
         // SAFETY: the manager is live.
         #[allow(unsafe_code)]
-        let bytes = unsafe { rocksdb_write_buffer_manager_mutable_memtable_memory_usage(self.manager.as_ptr()) };
+        let bytes = unsafe {
+            rocksdb_write_buffer_manager_mutable_memtable_memory_usage(self.manager.as_ptr())
+        };
         bytes as u64
     }
 
@@ -136,10 +142,13 @@ impl Buffers {
         bytes as u64
     }
 
-    /// Whether something is to be flushed. While more than half is being flushed already, more would be no help.
+    /// Whether something is to be flushed. While more than half is being flushed already, more
+    /// would be no help.
     fn is_full(&self) -> bool {
         let (room, active) = (self.room.load(Relaxed), self.active());
-        active > room / 2 && active > self.again.load(Relaxed) && (active > room - room / 8 || self.all() > room)
+        active > room / 2
+            && active > self.again.load(Relaxed)
+            && (active > room - room / 8 || self.all() > room)
     }
 
     /// Flushes the stores that hold the most.
@@ -150,8 +159,11 @@ impl Buffers {
             return;
         }
         let shares = self.shares.lock().clone();
-        let held = |share: &Mutex<Option<Holder>>| share.try_lock()?.as_ref().map(|holder| (holder.held)());
-        let mut most: Vec<_> = shares.iter().filter_map(|share| Some((held(share)?, share))).collect();
+        let held = |share: &Mutex<Option<Holder>>| {
+            share.try_lock()?.as_ref().map(|holder| (holder.held)())
+        };
+        let mut most: Vec<_> =
+            shares.iter().filter_map(|share| Some((held(share)?, share))).collect();
         most.sort_unstable_by_key(|(held, _)| std::cmp::Reverse(*held));
         let enough = most.first().map_or(0, |(held, _)| held / 2).max(LEAST / 2);
         for (_, share) in most.iter().take_while(|(held, _)| *held > enough).take(AT_ONCE) {

@@ -1,7 +1,8 @@
 //! Copies of stores.
 //!
-//! A copy is made in a directory that nobody else knows, beside its place, and moved there when it is whole: so no half copy
-//! is ever seen, of two that want the same place one gets it, and nothing that lies around is touched.
+//! A copy is made in a directory that nobody else knows, beside its place, and moved there when it
+//! is whole: so no half copy is ever seen, of two that want the same place one gets it, and nothing
+//! that lies around is touched.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -17,7 +18,8 @@ use crate::error::{Error, Result};
 use crate::sys::descriptors::above_streams;
 use crate::sys::log::{self, Level};
 
-/// Makes a copy of what `engine` shows now in the directory `path`: a disk store, whatever the engine is.
+/// Makes a copy of what `engine` shows now in the directory `path`: a disk store, whatever the
+/// engine is.
 pub fn make(engine: &dyn Engine, path: &Path) -> Result<()> {
     Disk::available()?;
     if path.symlink_metadata().is_ok() {
@@ -33,20 +35,23 @@ pub fn make(engine: &dyn Engine, path: &Path) -> Result<()> {
         Disk::copy(engine, &copy)?;
     }
     fs::rename(&copy, path).map_err(|cause| match cause.kind() {
-        io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory => taken(path),
+        io::ErrorKind::AlreadyExists
+        | io::ErrorKind::DirectoryNotEmpty
+        | io::ErrorKind::NotADirectory => taken(path),
         _ => Error::io("cannot put the copy in its place", cause).at(path),
     })?;
     above.keep();
     // That it is there must survive what its content survives.
-    durable_dir::sync(parent).map_err(|cause| Error::io("cannot sync the directory of the copy", cause).at(parent))
+    durable_dir::sync(parent)
+        .map_err(|cause| Error::io("cannot sync the directory of the copy", cause).at(parent))
 }
 
 fn taken(path: &Path) -> Error {
     Error::invalid("the place for the copy is taken").at(path)
 }
 
-/// A directory that is this copy's alone, and goes with whatever is left in it. Its maker holds a lock on it: one that can be
-/// locked by others was left by a process that died.
+/// A directory that is this copy's alone, and goes with whatever is left in it. Its maker holds a
+/// lock on it: one that can be locked by others was left by a process that died.
 struct Workshop {
     path: PathBuf,
     /// The directory, locked; it goes before the lock does.
@@ -56,14 +61,16 @@ struct Workshop {
 /// How the names of these directories begin; behind it are the number of the process and a number.
 const PREFIX: &str = ".kvds-copy-";
 
-/// How many names are tried: one can be taken by what another process with the same number left and we may not remove.
+/// How many names are tried: one can be taken by what another process with the same number left and
+/// we may not remove.
 const ATTEMPTS: u32 = 1000;
 
 impl Workshop {
     fn new(parent: &Path) -> Result<Workshop> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         sweep(parent);
-        let failed = |path: &Path, cause| Error::io("cannot make a directory for the copy", cause).at(path);
+        let failed =
+            |path: &Path, cause| Error::io("cannot make a directory for the copy", cause).at(path);
         for _ in 0..ATTEMPTS {
             let number = NUMBER.fetch_add(1, Relaxed);
             let path = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
@@ -81,8 +88,10 @@ impl Workshop {
                     return Err(failed(&path, cause));
                 }
             };
-            // Where the file system has no locks, nobody else can lock it either, and nobody sweeps.
-            let swept = lock_now(&lock).is_err_and(|cause| cause.kind() == io::ErrorKind::WouldBlock);
+            // Where the file system has no locks, nobody else can lock it either, and nobody
+            // sweeps.
+            let swept =
+                lock_now(&lock).is_err_and(|cause| cause.kind() == io::ErrorKind::WouldBlock);
             if !swept && is_at(&lock, &path) {
                 return Ok(Workshop { path, _lock: lock });
             }
@@ -97,7 +106,8 @@ impl Drop for Workshop {
     }
 }
 
-/// Removes the directories in `parent` that processes left which died while they made a copy. What cannot be removed stays.
+/// Removes the directories in `parent` that processes left which died while they made a copy. What
+/// cannot be removed stays.
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_number = |text: &str| text.parse::<u64>().is_ok();
@@ -114,7 +124,9 @@ fn sweep(parent: &Path) {
             && lock_now(&directory).is_ok()
             && is_at(&directory, &path)
         {
-            log::line(Level::Info, || format!("removing {}, a copy whose maker died", path.display()));
+            log::line(Level::Info, || {
+                format!("removing {}, a copy whose maker died", path.display())
+            });
             let _ = fs::remove_dir_all(&path);
         }
     }

@@ -62,7 +62,13 @@ impl Claim {
     }
 
     fn once(path: &Path) -> Result<Claim> {
-        let open = || OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path).and_then(above_streams);
+        let open = || {
+            OpenOptions::new()
+                .read(true)
+                .custom_flags(libc::O_DIRECTORY)
+                .open(path)
+                .and_then(above_streams)
+        };
         let open = Unshared::open(open).map_err(|cause| cannot_look(path, cause))?;
         let directory = identity(&open.metadata().map_err(|cause| cannot_look(path, cause))?);
         if !CLAIMED.get().lock().insert(directory) {
@@ -110,8 +116,11 @@ impl Place {
         if self.is_unchanged()? {
             return Ok(());
         }
-        Err(Error::new(Kind::Io, "the store's directory was moved, removed or replaced while the store was open")
-            .at(&self.path))
+        Err(Error::new(
+            Kind::Io,
+            "the store's directory was moved, removed or replaced while the store was open",
+        )
+        .at(&self.path))
     }
 }
 

@@ -1,9 +1,10 @@
 //! Deleting a range that has few keys key by key.
 //!
-//! A range tombstone is written in no time, whatever it covers, but each read that follows looks for it: RocksDB sorts the range
-//! tombstones of a memtable anew after each new one. A program that deletes one small range after the other, sessions for
-//! example, pays for all of them with each read. And the row cache does not know which of its keys are in a range. So the keys
-//! of a small range are listed and deleted one by one. See docs/decisions/0004-removing-a-prefix.md.
+//! A range tombstone is written in no time, whatever it covers, but each read that follows looks
+//! for it: RocksDB sorts the range tombstones of a memtable anew after each new one. A program that
+//! deletes one small range after the other, sessions for example, pays for all of them with each
+//! read. And the row cache does not know which of its keys are in a range. So the keys of a small
+//! range are listed and deleted one by one. See docs/decisions/0004-removing-a-prefix.md.
 
 use rocksdb::{DB, ReadOptions};
 
@@ -67,7 +68,8 @@ impl Listed {
                 (Operation::DeleteRange { start, end }, Some(keys)) => {
                     // What the batch itself has set before is deleted too.
                     let inside = |key: &&[u8]| start <= key && end.is_none_or(|end| *key < end);
-                    let set: Vec<_> = replaced.iter().filter_map(Operation::key).filter(inside).collect();
+                    let set: Vec<_> =
+                        replaced.iter().filter_map(Operation::key).filter(inside).collect();
                     replaced.extend(set.into_iter().map(|key| Operation::Delete { key }));
                     replaced.extend(keys.iter().map(|key| Operation::Delete { key }));
                 }

@@ -1,8 +1,8 @@
 //! Removing a store's files so that a store that is half removed is none.
 //!
-//! RocksDB removes the files in any order, and would not open what is left if the process dies meanwhile, or makes an error
-//! of it. So a mark is made first, for good, and goes last: where it is, there is no store, and who comes next finishes the
-//! removal.
+//! RocksDB removes the files in any order, and would not open what is left if the process dies
+//! meanwhile, or makes an error of it. So a mark is made first, for good, and goes last: where it
+//! is, there is no store, and who comes next finishes the removal.
 
 use std::fs::{self, File};
 use std::io;

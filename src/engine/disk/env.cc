@@ -40,8 +40,8 @@ public:
 // It has two of them for our stores: it flushes its log file, which there is none of, and looks
 // twice a day whether tables are a month old, which every flush and compaction does too. So there
 // is no such thread. These stand in for all of db/periodic_task_scheduler.cc, which the linker then
-// leaves out. They are weak for programs that link the static library of cargo: there the linker may
-// meet RocksDB's definitions first, and then takes those.
+// leaves out. They are weak for programs that link the static library of cargo: there the linker
+// may meet RocksDB's definitions first, and then takes those.
 __attribute__((weak)) Status PeriodicTaskScheduler::Register(PeriodicTaskType,
                                                              const PeriodicTaskFunc &, bool)
 {

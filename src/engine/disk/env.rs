@@ -69,6 +69,8 @@ pub fn start_threads() -> Result<()> {
     let errno = signals::blocked(|| unsafe { kvds_rocksdb_env_start(ENV.get().0) });
     match errno {
         0 => Ok(()),
-        errno => Err(Error::io("cannot start the store's threads", io::Error::from_raw_os_error(errno))),
+        errno => {
+            Err(Error::io("cannot start the store's threads", io::Error::from_raw_os_error(errno)))
+        }
     }
 }

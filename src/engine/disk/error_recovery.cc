@@ -31,9 +31,10 @@ public:
 private:
     std::uint64_t *room;
 
-    // RocksDB takes most errors of the file system for the end of the database, and a full disk and errors of file systems
-    // that tell whether trying again helps for a halt. Resuming from a halt is the same whatever the error was: what is in
-    // memory goes to a new table file, and the files in which writing failed are not written again. So all are a halt.
+    // RocksDB takes most errors of the file system for the end of the database, and a full disk and
+    // errors of file systems that tell whether trying again helps for a halt. Resuming from a halt
+    // is the same whatever the error was: what is in memory goes to a new table file, and the files
+    // in which writing failed are not written again. So all are a halt.
     void OnBackgroundError(BackgroundErrorReason reason, Status *error) override
     {
         // That there is no room to merge tables is no reason not to write.
@@ -46,8 +47,8 @@ private:
             *error = Status(*error, Status::Severity::kHardError);
     }
 
-    // Where there is no room for it, a merge would be tried again every second and take what is left of the disk meanwhile.
-    // So there is none until as much is free as this one needs.
+    // Where there is no room for it, a merge would be tried again every second and take what is
+    // left of the disk meanwhile. So there is none until as much is free as this one needs.
     void OnCompactionCompleted(rocksdb::DB *database,
                                const rocksdb::CompactionJobInfo &info) override
     {
@@ -57,15 +58,16 @@ private:
         merge(*database, false);
     }
 
-    // Looking every five seconds whether there is room again is no help for who has just made it, and keeps others from
-    // resuming meanwhile.
+    // Looking every five seconds whether there is room again is no help for who has just made it,
+    // and keeps others from resuming meanwhile.
     void OnErrorRecoveryBegin(BackgroundErrorReason, Status, bool *automatic) override
     {
         *automatic = false;
     }
 };
 
-// Names for what is private: instantiating a template explicitly is the one place in C++ where access is not checked.
+// Names for what is private: instantiating a template explicitly is the one place in C++ where
+// access is not checked.
 template <typename Name, auto member>
 struct Private {
     friend auto member_of(Name) { return member; }
@@ -103,9 +105,10 @@ void prepare(DBImpl &database)
         return;
     (database.*member_of(Wait()))();
 
-    // Resuming flushes all tables, and waits for that; but a request to flush that was in the queue already when the database
-    // was halted either is dropped or has nobody who looks at it, while it keeps the one for resuming out: then it waits for
-    // ever. RocksDB has this right where it resumes by itself.
+    // Resuming flushes all tables, and waits for that; but a request to flush that was in the queue
+    // already when the database was halted either is dropped or has nobody who looks at it, while
+    // it keeps the one for resuming out: then it waits for ever. RocksDB has this right where it
+    // resumes by itself.
     auto &queue = database.*member_of(Queue());
     for (const auto &request : queue) {
         for (const auto &[family, last] : request.cfd_to_max_mem_id_to_persist) {
@@ -116,8 +119,8 @@ void prepare(DBImpl &database)
     queue.clear();
     database.*member_of(Unscheduled()) = 0;
 
-    // Resuming begins a new log, unless the log is empty. But when syncing it has failed, nothing can be written to an empty
-    // one either, and each sync of it halts the database again.
+    // Resuming begins a new log, unless the log is empty. But when syncing it has failed, nothing
+    // can be written to an empty one either, and each sync of it halts the database again.
     database.*member_of(LogIsEmpty()) = false;
 }
 
@@ -147,8 +150,9 @@ std::size_t kvds_rocksdb_compact(rocksdb_t *database, char *text, std::size_t ca
 // Makes a halted database ready to be resumed. When it returns, nothing goes on in the background.
 std::size_t kvds_rocksdb_prepare(rocksdb_t *database, char *text, std::size_t capacity)
 {
-    // A writer that waits for tables to be flushed gives up when it sees the error, but not if it sees that resuming has
-    // begun, and that would wait for the writer. So writers are let pass first.
+    // A writer that waits for tables to be flushed gives up when it sees the error, but not if it
+    // sees that resuming has begun, and that would wait for the writer. So writers are let pass
+    // first.
     Status status = database->rep->LockWAL();
     if (status.ok())
         status = database->rep->UnlockWAL();

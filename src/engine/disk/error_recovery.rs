@@ -1,9 +1,10 @@
 //! Going on after an error of the file system.
 //!
-//! When a write fails, RocksDB halts the database: it takes no more writes, as it cannot know what is in the file. What was
-//! acknowledged is in memory and in the log. Resuming brings what is in memory to a new table file and begins a new log, so
-//! that the files in which writing failed are not needed any more. Here a call that finds the database halted resumes it, so
-//! that it works again as soon as the cause is gone.
+//! When a write fails, RocksDB halts the database: it takes no more writes, as it cannot know what
+//! is in the file. What was acknowledged is in memory and in the log. Resuming brings what is in
+//! memory to a new table file and begins a new log, so that the files in which writing failed are
+//! not needed any more. Here a call that finds the database halted resumes it, so that it works
+//! again as soon as the cause is gone.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -26,8 +27,9 @@ use crate::sys::locks::RwLock;
 use crate::sys::log::{self, Level};
 use crate::sys::signals;
 
-/// After resuming has failed, it is tried again when a file of the size that is needed can be made. If none can, it is tried
-/// again after this long: what is in memory may be smaller when it is compressed.
+/// After resuming has failed, it is tried again when a file of the size that is needed can be made.
+/// If none can, it is tried again after this long: what is in memory may be smaller when it is
+/// compressed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What RocksDB says of a file in which writing has failed before, instead of why.
@@ -58,19 +60,23 @@ fn call(
     db: &DB,
 ) -> std::result::Result<(), String> {
     told(|text, capacity| {
-        // SAFETY: the database is live, and `text` is writable for `capacity` bytes. These functions ask for no more.
+        // SAFETY: the database is live, and `text` is writable for `capacity` bytes. These
+        // functions ask for no more.
         #[allow(unsafe_code)]
         signals::blocked(|| unsafe { function(db.as_raw_ptr(), text, capacity) })
     })
 }
 
-/// How much has to be free on the disk before tables are merged again; 0 while they are. It outlives the database.
+/// How much has to be free on the disk before tables are merged again; 0 while they are. It
+/// outlives the database.
 pub type MergeRoom = Arc<AtomicU64>;
 
-/// Has RocksDB take every error of the file system for one that can be resumed from, and leave that to us.
+/// Has RocksDB take every error of the file system for one that can be resumed from, and leave that
+/// to us.
 pub fn prepare(options: &rocksdb::Options) -> MergeRoom {
     let room = MergeRoom::default();
-    // SAFETY: the options are live, and used by nobody else meanwhile. The number outlives the database.
+    // SAFETY: the options are live, and used by nobody else meanwhile. The number outlives the
+    // database.
     #[allow(unsafe_code)]
     unsafe {
         kvds_rocksdb_listen(options.as_raw_ptr(), room.as_ptr());
@@ -81,7 +87,10 @@ pub fn prepare(options: &rocksdb::Options) -> MergeRoom {
 /// What a database has to bring to table files, and has there.
 pub fn load_of(db: &DB) -> Load {
     let number = |name| db.property_int_value(name).ok().flatten().unwrap_or(0);
-    Load { in_memory: number("rocksdb.cur-size-all-mem-tables"), in_tables: number("rocksdb.total-sst-files-size") }
+    Load {
+        in_memory: number("rocksdb.cur-size-all-mem-tables"),
+        in_tables: number("rocksdb.total-sst-files-size"),
+    }
 }
 
 /// What there is to know for resuming the database of a store.
@@ -109,7 +118,8 @@ struct Past {
 }
 
 impl Past {
-    /// Remembers the text of an error. If it only says that there was one before, it becomes the text of that.
+    /// Remembers the text of an error. If it only says that there was one before, it becomes the
+    /// text of that.
     fn remember(&mut self, text: &str) -> String {
         if self.cause.is_empty() || !REPEATED.iter().any(|repeated| text.contains(repeated)) {
             text.clone_into(&mut self.cause);
@@ -140,7 +150,10 @@ impl ErrorRecovery {
         };
         // A merge takes as much as it gives back in the end.
         let since = Instant::now();
-        let merges = || db.property_int_value("rocksdb.num-running-compactions").is_ok_and(|count| count != Some(0));
+        let merges = || {
+            db.property_int_value("rocksdb.num-running-compactions")
+                .is_ok_and(|count| count != Some(0))
+        };
         while merges() && since.elapsed() < MERGE_PATIENCE {
             thread::sleep(Duration::from_millis(5));
             if room.reserve.admit(bytes as u64, || load_of(db)).is_ok() {
@@ -157,7 +170,8 @@ impl ErrorRecovery {
         Err(Error::io("cannot write", refused).at(&self.path))
     }
 
-    /// Something was written: has tables be merged again, if that was given up and there is room by now.
+    /// Something was written: has tables be merged again, if that was given up and there is room by
+    /// now.
     #[inline]
     pub fn written(&self, db: &DB) {
         if let Some(room) = &self.room
@@ -174,7 +188,9 @@ impl ErrorRecovery {
             && room.to_merge.swap(0, Relaxed) != 0
             && let Err(cause) = call(kvds_rocksdb_merge, db)
         {
-            log::line(Level::Warn, || format!("tables are not merged ({}): {cause}", self.path.display()));
+            log::line(Level::Warn, || {
+                format!("tables are not merged ({}): {cause}", self.path.display())
+            });
             room.to_merge.store(needed, Relaxed);
         }
     }
@@ -202,7 +218,9 @@ impl ErrorRecovery {
         match self.attempt_apart(db, what, compact)? {
             Err(text) if is_no_space(&self.path, &text) => {
                 let path = self.path.display();
-                log::line(Level::Warn, || format!("not all is compacted, there is no room for that ({path}): {text}"));
+                log::line(Level::Warn, || {
+                    format!("not all is compacted, there is no room for that ({path}): {text}")
+                });
             }
             Err(text) => return Err(file_system_failed(what, &self.path, text)),
             Ok(()) => {}
@@ -214,8 +232,9 @@ impl ErrorRecovery {
         Ok(())
     }
 
-    /// Does `work`. If the file system fails or has failed before, resumes the database and does it again: what failed is in
-    /// no file that counts any more. Once, so that a disk that fails for ever fails the call.
+    /// Does `work`. If the file system fails or has failed before, resumes the database and does it
+    /// again: what failed is in no file that counts any more. Once, so that a disk that fails for
+    /// ever fails the call.
     #[inline]
     pub fn attempt<T>(
         &self,
@@ -227,12 +246,16 @@ impl ErrorRecovery {
             Ok(done) => return Ok(done),
             Err(cause) => self.explain(what, cause)?,
         };
-        log::line(Level::Warn, || format!("{what} ({}), trying to go on: {first}", self.path.display()));
+        log::line(Level::Warn, || {
+            format!("{what} ({}), trying to go on: {first}", self.path.display())
+        });
         self.resume(db, what)?;
-        work(db).or_else(|cause| Err(file_system_failed(what, &self.path, self.explain(what, cause)?)))
+        work(db)
+            .or_else(|cause| Err(file_system_failed(what, &self.path, self.explain(what, cause)?)))
     }
 
-    /// The same for what syncs, flushes or compacts: resuming waits until it is done, and it waits for resuming.
+    /// The same for what syncs, flushes or compacts: resuming waits until it is done, and it waits
+    /// for resuming.
     pub fn attempt_apart<T>(
         &self,
         db: &DB,
@@ -251,7 +274,8 @@ impl ErrorRecovery {
         Some(work())
     }
 
-    /// Why the file system failed. What failed for another reason is an error that resuming is no help for.
+    /// Why the file system failed. What failed for another reason is an error that resuming is no
+    /// help for.
     #[cold]
     fn explain(&self, what: &'static str, cause: rocksdb::Error) -> Result<String> {
         match cause.kind() {
@@ -272,8 +296,8 @@ impl ErrorRecovery {
         if let Some(room) = room {
             room.reserve.give_up();
         }
-        // An attempt that fails leaves one more table in memory for reads to look into, and takes up to a second. So it is
-        // not made in vain.
+        // An attempt that fails leaves one more table in memory for reads to look into, and takes
+        // up to a second. So it is not made in vain.
         let mut in_vain = Ok(());
         if past.failed.is_some_and(|since| since.elapsed() < PATIENCE) {
             in_vain = room_for(load_of(db).in_memory + BESIDE, &self.path);
@@ -290,8 +314,8 @@ impl ErrorRecovery {
     }
 }
 
-/// Finds out whether a file of `bytes` can be made in `directory`. Its name is one of RocksDB's for temporary files, so that
-/// RocksDB removes what a death leaves.
+/// Finds out whether a file of `bytes` can be made in `directory`. Its name is one of RocksDB's for
+/// temporary files, so that RocksDB removes what a death leaves.
 fn room_for(bytes: u64, directory: &Path) -> io::Result<()> {
     let path = directory.join("000000.dbtmp");
     let mut file = File::create(&path).and_then(above_streams)?;

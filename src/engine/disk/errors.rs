@@ -8,8 +8,8 @@ use thiserror::Error as Cause;
 
 use crate::error::{Error, Kind};
 
-/// An error of kvds for one of RocksDB's, about the store in `path`. RocksDB's C interface gives errors as text; its beginning
-/// is the code.
+/// An error of kvds for one of RocksDB's, about the store in `path`. RocksDB's C interface gives
+/// errors as text; its beginning is the code.
 pub fn failed(what: &'static str, path: &Path, cause: rocksdb::Error) -> Error {
     let text = without(path, cause.as_ref());
     let kind = match cause.kind() {
@@ -17,7 +17,9 @@ pub fn failed(what: &'static str, path: &Path, cause: rocksdb::Error) -> Error {
         ErrorKind::NotSupported => Kind::Unsupported,
         ErrorKind::InvalidArgument => Kind::InvalidArgument,
         ErrorKind::IOError => of_the_file_system(&text),
-        ErrorKind::Busy | ErrorKind::TimedOut | ErrorKind::TryAgain | ErrorKind::Incomplete => Kind::Busy,
+        ErrorKind::Busy | ErrorKind::TimedOut | ErrorKind::TryAgain | ErrorKind::Incomplete => {
+            Kind::Busy
+        }
         ErrorKind::Aborted if text.contains("Memory limit") => Kind::NoMemory,
         ErrorKind::NotFound
         | ErrorKind::MergeInProgress
@@ -58,7 +60,9 @@ pub fn is_no_space(path: &Path, text: &str) -> bool {
 
 /// A text without the path, which could say anything.
 fn without(path: &Path, text: &str) -> String {
-    path.to_str().filter(|path| !path.is_empty()).map_or(text.to_owned(), |path| text.replace(path, ""))
+    path.to_str()
+        .filter(|path| !path.is_empty())
+        .map_or(text.to_owned(), |path| text.replace(path, ""))
 }
 
 fn of_the_file_system(text: &str) -> Kind {

@@ -1,7 +1,7 @@
 //! What lies in a directory: a store, what is left of one, or files of others.
 //!
-//! Opening a database removes files with names like RocksDB's own that it does not need. Files with other names are not
-//! touched, so they are not in the way.
+//! Opening a database removes files with names like RocksDB's own that it does not need. Files with
+//! other names are not touched, so they are not in the way.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 /// What a look into a directory found. Nothing, if there is no directory.
 #[derive(Default)]
 pub struct Survey {
-    /// The lock file, which is the first that RocksDB makes and the last that it removes, or the mark of a removal.
+    /// The lock file, which is the first that RocksDB makes and the last that it removes, or the
+    /// mark of a removal.
     trace: bool,
     current: bool,
     manifest: bool,
@@ -23,15 +24,18 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Looks into the directory `path`. Fails where the name of a store's file belongs to something that is no regular
-    /// file: opening a FIFO waits for ever.
+    /// Looks into the directory `path`. Fails where the name of a store's file belongs to something
+    /// that is no regular file: opening a FIFO waits for ever.
     pub fn of(path: &Path) -> Result<Survey> {
         let failed = |cause| Error::io("cannot look into the store's directory", cause).at(path);
         let mut survey = Survey::default();
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
-            // Whoever opens or makes the directory next says what is wrong with it. Another process may just have made it.
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound || !path.is_dir() => return Ok(survey),
+            // Whoever opens or makes the directory next says what is wrong with it. Another process
+            // may just have made it.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound || !path.is_dir() => {
+                return Ok(survey);
+            }
             Err(cause) => return Err(failed(cause)),
         };
         for entry in entries {
@@ -45,7 +49,9 @@ impl Survey {
             // A file may vanish meanwhile, beside a writer.
             if !is_file && entry.path().symlink_metadata().is_ok() && name != ARCHIVE {
                 let text = "it is not a regular file, but has the name of a store's";
-                return Err(Error::io("cannot open the store", io::Error::other(text)).at(&entry.path()));
+                return Err(
+                    Error::io("cannot open the store", io::Error::other(text)).at(&entry.path())
+                );
             }
             match name.to_str() {
                 Some("LOCK" | destroy::MARK) => survey.trace = true,
@@ -83,11 +89,12 @@ impl Survey {
     }
 }
 
-/// The version of RocksDB that opened the store in `path` for writing last, if it is one that loses what is in the logs
-/// of kvds: a program with it may be in use beside this one.
+/// The version of RocksDB that opened the store in `path` for writing last, if it is one that loses
+/// what is in the logs of kvds: a program with it may be in use beside this one.
 ///
-/// Each log here begins with a record that says where the one before ended (`track_and_verify_wals`). RocksDB before 9.11
-/// does not know its type and drops the rest of that log.
+/// Each log here begins with a record that says where the one before ended
+/// (`track_and_verify_wals`). RocksDB before 9.11 does not know its type and drops the rest of that
+/// log.
 pub fn written_by_older_rocksdb(path: &Path) -> Option<String> {
     let numbered = |entry: fs::DirEntry| {
         let number = entry.file_name().to_str()?.strip_prefix("OPTIONS-")?.parse::<u64>().ok()?;
@@ -104,8 +111,9 @@ pub fn written_by_older_rocksdb(path: &Path) -> Option<String> {
 /// Logs that are not needed any more, which kvds does not keep. Removing a store removes them.
 const ARCHIVE: &str = "archive";
 
-/// Whether RocksDB takes a file of this name in a store's directory for its own: what its `ParseFileName` does, and the
-/// directory of old logs. Its log of messages is left out, as kvds has none and opening leaves such a file alone.
+/// Whether RocksDB takes a file of this name in a store's directory for its own: what its
+/// `ParseFileName` does, and the directory of old logs. Its log of messages is left out, as kvds
+/// has none and opening leaves such a file alone.
 fn is_rocksdbs(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     let begins_with_digit = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());

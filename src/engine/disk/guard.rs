@@ -12,7 +12,12 @@ use rocksdb::AsRawPtr;
 // See guard.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
-    fn kvds_rocksdb_guard(options: *mut rocksdb_options_t, path: *const u8, len: usize, directory: i32) -> *mut u8;
+    fn kvds_rocksdb_guard(
+        options: *mut rocksdb_options_t,
+        path: *const u8,
+        len: usize,
+        directory: i32,
+    ) -> *mut u8;
     fn kvds_rocksdb_guard_free(guard: *mut u8);
 }
 
@@ -34,7 +39,12 @@ impl Guard {
         // SAFETY: the options are live, and used by nobody else meanwhile; the path is copied.
         #[allow(unsafe_code)]
         Guard(unsafe {
-            kvds_rocksdb_guard(options.as_raw_ptr(), path.as_ptr().cast(), path.len(), directory.as_raw_fd())
+            kvds_rocksdb_guard(
+                options.as_raw_ptr(),
+                path.as_ptr().cast(),
+                path.len(),
+                directory.as_raw_fd(),
+            )
         })
     }
 }

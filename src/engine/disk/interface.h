@@ -12,8 +12,9 @@
 #include <rocksdb/options.h>
 #include <rocksdb/version.h>
 
-// Our C++ uses inner headers of RocksDB, which change without notice. Before another version is taken, read what changed in
-// the classes that env.cc, error_recovery.cc, guard.cc and reclaim.cc use.
+// Our C++ uses inner headers of RocksDB, which change without notice. Before another version is
+// taken, read what changed in the classes that env.cc, error_recovery.cc, guard.cc and reclaim.cc
+// use.
 static_assert(ROCKSDB_MAJOR == 11 && ROCKSDB_MINOR == 8, "kvds was written for RocksDB 11.8");
 
 // The structs of RocksDB's C interface are not in its headers. These have nothing but this in them:

@@ -1,14 +1,16 @@
 //! Locks by key, so that a check and the write that depends on it are one step.
 //!
-//! A key belongs to the stripe that its hash says. Whoever writes a key without a condition shares the key's stripe with
-//! others like it; whoever checks a key before writing has the stripe alone. So a plain write cannot slip between a check
-//! and its write, plain writes never wait for each other, and unrelated checks seldom do.
+//! A key belongs to the stripe that its hash says. Whoever writes a key without a condition shares
+//! the key's stripe with others like it; whoever checks a key before writing has the stripe alone.
+//! So a plain write cannot slip between a check and its write, plain writes never wait for each
+//! other, and unrelated checks seldom do.
 //!
-//! A batch that deletes a range locks the range instead, and its other keys as ranges of one key. Range locks that overlap are
-//! granted in the order in which they were asked for. A writer looks for range locks after it has locked its key_locks; if one
-//! overlaps, it releases the key_locks and asks for a range lock itself. Whoever has a range lock then locks and releases each
-//! stripe once, which waits for the writers that came before it. So nobody else writes in a locked range, and writers of other
-//! keys go on, also while the write of the range is synced.
+//! A batch that deletes a range locks the range instead, and its other keys as ranges of one key.
+//! Range locks that overlap are granted in the order in which they were asked for. A writer looks
+//! for range locks after it has locked its key_locks; if one overlaps, it releases the key_locks
+//! and asks for a range lock itself. Whoever has a range lock then locks and releases each stripe
+//! once, which waits for the writers that came before it. So nobody else writes in a locked range,
+//! and writers of other keys go on, also while the write of the range is synced.
 
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -73,7 +75,8 @@ impl Drop for RangeGuard<'_> {
 impl RangeLocks {
     /// Whether a lock that was asked for before `id` overlaps one of `ranges`.
     fn overlap(&self, ranges: &[Range], id: u64) -> bool {
-        let earlier = self.locks.iter().take_while(|lock| lock.id < id).flat_map(|lock| &lock.ranges);
+        let earlier =
+            self.locks.iter().take_while(|lock| lock.id < id).flat_map(|lock| &lock.ranges);
         earlier.into_iter().any(|one| ranges.iter().any(|other| one.overlaps(other)))
     }
 
@@ -141,7 +144,9 @@ impl KeyLocks {
     /// Locks the key_locks of the keys of `batch`.
     fn lock_keys(&self, batch: &WriteBatch<'_>) -> Held<'_> {
         match (batch.expectations, batch.operations) {
-            ([], [Operation::Set { key, .. } | Operation::Delete { key }]) => self.share(stripe(key)),
+            ([], [Operation::Set { key, .. } | Operation::Delete { key }]) => {
+                self.share(stripe(key))
+            }
             ([expectation], [operation]) if operation.key() == Some(expectation.key()) => {
                 self.take(stripe(expectation.key()))
             }
@@ -225,7 +230,10 @@ mod tests {
     fn nobody_writes_in_a_locked_range() {
         let key_locks = KeyLocks::new();
         assert!(waits(&key_locks, key_locks.lock(&plain(&RANGE)), plain(&IN_RANGE)));
-        assert!(waits(&key_locks, key_locks.lock(&plain(&IN_RANGE)), plain(&RANGE)), "also who came before");
+        assert!(
+            waits(&key_locks, key_locks.lock(&plain(&IN_RANGE)), plain(&RANGE)),
+            "also who came before"
+        );
         let expectations = [Expectation::Absent { key: b"b2" }];
         let checked = WriteBatch { expectations: &expectations, operations: &IN_RANGE };
         assert!(waits(&key_locks, key_locks.lock(&plain(&RANGE)), checked));

@@ -99,7 +99,13 @@ fn set_whole(file: &File, kind: i32) -> io::Result<()> {
 }
 
 fn set(file: &File, command: i32, kind: i32) -> io::Result<()> {
-    let whole = libc::flock { l_type: kind as _, l_whence: libc::SEEK_SET as _, l_start: 0, l_len: 0, l_pid: 0 };
+    let whole = libc::flock {
+        l_type: kind as _,
+        l_whence: libc::SEEK_SET as _,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
     // SAFETY: the file is open, and the call reads the lock that it is given.
     #[allow(unsafe_code)]
     uninterrupted(|| unsafe { libc::fcntl(file.as_raw_fd(), command, &whole) })

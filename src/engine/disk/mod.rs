@@ -1,9 +1,10 @@
 //! The engine on disk: RocksDB, one database per store.
 //!
-//! RocksDB gives atomic batches, snapshots and iterators over one moment. What is added here: conditions that hold against
-//! plain writes ([`KeyLocks`]), one owner per directory also within the process ([`claim`]), children (values, cursors,
-//! snapshots) that keep the database open, syncing in the background ([`background_sync`]), reading beside a writer in another
-//! process ([`read_only`]), and nothing done to files after a fork.
+//! RocksDB gives atomic batches, snapshots and iterators over one moment. What is added here:
+//! conditions that hold against plain writes ([`KeyLocks`]), one owner per directory also within
+//! the process ([`claim`]), children (values, cursors, snapshots) that keep the database open,
+//! syncing in the background ([`background_sync`]), reading beside a writer in another process
+//! ([`read_only`]), and nothing done to files after a fork.
 
 mod background_sync;
 mod buffers;
@@ -62,8 +63,9 @@ use crate::sys::fork::Birth;
 use crate::sys::log::{self, Level};
 use crate::sys::signals;
 
-/// From this many bytes on, a value is handed out where RocksDB has it instead of copied. A pinned value keeps its block in
-/// memory and the database open, which is not worth it for a small part of a block: docs/decisions/0003-pinned-values.md.
+/// From this many bytes on, a value is handed out where RocksDB has it instead of copied. A pinned
+/// value keeps its block in memory and the database open, which is not worth it for a small part of
+/// a block: docs/decisions/0003-pinned-values.md.
 const PIN_FROM: usize = row_cache::TOO_LONG;
 
 /// Past how many deleted keys it is looked for a first one, to find that a store is empty.
@@ -87,8 +89,9 @@ pub struct Disk {
     this: Weak<Disk>,
 }
 
-/// In the order in which it must go: first nobody syncs or flushes the database any more, then it is closed, then the directory is free
-/// for others in this process, then those who wait for that are told.
+/// In the order in which it must go: first nobody syncs or flushes the database any more, then it
+/// is closed, then the directory is free for others in this process, then those who wait for that
+/// are told.
 struct Opened {
     served: OnceLock<SyncHandle>,
     share: OnceLock<Share>,
@@ -142,19 +145,32 @@ impl Disk {
         Ok(())
     }
 
-    /// Opens the store in the directory `path` as `options` say: for writing, or for reading what another process writes.
-    pub fn open_any(path: &Path, options: &Options, shared: &Shared, lease: Lease) -> Result<Option<Arc<dyn Engine>>> {
+    /// Opens the store in the directory `path` as `options` say: for writing, or for reading what
+    /// another process writes.
+    pub fn open_any(
+        path: &Path,
+        options: &Options,
+        shared: &Shared,
+        lease: Lease,
+    ) -> Result<Option<Arc<dyn Engine>>> {
         // Before any file in it is opened.
         Survey::of(path)?;
         if options.read_only {
-            return Ok(ReadOnly::open(path, options, shared, lease)?.map(|replica| replica as Arc<dyn Engine>));
+            return Ok(ReadOnly::open(path, options, shared, lease)?
+                .map(|replica| replica as Arc<dyn Engine>));
         }
         Ok(Disk::open(path, options, shared, lease)?.map(|disk| disk as Arc<dyn Engine>))
     }
 
-    /// Opens the store in the directory `path`. If it is not there, it is made, and the directories above it, or None is
-    /// returned, as `options` say. `lease` is dropped when the store and all it handed out is closed.
-    pub fn open(path: &Path, options: &Options, shared: &Shared, lease: Lease) -> Result<Option<Arc<Disk>>> {
+    /// Opens the store in the directory `path`. If it is not there, it is made, and the directories
+    /// above it, or None is returned, as `options` say. `lease` is dropped when the store and all
+    /// it handed out is closed.
+    pub fn open(
+        path: &Path,
+        options: &Options,
+        shared: &Shared,
+        lease: Lease,
+    ) -> Result<Option<Arc<Disk>>> {
         if path.to_str().is_none() {
             return Err(Error::invalid("the path is not UTF-8").at(path));
         }
@@ -199,13 +215,17 @@ impl Disk {
             && wal::gap::is_before_the_first_log(cause)
         {
             claim.place().check()?;
-            wal::gap::begin_first_log(path).map_err(|cause| Error::io("cannot make the first log", cause).at(path))?;
+            wal::gap::begin_first_log(path)
+                .map_err(|cause| Error::io("cannot make the first log", cause).at(path))?;
             db = open(&settings);
         }
         if let Err(cause) = &db
-            && wal::gap::explains(cause, path).map_err(|cause| Error::io("cannot read the log", cause).at(path))?
+            && wal::gap::explains(cause, path)
+                .map_err(|cause| Error::io("cannot read the log", cause).at(path))?
         {
-            log::line(Level::Warn, || format!("{} lost the end of what was not synced: {cause}", path.display()));
+            log::line(Level::Warn, || {
+                format!("{} lost the end of what was not synced: {cause}", path.display())
+            });
             settings.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
             db = open(&settings);
         }
@@ -214,14 +234,15 @@ impl Disk {
             && errors::is_no_space(path, cause.as_ref())
         {
             // The store has kept room for this.
-            reserve::remove(path).map_err(|cause| Error::io("cannot give up the reserve", cause).at(path))?;
+            reserve::remove(path)
+                .map_err(|cause| Error::io("cannot give up the reserve", cause).at(path))?;
             settings::spare_the_disk(&settings);
             db = open(&settings);
         }
         let db = db.map_err(|cause| {
             let error = failed("cannot open the store", path, cause);
-            // Leave nothing half made behind. RocksDB's own clean-up can fail for the same reason as the opening; then what
-            // is not a whole store, which has this file, goes without it.
+            // Leave nothing half made behind. RocksDB's own clean-up can fail for the same reason
+            // as the opening; then what is not a whole store, which has this file, goes without it.
             if made
                 && claim.place().check().is_ok()
                 && DB::destroy(&settings, path).is_err()
@@ -241,12 +262,19 @@ impl Disk {
             });
         }
         log::line(Level::Info, || format!("opened {}", path.display()));
-        let role = Role::Writer { how: settings::write(options.durability), durability: options.durability };
+        let role = Role::Writer {
+            how: settings::write(options.durability),
+            durability: options.durability,
+        };
         let row_cache = Some(shared.row_cache());
         let reserve = Reserve::new(claim.place().clone(), path, error_recovery::load_of(&db));
-        let error_recovery = ErrorRecovery::new(path, Some(Room { place: claim.place().clone(), reserve, to_merge }));
+        let error_recovery = ErrorRecovery::new(
+            path,
+            Some(Room { place: claim.place().clone(), reserve, to_merge }),
+        );
         let rights = Held { _guard: guard, _lock: lock, claim };
-        let disk = Disk::around(db, error_recovery, role, row_cache, Some(rights), Arc::default(), lease);
+        let disk =
+            Disk::around(db, error_recovery, role, row_cache, Some(rights), Arc::default(), lease);
         if options.durability == Durability::Process
             && let Err(error) = disk.serve()
         {
@@ -296,9 +324,13 @@ impl Disk {
     /// Has the log synced in the background from now on.
     fn serve(&self) -> Result<()> {
         let (db, error_recovery) = (self.lend(), self.held.error_recovery.clone());
-        // SAFETY: the database is dropped after `served`, whose end waits until this does not run and will not run again.
+        // SAFETY: the database is dropped after `served`, whose end waits until this does not run
+        // and will not run again.
         #[allow(unsafe_code)]
-        let sync = move || error_recovery.attempt_apart(unsafe { db.get() }, "cannot sync", |db| db.flush_wal(true));
+        let sync = move || {
+            error_recovery
+                .attempt_apart(unsafe { db.get() }, "cannot sync", |db| db.flush_wal(true))
+        };
         let served = SyncHandle::new(sync)?;
         self.held.served.get_or_init(|| served);
         Ok(())
@@ -317,7 +349,8 @@ impl Disk {
         };
         let db = self.lend();
         let held = move || {
-            // SAFETY: the database is dropped after `share`, whose end waits until this does not run and will not run again.
+            // SAFETY: the database is dropped after `share`, whose end waits until this does not
+            // run and will not run again.
             #[allow(unsafe_code)]
             let db = unsafe { db.get() };
             let number = |name| db.property_int_value(name).ok().flatten();
@@ -333,11 +366,12 @@ impl Disk {
 
     /// Has the store flushed from now on when much was deleted, so that the space comes back.
     fn reclaim(&self) {
-        let (db, error_recovery, deletions) = (self.lend(), self.held.error_recovery.clone(), Deletions::default());
+        let (db, error_recovery, deletions) =
+            (self.lend(), self.held.error_recovery.clone(), Deletions::default());
         let counted = deletions.clone();
         let flush = move || {
-            // SAFETY: the database is dropped after `reclaiming`, whose end waits until this does not run and will not run
-            // again.
+            // SAFETY: the database is dropped after `reclaiming`, whose end waits until this does
+            // not run and will not run again.
             #[allow(unsafe_code)]
             let db = unsafe { db.get() };
             if deletions.are_many(db)
@@ -356,7 +390,10 @@ impl Disk {
 
     /// Counts what a batch deleted.
     fn count_deletions(&self, operations: &[Operation<'_>]) {
-        let keys = operations.iter().filter(|operation| !matches!(operation, Operation::Set { .. })).count();
+        let keys = operations
+            .iter()
+            .filter(|operation| !matches!(operation, Operation::Set { .. }))
+            .count();
         if keys > 0
             && let Some((deletions, served)) = self.held.reclaiming.get()
         {
@@ -382,7 +419,8 @@ impl Disk {
         Lent(&raw const self.held.db)
     }
 
-    /// Whether there is a store in `path`: the last file that RocksDB makes of a new one, and no mark that it is removed.
+    /// Whether there is a store in `path`: the last file that RocksDB makes of a new one, and no
+    /// mark that it is removed.
     fn exists(path: &Path) -> Result<bool> {
         if destroy::is_begun(path)? || wal::verify::is_before_the_first_log(path)? {
             return Ok(false);
@@ -395,12 +433,14 @@ impl Disk {
         Ok(exists)
     }
 
-    /// Whether there is a store in `path`, or what is left of one that was half made or half removed.
+    /// Whether there is a store in `path`, or what is left of one that was half made or half
+    /// removed.
     pub fn has_traces(path: &Path) -> Result<bool> {
         Ok(Survey::of(path)?.has_traces())
     }
 
-    /// Removes the files of the store in `path`. Returns whether there was a store. Files that are not RocksDB's are left.
+    /// Removes the files of the store in `path`. Returns whether there was a store. Files that are
+    /// not RocksDB's are left.
     pub fn destroy(path: &Path) -> Result<bool> {
         if !Disk::has_traces(path)? {
             return Ok(false);
@@ -455,13 +495,16 @@ impl Disk {
     #[allow(unsafe_code)]
     unsafe fn unbound(&self) -> Result<&'static DB> {
         let db: *const DB = self.db()?;
-        // SAFETY: the engine lives in an `Arc` and its database stays at this address until the engine is dropped.
+        // SAFETY: the engine lives in an `Arc` and its database stays at this address until the
+        // engine is dropped.
         Ok(unsafe { &*db })
     }
 
     /// Makes something of RocksDB's keep the engine.
     fn child<T>(&self, made: T) -> Pinned<T> {
-        let Some(disk) = self.this.upgrade() else { unreachable!("whoever calls holds the engine") };
+        let Some(disk) = self.this.upgrade() else {
+            unreachable!("whoever calls holds the engine")
+        };
         Pinned::new(made, disk)
     }
 
@@ -507,7 +550,11 @@ impl Disk {
         self.op_counters.read(self.found(key, how)?).map(|found| self.given(found)).transpose()
     }
 
-    fn get_many_with(&self, keys: &[&[u8]], moment: Option<&Snapshot<'_>>) -> Result<Vec<Option<Value>>> {
+    fn get_many_with(
+        &self,
+        keys: &[&[u8]],
+        moment: Option<&Snapshot<'_>>,
+    ) -> Result<Vec<Option<Value>>> {
         let db = self.db()?;
         let mut how = ReadOptions::default();
         let now;
@@ -522,7 +569,10 @@ impl Disk {
         }
         let given = |found: std::result::Result<Option<Vec<u8>>, _>| {
             let found = found.map_err(|cause| self.failed("cannot read", cause))?;
-            self.op_counters.read(found).map(|value| Buffer::of(&value).map(Value::Owned)).transpose()
+            self.op_counters
+                .read(found)
+                .map(|value| Buffer::of(&value).map(Value::Owned))
+                .transpose()
         };
         db.multi_get_opt(keys, &how).into_iter().map(given).collect()
     }
@@ -531,7 +581,11 @@ impl Disk {
         Ok(self.op_counters.read(self.found(key, how)?).is_some())
     }
 
-    fn cursor_at(&self, range: Range, moment: Option<Arc<Pinned<Snapshot<'static>>>>) -> Result<Box<dyn Cursor>> {
+    fn cursor_at(
+        &self,
+        range: Range,
+        moment: Option<Arc<Pinned<Snapshot<'static>>>>,
+    ) -> Result<Box<dyn Cursor>> {
         let mut how = ReadOptions::default();
         if let Some(moment) = &moment {
             how.set_snapshot(&**moment);
@@ -551,7 +605,8 @@ impl Disk {
 
 impl Reader for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        let found = self.now(key, |bytes| Buffer::of(bytes).map(Value::Owned), |found| self.given(found))?;
+        let found =
+            self.now(key, |bytes| Buffer::of(bytes).map(Value::Owned), |found| self.given(found))?;
         Ok(self.op_counters.read(found))
     }
 
@@ -581,7 +636,9 @@ impl Engine for Disk {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
         let db = self.db()?;
         let Role::Writer { how, .. } = &self.role else {
-            return Err(Error::new(Kind::Denied, "the store was opened for reading only").at(&self.path));
+            return Err(
+                Error::new(Kind::Denied, "the store was opened for reading only").at(&self.path)
+            );
         };
         let _held = self.key_locks.lock(batch);
         let listed;
@@ -602,8 +659,13 @@ impl Engine for Disk {
             }
         }
         // What only deletes is not refused: the reserve is for that.
-        let sets = batch.operations.iter().any(|operation| matches!(operation, Operation::Set { .. }));
-        self.held.error_recovery.admit(db, batch.operations.iter().map(size_in_the_log).sum(), sets)?;
+        let sets =
+            batch.operations.iter().any(|operation| matches!(operation, Operation::Set { .. }));
+        self.held.error_recovery.admit(
+            db,
+            batch.operations.iter().map(size_in_the_log).sum(),
+            sets,
+        )?;
         let writing = self.row_cache.as_ref().map(|part| part.writing(batch));
         self.held.error_recovery.attempt(db, "cannot write", |db| match batch.operations {
             [] => Ok(()),
@@ -644,7 +706,9 @@ impl Engine for Disk {
             Role::Writer { durability: Durability::None, .. } => {
                 error_recovery.attempt_apart(db, "cannot sync", DB::flush)
             }
-            Role::Writer { .. } => error_recovery.attempt_apart(db, "cannot sync", |db| db.flush_wal(true)),
+            Role::Writer { .. } => {
+                error_recovery.attempt_apart(db, "cannot sync", |db| db.flush_wal(true))
+            }
         }
     }
 
@@ -652,7 +716,10 @@ impl Engine for Disk {
         let db = self.db()?;
         match &self.role {
             Role::Writer { how, .. } => self.held.error_recovery.compact(db, how),
-            Role::Reader => Err(Error::new(Kind::Denied, "the store was opened for reading only").at(&self.path)),
+            Role::Reader => {
+                Err(Error::new(Kind::Denied, "the store was opened for reading only")
+                    .at(&self.path))
+            }
         }
     }
 
@@ -671,7 +738,8 @@ impl Engine for Disk {
         Ok(Stats {
             // The estimate does not know what a range tombstone deletes.
             keys: if self.is_empty(db) { 0 } else { number("rocksdb.estimate-num-keys") },
-            bytes: number("rocksdb.estimate-live-data-size") + number("rocksdb.cur-size-active-mem-table"),
+            bytes: number("rocksdb.estimate-live-data-size")
+                + number("rocksdb.cur-size-active-mem-table"),
             disk_bytes: size_of_files(&self.path),
             memory_bytes: logs_and_memory + number("rocksdb.estimate-table-readers-mem"),
             ..self.op_counters.stats()
@@ -686,8 +754,11 @@ impl Engine for Disk {
         if self.birth.is_here() {
             return Ok(());
         }
-        Err(Error::new(Kind::Forked, "the store came through fork(); open it with a distributor of this process")
-            .at(&self.path))
+        Err(Error::new(
+            Kind::Forked,
+            "the store came through fork(); open it with a distributor of this process",
+        )
+        .at(&self.path))
     }
 }
 
@@ -713,7 +784,8 @@ fn collected(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
             Operation::Delete { key } => writes.delete(key),
             Operation::DeleteRange { start, end } => {
                 let end = end.unwrap_or(&delete_range::BEHIND_ALL);
-                // RocksDB takes a range that ends before it begins into its log, and then stops for good.
+                // RocksDB takes a range that ends before it begins into its log, and then stops for
+                // good.
                 if start < end {
                     writes.delete_range(start, end);
                 }

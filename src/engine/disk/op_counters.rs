@@ -34,7 +34,9 @@ impl OpCounters {
 
     /// The sums, in otherwise empty figures.
     pub fn stats(&self) -> Stats {
-        let sum = |counter: fn(&Counters) -> &AtomicU64| self.0.iter().map(|shard| counter(shard).load(Relaxed)).sum();
+        let sum = |counter: fn(&Counters) -> &AtomicU64| {
+            self.0.iter().map(|shard| counter(shard).load(Relaxed)).sum()
+        };
         Stats {
             reads: sum(|counters| &counters.reads),
             hits: sum(|counters| &counters.hits),

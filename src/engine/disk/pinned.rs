@@ -1,4 +1,5 @@
-//! What RocksDB makes from a database and wants to have back before it is closed: values in place, snapshots, iterators.
+//! What RocksDB makes from a database and wants to have back before it is closed: values in place,
+//! snapshots, iterators.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -10,8 +11,8 @@ use super::Disk;
 use crate::engine::{Cursor, Engine, Range, Reader, Value};
 use crate::error::Result;
 
-/// Something of RocksDB's that must go before the database does, and the engine that it keeps for that. After a fork it is
-/// left alone: even letting go of an iterator can remove files.
+/// Something of RocksDB's that must go before the database does, and the engine that it keeps for
+/// that. After a fork it is left alone: even letting go of an iterator can remove files.
 pub struct Pinned<T> {
     made: ManuallyDrop<T>,
     disk: Arc<Disk>,
@@ -92,7 +93,10 @@ pub struct DiskCursor {
 
 impl DiskCursor {
     /// An iterator of RocksDB's, and the moment that it is over, if not that of its making.
-    pub fn new(iterator: Pinned<DBRawIterator<'static>>, moment: Option<Arc<Pinned<Snapshot<'static>>>>) -> DiskCursor {
+    pub fn new(
+        iterator: Pinned<DBRawIterator<'static>>,
+        moment: Option<Arc<Pinned<Snapshot<'static>>>>,
+    ) -> DiskCursor {
         DiskCursor { iterator, _moment: moment }
     }
 

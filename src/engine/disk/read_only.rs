@@ -1,9 +1,10 @@
 //! Reading a store that another process writes.
 //!
-//! RocksDB opens such a store without its lock and writes nothing. What it has open never changes: it is a moment of the store
-//! by itself, and refreshing opens a new one beside it. What was made from the old one (snapshots, cursors, values) keeps
-//! that. RocksDB's secondary instances, which can catch up with a writer, are not used: they show an older store, or none,
-//! where a table is missing or damaged.
+//! RocksDB opens such a store without its lock and writes nothing. What it has open never changes:
+//! it is a moment of the store by itself, and refreshing opens a new one beside it. What was made
+//! from the old one (snapshots, cursors, values) keeps that. RocksDB's secondary instances, which
+//! can catch up with a writer, are not used: they show an older store, or none, where a table is
+//! missing or damaged.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,9 +38,14 @@ pub struct ReadOnly {
 }
 
 impl ReadOnly {
-    /// Opens the store in `path` for reading; None if there is none. `lease` is dropped when it and all it handed out is
-    /// closed.
-    pub fn open(path: &Path, options: &Options, shared: &Shared, lease: Lease) -> Result<Option<Arc<ReadOnly>>> {
+    /// Opens the store in `path` for reading; None if there is none. `lease` is dropped when it and
+    /// all it handed out is closed.
+    pub fn open(
+        path: &Path,
+        options: &Options,
+        shared: &Shared,
+        lease: Lease,
+    ) -> Result<Option<Arc<ReadOnly>>> {
         if !Disk::exists(path)? {
             return Ok(None);
         }
@@ -51,7 +57,13 @@ impl ReadOnly {
         let lease = Arc::new(lease);
         let op_counters = Arc::default();
         let now = instance(path, &settings, &op_counters, &lease)?;
-        Ok(Some(Arc::new(ReadOnly { now: RwLock::new(now), path: path.to_path_buf(), settings, op_counters, lease })))
+        Ok(Some(Arc::new(ReadOnly {
+            now: RwLock::new(now),
+            path: path.to_path_buf(),
+            settings,
+            op_counters,
+            lease,
+        })))
     }
 
     fn now(&self) -> Arc<Disk> {
@@ -61,8 +73,9 @@ impl ReadOnly {
 
 /// The store as it is at this moment.
 ///
-/// RocksDB reads the list of table files and then the logs. If the writer brings a log to a table file in between and removes
-/// it, its content is in neither. So an instance only counts if the list stayed as it was while it was opened.
+/// RocksDB reads the list of table files and then the logs. If the writer brings a log to a table
+/// file in between and removes it, its content is in neither. So an instance only counts if the
+/// list stayed as it was while it was opened.
 fn instance(
     path: &Path,
     settings: &rocksdb::Options,
@@ -77,7 +90,8 @@ fn instance(
         inspect(path)?;
         let db = signals::blocked(|| DB::open_for_read_only(settings, path, false));
         if before.is_some() && table_list(path) == before {
-            let db = db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
+            let db =
+                db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
             return Ok(Disk::around(
                 db,
                 ErrorRecovery::new(path, None),
@@ -90,10 +104,12 @@ fn instance(
         }
         std::thread::sleep(Duration::from_millis(attempt));
     }
-    Err(Error::new(Kind::Busy, "the store is written faster than it can be opened for reading").at(path))
+    Err(Error::new(Kind::Busy, "the store is written faster than it can be opened for reading")
+        .at(path))
 }
 
-/// How often an opening is tried; each waits a millisecond longer than the one before, two seconds in all.
+/// How often an opening is tried; each waits a millisecond longer than the one before, two seconds
+/// in all.
 const ATTEMPTS: u64 = 64;
 
 impl Reader for ReadOnly {

@@ -1,4 +1,5 @@
-// Has RocksDB compact what is full of deletions. It goes by sizes alone, so that an idle store would keep what was deleted.
+// Has RocksDB compact what is full of deletions. It goes by sizes alone, so that an idle store
+// would keep what was deleted.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,11 +17,13 @@ using rocksdb::Slice;
 using rocksdb::Status;
 using rocksdb::TablePropertiesCollector;
 
-// So many deletions among twice as many entries in a row are worth a compaction: iterators step over each of them.
+// So many deletions among twice as many entries in a row are worth a compaction: iterators step
+// over each of them.
 constexpr std::size_t MANY = 64;
 
-// Looks at the entries of one table file. A file that is marked is compacted into the next level, and the file that comes of that
-// is looked at again, so deletions move down until they meet what they delete. RocksDB leaves the last level alone.
+// Looks at the entries of one table file. A file that is marked is compacted into the next level,
+// and the file that comes of that is looked at again, so deletions move down until they meet what
+// they delete. RocksDB leaves the last level alone.
 class Collector : public TablePropertiesCollector {
 public:
     Status AddUserKey(const Slice &, const Slice &, EntryType type, SequenceNumber,

@@ -1,8 +1,9 @@
 //! Giving back the space of what was deleted, without a call for it.
 //!
-//! Table files that are full of deletions are compacted by RocksDB in the background: see reclaim.cc. But deletions only come to
-//! a table file when the memtable is flushed, which RocksDB does when it is full: an idle store would wait forever. So a store
-//! in which much was deleted is flushed within a second.
+//! Table files that are full of deletions are compacted by RocksDB in the background: see
+//! reclaim.cc. But deletions only come to a table file when the memtable is flushed, which RocksDB
+//! does when it is full: an idle store would wait forever. So a store in which much was deleted is
+//! flushed within a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -50,8 +51,8 @@ impl Deletions {
     pub fn are_many(&self, db: &DB) -> bool {
         let number = |name| db.property_int_value(name).ok().flatten().unwrap_or(0);
         let deleted = self.0.load(Relaxed);
-        let many =
-            number("rocksdb.live-sst-files-size") >= LEAST && deleted >= number("rocksdb.estimate-num-keys") / PART;
+        let many = number("rocksdb.live-sst-files-size") >= LEAST
+            && deleted >= number("rocksdb.estimate-num-keys") / PART;
         if many {
             self.0.fetch_sub(deleted, Relaxed);
         }

@@ -1,9 +1,11 @@
 //! Room on the disk that a store keeps for the case that there is none left.
 //!
-//! On a full disk RocksDB can do nothing: not bring what is in memory to a table file, after which the log could go; and so not
-//! take in a deletion, nor open the store. So each store has a file with room for what is in memory, and more. It grows before
-//! the log does: a write that it cannot grow for is refused, and the database does not come to know of it. Where the disk is
-//! full nevertheless, the file is given up, what is in memory goes to a table file, the log goes, and the file is made anew.
+//! On a full disk RocksDB can do nothing: not bring what is in memory to a table file, after which
+//! the log could go; and so not take in a deletion, nor open the store. So each store has a file
+//! with room for what is in memory, and more. It grows before the log does: a write that it cannot
+//! grow for is refused, and the database does not come to know of it. Where the disk is full
+//! nevertheless, the file is given up, what is in memory goes to a table file, the log goes, and
+//! the file is made anew.
 
 use std::ffi::CString;
 use std::fs::{self, OpenOptions};
@@ -22,7 +24,8 @@ use crate::sys::locks::Mutex;
 /// The file. Its length is zero: the room is behind its end.
 const NAME: &str = "kvds.reserve";
 
-/// What an empty store keeps, in bytes: a list of tables, a log and a table with a few keys take less.
+/// What an empty store keeps, in bytes: a list of tables, a log and a table with a few keys take
+/// less.
 const LEAST: u64 = 512 << 10;
 
 /// One of so many bytes in tables is kept too, for the log and the tables of deletions, ...
@@ -31,13 +34,15 @@ const OF_TABLES: u64 = 16;
 /// ... up to this.
 const MOST_OF_TABLES: u64 = 16 << 20;
 
-/// A write also needs so much of what is in tables to be free, for merging them when half of it has been deleted, ...
+/// A write also needs so much of what is in tables to be free, for merging them when half of it has
+/// been deleted, ...
 const TO_MERGE: u64 = 2;
 
 /// ... up to this: tables are merged in parts.
 const MOST_TO_MERGE: u64 = 64 << 20;
 
-/// How much more is taken at once, so that few writes have to: as much as is in memory, within these bounds.
+/// How much more is taken at once, so that few writes have to: as much as is in memory, within
+/// these bounds.
 const STEPS: (u64, u64) = (256 << 10, 1 << 20);
 
 /// More is not kept for what is in memory, as when a value of a gigabyte is on its way.
@@ -70,7 +75,12 @@ pub struct Reserve {
 impl Reserve {
     /// For a store in `directory` that has been opened. That there is no room is no error yet.
     pub fn new(place: Place, directory: &Path, load: Load) -> Reserve {
-        let reserve = Reserve { place, path: directory.join(NAME), left: AtomicU64::new(0), room: Mutex::new(0) };
+        let reserve = Reserve {
+            place,
+            path: directory.join(NAME),
+            left: AtomicU64::new(0),
+            room: Mutex::new(0),
+        };
         reserve.take(load, 0);
         reserve
     }
@@ -79,7 +89,11 @@ impl Reserve {
     #[inline]
     pub fn admit(&self, bytes: u64, load: impl FnOnce() -> Load) -> io::Result<()> {
         let take = |left: u64| left.checked_sub(bytes);
-        if self.left.fetch_update(Relaxed, Relaxed, take).is_ok() { Ok(()) } else { self.grow(bytes, load()) }
+        if self.left.fetch_update(Relaxed, Relaxed, take).is_ok() {
+            Ok(())
+        } else {
+            self.grow(bytes, load())
+        }
     }
 
     #[cold]
@@ -150,8 +164,9 @@ pub fn remove(directory: &Path) -> io::Result<()> {
 
 /// Removes the file, unless it is another one of the same name, or not there.
 fn remove_file(path: &Path) -> io::Result<()> {
-    let removed = fs::symlink_metadata(path)
-        .and_then(|about| if about.is_file() && about.len() == 0 { fs::remove_file(path) } else { Ok(()) });
+    let removed = fs::symlink_metadata(path).and_then(|about| {
+        if about.is_file() && about.len() == 0 { fs::remove_file(path) } else { Ok(()) }
+    });
     match removed {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
         _ => Ok(()),

@@ -1,13 +1,15 @@
 //! Values that are read often, in front of the databases.
 //!
-//! RocksDB takes microseconds for a key, also when its block is in memory: several tables are asked, and a block is searched.
-//! A value that was read lately is found here in a fraction of that. Which ones stay is what `quick_cache` is for (S3-FIFO: one
-//! pass over many keys does not push out the few that come again and again).
+//! RocksDB takes microseconds for a key, also when its block is in memory: several tables are
+//! asked, and a block is searched. A value that was read lately is found here in a fraction of
+//! that. Which ones stay is what `quick_cache` is for (S3-FIFO: one pass over many keys does not
+//! push out the few that come again and again).
 //!
-//! What is shown is what the database has, at every moment that anyone can tell. A writer has the value not be shown before it
-//! writes, and while it does, nothing that is read from the database is put in: the shard of the key counts its writers, and
-//! numbers them, so that a reader knows whether there was one since it looked. So a value is put in only by who read it while
-//! nobody wrote, or by who wrote it while nobody else did.
+//! What is shown is what the database has, at every moment that anyone can tell. A writer has the
+//! value not be shown before it writes, and while it does, nothing that is read from the database
+//! is put in: the shard of the key counts its writers, and numbers them, so that a reader knows
+//! whether there was one since it looked. So a value is put in only by who read it while nobody
+//! wrote, or by who wrote it while nobody else did.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -23,7 +25,8 @@ use crate::batch::{Operation, WriteBatch};
 /// How many shards there are.
 const SHARDS: usize = 64;
 
-/// What an entry takes beside its key and its value: roughly what the structures and the allocator need.
+/// What an entry takes beside its key and its value: roughly what the structures and the allocator
+/// need.
 const COST: usize = 128;
 
 /// From this many bytes on, a value stays in the database.
@@ -46,16 +49,16 @@ struct Shard {
     writes: u64,
 }
 
-/// A key of a store by its hash, so that who looks for its place need not look at the key, which lies elsewhere. If two have
-/// the same one, the place is that of the last.
+/// A key of a store by its hash, so that who looks for its place need not look at the key, which
+/// lies elsewhere. If two have the same one, the place is that of the last.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct CacheKey {
     hash: u64,
     store: u64,
 }
 
-/// A key and what it held when it was read or written last. It stays here while the key is written, and then takes the new
-/// value without a search for another place.
+/// A key and what it held when it was read or written last. It stays here while the key is written,
+/// and then takes the new value without a search for another place.
 struct Entry {
     /// The key, followed by the value.
     pair: Box<[u8]>,
@@ -134,7 +137,8 @@ pub struct StoreRows {
     store: u64,
 }
 
-/// Whether a value that is read now may be kept: the number of writes when its key was looked for, if none was on its way.
+/// Whether a value that is read now may be kept: the number of writes when its key was looked for,
+/// if none was on its way.
 #[derive(Clone, Copy)]
 pub struct InsertToken(Option<u64>);
 
@@ -190,7 +194,9 @@ impl StoreRows {
     fn begin_all(&self, batch: &WriteBatch<'_>) -> Begun {
         let changes = |key: &[u8]| {
             batch.operations.iter().any(|operation| match operation {
-                Operation::DeleteRange { start, end } => *start <= key && end.is_none_or(|end| key < end),
+                Operation::DeleteRange { start, end } => {
+                    *start <= key && end.is_none_or(|end| key < end)
+                }
                 operation => operation.key() == Some(key),
             })
         };
@@ -244,15 +250,16 @@ enum Begun {
     All,
 }
 
-/// One key of a write: its place, and if it was here before and nobody else wrote, the number of the write.
+/// One key of a write: its place, and if it was here before and nobody else wrote, the number of
+/// the write.
 struct Begin {
     place: CacheKey,
     number: Option<u64>,
 }
 
 impl Writing<'_> {
-    /// The write succeeded: what was read often before will be read again. This is for single keys; what many are set to at
-    /// once is read from the database first.
+    /// The write succeeded: what was read often before will be read again. This is for single keys;
+    /// what many are set to at once is read from the database first.
     pub fn done(mut self, batch: &WriteBatch<'_>) {
         let (Begun::One(Begin { place, number: Some(number) }), [Operation::Set { key, value }]) =
             (&self.begun, batch.operations)
@@ -293,9 +300,13 @@ mod tests {
     #[test]
     fn what_was_read_before_a_write_is_not_kept() {
         let part = RowCache::new(1 << 20).part();
-        let batch = WriteBatch { expectations: &[], operations: &[Operation::Set { key: b"key", value: b"new" }] };
+        let batch = WriteBatch {
+            expectations: &[],
+            operations: &[Operation::Set { key: b"key", value: b"new" }],
+        };
         let several = WriteBatch { operations: &[batch.operations[0]; 2], ..batch };
-        let range = WriteBatch { operations: &[Operation::DeleteRange { start: b"", end: None }], ..batch };
+        let range =
+            WriteBatch { operations: &[Operation::DeleteRange { start: b"", end: None }], ..batch };
         for batch in [batch, several, range] {
             let Err(before) = seen(&part, b"key") else { panic!("nothing was kept yet") };
             let writing = part.writing(&batch);
@@ -326,7 +337,10 @@ mod tests {
         part.keep(b"key", b"read", token);
         write(None);
         assert_eq!(seen(&part, b"key").ok().as_deref(), Some(&b"one"[..]));
-        write(Some(&WriteBatch { expectations: &[], operations: &[Operation::Delete { key: b"key" }] }));
+        write(Some(&WriteBatch {
+            expectations: &[],
+            operations: &[Operation::Delete { key: b"key" }],
+        }));
         assert!(seen(&part, b"key").is_err());
     }
 
@@ -359,7 +373,9 @@ mod tests {
         let batch = WriteBatch { expectations: &[], operations: &operations };
         part.writing(&batch).done(&batch);
         assert!(seen(&part, b"b").is_err());
-        assert!(seen(&part, b"a").is_ok() && seen(&part, b"c").is_ok() && seen(&other, b"b").is_ok());
+        assert!(
+            seen(&part, b"a").is_ok() && seen(&part, b"c").is_ok() && seen(&other, b"b").is_ok()
+        );
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use librocksdb_sys::{rocksdb_options_set_avoid_flush_during_recovery, rocksdb_options_t};
 use rocksdb::{
-    AsRawPtr, BlockBasedOptions, BlockBasedTablePinningTier, Cache, DBCompressionType, DBRecoveryMode,
-    DataBlockIndexType, InfoLogger, LogLevel, WriteOptions,
+    AsRawPtr, BlockBasedOptions, BlockBasedTablePinningTier, Cache, DBCompressionType,
+    DBRecoveryMode, DataBlockIndexType, InfoLogger, LogLevel, WriteOptions,
 };
 
 use super::buffers::{self, Buffers};
@@ -29,7 +29,10 @@ impl Shared {
         Shared {
             row_cache: RowCache::new(row_cache),
             // 0: RocksDB finds out the size of the entries by itself.
-            cache: Cache::new_hyper_clock_cache((options.block_cache_bytes - row_cache) as usize, 0),
+            cache: Cache::new_hyper_clock_cache(
+                (options.block_cache_bytes - row_cache) as usize,
+                0,
+            ),
             buffers: Buffers::new(options.write_buffer_bytes),
         }
     }
@@ -48,22 +51,24 @@ impl Shared {
 /// One of so many parts of the block cache is for single values that are read often.
 const HOT_PART: u64 = 2;
 
-/// The largest memtable, in bytes: most of it is in the caches of a processor while keys are looked for in it, and little is
-/// left in logs to be read when the store is opened. See docs/decisions/0010-disk-speed.md for this and the next two.
+/// The largest memtable, in bytes: most of it is in the caches of a processor while keys are looked
+/// for in it, and little is left in logs to be read when the store is opened. See
+/// docs/decisions/0010-disk-speed.md for this and the next two.
 const MEMTABLE: u64 = 8 << 20;
 
 /// So many tables of level 0, each of which every iterator looks into, are merged into level 1.
 const LEVEL_0: i32 = 3;
 
-/// How many bytes a block of a table has. Iterators find blocks and not keys, so they are faster with larger ones.
+/// How many bytes a block of a table has. Iterators find blocks and not keys, so they are faster
+/// with larger ones.
 const BLOCK: usize = 8 << 10;
 
-/// A memtable is flushed when it has so many range tombstones. A read after a new one sorts all of its memtable, but those of
-/// a table file are sorted once.
+/// A memtable is flushed when it has so many range tombstones. A read after a new one sorts all of
+/// its memtable, but those of a table file are sorted once.
 const RANGE_TOMBSTONES: u32 = 64;
 
-/// A memtable is flushed when an iterator steps over so many deleted or overwritten entries of it at once. In a table file,
-/// they are compacted.
+/// A memtable is flushed when an iterator steps over so many deleted or overwritten entries of it
+/// at once. In a table file, they are compacted.
 const STEPPED_OVER: u32 = 1000;
 
 /// How many bytes of disk space are taken at once for the log, ...
@@ -98,7 +103,8 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     // A store with little in it takes little of what all share.
     database.set_arena_block_size(buffers::BLOCK);
     // As many as there is memory for, so that a burst need not wait for the first to be flushed.
-    database.set_max_write_buffer_number((options.write_buffer_bytes / memtable).clamp(2, 16) as i32);
+    database
+        .set_max_write_buffer_number((options.write_buffer_bytes / memtable).clamp(2, 16) as i32);
     database.set_level_zero_file_num_compaction_trigger(LEVEL_0);
     database.set_max_bytes_for_level_base(8 * MEMTABLE);
     database.set_compression_type(match options.compression {
@@ -107,10 +113,11 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
         Compression::Zstd => DBCompressionType::Zstd,
     });
     database.set_max_open_files(options.max_open_files as i32);
-    // Only the end of a log may be torn, by a death or a power cut; damage elsewhere must not pass for the end.
+    // Only the end of a log may be torn, by a death or a power cut; damage elsewhere must not pass
+    // for the end.
     database.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    // Space is taken in steps, where RocksDB would take as much as the log can ever need, also for a store with one key.
-    // (With one column family the option says nothing else.)
+    // Space is taken in steps, where RocksDB would take as much as the log can ever need, also for
+    // a store with one key. (With one column family the option says nothing else.)
     database.set_max_total_wal_size(LOG_STEP);
     database.set_manifest_preallocation_size(LIST_STEP);
     reclaim::prepare(&database);
@@ -125,7 +132,8 @@ unsafe extern "C" {
     fn kvds_rocksdb_bound(options: *mut rocksdb_options_t);
 }
 
-/// Keeps blocks and pinned indexes within the size of the cache. The options have a block-based table factory.
+/// Keeps blocks and pinned indexes within the size of the cache. The options have a block-based
+/// table factory.
 fn bound(options: &rocksdb::Options) {
     // SAFETY: the options are live, and used by nobody else meanwhile.
     #[allow(unsafe_code)]
@@ -136,8 +144,8 @@ fn bound(options: &rocksdb::Options) {
 
 /// RocksDB's options where nothing is known of a store.
 pub fn plain() -> rocksdb::Options {
-    // Each log says where the one before it ended: else RocksDB would not see that one lost its end in a power cut, and go on
-    // with the next.
+    // Each log says where the one before it ended: else RocksDB would not see that one lost its end
+    // in a power cut, and go on with the next.
     let mut plain = rocksdb::Options::default()
         .get_options_from_string(format!(
             "track_and_verify_wals=true;memtable_max_range_deletions={RANGE_TOMBSTONES};\
@@ -155,8 +163,8 @@ pub fn plain() -> rocksdb::Options {
         log::line(level, || format!("rocksdb: {}", text.trim_end()));
     }));
     env::set(&plain);
-    // By default 16 more threads read the footers of the tables when a store is opened, and RocksDB has no error for
-    // threads that cannot be started.
+    // By default 16 more threads read the footers of the tables when a store is opened, and RocksDB
+    // has no error for threads that cannot be started.
     plain.set_max_file_opening_threads(1);
     plain
 }

@@ -20,7 +20,8 @@ impl Budget {
         self.limit < usize::MAX
     }
 
-    /// Takes room, unless there is not enough. Taking none is always possible, also when marks of deletion went beyond.
+    /// Takes room, unless there is not enough. Taking none is always possible, also when marks of
+    /// deletion went beyond.
     pub fn take(&self, bytes: usize) -> bool {
         let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
         bytes == 0 || self.used.fetch_update(Relaxed, Relaxed, more).is_ok()

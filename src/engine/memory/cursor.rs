@@ -15,7 +15,8 @@ enum Way {
     Backward,
 }
 
-/// A cursor. The current entry is the one at `at` of the run; behind it lie those that follow it in the direction of `way`.
+/// A cursor. The current entry is the one at `at` of the run; behind it lie those that follow it in
+/// the direction of `way`.
 pub struct MemoryCursor {
     snapshot: Snapshot,
     range: Range,
@@ -33,7 +34,15 @@ impl MemoryCursor {
     pub fn new(snapshot: Snapshot, range: Range) -> MemoryCursor {
         // Most iterations are short, and getting memory for them takes longer than they do.
         let run = Run(SPARE.try_with(Cell::take).unwrap_or_default());
-        MemoryCursor { snapshot, range, way: Way::Forward, run, at: 0, ahead: RUN.0, complete: true }
+        MemoryCursor {
+            snapshot,
+            range,
+            way: Way::Forward,
+            run,
+            at: 0,
+            ahead: RUN.0,
+            complete: true,
+        }
     }
 
     /// Starts anew with the entries from `from` on.
@@ -52,14 +61,18 @@ impl MemoryCursor {
         let Snapshot { content, epoch } = &self.snapshot;
         let fetch = |node: &&Node| node.prefetch();
         let mut last: Option<Node> = None;
-        // Each turn goes on behind the last key of the one before, over keys that are younger than the snapshot.
+        // Each turn goes on behind the last key of the one before, over keys that are younger than
+        // the snapshot.
         while self.run.0.is_empty() {
             let from = last.as_ref().map_or(from, |last| Bound::Excluded(last.key()));
             let order = content.order.read();
             let mut nodes = Vec::with_capacity(self.ahead);
             match self.way {
-                Way::Forward => nodes.extend(order.forward(from, end.as_deref()).take(self.ahead).inspect(fetch)),
-                Way::Backward => nodes.extend(order.backward(from, start).take(self.ahead).inspect(fetch)),
+                Way::Forward => nodes
+                    .extend(order.forward(from, end.as_deref()).take(self.ahead).inspect(fetch)),
+                Way::Backward => {
+                    nodes.extend(order.backward(from, start).take(self.ahead).inspect(fetch))
+                }
             }
             self.run.read(content, &nodes, *epoch);
             if nodes.len() < self.ahead {
@@ -71,7 +84,8 @@ impl MemoryCursor {
         self.complete = false;
     }
 
-    /// Shows the whole range to `visit`, until it answers false. Returns whether the end was reached.
+    /// Shows the whole range to `visit`, until it answers false. Returns whether the end was
+    /// reached.
     pub fn scan(mut self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
         self.first()?;
         loop {
@@ -157,7 +171,8 @@ impl Cursor for MemoryCursor {
     }
 }
 
-/// Entries, where they lie: the snapshot keeps them there. None for a node that held nothing at the moment.
+/// Entries, where they lie: the snapshot keeps them there. None for a node that held nothing at the
+/// moment.
 #[derive(Default)]
 struct Run(Vec<Option<Pair>>);
 
@@ -165,8 +180,8 @@ struct Run(Vec<Option<Pair>>);
 const END: u16 = u16::MAX;
 
 impl Run {
-    /// Reads what nodes held at a epoch: shard by shard, so that each is locked once for all of its nodes, and a writer waits
-    /// for these few at most.
+    /// Reads what nodes held at a epoch: shard by shard, so that each is locked once for all of its
+    /// nodes, and a writer waits for these few at most.
     fn read(&mut self, content: &Content, nodes: &[&Node], epoch: u64) {
         self.0.resize(nodes.len(), None);
         // For each shard the first of its nodes, and for each node the next one of its shard.

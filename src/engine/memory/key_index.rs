@@ -1,8 +1,9 @@
 //! The order of the keys.
 //!
-//! A sorted set of nodes beside the hash tables, for those who go over keys in order. It is brought up to date when somebody
-//! wants to do that, and not with each write: a store that is only asked for single keys pays nothing for it, and many new
-//! keys at once are sorted faster than they are put in one by one.
+//! A sorted set of nodes beside the hash tables, for those who go over keys in order. It is brought
+//! up to date when somebody wants to do that, and not with each write: a store that is only asked
+//! for single keys pays nothing for it, and many new keys at once are sorted faster than they are
+//! put in one by one.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -11,7 +12,8 @@ use std::ops::Bound;
 
 use super::node::Node;
 
-/// A node in its place. The first bytes of its key lie beside the reference, so that most comparisons don't touch the node.
+/// A node in its place. The first bytes of its key lie beside the reference, so that most
+/// comparisons don't touch the node.
 pub struct Placed {
     begin: Begin,
     /// The node.
@@ -156,22 +158,35 @@ impl KeyIndex {
         }
     }
 
-    // A range of a `BTreeSet` with two ends looks for both of them at once. Looking for one, and comparing on the way when the
-    // other is reached, costs less: that is mostly told by the first bytes.
+    // A range of a `BTreeSet` with two ends looks for both of them at once. Looking for one, and
+    // comparing on the way when the other is reached, costs less: that is mostly told by the first
+    // bytes.
 
     /// The nodes from a key on, and before `end` if there is one.
-    pub fn forward<'a>(&'a self, from: Bound<&[u8]>, end: Option<&'a [u8]>) -> impl Iterator<Item = &'a Node> + Clone {
+    pub fn forward<'a>(
+        &'a self,
+        from: Bound<&[u8]>,
+        end: Option<&'a [u8]>,
+    ) -> impl Iterator<Item = &'a Node> + Clone {
         let (from, end) = (from.map(wanted), end.map(wanted));
         let found = self.0.range::<dyn Place, _>((as_place(&from), Bound::Unbounded));
-        let inside = move |placed: &&Placed| end.as_ref().is_none_or(|end| placed.compare(end).is_lt());
+        let inside =
+            move |placed: &&Placed| end.as_ref().is_none_or(|end| placed.compare(end).is_lt());
         found.take_while(inside).map(|placed| &placed.node)
     }
 
     /// The nodes from a key on backwards, down to `start`.
-    pub fn backward<'a>(&'a self, from: Bound<&[u8]>, start: &'a [u8]) -> impl Iterator<Item = &'a Node> + Clone {
+    pub fn backward<'a>(
+        &'a self,
+        from: Bound<&[u8]>,
+        start: &'a [u8],
+    ) -> impl Iterator<Item = &'a Node> + Clone {
         let (from, start) = (from.map(wanted), wanted(start));
         let found = self.0.range::<dyn Place, _>((Bound::Unbounded, as_place(&from)));
-        found.rev().take_while(move |placed| placed.compare(&start).is_ge()).map(|placed| &placed.node)
+        found
+            .rev()
+            .take_while(move |placed| placed.compare(&start).is_ge())
+            .map(|placed| &placed.node)
     }
 }
 

@@ -1,15 +1,18 @@
-//! The engine in memory: hash tables for single keys, a sorted set for their order, and versions for those who look back.
+//! The engine in memory: hash tables for single keys, a sorted set for their order, and versions
+//! for those who look back.
 //!
-//! Keys are dealt out to shards (`shard.rs`), each a hash table behind a lock, so that calls on different keys seldom meet.
-//! What a key holds lies in one block of memory (`node.rs`), where it is read and overwritten. The order of the keys
-//! (`order.rs`) is kept beside that and brought up to date when somebody asks for it. A snapshot is a epoch of a clock
-//! (`snapshots.rs`): overwriting keeps the old version only if a live snapshot can see it, and the newest such snapshot
-//! hands it to its predecessor or frees it when it goes. So without snapshots there are no old versions, and with them
-//! exactly those that are needed.
+//! Keys are dealt out to shards (`shard.rs`), each a hash table behind a lock, so that calls on
+//! different keys seldom meet. What a key holds lies in one block of memory (`node.rs`), where it
+//! is read and overwritten. The order of the keys (`order.rs`) is kept beside that and brought up
+//! to date when somebody asks for it. A snapshot is a epoch of a clock (`snapshots.rs`):
+//! overwriting keeps the old version only if a live snapshot can see it, and the newest such
+//! snapshot hands it to its predecessor or frees it when it goes. So without snapshots there are no
+//! old versions, and with them exactly those that are needed.
 //!
-//! A write holds the locks of all shards that it touches, so nobody sees a part of it. Locks are taken in one order:
-//! `settling`, `order`, the shards by their numbers, and the snapshots. No lock is held between two calls of a cursor: it
-//! reads a run of entries and stands on what the snapshot keeps in its place.
+//! A write holds the locks of all shards that it touches, so nobody sees a part of it. Locks are
+//! taken in one order: `settling`, `order`, the shards by their numbers, and the snapshots. No lock
+//! is held between two calls of a cursor: it reads a run of entries and stands on what the snapshot
+//! keeps in its place.
 
 mod budget;
 mod cursor;
@@ -37,7 +40,8 @@ use crate::error::{Error, Kind, Result};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// What keys are hashed with. Models have to be the same in each run, so there keys have the same shards.
+/// What keys are hashed with. Models have to be the same in each run, so there keys have the same
+/// shards.
 #[cfg(not(any(loom, shuttle)))]
 type Hashing = foldhash::fast::RandomState;
 #[cfg(any(loom, shuttle))]
@@ -46,8 +50,8 @@ type Hashing = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 /// How many shards there are: as many as a word has bits. In models, few of everything do.
 const SHARDS: usize = if cfg!(shuttle) { 2 } else { 64 };
 
-/// How many entries a cursor reads under one hold of the lock: the least and the most. It begins small, so that a look at
-/// the first entry is cheap, and grows as the iteration proves long.
+/// How many entries a cursor reads under one hold of the lock: the least and the most. It begins
+/// small, so that a look at the first entry is cheap, and grows as the iteration proves long.
 const RUN: (usize, usize) = if cfg!(shuttle) { (1, 4) } else { (32, 256) };
 
 /// To how many nodes a range tombstone is applied at a time.
@@ -105,14 +109,15 @@ impl Content {
         shard.looked(shard.get(hash, key)).map(see)
     }
 
-    /// Locks the shards whose bits are set, in the order of their numbers, so that no two callers wait for each other.
+    /// Locks the shards whose bits are set, in the order of their numbers, so that no two callers
+    /// wait for each other.
     fn lock<Guard>(&self, wanted: u64, lock: impl Fn(usize) -> Guard) -> Locked<Guard> {
         array::from_fn(|number| (wanted >> number & 1 == 1).then(|| lock(number)))
     }
 
-    /// Finds the node of a key that is to get a value, or makes one, and has it known that it waits for its place. That must
-    /// be known before the clock is read for it: a cursor lets the clock go on first and then looks what waits, so that it
-    /// finds every key of its moment.
+    /// Finds the node of a key that is to get a value, or makes one, and has it known that it waits
+    /// for its place. That must be known before the clock is read for it: a cursor lets the clock
+    /// go on first and then looks what waits, so that it finds every key of its moment.
     fn node(&self, shard: &mut Shard, hash: u64, key: &[u8], len: usize) -> Node {
         let (node, made) = shard.node(hash, key, len, |key| self.hash(key));
         if made {
@@ -166,7 +171,12 @@ impl Content {
     }
 
     /// Applies operations on one key, which all the expectations are about.
-    fn apply_one(&self, expectations: &[Expectation<'_>], key: &[u8], value: Option<&[u8]>) -> Result<Outcome> {
+    fn apply_one(
+        &self,
+        expectations: &[Expectation<'_>],
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<Outcome> {
         let (new, hash) = (prepared(value)?, self.hash(key));
         let mut shard = self.write(number(hash));
         self.apply_tombstones(&mut shard, hash, key);
@@ -174,12 +184,15 @@ impl Content {
         if !expectations.is_empty() {
             let found = node.as_ref().and_then(|node| shard.now(node));
             let found = found.map(Held::bytes);
-            if let Some(conflict) = expectations.iter().find_map(|expectation| expectation.conflict(found)) {
+            if let Some(conflict) =
+                expectations.iter().find_map(|expectation| expectation.conflict(found))
+            {
                 return Ok(Outcome::Refused(conflict));
             }
         }
         let before = shard.stats.cost;
-        let taken = self.take(|| shard.growth(hash, key, value.map(<[u8]>::len), &self.snapshots))?;
+        let taken =
+            self.take(|| shard.growth(hash, key, value.map(<[u8]>::len), &self.snapshots))?;
         let node = match value {
             Some(value) if node.is_none() => Some(self.node(&mut shard, hash, key, value.len())),
             _ => node,
@@ -200,14 +213,21 @@ impl Content {
 
     /// Applies any batch.
     fn apply_all(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
-        // Long values are copied before the locks are taken, so that writers wait for each other's inserts and not for their
-        // copies.
-        let news = batch.operations.iter().map(|operation| prepared(value(operation))).collect::<Result<Vec<_>>>()?;
+        // Long values are copied before the locks are taken, so that writers wait for each other's
+        // inserts and not for their copies.
+        let news = batch
+            .operations
+            .iter()
+            .map(|operation| prepared(value(operation)))
+            .collect::<Result<Vec<_>>>()?;
         let hash = |key: Option<&[u8]>| key.map_or(0, |key| self.hash(key));
-        let hashes: Vec<_> = batch.operations.iter().map(|operation| hash(operation.key())).collect();
-        let expected: Vec<_> = batch.expectations.iter().map(|expectation| self.hash(expectation.key())).collect();
+        let hashes: Vec<_> =
+            batch.operations.iter().map(|operation| hash(operation.key())).collect();
+        let expected: Vec<_> =
+            batch.expectations.iter().map(|expectation| self.hash(expectation.key())).collect();
         let ranged = batch.operations.iter().any(|operation| operation.key().is_none());
-        let wanted = hashes.iter().chain(&expected).fold(0u64, |wanted, hash| wanted | 1 << number(*hash));
+        let wanted =
+            hashes.iter().chain(&expected).fold(0u64, |wanted, hash| wanted | 1 << number(*hash));
         let wanted = if ranged { u64::MAX } else { wanted };
         let mut shards = self.lock(wanted, |number| self.write(number));
 
@@ -233,17 +253,24 @@ impl Content {
         let mut tombstones = Vec::new();
         if ranged {
             let last = self.snapshots.advance();
-            tombstones.extend(batch.operations.iter().filter_map(|operation| RangeTombstone::of(operation, last)));
+            tombstones.extend(
+                batch.operations.iter().filter_map(|operation| RangeTombstone::of(operation, last)),
+            );
             for shard in shards.iter_mut().flatten() {
                 tombstones.iter().for_each(|tombstone| shard.add_tombstone(tombstone));
             }
             delete_hidden(&mut shards);
         }
-        let sum = |shards: &Locked<_>| shards.iter().flatten().map(|shard: &Writing| shard.stats.cost).sum::<usize>();
+        let sum = |shards: &Locked<_>| {
+            shards.iter().flatten().map(|shard: &Writing| shard.stats.cost).sum::<usize>()
+        };
         let before = sum(&shards);
         // What a later range of the batch deletes is not written at all.
         let deleted_later = |index: usize, key: &[u8]| {
-            ranged && batch.operations[index..].iter().any(|operation| operation.deletes_range_with(key))
+            ranged
+                && batch.operations[index..]
+                    .iter()
+                    .any(|operation| operation.deletes_range_with(key))
         };
         let survives = |(index, operation): &(usize, &Operation<'_>)| {
             operation.key().is_some_and(|key| !deleted_later(index + 1, key))
@@ -255,7 +282,9 @@ impl Content {
         }
         let now = self.snapshots.now();
         for ((index, operation), new) in batch.operations.iter().enumerate().zip(news) {
-            let Some(key) = operation.key().filter(|_| survives(&(index, operation))) else { continue };
+            let Some(key) = operation.key().filter(|_| survives(&(index, operation))) else {
+                continue;
+            };
             let hash = hashes[index];
             let shard = shard(&mut shards, hash);
             let node = match operation {
@@ -300,11 +329,11 @@ impl Content {
         self.settle_budget(0, before, shard.stats.cost);
     }
 
-    /// Applies a range tombstone to all nodes of its range, and removes it. A few nodes at a time, so that nobody waits for
-    /// long.
+    /// Applies a range tombstone to all nodes of its range, and removes it. A few nodes at a time,
+    /// so that nobody waits for long.
     fn apply_to_range(&self, tombstone: &Arc<RangeTombstone>) {
-        // Nodes that are not in the order yet need not be put there first. What is missed, as the queue changes between two
-        // chunks, is found in the order.
+        // Nodes that are not in the order yet need not be put there first. What is missed, as the
+        // queue changes between two chunks, is found in the order.
         for number in 0..SHARDS {
             let chunks = self.read(number).waiting().div_ceil(CHUNK);
             for chunk in 0..chunks {
@@ -357,7 +386,10 @@ impl Content {
         if self.budget.take(growth) {
             return Ok(growth);
         }
-        let text = format!("the memory stores hold what they may, memory_limit_bytes ({})", self.budget.limit());
+        let text = format!(
+            "the memory stores hold what they may, memory_limit_bytes ({})",
+            self.budget.limit()
+        );
         Err(Error::new(Kind::NoMemory, text))
     }
 
@@ -366,7 +398,8 @@ impl Content {
         if self.budget.is_limited() {
             match (before + taken).checked_sub(after) {
                 Some(unused) => self.budget.give_back(unused),
-                // Marks of deletion for snapshots: a little more than planned, and deleting must always be possible.
+                // Marks of deletion for snapshots: a little more than planned, and deleting must
+                // always be possible.
                 None => self.budget.overdraw(after - before - taken),
             }
         }
@@ -387,7 +420,9 @@ type Writing<'a> = RwLockWriteGuard<'a, Shard>;
 
 /// One of the locked shards, by the hash of a key.
 fn shard<'a>(shards: &'a mut Locked<Writing<'_>>, hash: u64) -> &'a mut Shard {
-    let Some(shard) = &mut shards[number(hash)] else { unreachable!("the shards of all the keys are locked") };
+    let Some(shard) = &mut shards[number(hash)] else {
+        unreachable!("the shards of all the keys are locked")
+    };
     shard
 }
 
@@ -407,13 +442,15 @@ fn prepared(value: Option<&[u8]>) -> Result<New<'_>> {
     }
     let mut copy = Vec::new();
     copy.try_reserve_exact(value.len()).map_err(|cause| {
-        Error::new(Kind::NoMemory, format!("no memory for a value of {} bytes", value.len())).because(cause)
+        Error::new(Kind::NoMemory, format!("no memory for a value of {} bytes", value.len()))
+            .because(cause)
     })?;
     copy.extend_from_slice(value);
     Ok(New::Long(Arc::new(copy.into_boxed_slice())))
 }
 
-/// What a batch will make the cost grow by, and shrink by. What a range removes is left out, so it can shrink more.
+/// What a batch will make the cost grow by, and shrink by. What a range removes is left out, so it
+/// can shrink more.
 fn growth(
     shards: &mut Locked<Writing<'_>>,
     batch: &WriteBatch<'_>,
@@ -427,14 +464,15 @@ fn growth(
         }
     }
     last.into_iter().fold((0, 0), |(more, less), (key, (hash, value))| {
-        let (comes, goes) = shard(shards, *hash).growth(*hash, key, value.map(<[u8]>::len), snapshots);
+        let (comes, goes) =
+            shard(shards, *hash).growth(*hash, key, value.map(<[u8]>::len), snapshots);
         (more + comes, less + goes)
     })
 }
 
 impl Memory {
-    /// An empty store, whose content comes out of `budget`. `lease` is dropped when its last cursor and snapshot are gone
-    /// too.
+    /// An empty store, whose content comes out of `budget`. `lease` is dropped when its last cursor
+    /// and snapshot are gone too.
     pub fn new(budget: Arc<Budget>, lease: Lease) -> Memory {
         let content = Content {
             shards: array::from_fn(|number| Alone(RwLock::new(Shard::new(number as u8)))),
@@ -588,8 +626,9 @@ impl Reader for Snapshot {
 mod tests {
     use super::*;
 
-    /// Old versions must go when nobody can see them any more, in whatever order the snapshots go: what stays is what a
-    /// store without snapshots would hold. And what is deleted must go from the tables and the order too.
+    /// Old versions must go when nobody can see them any more, in whatever order the snapshots go:
+    /// what stays is what a store without snapshots would hold. And what is deleted must go from
+    /// the tables and the order too.
     #[test]
     fn old_versions_go_with_their_last_snapshot() {
         let memory = Memory::new(Arc::new(Budget::new(0)), Box::new(()));
@@ -615,7 +654,9 @@ mod tests {
                 _ => drop(content.apply_one(&[], &key, Some(&key))),
             }
             let moments = content.snapshots.moments();
-            each(&mut |shard, node| assert!(shard.versions(node) <= moments, "a version for a moment at most"));
+            each(&mut |shard, node| {
+                assert!(shard.versions(node) <= moments, "a version for a moment at most")
+            });
         }
         drop(snapshots);
         assert_eq!(content.snapshots.moments(), 0);
@@ -628,7 +669,8 @@ mod tests {
         assert_eq!((counted, bytes, cost), (keys, keys * 2, keys * (2 + shard::COST)));
     }
 
-    /// Keys that come and go must not leave nodes behind, whether or not anybody looks at the order.
+    /// Keys that come and go must not leave nodes behind, whether or not anybody looks at the
+    /// order.
     #[test]
     fn deleted_keys_leave_nothing() {
         let memory = Memory::new(Arc::new(Budget::new(0)), Box::new(()));

@@ -1,11 +1,12 @@
 //! One key and what it holds, in one block of memory.
 //!
-//! A node is made when its key is first set, and stays where it is when the key gets another value: a value that fits is
-//! written into the node, so that reading and overwriting a key touch one place in memory. A long value lies apart, in
-//! memory that is shared with those who read it.
+//! A node is made when its key is first set, and stays where it is when the key gets another value:
+//! a value that fits is written into the node, so that reading and overwriting a key touch one
+//! place in memory. A long value lies apart, in memory that is shared with those who read it.
 //!
-//! What a node holds belongs to the lock of its shard: this file has the memory, `shard.rs` lends it out to who has the lock,
-//! and `position.rs` to who has a snapshot. These three are what `unsafe` there is in the engine.
+//! What a node holds belongs to the lock of its shard: this file has the memory, `shard.rs` lends
+//! it out to who has the lock, and `position.rs` to who has a snapshot. These three are what
+//! `unsafe` there is in the engine.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -73,14 +74,15 @@ pub struct State {
     room: u16,
     /// Where the value is.
     place: Place,
-    /// Whether the room in the node is taken by a value that is kept for snapshots. Such a value stays where it is until
-    /// nobody looks at it any more; what the key gets meanwhile lies apart.
+    /// Whether the room in the node is taken by a value that is kept for snapshots. Such a value
+    /// stays where it is until nobody looks at it any more; what the key gets meanwhile lies apart.
     taken: bool,
     /// Where the node is on its way into the order and out of it.
     pub standing: Standing,
 }
 
-/// Where a value is: nowhere, apart, or in the node with its length. One number, as a length is much shorter than that.
+/// Where a value is: nowhere, apart, or in the node with its length. One number, as a length is
+/// much shorter than that.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Place(u16);
 
@@ -156,8 +158,8 @@ impl<'a> Held<'a> {
     }
 }
 
-/// The key of a node and what it held at the moment of a live snapshot. They stay where they are as long as the snapshot
-/// lives, whatever is written: see [`State`].
+/// The key of a node and what it held at the moment of a live snapshot. They stay where they are as
+/// long as the snapshot lives, whatever is written: see [`State`].
 #[derive(Clone, Copy)]
 pub struct Pair {
     key: NonNull<[u8]>,
@@ -179,25 +181,28 @@ impl Pair {
     ///
     /// The snapshot, at whose epoch the value was found, lives as long as the answer.
     pub unsafe fn bytes<'a>(self) -> (&'a [u8], &'a [u8]) {
-        // SAFETY: the node is not freed while a live snapshot sees a value in it, nor is the value overwritten or freed.
+        // SAFETY: the node is not freed while a live snapshot sees a value in it, nor is the value
+        // overwritten or freed.
         unsafe { (self.key.as_ref(), self.value.as_ref()) }
     }
 }
 
-// SAFETY: the count is atomic, key and shard never change, and the rest is reached only through the lock of the shard, by
-// the contract of `state` and `write`. All of it may be used from any thread.
+// SAFETY: the count is atomic, key and shard never change, and the rest is reached only through the
+// lock of the shard, by the contract of `state` and `write`. All of it may be used from any thread.
 unsafe impl Send for Node {}
 // SAFETY: as above.
 unsafe impl Sync for Node {}
 
 impl Node {
-    /// A node of a shard for `key`, which is not there yet, with room for a value of `len` bytes if it is to lie here.
+    /// A node of a shard for `key`, which is not there yet, with room for a value of `len` bytes if
+    /// it is to lie here.
     pub fn new(shard: u8, key: &[u8], len: usize) -> Node {
         let (layout, room) = Node::layout(key.len(), if len <= INLINE { len } else { 0 });
         // SAFETY: the layout is not empty, as there is a head.
         let block = unsafe { alloc(layout) }.cast::<Head>();
         let Some(head) = NonNull::new(block) else { handle_alloc_error(layout) };
-        let (references, fixed, room) = (AtomicU32::new(1), Fixed::new(shard, key.len()), room as u16);
+        let (references, fixed, room) =
+            (AtomicU32::new(1), Fixed::new(shard, key.len()), room as u16);
         let (place, standing) = (Place::NOWHERE, Standing::Outside);
         let state = State { created_at: 0, more: None, room, place, taken: false, standing };
         // SAFETY: the block is new, and has room for the head and the key behind it.
@@ -208,8 +213,9 @@ impl Node {
         Node(head)
     }
 
-    /// The block for a key and a value, and the room for values that it has: a little more where the allocator, which deals
-    /// out multiples of 16 bytes and takes 8 of them for itself, would only waste it.
+    /// The block for a key and a value, and the room for values that it has: a little more where
+    /// the allocator, which deals out multiples of 16 bytes and takes 8 of them for itself, would
+    /// only waste it.
     fn layout(key_len: usize, value_len: usize) -> (Layout, usize) {
         let size = size_of::<Head>() + key_len + value_len;
         let size = (size + 8).next_multiple_of(16) - 8;
@@ -232,11 +238,13 @@ impl Node {
     /// Its key.
     pub fn key(&self) -> &[u8] {
         // SAFETY: the key lies behind the head and never changes.
-        unsafe { slice::from_raw_parts(self.0.add(1).cast::<u8>().as_ptr(), self.head().fixed.key_len()) }
+        unsafe {
+            slice::from_raw_parts(self.0.add(1).cast::<u8>().as_ptr(), self.head().fixed.key_len())
+        }
     }
 
-    /// Whether this is its key. If so, the value is looked at next, and may lie some lines further: they are all fetched at
-    /// once.
+    /// Whether this is its key. If so, the value is looked at next, and may lie some lines further:
+    /// they are all fetched at once.
     #[inline]
     pub fn has(&self, key: &[u8]) -> bool {
         self.prefetch();
@@ -268,7 +276,8 @@ impl Node {
     ///
     /// # Safety
     ///
-    /// The lock of its shard is held alone for as long as the answer lives, and there is no other answer.
+    /// The lock of its shard is held alone for as long as the answer lives, and there is no other
+    /// answer.
     #[allow(clippy::mut_from_ref, reason = "the lock makes it the only one")]
     pub unsafe fn state_mut(&self) -> &mut State {
         // SAFETY: passed on.
@@ -307,7 +316,8 @@ impl Node {
             if self.state().created_at <= epoch {
                 return self.value();
             }
-            let version = self.state().older().iter().rev().find(|version| version.created_at <= epoch)?;
+            let version =
+                self.state().older().iter().rev().find(|version| version.created_at <= epoch)?;
             self.at(version.place, version.value.as_ref())
         }
     }
@@ -323,7 +333,9 @@ impl Node {
             Place::NOWHERE => None,
             Place::APART => apart.map(Held::Long),
             // SAFETY: so many bytes of the room were written before the place was named.
-            here => here.len().map(|len| Held::Short(unsafe { slice::from_raw_parts(self.here(), len) })),
+            here => here
+                .len()
+                .map(|len| Held::Short(unsafe { slice::from_raw_parts(self.here(), len) })),
         }
     }
 
@@ -341,7 +353,8 @@ impl Node {
                 None
             }
             New::Short(bytes) if bytes.len() <= state.room.into() && !state.taken => {
-                // SAFETY: there is room, and nobody else looks at it: who reads has the lock, or looks at what is kept.
+                // SAFETY: there is room, and nobody else looks at it: who reads has the lock, or
+                // looks at what is kept.
                 unsafe { self.here().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
                 state.place = Place::here(bytes.len());
                 None
@@ -417,7 +430,8 @@ impl Drop for Node {
         }
         // What Arc does with a fence, which ThreadSanitizer does not understand.
         self.head().references.load(Ordering::Acquire);
-        // SAFETY: this was the last reference, and the layout is the one it was made with: the room fills it exactly.
+        // SAFETY: this was the last reference, and the layout is the one it was made with: the room
+        // fills it exactly.
         unsafe {
             let (layout, _) = Node::layout(self.head().fixed.key_len(), self.state().room.into());
             self.0.drop_in_place();

@@ -1,7 +1,8 @@
 //! A part of the keys, behind a lock.
 //!
-//! The keys are dealt out to shards by their hashes. A shard finds its nodes by a hash table, and its lock is what their
-//! content belongs to: whoever has the shard may look at them, whoever has it alone may change them.
+//! The keys are dealt out to shards by their hashes. A shard finds its nodes by a hash table, and
+//! its lock is what their content belongs to: whoever has the shard may look at them, whoever has
+//! it alone may change them.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use crate::batch::Operation;
 use crate::engine::Range;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// A deletion of all keys of a range. It hides what was written up to a epoch, until it has been applied to each node.
+/// A deletion of all keys of a range. It hides what was written up to a epoch, until it has been
+/// applied to each node.
 pub struct RangeTombstone {
     /// The keys that it deletes.
     pub range: Range,
@@ -36,8 +38,8 @@ impl RangeTombstone {
     }
 }
 
-/// What an entry costs beside its key and its newest value, and a further version beside its value: roughly what the
-/// structures and the allocator take for it.
+/// What an entry costs beside its key and its newest value, and a further version beside its value:
+/// roughly what the structures and the allocator take for it.
 pub(super) const COST: usize = 96;
 
 /// What a version costs.
@@ -60,8 +62,8 @@ pub struct Shard {
     looks: LookupCounters,
 }
 
-/// How often a key was looked up and was there, or was not. The lock that is held meanwhile lies beside it, so that counting
-/// costs little.
+/// How often a key was looked up and was there, or was not. The lock that is held meanwhile lies
+/// beside it, so that counting costs little.
 #[derive(Default)]
 struct LookupCounters {
     hits: AtomicU64,
@@ -144,7 +146,9 @@ impl Shard {
     /// What a key holds now.
     pub fn get(&self, hash: u64, key: &[u8]) -> Option<Held<'_>> {
         // SAFETY: it is a node of this shard, which is borrowed for as long as the answer.
-        self.find(hash, key).filter(|node| !self.is_hidden(node, u64::MAX)).and_then(|node| unsafe { node.value() })
+        self.find(hash, key)
+            .filter(|node| !self.is_hidden(node, u64::MAX))
+            .and_then(|node| unsafe { node.value() })
     }
 
     /// Whether a range tombstone hides from a reader at a epoch what a node holds now.
@@ -155,7 +159,9 @@ impl Shard {
         }
         // SAFETY: it is a node of this shard, which is borrowed.
         let created_at = unsafe { node.state() }.created_at;
-        self.tombstones.iter().any(|tombstone| tombstone.last < epoch && tombstone.deletes(node, created_at))
+        self.tombstones
+            .iter()
+            .any(|tombstone| tombstone.last < epoch && tombstone.deletes(node, created_at))
     }
 
     /// Whether a range tombstone may hide something.
@@ -174,13 +180,14 @@ impl Shard {
         self.tombstones.retain(|other| !Arc::ptr_eq(tombstone, other));
     }
 
-    /// Deletes what a node holds if a range tombstone hides it. To be called before a write to the node, as a version that is
-    /// kept for snapshots is not hidden.
+    /// Deletes what a node holds if a range tombstone hides it. To be called before a write to the
+    /// node, as a version that is kept for snapshots is not hidden.
     pub fn apply_tombstones(&mut self, node: &Node, snapshots: &Snapshots) {
         assert!(self.owns(node));
         // SAFETY: it is a node of this shard, which is borrowed.
         let created_at = unsafe { node.state() }.created_at;
-        let deleting = self.tombstones.iter().filter(|tombstone| tombstone.deletes(node, created_at));
+        let deleting =
+            self.tombstones.iter().filter(|tombstone| tombstone.deletes(node, created_at));
         if let Some(last) = deleting.map(|tombstone| tombstone.last).min() {
             self.put(node, New::Nothing, last + 1, snapshots);
         }
@@ -201,8 +208,15 @@ impl Shard {
         value.filter(|_| created_at > epoch || !self.is_hidden(node, epoch))
     }
 
-    /// The node of a key, made if there is none, then with room for a value of `len` bytes; and whether it was made.
-    pub fn node(&mut self, hash: u64, key: &[u8], len: usize, rehash: impl Fn(&[u8]) -> u64) -> (Node, bool) {
+    /// The node of a key, made if there is none, then with room for a value of `len` bytes; and
+    /// whether it was made.
+    pub fn node(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        len: usize,
+        rehash: impl Fn(&[u8]) -> u64,
+    ) -> (Node, bool) {
         if let Some(node) = self.find(hash, key) {
             return (node.clone(), false);
         }
@@ -224,11 +238,12 @@ impl Shard {
         self.queue.push(Placed::new(node.clone()));
     }
 
-    /// Gives a node of this shard a new value, or none, at the epoch `now`, keeping the one before if a snapshot sees it.
+    /// Gives a node of this shard a new value, or none, at the epoch `now`, keeping the one before
+    /// if a snapshot sees it.
     pub fn put(&mut self, node: &Node, new: New<'_>, now: u64, snapshots: &Snapshots) {
         assert!(self.owns(node));
-        // SAFETY: it is a node of this shard, and the shard is borrowed alone. None of what is lent here is used after the
-        // node is written.
+        // SAFETY: it is a node of this shard, and the shard is borrowed alone. None of what is lent
+        // here is used after the node is written.
         let (before, state) = unsafe { (node.value(), node.state_mut()) };
         let (was_dead, created_at) = (state.is_dead(), state.created_at);
         let len_before = before.map(|value| value.bytes().len());
@@ -257,7 +272,8 @@ impl Shard {
         self.noticed(node, was_dead);
     }
 
-    /// Takes out the version of a node that was kept for the snapshot at `epoch`, unless an older one sees it.
+    /// Takes out the version of a node that was kept for the snapshot at `epoch`, unless an older
+    /// one sees it.
     pub fn forget(&mut self, node: &Node, epoch: u64, snapshots: &Snapshots) -> Option<Version> {
         assert!(self.owns(node));
         // SAFETY: it is a node of this shard, and the shard is borrowed alone.
@@ -313,8 +329,8 @@ impl Shard {
         !self.queue.is_empty()
     }
 
-    /// Takes the dead nodes out, and gives out what is to change in the order because of them, and if `all`, because of new
-    /// nodes too.
+    /// Takes the dead nodes out, and gives out what is to change in the order because of them, and
+    /// if `all`, because of new nodes too.
     pub fn drain(&mut self, all: bool, hash: impl Fn(&[u8]) -> u64) -> PendingIndexOps {
         let mut waiting = PendingIndexOps::default();
         let queue = std::mem::take(&mut self.queue);
@@ -342,12 +358,22 @@ impl Shard {
         waiting
     }
 
-    /// How the cost will change when a key gets a value of this length, or none: how much comes, and how much goes. For a
-    /// deletion nothing comes, as it must always be possible; the mark that it may leave for a snapshot is left out.
-    pub fn growth(&self, hash: u64, key: &[u8], len: Option<usize>, snapshots: &Snapshots) -> (usize, usize) {
+    /// How the cost will change when a key gets a value of this length, or none: how much comes,
+    /// and how much goes. For a deletion nothing comes, as it must always be possible; the mark
+    /// that it may leave for a snapshot is left out.
+    pub fn growth(
+        &self,
+        hash: u64,
+        key: &[u8],
+        len: Option<usize>,
+        snapshots: &Snapshots,
+    ) -> (usize, usize) {
         let node_cost = key.len() + COST;
         // SAFETY: it is a node of this shard, which is borrowed.
-        let state = self.find(hash, key).map(|node| unsafe { node.state() }).filter(|state| !state.is_dead());
+        let state = self
+            .find(hash, key)
+            .map(|node| unsafe { node.state() })
+            .filter(|state| !state.is_dead());
         let Some(state) = state else { return (len.map_or(0, |len| node_cost + len), 0) };
         let before = self.get(hash, key).map_or(0, |value| value.bytes().len());
         match (snapshots.sees(state.created_at), len) {

@@ -1,8 +1,8 @@
 //! Moments: the clock, and the snapshots that look at the past.
 //!
-//! The clock goes on when a snapshot is taken, and only then: what was written between two snapshots has one epoch. A writer
-//! reads the clock while it holds the locks of all it writes, so a snapshot, which waits for these locks when it reads, sees
-//! of a batch all or nothing.
+//! The clock goes on when a snapshot is taken, and only then: what was written between two
+//! snapshots has one epoch. A writer reads the clock while it holds the locks of all it writes, so
+//! a snapshot, which waits for these locks when it reads, sees of a batch all or nothing.
 
 use std::collections::VecDeque;
 
@@ -20,7 +20,8 @@ pub struct Snapshots {
     snapshots: Mutex<VecDeque<OpenSnapshot>>,
 }
 
-/// The snapshots at one epoch, and the nodes in which an older version is kept that no younger snapshot sees.
+/// The snapshots at one epoch, and the nodes in which an older version is kept that no younger
+/// snapshot sees.
 struct OpenSnapshot {
     epoch: u64,
     holders: usize,
@@ -38,18 +39,21 @@ impl Snapshots {
         self.now.load(Ordering::SeqCst)
     }
 
-    /// Ends the current epoch, without a snapshot at it. Returns it: what is written from now on is younger.
+    /// Ends the current epoch, without a snapshot at it. Returns it: what is written from now on is
+    /// younger.
     pub fn advance(&self) -> u64 {
         let _snapshots = self.snapshots.lock();
         self.now.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// A new snapshot: of all that was written up to the epoch that this answers, and of nothing that is written later.
+    /// A new snapshot: of all that was written up to the epoch that this answers, and of nothing
+    /// that is written later.
     pub fn open_snapshot(&self) -> u64 {
         let mut snapshots = self.snapshots.lock();
         let epoch = self.now.load(Ordering::SeqCst);
         snapshots.push_back(OpenSnapshot { epoch, holders: 1, kept: Vec::new() });
-        // Before the clock goes on: who writes at the next epoch must know that this one is looked at.
+        // Before the clock goes on: who writes at the next epoch must know that this one is looked
+        // at.
         self.newest_open.store(epoch + 1, Ordering::SeqCst);
         self.now.store(epoch + 1, Ordering::SeqCst);
         epoch
@@ -62,7 +66,8 @@ impl Snapshots {
         snapshots[index].holders += 1;
     }
 
-    /// Ends a snapshot. If it was the last one at its epoch, the nodes that have a version for it are to be looked through.
+    /// Ends a snapshot. If it was the last one at its epoch, the nodes that have a version for it
+    /// are to be looked through.
     pub fn close_snapshot(&self, epoch: u64) -> Vec<Node> {
         let mut snapshots = self.snapshots.lock();
         let index = before(&snapshots, epoch);
@@ -81,9 +86,10 @@ impl Snapshots {
         created_at < self.newest_open.load(Ordering::SeqCst)
     }
 
-    /// Puts down that `node` keeps what it held from the epoch `created_at` to before `end`, for the newest snapshot of that time.
-    /// Returns whether there is one. It must not be a younger one: a snapshot that was taken while a write was on its way has
-    /// the epoch of the write, and sees what was written.
+    /// Puts down that `node` keeps what it held from the epoch `created_at` to before `end`, for
+    /// the newest snapshot of that time. Returns whether there is one. It must not be a younger
+    /// one: a snapshot that was taken while a write was on its way has the epoch of the write, and
+    /// sees what was written.
     pub fn keep(&self, node: &Node, created_at: u64, end: u64) -> bool {
         let mut snapshots = self.snapshots.lock();
         let Some(index) = before(&snapshots, end).checked_sub(1) else { return false };

@@ -1,10 +1,11 @@
 //! A hash table of nodes whose buckets are one cache line each.
 //!
-//! What a look for a key costs in a large store is how often it has to wait for memory. Here it waits twice: for the bucket,
-//! which has both the tags and the pointers of its nodes, and for the node. A table that keeps its tags apart from its
-//! entries makes it wait a third time. A bucket that is full lets further nodes pass on to the next one and counts them, so
-//! that a look knows where to end and removing leaves no mark. This is the idea of F14 (Facebook's folly), with what fits
-//! into 64 bytes.
+//! What a look for a key costs in a large store is how often it has to wait for memory. Here it
+//! waits twice: for the bucket, which has both the tags and the pointers of its nodes, and for the
+//! node. A table that keeps its tags apart from its entries makes it wait a third time. A bucket
+//! that is full lets further nodes pass on to the next one and counts them, so that a look knows
+//! where to end and removing leaves no mark. This is the idea of F14 (Facebook's folly), with what
+//! fits into 64 bytes.
 
 use super::node::Node;
 
@@ -24,8 +25,8 @@ pub struct Table {
 struct Bucket {
     /// For each slot a part of the hash, or 0 if it is free.
     tags: [u8; SLOTS],
-    /// How many nodes whose way leads through this bucket are in later ones, because this one was full. At the most that
-    /// can be counted it stays, and a look goes on in vain.
+    /// How many nodes whose way leads through this bucket are in later ones, because this one was
+    /// full. At the most that can be counted it stays, and a look goes on in vain.
     passed: u8,
     nodes: [Option<Node>; SLOTS],
 }
@@ -121,7 +122,8 @@ impl Table {
         buckets.resize_with((self.buckets.len() * 2).max(1), Bucket::default);
         let mut old = std::mem::replace(&mut self.buckets, buckets.into()).into_iter().peekable();
         while let Some(bucket) = old.next() {
-            // The keys have to be looked at; while those of this bucket are, those of the next one can come.
+            // The keys have to be looked at; while those of this bucket are, those of the next one
+            // can come.
             old.peek().into_iter().flat_map(|next| &next.nodes).flatten().for_each(Node::prefetch);
             for node in bucket.nodes.into_iter().flatten() {
                 self.put(rehash(node.key()), node);
@@ -146,7 +148,8 @@ impl Table {
 mod tests {
     use super::*;
 
-    /// Nodes that come and go, also where all want the same bucket and counting those that pass comes to its end.
+    /// Nodes that come and go, also where all want the same bucket and counting those that pass
+    /// comes to its end.
     #[test]
     fn a_table_has_what_was_put_in_and_not_taken_out() {
         for spread in [u64::MAX, 0xFF00_0000_0000_0003, 1, 0] {
@@ -175,7 +178,10 @@ mod tests {
             }
             for number in 0..512 {
                 let found = table.find(hash(&key(number)), &key(number));
-                assert_eq!(found.map(Node::key), there.contains(&number).then_some(&key(number)[..]));
+                assert_eq!(
+                    found.map(Node::key),
+                    there.contains(&number).then_some(&key(number)[..])
+                );
             }
         }
     }

@@ -24,7 +24,11 @@ pub fn text(api: &Api) -> Result<String> {
     for (at, (item, name)) in statuses.members.iter().enumerate() {
         let go = if INITIALISMS.contains(name) { (*name).to_owned() } else { pascal(name) };
         let gap = if at == 0 { "" } else { "\n" };
-        text.push_str(&format!("{gap}\t// {go}: {}\n\t{go} Status = C.{}\n", sentence(item), item.name));
+        text.push_str(&format!(
+            "{gap}\t// {go}: {}\n\t{go} Status = C.{}\n",
+            sentence(item),
+            item.name
+        ));
     }
     Ok(text + ")\n")
 }

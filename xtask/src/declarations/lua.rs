@@ -5,7 +5,8 @@ use crate::api::{Api, Item, Kind};
 
 pub fn text(api: &Api) -> String {
     let declarations = by_section(api, declaration);
-    let constants: String = constants(api).map(|(name, value)| format!("    {name} = {value},\n")).collect();
+    let constants: String =
+        constants(api).map(|(name, value)| format!("    {name} = {value},\n")).collect();
     format!(
         "-- {MARK}\n\n\
          local ffi = require 'ffi'\n\n\
@@ -23,8 +24,10 @@ fn declaration(item: &Item) -> String {
         Kind::Opaque => format!("typedef struct {name} {name};\n"),
         Kind::Integer { of } => format!("typedef {of} {name};\n"),
         Kind::Struct { fields } => {
-            let fields: String =
-                fields.iter().map(|field| format!("    {};\n", declared(&field.of, &field.name))).collect();
+            let fields: String = fields
+                .iter()
+                .map(|field| format!("    {};\n", declared(&field.of, &field.name)))
+                .collect();
             format!("typedef struct {name} {{\n{fields}}} {name};\n")
         }
         Kind::Callback { returns, params } => {

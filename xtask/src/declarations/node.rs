@@ -10,17 +10,23 @@ use crate::api::{Api, Field, Item, Kind};
 /// TypeScript's type of the names of statuses that are thrown: all but success.
 pub fn codes(api: &Api) -> Result<String> {
     let statuses = statuses(api)?;
-    let names = statuses.members.iter().map(|(item, _)| &item.name).filter(|name| *name != "KVDS_OK");
+    let names =
+        statuses.members.iter().map(|(item, _)| &item.name).filter(|name| *name != "KVDS_OK");
     let names: String = names.map(|name| format!("\n    | '{name}'")).collect();
-    Ok(format!("// {MARK}\n\n/** The name of the status of an error. */\nexport type Code ={names};\n"))
+    Ok(format!(
+        "// {MARK}\n\n/** The name of the status of an error. */\nexport type Code ={names};\n"
+    ))
 }
 
 pub fn text(api: &Api) -> String {
-    let constants: String = constants(api).map(|(name, value)| format!("export const {name} = {value};\n")).collect();
+    let constants: String =
+        constants(api).map(|(name, value)| format!("export const {name} = {value};\n")).collect();
     let kinds: BTreeMap<_, _> = api.items().map(|item| (item.name.as_str(), &item.kind)).collect();
     let types: String = api.items().filter_map(|item| ty(item, &kinds)).collect();
     let functions = by_section(api, |item| match &item.kind {
-        Kind::Function { returns, params } => prototype("", returns, &item.name, &directed(params, &kinds)),
+        Kind::Function { returns, params } => {
+            prototype("", returns, &item.name, &directed(params, &kinds))
+        }
         _ => String::new(),
     });
     format!(
@@ -63,7 +69,9 @@ fn directed(params: &[Field], kinds: &BTreeMap<&str, &Kind>) -> Vec<Field> {
             // A buffer of bytes is written where it is.
             _ if target == "void" || !param.of.ends_with('*') => param.of.clone(),
             (_, Some("out")) => format!("_Out_ {}", param.of),
-            (Some(Kind::Struct { .. }), _) if !param.of.starts_with("const ") => format!("_Inout_ {}", param.of),
+            (Some(Kind::Struct { .. }), _) if !param.of.starts_with("const ") => {
+                format!("_Inout_ {}", param.of)
+            }
             _ => param.of.clone(),
         };
         Field { name: param.name.clone(), of, text: Vec::new(), direction: None }

@@ -17,7 +17,11 @@ pub fn text(api: &Api) -> Result<String> {
          \x20   negative result, a negative number an error.\"\"\"\n"
     );
     for (item, name) in statuses.members {
-        text.push_str(&format!("\n    {name} = lib.{}\n    \"\"\"{}\"\"\"\n", item.name, sentence(item)));
+        text.push_str(&format!(
+            "\n    {name} = lib.{}\n    \"\"\"{}\"\"\"\n",
+            item.name,
+            sentence(item)
+        ));
     }
     Ok(text)
 }

@@ -4,7 +4,8 @@ use super::{MARK, by_section, constants, declared, pascal, prototype, short};
 use crate::api::{Api, Item, Kind};
 
 pub fn text(api: &Api) -> String {
-    let constants: String = constants(api).map(|(name, value)| format!("    {name} = {value}\n")).collect();
+    let constants: String =
+        constants(api).map(|(name, value)| format!("    {name} = {value}\n")).collect();
     let types: String = api.items().filter_map(alias).collect();
     let structs: String = api.items().filter_map(structure).collect();
     let functions = by_section(api, |item| match &item.kind {
@@ -38,6 +39,7 @@ fn alias(item: &Item) -> Option<String> {
 fn structure(item: &Item) -> Option<String> {
     let Kind::Struct { fields } = &item.kind else { return None };
     let field = |(of, name)| format!("        '{}',\n", declared(of, name));
-    let fields: String = fields.iter().map(|each| (each.of.as_str(), each.name.as_str())).map(field).collect();
+    let fields: String =
+        fields.iter().map(|each| (each.of.as_str(), each.name.as_str())).map(field).collect();
     Some(format!("      {}: [\n{fields}      ],\n", pascal(short(&item.name))))
 }

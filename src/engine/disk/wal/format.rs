@@ -1,8 +1,9 @@
 //! The form of RocksDB's logs and lists of tables: records in blocks of 32 KiB.
 //!
-//! A record is a header and a piece of data: a checksum of four bytes over what follows the length, a length of two, a type of
-//! one. It does not cross the end of a block; what is longer is cut into several. Only as much is looked at here as it takes
-//! to tell what RocksDB takes for the end of a file without a word, and what it checks by itself is left to it.
+//! A record is a header and a piece of data: a checksum of four bytes over what follows the length,
+//! a length of two, a type of one. It does not cross the end of a block; what is longer is cut into
+//! several. Only as much is looked at here as it takes to tell what RocksDB takes for the end of a
+//! file without a word, and what it checks by itself is left to it.
 
 use std::io::{self, Read};
 
@@ -16,8 +17,9 @@ const FIRST: u8 = 2;
 // 3 is one in the middle.
 const LAST: u8 = 4;
 
-/// Types of records in files that are used a second time, which kvds has RocksDB never do. RocksDB believes that such a record
-/// is left over from the first time, whatever its checksum, and ends there.
+/// Types of records in files that are used a second time, which kvds has RocksDB never do. RocksDB
+/// believes that such a record is left over from the first time, whatever its checksum, and ends
+/// there.
 const LEFT_OVER: [u8; 6] = [5, 6, 7, 8, 11, 131];
 
 /// How a file ends.
@@ -32,8 +34,8 @@ pub enum End {
 /// Goes over the records of `file` and shows each piece of data and its type to `see`.
 pub fn walk(mut file: impl Read, mut see: impl FnMut(u8, &[u8])) -> io::Result<End> {
     let mut block = Vec::with_capacity(BLOCK);
-    // Each turn reads a block further, and the file is a regular one. Beside a writer it grows, to the size at which the
-    // writer begins another.
+    // Each turn reads a block further, and the file is a regular one. Beside a writer it grows, to
+    // the size at which the writer begins another.
     loop {
         block.clear();
         file.by_ref().take(BLOCK as u64).read_to_end(&mut block)?;
@@ -48,7 +50,8 @@ pub fn walk(mut file: impl Read, mut see: impl FnMut(u8, &[u8])) -> io::Result<E
                 return Ok(End::Early);
             }
             let Some((data, next)) = behind.split_at_checked(len) else {
-                // In the middle of a file RocksDB knows that this is damage, at its end it does not.
+                // In the middle of a file RocksDB knows that this is damage, at its end it does
+                // not.
                 let torn = block.len() < BLOCK;
                 return Ok(if torn && holds_a_record(behind) { End::Early } else { End::Fine });
             };
@@ -61,10 +64,13 @@ pub fn walk(mut file: impl Read, mut see: impl FnMut(u8, &[u8])) -> io::Result<E
     }
 }
 
-/// Whether a record begins anywhere in `bytes`. What was torn while it was written has none behind it.
+/// Whether a record begins anywhere in `bytes`. What was torn while it was written has none behind
+/// it.
 fn holds_a_record(bytes: &[u8]) -> bool {
     (0..bytes.len()).any(|at| {
-        let Some((header, behind)) = bytes[at..].split_first_chunk::<HEADER>() else { return false };
+        let Some((header, behind)) = bytes[at..].split_first_chunk::<HEADER>() else {
+            return false;
+        };
         let [a, b, c, d, low, high, kind] = *header;
         let len = usize::from(u16::from_le_bytes([low, high]));
         (FULL..=LAST).contains(&kind)

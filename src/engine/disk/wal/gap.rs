@@ -1,9 +1,10 @@
 //! Telling what a power cut leaves of a log from damage.
 //!
-//! Of what was written to a log and not synced, a disk has any part: the end may be there and something before it not, as
-//! pages are written in any order. Nothing that was not synced is missed, so a log with such a hole ends for us where the hole
-//! begins. But to RocksDB it looks like damage, which must not pass for the end of the log. The difference is that what never
-//! came to the disk reads as zeros, up to the end of a sector.
+//! Of what was written to a log and not synced, a disk has any part: the end may be there and
+//! something before it not, as pages are written in any order. Nothing that was not synced is
+//! missed, so a log with such a hole ends for us where the hole begins. But to RocksDB it looks
+//! like damage, which must not pass for the end of the log. The difference is that what never came
+//! to the disk reads as zeros, up to the end of a sector.
 
 use std::fs;
 use std::io;
@@ -16,10 +17,12 @@ const SECTOR: usize = 512;
 /// So many zeros at the end of a sector, or more, are not part of a record.
 const ZEROS: usize = 8;
 
-/// Whether RocksDB finds no log at all. Where one was ever made, `verify` has reported that already; so whoever began the store
-/// has died before that, which RocksDB does not think of when it verifies logs.
+/// Whether RocksDB finds no log at all. Where one was ever made, `verify` has reported that
+/// already; so whoever began the store has died before that, which RocksDB does not think of when
+/// it verifies logs.
 pub fn is_before_the_first_log(cause: &rocksdb::Error) -> bool {
-    cause.kind() == ErrorKind::Corruption && cause.as_ref().contains("existing DB with no WAL files")
+    cause.kind() == ErrorKind::Corruption
+        && cause.as_ref().contains("existing DB with no WAL files")
 }
 
 /// Makes what the one who died would have made next. No file of RocksDB's has this number.
@@ -32,8 +35,10 @@ pub fn begin_first_log(path: &Path) -> io::Result<()> {
 
 /// Whether a store in `path` that RocksDB says is damaged has only lost what was not synced.
 pub fn explains(cause: &rocksdb::Error, path: &Path) -> io::Result<bool> {
-    // Each log says where the one before it ended. That may have lost its end while this one came to the disk.
-    let lost_its_end = ["Mismatched last sequence number recorded in the WAL", "Mismatched size of the WAL"];
+    // Each log says where the one before it ended. That may have lost its end while this one came
+    // to the disk.
+    let lost_its_end =
+        ["Mismatched last sequence number recorded in the WAL", "Mismatched size of the WAL"];
     Ok(cause.kind() == ErrorKind::Corruption
         && (lost_its_end.iter().any(|text| cause.as_ref().contains(text)) || is_in_logs(path)?))
 }
@@ -58,8 +63,8 @@ fn is_in_logs(path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// RocksDB's logs are made of blocks, and these of records: a checksum, a length, a type and bytes. No record goes beyond its
-/// block, and what is too short for the head of one is left free.
+/// RocksDB's logs are made of blocks, and these of records: a checksum, a length, a type and bytes.
+/// No record goes beyond its block, and what is too short for the head of one is left free.
 const BLOCK: usize = 32 << 10;
 const HEAD: usize = 7;
 

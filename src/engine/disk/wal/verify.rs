@@ -1,9 +1,11 @@
-//! A look at a store's files before RocksDB opens them, for damage that RocksDB does not take for damage.
+//! A look at a store's files before RocksDB opens them, for damage that RocksDB does not take for
+//! damage.
 //!
-//! RocksDB begins a new database where `CURRENT` is missing, and removes the tables of the old one. It opens a store whose log
-//! is missing as one whose log is empty. It takes a record whose length is damaged for one that was torn by a death, and ends
-//! there, whatever comes behind; in the list of tables too, and then it removes the tables that it does not find there. In
-//! all these cases keys would be gone without a word.
+//! RocksDB begins a new database where `CURRENT` is missing, and removes the tables of the old one.
+//! It opens a store whose log is missing as one whose log is empty. It takes a record whose length
+//! is damaged for one that was torn by a death, and ends there, whatever comes behind; in the list
+//! of tables too, and then it removes the tables that it does not find there. In all these cases
+//! keys would be gone without a word.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -20,8 +22,8 @@ const ATTEMPTS: u32 = 3;
 /// The list of tables that a store has first. It is there before the first log.
 const FIRST_LIST: &str = "MANIFEST-000001";
 
-/// Looks at the store in `path`. A store that another process changes all the while passes: it is not damaged, and opening it
-/// tells that it is locked.
+/// Looks at the store in `path`. A store that another process changes all the while passes: it is
+/// not damaged, and opening it tells that it is locked.
 pub fn inspect(path: &Path) -> Result<()> {
     for _ in 0..ATTEMPTS {
         let before = table_list(path);
@@ -33,14 +35,16 @@ pub fn inspect(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The list of table files, as its name and length: RocksDB only appends to it, or begins another one.
+/// The list of table files, as its name and length: RocksDB only appends to it, or begins another
+/// one.
 pub fn table_list(path: &Path) -> Option<(String, u64)> {
     let name = fs::read_to_string(path.join("CURRENT")).ok()?;
     let len = fs::metadata(path.join(name.trim_end())).ok()?.len();
     Some((name, len))
 }
 
-/// Whether the process that began the store in `path` has died before it made the first log, so that there is nothing in it.
+/// Whether the process that began the store in `path` has died before it made the first log, so
+/// that there is nothing in it.
 pub fn is_before_the_first_log(path: &Path) -> Result<bool> {
     let first = table_list(path).is_some_and(|(name, _)| name.trim_end() == FIRST_LIST);
     Ok(first && numbers(path, "log")?.is_empty())
@@ -58,10 +62,15 @@ fn look(path: &Path) -> Result<()> {
             }
             return damaged("the file CURRENT is missing, but there are tables or logs");
         }
-        Err(cause) if cause.kind() == io::ErrorKind::InvalidData => return damaged("the file CURRENT is no text"),
+        Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {
+            return damaged("the file CURRENT is no text");
+        }
         Err(cause) => return Err(failed(path, cause)),
     };
-    let number = list.strip_prefix("MANIFEST-").and_then(|rest| rest.strip_suffix('\n')).map(str::parse::<u64>);
+    let number = list
+        .strip_prefix("MANIFEST-")
+        .and_then(|rest| rest.strip_suffix('\n'))
+        .map(str::parse::<u64>);
     if !matches!(number, Some(Ok(_))) {
         return damaged("the file CURRENT names no list of tables");
     }
@@ -69,12 +78,17 @@ fn look(path: &Path) -> Result<()> {
         Some(file) => next_file(file).map_err(|cause| failed(path, cause))?,
         None => return damaged("the list of tables that CURRENT names is missing"),
     };
-    let Some(next) = next else { return damaged("the list of tables has records behind a damaged one") };
+    let Some(next) = next else {
+        return damaged("the list of tables has records behind a damaged one");
+    };
     if logs.is_empty() && list.trim_end() != FIRST_LIST {
         return damaged("the log is missing");
     }
-    // Who writes the list has a log that is older than that, and keeps it until the list has the table with its content.
-    if logs.first().is_some_and(|log| *log >= next) && tables.last().is_some_and(|table| *table >= next) {
+    // Who writes the list has a log that is older than that, and keeps it until the list has the
+    // table with its content.
+    if logs.first().is_some_and(|log| *log >= next)
+        && tables.last().is_some_and(|table| *table >= next)
+    {
         return damaged("the list of tables has lost its end");
     }
     for log in logs {
@@ -86,7 +100,8 @@ fn look(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The number that the next new file gets, as the list of tables says last; 0 if it never does, and None if it is damaged.
+/// The number that the next new file gets, as the list of tables says last; 0 if it never does, and
+/// None if it is damaged.
 fn next_file(list: File) -> io::Result<Option<u64>> {
     let (mut whole, mut next) = (Whole::default(), 0);
     let end = format::walk(list, |kind, data| {
