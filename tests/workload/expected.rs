@@ -113,9 +113,9 @@ impl Expected {
         let mut begun: BTreeMap<Store, u64> = BTreeMap::new();
         for (at, event) in events {
             match event {
-                Event::Begin(Act::Sync | Act::Close, store) => drop(begun.insert(*store, *at)),
+                Event::Begin(Act::Sync | Act::Close, store) => _ = begun.insert(*store, *at),
                 Event::End(Act::Sync | Act::Close, store) => {
-                    drop(safe.insert(*store, begun[store]))
+                    _ = safe.insert(*store, begun[store]);
                 }
                 _ => {}
             }

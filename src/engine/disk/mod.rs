@@ -324,12 +324,12 @@ impl Disk {
     /// Has the log synced in the background from now on.
     fn serve(&self) -> Result<()> {
         let (db, error_recovery) = (self.lend(), self.held.error_recovery.clone());
-        // SAFETY: the database is dropped after `served`, whose end waits until this does not run
-        // and will not run again.
         #[allow(unsafe_code)]
         let sync = move || {
-            error_recovery
-                .attempt_apart(unsafe { db.get() }, "cannot sync", |db| db.flush_wal(true))
+            // SAFETY: the database is dropped after `served`, whose end waits until this closure
+            // neither runs nor will run again.
+            let db = unsafe { db.get() };
+            error_recovery.attempt_apart(db, "cannot sync", |db| db.flush_wal(true))
         };
         let served = SyncHandle::new(sync)?;
         self.held.served.get_or_init(|| served);
