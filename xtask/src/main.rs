@@ -15,6 +15,7 @@ mod project;
 mod static_library;
 mod test_packages;
 mod uninstalled;
+mod words;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -88,6 +89,8 @@ enum Chore {
     TestPackages,
     /// Prints the copyright file of the Debian packages
     DebianCopyright,
+    /// Checks the length of lines, and the words that docs/STYLE.md lists
+    Words,
 }
 
 #[derive(Subcommand)]
@@ -141,6 +144,7 @@ fn run(chore: Chore) -> Result<()> {
         Chore::Uninstall { directories } => install::uninstall(&directories),
         Chore::TestPackages => test_packages::run(&project),
         Chore::DebianCopyright => debian::print_copyright(&project),
+        Chore::Words => words::check(&project),
     }
 }
 
