@@ -349,5 +349,5 @@ int main(void)
         ON_BOTH(only_the_owner_releases_a_lock),
         ON_BOTH(a_group_is_there_as_a_whole_or_not_at_all),
     };
-    return RUN("contention", tests);
+    return RUN("atomicity", tests);
 }

@@ -179,5 +179,5 @@ int main(void)
         ON_BOTH(a_thread_is_cancelled_between_calls),
         ON_DISK(cancelling_inside_a_call_ends_the_process),
     };
-    return RUN("host_threads", tests);
+    return RUN("caller_threads", tests);
 }

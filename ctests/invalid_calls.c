@@ -386,5 +386,5 @@ int main(void)
         ON_MEMORY(statuses_have_names),
         ON_MEMORY(each_thread_has_its_last_error),
     };
-    return RUN("misuse", tests);
+    return RUN("invalid_calls", tests);
 }

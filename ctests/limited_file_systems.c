@@ -111,5 +111,5 @@ int main(void)
         ON_DISK(a_copy_needs_no_links),
         ON_DISK(directories_need_no_sync),
     };
-    return RUN("refusals", tests);
+    return RUN("limited_file_systems", tests);
 }

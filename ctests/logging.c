@@ -279,5 +279,5 @@ int main(void)
         ON_DISK(the_callback_may_call_the_library),
         ON_DISK(a_store_of_an_older_rocksdb_is_told_once),
     };
-    return RUN("log", tests);
+    return RUN("logging", tests);
 }

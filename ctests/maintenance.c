@@ -246,5 +246,5 @@ int main(void)
         ON_BOTH(stats_fit_what_the_caller_knows),
         ON_BOTH(properties_are_figures_by_name),
     };
-    return RUN("care", tests);
+    return RUN("maintenance", tests);
 }

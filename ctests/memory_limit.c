@@ -232,5 +232,5 @@ int main(void)
         ON_MEMORY(stores_share_the_limit),        ON_MEMORY(what_a_snapshot_keeps_counts),
         ON_MEMORY(threads_share_the_limit),
     };
-    return RUN("limit", tests);
+    return RUN("memory_limit", tests);
 }

@@ -103,5 +103,5 @@ int main(void)
         ON_DISK(a_store_that_cannot_be_locked_is_left_alone),
         ON_DISK(a_store_that_cannot_be_locked_is_read),
     };
-    return RUN("refused_locks", tests);
+    return RUN("no_file_locks", tests);
 }

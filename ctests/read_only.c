@@ -146,7 +146,7 @@ static struct other start_other(const char *base)
     if (process == 0) {
         dup2(to[0], STDIN_FILENO);
         dup2(from[1], STDOUT_FILENO);
-        become_this_program((char *[]){ "reader", (char *)base, NULL });
+        become_this_program((char *[]){ "read_only", (char *)base, NULL });
     }
     close(to[0]);
     close(from[1]);
@@ -242,7 +242,7 @@ int main(int count, char **arguments)
     char temporary[PATH_MAX];
     make_directory(temporary);
     must(setenv("TMPDIR", temporary, 1) == 0);
-    const int failed = RUN("reader", tests);
+    const int failed = RUN("read_only", tests);
     remove_directory(temporary);
     return failed;
 }

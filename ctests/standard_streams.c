@@ -110,5 +110,5 @@ int main(void)
         ON_DISK(a_program_without_standard_streams),
         ON_DISK(a_program_that_closes_them_later),
     };
-    return RUN("descriptors", tests);
+    return RUN("standard_streams", tests);
 }

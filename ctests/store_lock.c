@@ -106,7 +106,7 @@ static pid_t start_other(const char *task, const char *base, int output)
     if (child == 0) {
         if (output >= 0)
             dup2(output, STDOUT_FILENO);
-        become_this_program((char *[]){ "locked", (char *)task, (char *)base, NULL });
+        become_this_program((char *[]){ "store_lock", (char *)task, (char *)base, NULL });
     }
     return child;
 }
@@ -500,5 +500,5 @@ int main(int count, char **arguments)
         ON_DISK(processes_that_make_one_store_at_once_get_it_or_wait),
         ON_DISK(a_fork_while_a_store_is_opened_shares_no_lock),
     };
-    return RUN("locked", tests);
+    return RUN("store_lock", tests);
 }

@@ -25,8 +25,10 @@ macro_rules! programs {
 }
 
 programs! {
-    batches callbacks care checkpoint contention cursors descriptors directories dlopen durability exit faults fork host_threads layout
-    lifecycle limit locked log misuse observers operations options reader refusals refused_locks refused_threads threads view_lifecycle views
+    atomicity batches callbacks caller_threads checkpoint cursors directories dlopen durability exit
+    faults fork invalid_calls layout lifecycle limited_file_systems logging maintenance memory_limit
+    no_file_locks observers operations options read_only standard_streams store_lock thread_limit
+    threads view_lifecycle views
 }
 
 fn compile_and_run(name: &str) {

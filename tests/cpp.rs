@@ -29,9 +29,9 @@ macro_rules! programs {
 
 programs! {
     compat: "ctests", "include/compat";
-    references: "ctests", "include/compat";
-    facade: "ctests", "include";
-    sharing: "ctests", "include";
+    compat_references: "ctests", "include/compat";
+    cpp_header: "ctests", "include";
+    cpp_references: "ctests", "include";
     records: "examples/compat", "include/compat";
     scan: "examples/cpp", "include";
     sessions: "examples/cpp", "include";
@@ -83,11 +83,15 @@ fn the_drop_in_has_both_kinds_of_references() {
         };
         programs::compile_and_run(source, &way, |_| ());
     };
-    let second = format!("{ROOT}/ctests/parts/references.cpp");
-    run("ctests/references.cpp", "g++", &[&second, "-std=c++20"]);
-    run("ctests/references.cpp", "clang++", &[&second, "-std=c++20", "-DKVDS_COMPAT_SHARED_PTR"]);
+    let second = format!("{ROOT}/ctests/parts/compat_references.cpp");
+    run("ctests/compat_references.cpp", "g++", &[&second, "-std=c++20"]);
     run(
-        "ctests/references.cpp",
+        "ctests/compat_references.cpp",
+        "clang++",
+        &[&second, "-std=c++20", "-DKVDS_COMPAT_SHARED_PTR"],
+    );
+    run(
+        "ctests/compat_references.cpp",
         "g++",
         &[&[second.as_str(), "-DKVDS_COMPAT_SHARED_PTR"], SANITIZED].concat(),
     );
@@ -102,7 +106,7 @@ fn files_with_both_kinds_of_references_make_one_program() {
     if is_watched() {
         return;
     }
-    let other = format!("{ROOT}/ctests/parts/references.cpp");
+    let other = format!("{ROOT}/ctests/parts/compat_references.cpp");
     let arguments = [&other, "-flto", "-Wodr", "-Wlto-type-mismatch"];
     let way = Way {
         cpp: true,
@@ -111,7 +115,7 @@ fn files_with_both_kinds_of_references_make_one_program() {
         arguments: &arguments,
         ..Way::default()
     };
-    programs::compile_and_run("ctests/references.cpp", &way, |_| ());
+    programs::compile_and_run("ctests/compat_references.cpp", &way, |_| ());
 }
 
 /// Every header for C++, with the directory that a program finds it by.
@@ -286,7 +290,7 @@ fn what_the_documents_show_works() {
     }
 }
 
-/// The facade's doc comments name the C functions, each the one that it stands for.
+/// The C++ header's doc comments name the C functions, each the one that it stands for.
 #[test]
 fn every_function_of_the_c_header_has_its_cpp_form() {
     let facade =
@@ -314,7 +318,7 @@ fn every_function_of_the_facade_is_tested() {
     let directory =
         tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
     let way = Way { cpp: true, includes: &["include"], ..Way::default() };
-    let program = programs::compile("ctests/facade.cpp", &way, directory.path());
+    let program = programs::compile("ctests/cpp_header.cpp", &way, directory.path());
     let listed = Command::new("nm")
         .args(["-D", "--undefined-only"])
         .arg(program)
@@ -328,7 +332,7 @@ fn every_function_of_the_facade_is_tested() {
         if function != "kvds_distributor_new" {
             assert!(
                 called.contains(&function.as_str()),
-                "what stands for {function} is not called by ctests/facade.cpp"
+                "what stands for {function} is not called by ctests/cpp_header.cpp"
             );
         }
     }

@@ -1,4 +1,4 @@
-/* The file of ctests/references.cpp that takes the distributor's references the other way round. */
+/* The file of ctests/compat_references.cpp whose KVDS_COMPAT_SHARED_PTR is the opposite. */
 #ifdef KVDS_COMPAT_SHARED_PTR
 #undef KVDS_COMPAT_SHARED_PTR
 #else

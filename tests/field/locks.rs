@@ -1,4 +1,4 @@
-//! One writer per directory, whatever else the process does. `ctests/locked.c` has what takes
+//! One writer per directory, whatever else the process does. `ctests/store_lock.c` has what takes
 //! another process.
 #![cfg(feature = "disk")]
 

@@ -20,7 +20,8 @@ pub const LIBRARY: &str = "libkvds.so.0";
 const VALGRIND_SCALE: &str = "5";
 
 /// Programs whose forked children use the library.
-const FORKING: [&str; 5] = ["descriptors", "fork", "host_threads", "locked", "refused_threads"];
+const FORKING: [&str; 5] =
+    ["standard_streams", "fork", "caller_threads", "store_lock", "thread_limit"];
 
 /// How a program is compiled. Strictly, and with every warning an error, in any case.
 #[derive(Clone, Copy, Default)]
