@@ -1,6 +1,7 @@
-//! The C tests: every program of `ctests/` is compiled, linked with the shared library of this
-//! build, and run.
+//! Compiles every program of `ctests/`, links it with the shared library of this build, and runs
+//! it.
 
+mod preload;
 mod programs;
 
 use std::fmt::Write;
@@ -19,22 +20,31 @@ macro_rules! programs {
         fn every_program_is_run() {
             let mut listed = vec![$(stringify!($name)),*];
             listed.sort_unstable();
-            assert_eq!(listed, sources("ctests", "c"), "the programs here and the files of ctests/ are not the same");
+            let files = sources("ctests", "c");
+            assert_eq!(listed, files, "the programs here and the files of ctests/ differ");
         }
     };
 }
 
 programs! {
-    atomicity batches callbacks caller_threads checkpoint cursors directories dlopen durability exit
-    faults fork invalid_calls layout lifecycle limited_file_systems logging maintenance memory_limit
-    no_file_locks observers operations options read_only standard_streams store_lock thread_limit
-    threads view_lifecycle views
+    atomicity batches callbacks caller_threads checkpoint cursors descriptor_limit directories
+    dlopen durability exit fork full_disk invalid_calls layout lifecycle limited_file_systems
+    logging maintenance memory_limit no_file_locks observers operations options out_of_memory
+    read_errors read_only standard_streams store_lock thread_limit threads view_lifecycle views
+    write_errors
 }
 
+/// Programs that inject errors into calls. They are linked with `ctests/preload`.
+const INJECTING: [&str; 4] = ["descriptor_limit", "full_disk", "read_errors", "write_errors"];
+
 fn compile_and_run(name: &str) {
+    let mut arguments = vec!["-lcmocka"];
+    if INJECTING.contains(&name) {
+        arguments.push(preload::library().to_str().expect("the path is text"));
+    }
     let way = Way {
         includes: &["include"],
-        arguments: &["-lcmocka"],
+        arguments: &arguments,
         unlinked: name == "dlopen",
         ..Way::default()
     };
@@ -44,7 +54,7 @@ fn compile_and_run(name: &str) {
     });
 }
 
-/// What Rust takes sizes, offsets and constants to be, as lists for C's preprocessor.
+/// Returns the sizes, offsets and constants that Rust has, as lists for C's preprocessor.
 fn rust_layout() -> String {
     let mut header = String::new();
     for (list, entries) in [("SIZES", SIZES), ("OFFSETS", OFFSETS), ("CONSTANTS", CONSTANTS)] {
@@ -57,7 +67,7 @@ fn rust_layout() -> String {
     header
 }
 
-/// Something of the header by its name, and Rust's number for it.
+/// A name of the header, and Rust's number for it.
 type Entry = (&'static str, i64);
 
 macro_rules! sizes {
@@ -66,7 +76,10 @@ macro_rules! sizes {
 
 macro_rules! offsets {
     ($($name:ident { $($field:ident)* })*) => {
-        &[$($((concat!(stringify!($name), ", ", stringify!($field)), offset_of!($name, $field) as i64),)*)*]
+        &[$($((
+            concat!(stringify!($name), ", ", stringify!($field)),
+            offset_of!($name, $field) as i64,
+        ),)*)*]
     };
 }
 
@@ -75,7 +88,8 @@ macro_rules! constants {
 }
 
 const SIZES: &[Entry] = sizes! {
-    kvds_status kvds_backend kvds_bytes kvds_pair kvds_range kvds_value kvds_stats kvds_visit kvds_store_visit kvds_death kvds_user_data_free
+    kvds_status kvds_backend kvds_bytes kvds_pair kvds_range kvds_value kvds_stats
+    kvds_visit kvds_store_visit kvds_death kvds_user_data_free
 };
 
 const OFFSETS: &[Entry] = offsets! {
@@ -94,8 +108,9 @@ const CONSTANTS: &[Entry] = constants! {
     KVDS_COMPRESSION_NONE KVDS_COMPRESSION_LZ4 KVDS_COMPRESSION_ZSTD
     KVDS_LOG_ERROR KVDS_LOG_WARN KVDS_LOG_INFO KVDS_LOG_DEBUG
     KVDS_OK KVDS_NOT_FOUND KVDS_EXISTS KVDS_MISMATCH KVDS_STOPPED KVDS_TRUNCATED
-    KVDS_INVALID_ARGUMENT KVDS_CLOSED KVDS_DENIED KVDS_LOCKED KVDS_IO KVDS_NO_SPACE KVDS_CORRUPTION KVDS_NO_MEMORY
-    KVDS_UNSUPPORTED KVDS_BUSY KVDS_UNKNOWN_OUTCOME KVDS_FORKED KVDS_INTERNAL
+    KVDS_INVALID_ARGUMENT KVDS_CLOSED KVDS_DENIED KVDS_LOCKED KVDS_IO KVDS_NO_SPACE
+    KVDS_CORRUPTION KVDS_NO_MEMORY KVDS_UNSUPPORTED KVDS_BUSY KVDS_UNKNOWN_OUTCOME KVDS_FORKED
+    KVDS_INTERNAL
 };
 
 #[test]
@@ -114,7 +129,6 @@ fn every_constant_is_compared() {
     }
 }
 
-/// What no test calls may be broken.
 #[test]
 fn every_function_and_option_is_tested() {
     let entries = fs::read_dir(format!("{ROOT}/ctests")).expect("ctests/ can be read");

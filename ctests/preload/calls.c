@@ -1,6 +1,6 @@
 /*
- * The calls of the C library that the program gets from here: each asks whether it fails, is made
- * (by the system call itself), and is written down.
+ * The functions that replace those of the C library. Each asks whether it fails, makes the system
+ * call, and records it.
  */
 
 #include "inside.h"
@@ -18,10 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What a sync takes, in nanoseconds. */
+/* The duration of a recorded sync, in nanoseconds. */
 enum { SYNC_TAKES = 300000 };
 
-/* Off_t has 64 bits wherever kvds runs, so the names for large files are other names of the same. */
+/* off_t has 64 bits wherever kvds runs, so functions for large files are aliases. */
 #define ALSO(name, other) __attribute__((alias(#name))) other
 
 _Noreturn void give_up(const char *why, const char *what)
@@ -33,20 +33,18 @@ _Noreturn void give_up(const char *why, const char *what)
 __attribute__((constructor)) static void begin(void)
 {
     journal_begin();
-    faults_begin();
-    /* Last, so that the files of the library itself are not concerned. */
+    /* Last, so that the files of this library do not count. */
     paths_begin();
 }
 
-/* A change for which there is no record must not go unseen. */
+/* Ends the process if the call changes a file of which the journal keeps all changes. */
 static void forbid(int file, const char *call)
 {
     struct place place;
     if (journal_is_on() && is_file_below(file, &place))
-        give_up(call, "is not written down");
+        give_up(call, "has no record");
 }
 
-/* The inode of an open file, or of the directory above a path; and the name there. */
 static uint64_t inode_of(int file)
 {
     struct stat about;
@@ -74,7 +72,7 @@ static void put_entry(enum journal_kind kind, uint64_t inode, const char *path)
         journal_put(kind, inode, inode_above(path), name_in(path), strlen(name_in(path)));
 }
 
-/* -------------------------------------------------- opening and making */
+/* -------------------------------------------------- opening and creating */
 
 static int open_at(int at, const char *path, int flags, mode_t mode)
 {
@@ -174,7 +172,7 @@ int symlink(const char *target, const char *path)
 {
     struct place place;
     if (journal_is_on() && is_below(AT_FDCWD, path, &place))
-        give_up("symlink", "is not written down");
+        give_up("symlink", "has no record");
     return (int)syscall(SYS_symlinkat, target, AT_FDCWD, path);
 }
 
@@ -188,7 +186,7 @@ int renameat2(int at, const char *path, int new_at, const char *new_path, unsign
         return -1;
     if (journal_is_on() &&
         (!is_from_below || !is_to_below || (flags & ~(unsigned)RENAME_NOREPLACE) != 0))
-        give_up("a rename into the directory or out of it, or an exchange,", "is not written down");
+        give_up("a rename into the directory or out of it, or an exchange,", "has no record");
     journal_lock();
     int result = (int)syscall(SYS_renameat2, at, path, new_at, new_path, flags);
     if (result == 0 && journal_is_on()) {
@@ -285,7 +283,7 @@ ssize_t pwrite(int file, const void *bytes, size_t len, off_t offset)
 
 ssize_t ALSO(pwrite, pwrite64)(int file, const void *bytes, size_t len, off64_t offset);
 
-/* As a write of the first part: whoever calls it goes on with the others. */
+/* Writes the first part only. Callers write the rest after a short write. */
 ssize_t writev(int file, const struct iovec *parts, int count)
 {
     struct place place;
@@ -311,7 +309,7 @@ int ftruncate(int file, off_t len)
 
 int ALSO(ftruncate, ftruncate64)(int file, off64_t len);
 
-/* Room for a file beyond its end, which is all that is asked for, changes nothing that can be read. */
+/* Space beyond the end of a file has no record, as it changes nothing that can be read. */
 int fallocate(int file, int mode, off_t offset, off_t len)
 {
     struct place place;
@@ -322,7 +320,7 @@ int fallocate(int file, int mode, off_t offset, off_t len)
         if (journal_is_on() && ((mode & FALLOC_FL_KEEP_SIZE) == 0 ||
                                 ((mode & ~FALLOC_FL_KEEP_SIZE) != 0 && fstat(file, &about) == 0 &&
                                  offset < about.st_size)))
-            give_up("fallocate that changes a file", "is not written down");
+            give_up("fallocate that changes a file", "has no record");
     }
     return (int)syscall(SYS_fallocate, file, mode, offset, len);
 }
@@ -352,7 +350,7 @@ int fsync(int file) { return sync_with(SYS_fsync, file); }
 
 int fdatasync(int file) { return sync_with(SYS_fdatasync, file); }
 
-/* It promises nothing for a power cut, so it has no record. */
+/* It makes no promise for a power failure, so it has no record. */
 int sync_file_range(int file, off64_t offset, off64_t len, unsigned flags)
 {
     struct place place;
@@ -386,7 +384,7 @@ ssize_t readv(int file, const struct iovec *parts, int count)
     return reading_fails(file) ? -1 : syscall(SYS_readv, file, parts, count);
 }
 
-/* In brackets, as it is a macro too. */
+/* In parentheses, as it is also a macro. */
 size_t(fread_unlocked)(void *bytes, size_t size, size_t count, FILE *file)
 {
     static size_t (*next)(void *, size_t, size_t, FILE *);
@@ -398,18 +396,18 @@ size_t(fread_unlocked)(void *bytes, size_t size, size_t count, FILE *file)
     return 0;
 }
 
-/* -------------------------------------------------- pausing */
+/* -------------------------------------------------- sleeping */
 
-static void about_to_pause(const struct timespec *time)
+static void record_sleep(const struct timespec *time)
 {
     journal_add_named(JOURNAL_PAUSE, (uint64_t)time->tv_sec * 1000000000 + (uint64_t)time->tv_nsec);
 }
 
-/* Of a relative time in all that is here; of an absolute one it says nothing. */
+/* Records only relative times. */
 int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
 {
     if (flags == 0)
-        about_to_pause(time);
+        record_sleep(time);
     int error = errno;
     int result = syscall(SYS_clock_nanosleep, clock, flags, time, left) == 0 ? 0 : errno;
     errno = error;
@@ -420,13 +418,13 @@ int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, str
 
 int nanosleep(const struct timespec *time, struct timespec *left)
 {
-    about_to_pause(time);
+    record_sleep(time);
     int result = (int)syscall(SYS_nanosleep, time, left);
     journal_add_named(JOURNAL_WAKE, 0);
     return result;
 }
 
-/* -------------------------------------------------- what must not happen */
+/* -------------------------------------------------- changes without a record */
 
 void *mmap(void *address, size_t len, int protection, int flags, int file, off_t offset)
 {

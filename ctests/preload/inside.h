@@ -1,4 +1,4 @@
-/* What the parts of the library tell each other. */
+/* The interfaces between the files of this library. */
 
 #ifndef INSIDE_H
 #define INSIDE_H
@@ -12,34 +12,34 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Says why, and ends the process: a test must not go on with a library that does half of what it should. */
+/* Prints why, and ends the process, as a test must not go on with incomplete faults or records. */
 _Noreturn void give_up(const char *why, const char *what);
 
-/* Where a path leads that lies below the directory. */
 struct place {
     char path[PATH_MAX];
 };
 
-/* paths.c: whether it lies below the directory. `at` as for openat. */
+/* paths.c: whether a file lies below the directory, and its path if so. `at` is as for openat. */
 void paths_begin(void);
 bool is_below(int at, const char *path, struct place *place);
 bool is_file_below(int file, struct place *place);
 
-/* faults.c: whether a call fails. If so, errno is set. */
+/* faults.c: whether a call fails, in which case errno is set. */
 enum verdict { PASSES, FAILS, FAILS_TORN };
-void faults_begin(void);
 enum verdict judge(unsigned call, const char *path, const char *other);
 
-/* journal.c: writing records, if there is a journal. */
+/* journal.c: adds records, if there is a journal. */
 void journal_begin(void);
 bool journal_is_on(void);
-/* Held while a call that changes something is made and written down, with journal_put: so the order is the true one. */
+/*
+ * The lock is held over a call and the journal_put for it, so that records have the calls' order.
+ */
 void journal_lock(void);
 void journal_unlock(void);
 uint64_t journal_put(enum journal_kind kind, uint64_t a, uint64_t b, const void *bytes, size_t len);
-/* For what needs no lock around it. Returns the place of the record. */
+/* Takes the lock itself. Returns the offset of the record. */
 uint64_t journal_add(enum journal_kind kind, uint64_t a, uint64_t b, const void *bytes, size_t len);
-/* With the name of the thread as the bytes. */
+/* The bytes are the name of the thread. */
 void journal_add_named(enum journal_kind kind, uint64_t a);
 
 #pragma GCC visibility pop

@@ -1,4 +1,4 @@
-/* Writing the journal. */
+/* Writes the journal. */
 
 #include "inside.h"
 
@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* More than a test writes. What is not used takes no room on the disk. */
+/* More than a test writes. The file is sparse. */
 static const uint64_t CAPACITY = UINT64_C(4) << 30;
 
 static _Atomic uint64_t *written;
@@ -68,7 +68,7 @@ uint64_t journal_put(enum journal_kind kind, uint64_t a, uint64_t b, const void 
     memcpy(to, &record, sizeof record);
     if (len != 0)
         memcpy(to + sizeof record, bytes, len);
-    /* Now it counts: a process that is killed before has not written it. */
+    /* Last, so that a killed process leaves only complete records. */
     *written = place + sizeof record + (len + 7) / 8 * 8;
     return place;
 }

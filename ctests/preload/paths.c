@@ -1,4 +1,7 @@
-/* Which files are concerned. The kernel knows the path of an open file, so there is nothing to keep, also over dup and rename. */
+/*
+ * Which files are below the directory. The kernel knows the path of an open file, so dup and rename
+ * need no bookkeeping.
+ */
 
 #include "inside.h"
 
@@ -9,15 +12,20 @@
 #include <unistd.h>
 
 static char directory[PATH_MAX];
-static size_t directory_len;
+static _Atomic size_t directory_len;
 
 void paths_begin(void)
 {
     const char *below = getenv("KVDS_PRELOAD_BELOW");
-    if (below == NULL)
-        return;
-    if (realpath(below, directory) == NULL || strcmp(below, directory) != 0)
-        give_up("KVDS_PRELOAD_BELOW is not the plain path of a directory:", below);
+    if (below != NULL)
+        preload_below(below);
+}
+
+void preload_below(const char *path)
+{
+    directory_len = 0;
+    if (realpath(path, directory) == NULL || strcmp(path, directory) != 0)
+        give_up("not the plain path of a directory:", path);
     directory_len = strlen(directory);
 }
 

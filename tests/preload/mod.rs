@@ -1,11 +1,9 @@
-//! The library of `ctests/preload`: made, put between a process and its files, and spoken to from
-//! inside that process.
-//!
-//! `ctests/preload/preload.h` says what it does.
+//! Compiles the library of `ctests/preload`, puts it between a process and its files, and writes
+//! notes into its journal. `ctests/preload/preload.h` says what it does.
 #![allow(dead_code)] // Each test uses a part of this.
 
 use std::env;
-use std::ffi::{CStr, CString, c_void};
+use std::ffi::{CStr, c_void};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,25 +11,13 @@ use std::sync::OnceLock;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Kinds of calls, to be added up.
-pub const READ: u32 = 1;
-pub const WRITE: u32 = 2;
-pub const SYNC: u32 = 4;
-pub const OPEN: u32 = 8;
-pub const CREATE: u32 = 16;
-pub const RENAME: u32 = 32;
-pub const REMOVE: u32 = 64;
-pub const RESIZE: u32 = 128;
-/// Writes that fail write their first half before.
-pub const TORN: u32 = 1 << 16;
-
-/// Has the files of a process below `directory` go through the library.
+/// Preloads the library into a process, for the files below `directory`.
 pub fn put_before(command: &mut Command, directory: &Path) {
     let directory = directory.canonicalize().expect("the directory is there");
     command.env("LD_PRELOAD", library()).env("KVDS_PRELOAD_BELOW", directory);
 }
 
-/// Where the library is. It is compiled once per process.
+/// Returns the path of the library, which each process compiles once.
 pub fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
@@ -51,7 +37,7 @@ pub fn library() -> &'static Path {
         let sources =
             fs::read_dir(format!("{ROOT}/ctests/preload")).expect("the source can be listed");
         let sources = sources.map(|entry| entry.expect("the source can be listed").path());
-        // Other tests may use it meanwhile, so it comes to its place at once.
+        // Other tests may use the library meanwhile, so it is replaced in one step.
         let new = to.join(format!("preload-{}.so", std::process::id()));
         let mut compiler = build.get_compiler().to_command();
         compiler.args(sources.filter(|path| path.extension().is_some_and(|kind| kind == "c")));
@@ -63,39 +49,7 @@ pub fn library() -> &'static Path {
     })
 }
 
-/// Whether this process has the library.
-pub fn is_there() -> bool {
-    !find(c"preload_fail").is_null()
-}
-
-/// Has calls of these kinds fail from now on, on files whose path contains `part`: after `skip`
-/// more that succeed, `count` of them, or all if that is 0.
-pub fn fail(calls: u32, part: &str, error: i32, skip: u64, count: u64) {
-    type Fail = unsafe extern "C" fn(u32, *const libc::c_char, i32, libc::c_ulong, libc::c_ulong);
-    let part = CString::new(part).expect("the text has no zero");
-    // SAFETY: this is the type of the function, and the text lives until it returns.
-    unsafe { function::<Fail>(c"preload_fail")(calls, part.as_ptr(), error, skip, count) }
-}
-
-/// Nothing fails any more.
-pub fn heal() {
-    // SAFETY: this is the type of the function.
-    unsafe { function::<unsafe extern "C" fn()>(c"preload_heal")() }
-}
-
-/// How many calls there were since [`fail`] that it is about.
-pub fn seen() -> u64 {
-    // SAFETY: this is the type of the function.
-    unsafe { function::<unsafe extern "C" fn() -> libc::c_ulong>(c"preload_seen")() }
-}
-
-/// How many of them failed.
-pub fn failed() -> u64 {
-    // SAFETY: this is the type of the function.
-    unsafe { function::<unsafe extern "C" fn() -> libc::c_ulong>(c"preload_failed")() }
-}
-
-/// Writes something into the journal.
+/// Writes bytes into the journal of this process.
 pub fn note(bytes: &[u8]) {
     type Note = unsafe extern "C" fn(*const c_void, usize);
     // SAFETY: this is the type of the function, and the bytes live until it returns.
