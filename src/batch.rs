@@ -1,42 +1,42 @@
-//! A write: what must hold, and what to do if it does.
+//! Writes: the expectations that must hold, and the operations to apply if they do.
 //!
-//! Every write of the API is one [`WriteBatch`], applied by an engine in one atomic step. The batch
-//! only borrows, so that a single set costs no allocation; whoever collects operations over time
-//! owns them elsewhere and lends them here.
+//! Every write of the API is one [`WriteBatch`], which an engine applies atomically. A batch only
+//! borrows its keys and values, so a single set allocates nothing. A [`BatchBuffer`] owns the bytes
+//! of a batch that is built over time.
 
 use crate::error::{Error, Kind, Result};
 
-/// One change.
+/// One change of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation<'a> {
-    /// Give the key this value, whether or not it had one.
+    /// Sets `key` to `value`, whether or not the key exists.
     Set {
         /// The key.
         key: &'a [u8],
-        /// Its new value.
+        /// The new value.
         value: &'a [u8],
     },
-    /// Remove the key; an absent key is fine.
+    /// Deletes `key`. No effect on an absent key.
     Delete {
         /// The key.
         key: &'a [u8],
     },
-    /// Remove all keys from `start` on, and before `end` if there is one.
+    /// Deletes the keys from `start` up to `end`, or all keys from `start` on.
     DeleteRange {
-        /// The first key that goes.
+        /// The first key to delete.
         start: &'a [u8],
-        /// The first key after it that stays.
+        /// The first key after the range.
         end: Option<&'a [u8]>,
     },
 }
 
 impl<'a> Operation<'a> {
-    /// Whether it deletes a range with `key` in it.
+    /// Returns whether this deletes a range that contains `key`.
     pub fn deletes_range_with(&self, key: &[u8]) -> bool {
         matches!(self, Operation::DeleteRange { start, end } if *start <= key && end.is_none_or(|end| key < end))
     }
 
-    /// The key it changes, if it is a single one.
+    /// Returns the key that this changes, or `None` for a range.
     pub fn key(&self) -> Option<&'a [u8]> {
         match self {
             Operation::Set { key, .. } | Operation::Delete { key } => Some(key),
@@ -45,30 +45,30 @@ impl<'a> Operation<'a> {
     }
 }
 
-/// Something that must be true of one key for a batch to be applied.
+/// A condition on one key. A batch is applied only if all of its expectations hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expectation<'a> {
-    /// The key is there, with whatever value.
+    /// The key exists, with any value.
     Present {
         /// The key.
         key: &'a [u8],
     },
-    /// The key is not there.
+    /// The key does not exist.
     Absent {
         /// The key.
         key: &'a [u8],
     },
-    /// The key is there and has this value.
+    /// The key exists and has this value.
     Equals {
         /// The key.
         key: &'a [u8],
-        /// The value it must have.
+        /// The expected value.
         value: &'a [u8],
     },
 }
 
 impl<'a> Expectation<'a> {
-    /// The key it is about.
+    /// Returns the key.
     pub fn key(&self) -> &'a [u8] {
         match self {
             Expectation::Present { key }
@@ -77,8 +77,7 @@ impl<'a> Expectation<'a> {
         }
     }
 
-    /// Why the batch is refused, given what the store holds under the key; `None` if the
-    /// expectation holds.
+    /// Returns the conflict with the stored value `found`, or `None` if the expectation holds.
     pub fn conflict(&self, found: Option<&[u8]>) -> Option<Conflict> {
         match (self, found) {
             (Expectation::Present { .. } | Expectation::Equals { .. }, None) => {
@@ -93,57 +92,84 @@ impl<'a> Expectation<'a> {
     }
 }
 
-/// What an unmet expectation found.
+/// Why an expectation does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
-    /// The key is not there.
+    /// The key does not exist.
     NotFound,
-    /// The key is there already.
+    /// The key exists.
     Exists,
     /// The key has another value.
     Mismatch,
 }
 
-/// How a write ended that did not fail.
+/// The result of a write that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a refused batch changed nothing"]
 pub enum Outcome {
-    /// Every expectation held and every operation is done.
+    /// Every expectation held, and every operation was applied.
     Applied,
-    /// An expectation did not hold and nothing was changed. The first one that did not hold is
-    /// reported.
+    /// An expectation did not hold, and nothing was changed. Reports the first such expectation.
     Refused(Conflict),
 }
 
-/// Expectations and operations that stand or fall together.
+/// Expectations and operations that are applied atomically, or not at all.
 ///
-/// The expectations are all judged on the state before the batch. The operations apply in their
-/// order: the last one on a key wins.
+/// All expectations are checked against the state before the batch. Operations are applied in
+/// order, so the last one on a key wins.
 #[derive(Clone, Copy, Debug)]
 pub struct WriteBatch<'a> {
-    /// What must hold.
+    /// The conditions.
     pub expectations: &'a [Expectation<'a>],
-    /// What to do then.
+    /// The changes.
     pub operations: &'a [Operation<'a>],
 }
 
+/// A batch with one operation, whose expectations are all about the key that it changes.
+#[derive(Clone, Copy, Debug)]
+pub struct SingleKey<'a> {
+    /// The key.
+    pub key: &'a [u8],
+    /// The new value, or `None` to delete the key.
+    pub value: Option<&'a [u8]>,
+    /// The conditions on the key.
+    pub expectations: &'a [Expectation<'a>],
+}
+
 impl<'a> WriteBatch<'a> {
-    /// The single keys that it checks or changes.
+    /// Returns the batch as a write of a single key, if it is one.
+    #[inline]
+    pub fn as_single(&self) -> Option<SingleKey<'a>> {
+        let (key, value) = match *self.operations {
+            [Operation::Set { key, value }] => (key, Some(value)),
+            [Operation::Delete { key }] => (key, None),
+            _ => return None,
+        };
+        let is_single = self.expectations.iter().all(|expectation| expectation.key() == key);
+        is_single.then_some(SingleKey { key, value, expectations: self.expectations })
+    }
+
+    /// Returns whether an operation deletes a range.
+    pub fn has_range(&self) -> bool {
+        self.operations.iter().any(|operation| operation.key().is_none())
+    }
+
+    /// Returns the keys that the expectations and the operations name. Ranges are left out.
     pub fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let expected = self.expectations.iter().map(Expectation::key);
         expected.chain(self.operations.iter().filter_map(Operation::key))
     }
 }
 
-/// A batch that is collected over time and owns its bytes. It can be applied any number of times.
+/// A batch that owns its bytes and can be applied any number of times.
 #[derive(Clone, Debug, Default)]
 pub struct BatchBuffer {
     bytes: Vec<u8>,
-    expectations: Vec<(Wanted, Span)>,
+    expectations: Vec<(Span, Expected)>,
     operations: Vec<(Span, Option<Span>)>,
 }
 
-/// Where in the bytes something lies.
+/// A key or a value in the bytes of a [`BatchBuffer`].
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: usize,
@@ -151,61 +177,61 @@ struct Span {
 }
 
 #[derive(Clone, Debug)]
-enum Wanted {
+enum Expected {
     Absent,
-    Equals(Span),
+    Value(Span),
 }
 
 impl BatchBuffer {
     /// Adds the operation to set `key` to `value`.
     pub fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let (key, value) = (self.keep(key)?, self.keep(value)?);
+        let (key, value) = (self.append(key)?, self.append(value)?);
         self.operations.push((key, Some(value)));
         Ok(())
     }
 
-    /// Adds the operation to remove `key`.
+    /// Adds the operation to delete `key`.
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
-        let key = self.keep(key)?;
+        let key = self.append(key)?;
         self.operations.push((key, None));
         Ok(())
     }
 
     /// Adds the expectation that `key` has the value `value`.
     pub fn expect(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
-        let (key, value) = (self.keep(key)?, self.keep(value)?);
-        self.expectations.push((Wanted::Equals(value), key));
+        let (key, value) = (self.append(key)?, self.append(value)?);
+        self.expectations.push((key, Expected::Value(value)));
         Ok(())
     }
 
-    /// Adds the expectation that `key` is not there.
+    /// Adds the expectation that `key` does not exist.
     pub fn expect_absent(&mut self, key: &[u8]) -> Result<()> {
-        let key = self.keep(key)?;
-        self.expectations.push((Wanted::Absent, key));
+        let key = self.append(key)?;
+        self.expectations.push((key, Expected::Absent));
         Ok(())
     }
 
-    /// Forgets everything, and keeps the memory for the next use.
+    /// Removes all expectations and operations, and keeps the memory for the next use.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.expectations.clear();
         self.operations.clear();
     }
 
-    /// How many operations it has; expectations don't count.
+    /// Returns the number of operations, without the expectations.
     pub fn count(&self) -> usize {
         self.operations.len()
     }
 
-    /// Lends the batch to `apply`.
-    pub fn lend<R>(&self, apply: impl FnOnce(&WriteBatch<'_>) -> R) -> R {
+    /// Calls `apply` with the batch.
+    pub fn with_batch<R>(&self, apply: impl FnOnce(&WriteBatch<'_>) -> R) -> R {
         let at = |span: &Span| &self.bytes[span.start..][..span.len];
         let expectations: Vec<_> = self
             .expectations
             .iter()
-            .map(|(wanted, key)| match wanted {
-                Wanted::Absent => Expectation::Absent { key: at(key) },
-                Wanted::Equals(value) => Expectation::Equals { key: at(key), value: at(value) },
+            .map(|(key, expected)| match expected {
+                Expected::Absent => Expectation::Absent { key: at(key) },
+                Expected::Value(value) => Expectation::Equals { key: at(key), value: at(value) },
             })
             .collect();
         let operations: Vec<_> = self
@@ -219,7 +245,7 @@ impl BatchBuffer {
         apply(&WriteBatch { expectations: &expectations, operations: &operations })
     }
 
-    fn keep(&mut self, bytes: &[u8]) -> Result<Span> {
+    fn append(&mut self, bytes: &[u8]) -> Result<Span> {
         let start = self.bytes.len();
         self.bytes.try_reserve(bytes.len()).map_err(|cause| {
             Error::new(Kind::NoMemory, "no memory for the batch").because(cause)

@@ -87,7 +87,11 @@ fn assert_nothing_is_left_over(memory: &Memory) {
         write(&*fresh, &[Operation::Set { key, value }]);
     }
     let cost = |engine: &dyn Engine| {
-        engine.stats().map(|stats| (stats.keys, stats.bytes, stats.memory_bytes)).ok()
+        engine
+            .maintenance()?
+            .stats()
+            .map(|stats| (stats.keys, stats.bytes, stats.memory_bytes))
+            .ok()
     };
     assert_eq!(cost(memory), cost(&*fresh), "{content:?}");
 }

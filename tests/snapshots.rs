@@ -37,7 +37,7 @@ fn overwrite(engine: &dyn Engine, count: u32) {
 fn memory_grows_by_what_was_overwritten_and_falls_back() {
     let bench = common::memory(no_lease());
     overwrite(&*bench.engine, KEYS);
-    let held = || bench.engine.stats().expect("there are figures").memory_bytes;
+    let held = || bench.maintenance().stats().expect("there are figures").memory_bytes;
     let before = held();
     let snapshot = bench.engine.snapshot().expect("a snapshot can be taken");
     let old = get(&*snapshot, &0_u32.to_be_bytes());
@@ -61,8 +61,8 @@ fn disk_grows_by_what_was_overwritten_and_falls_back() {
     let bench = common::disk(no_lease());
     overwrite(&*bench.engine, KEYS);
     let taken = || {
-        bench.engine.compact().expect("it compacts");
-        bench.engine.stats().expect("there are figures")
+        bench.maintenance().compact().expect("it compacts");
+        bench.maintenance().stats().expect("there are figures")
     };
     let before = taken();
     let snapshot = bench.engine.snapshot().expect("a snapshot can be taken");

@@ -1,25 +1,24 @@
-//! What a storage engine promises.
+//! The contract of a storage engine.
 //!
-//! An engine holds one ordered set of key-value pairs. Writing is one method, [`Engine::apply`];
-//! reading is a [`Reader`], which is either the engine itself ("now") or a snapshot of it.
-//! Everything else the API offers is made of these.
+//! An engine holds one ordered set of key-value pairs. Every write is [`Engine::apply`]. Every read
+//! is a [`Reader`]: the engine itself, which shows the current state, or a snapshot of it.
+//! [`Maintenance`] is the care for files and memory, which views leave to the store below them.
 //!
-//! What every engine must keep, and what the conformance tests hold every engine to:
+//! The conformance tests hold every engine to this:
 //!
 //! - Keys are ordered as `memcmp` orders them. Empty keys, empty values and embedded zeros are
-//!   ordinary.
-//! - `apply` is atomic and linearizable with every other call, whatever thread it comes from:
-//!   nothing is seen half, and nothing slips between the check of an expectation and the
-//!   operations.
-//! - A `Reader` that is not "now" never changes. A cursor is over one moment: it sees no write made
-//!   after it was made.
-//! - Readers and cursors never block writers, and hold no lock between two of their calls: a caller
-//!   may do anything there.
+//!   valid.
+//! - `apply` is atomic and linearizable with every other call on every thread. No write comes
+//!   between the check of an expectation and the operations.
+//! - A snapshot never changes. A cursor sees no write that is made after the cursor.
+//! - Readers and cursors never block writers, and hold no lock between two of their calls. A caller
+//!   may call anything there.
 //! - Readers, cursors and values keep alive what they need, however long they live.
-//! - Dropping the engine's last owner closes it. What it acknowledged is then as durable as its
-//!   settings say.
-//! - An engine may be slow and may fail at any call. One that cannot tell whether a write happened
-//!   answers [`Kind::UnknownOutcome`](crate::error::Kind::UnknownOutcome) and does not try again.
+//! - Dropping the last owner of an engine closes it. Acknowledged writes are then as durable as the
+//!   engine's settings say.
+//! - An engine may be slow, and every call may fail. An engine that cannot tell whether it applied
+//!   a write returns [`Kind::UnknownOutcome`](crate::error::Kind::UnknownOutcome) and does not
+//!   retry.
 
 #[cfg_attr(not(feature = "disk"), path = "no_disk.rs")]
 pub mod disk;
@@ -41,28 +40,30 @@ pub const MAX_KEY_LEN: usize = 64 << 10;
 /// The longest value, in bytes.
 pub const MAX_VALUE_LEN: usize = 1 << 30;
 
-/// Reading, at one moment or now.
+/// Reads the current state of an engine, or a snapshot.
 pub trait Reader: Send + Sync {
-    /// The value under `key`.
+    /// Returns the value of `key`.
     fn get(&self, key: &[u8]) -> Result<Option<Value>>;
 
-    /// Shows the value under `key` to `see`, where it lies. Returns whether there is one. `see`
-    /// must not call the engine.
+    /// Calls `see` with the value of `key`, without a copy. Returns whether the key exists.
+    ///
+    /// `see` must not call the engine.
     fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
         Ok(self.get(key)?.map(|value| see(&value)).is_some())
     }
 
-    /// Whether `key` is there.
+    /// Returns whether `key` exists.
     fn contains(&self, key: &[u8]) -> Result<bool>;
 
-    /// A cursor over the keys of `range`, as of the moment of this call. It stands on no entry yet.
+    /// Creates a cursor over `range`. It sees the state of this call and is on no entry yet.
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>>;
 
-    /// The values under `keys`, all as of one moment.
+    /// Returns the values of `keys`, all from one state.
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>>;
 
-    /// Shows every pair of `range` to `visit`, in order, as of the moment of this call, until it
-    /// answers false. Returns whether the end was reached.
+    /// Calls `visit` for each pair of `range` in order, until it returns false.
+    ///
+    /// All pairs are from the state of this call. Returns whether the end was reached.
     fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
         let mut cursor = self.cursor(range)?;
         cursor.first()?;
@@ -76,80 +77,80 @@ pub trait Reader: Send + Sync {
     }
 }
 
-/// A storage engine: a [`Reader`] of "now" that can also write and take snapshots.
+/// Writes to a store and takes snapshots of it, besides reading its current state.
 pub trait Engine: Reader {
-    /// Applies `batch` in one atomic step if all its expectations hold, else changes nothing.
+    /// Applies `batch` atomically if all its expectations hold; otherwise changes nothing.
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome>;
 
-    /// The engine's content as of now, unchanging. Costs no copy of the data.
+    /// Takes a snapshot, without a copy of the data.
     fn snapshot(&self) -> Result<Arc<dyn Reader>>;
 
-    /// The engine that this one only shows differently, if it is such a one. It answers all that
-    /// follows.
-    fn inner(&self) -> Option<&dyn Engine> {
+    /// Fails if the engine is closed or belongs to another process.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Returns the engine's [`Maintenance`], if it has any of its own.
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
         None
     }
+}
 
-    /// Whether the engine can be used: that it was not closed, and that this is its process.
-    fn check(&self) -> Result<()> {
-        self.inner().map_or(Ok(()), |below| below.check())
-    }
-
-    /// Makes all that was acknowledged survive a power cut, if the engine survives anything.
+/// Cares for the files and the memory of a store. Every default does nothing.
+pub trait Maintenance: Send + Sync {
+    /// Makes all acknowledged writes survive a power failure.
     fn sync(&self) -> Result<()> {
-        self.inner().map_or(Ok(()), |below| below.sync())
+        Ok(())
     }
 
-    /// Gives back the space of what was overwritten and removed, if that takes work.
+    /// Reclaims the space of overwritten and deleted entries.
     fn compact(&self) -> Result<()> {
-        self.inner().map_or(Ok(()), |below| below.compact())
+        Ok(())
     }
 
-    /// Catches up with what another process has written, if the engine reads what another one
-    /// writes.
+    /// Shows what another process has written since the last refresh.
     fn refresh(&self) -> Result<()> {
-        self.inner().map_or(Ok(()), |below| below.refresh())
+        Ok(())
     }
 
-    /// Makes a copy of the whole as of now in the directory `path`, which is not there yet, in a
-    /// way of its own that is better than reading and writing it all. Returns whether it has such a
-    /// way.
+    /// Copies the store into the directory `path`, which must not exist.
+    ///
+    /// Returns false if the engine has no faster way than reading and writing every pair.
     fn checkpoint(&self, _path: &Path) -> Result<bool> {
         Ok(false)
     }
 
-    /// Figures.
+    /// Returns the statistics of the store.
     fn stats(&self) -> Result<Stats> {
-        self.inner().map_or_else(|| Ok(Stats::default()), |below| below.stats())
+        Ok(Stats::default())
     }
 
-    /// What the engine says of itself under a name of its own; None if it does not know the name.
-    fn property(&self, name: &str) -> Result<Option<String>> {
-        self.inner().map_or(Ok(None), |below| below.property(name))
+    /// Returns the engine's property called `name`, or `None` if the engine has no such property.
+    fn property(&self, _name: &str) -> Result<Option<String>> {
+        Ok(None)
     }
 }
 
-/// Figures of an engine.
+/// Statistics of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// How many keys there are; an estimate where counting would take reading all.
+    /// Keys; an estimate where counting would read all of them.
     pub keys: u64,
-    /// How many bytes its keys and values have; an estimate likewise.
+    /// Bytes of keys and values; an estimate likewise.
     pub bytes: u64,
-    /// How many bytes it takes on disk.
+    /// Bytes on disk.
     pub disk_bytes: u64,
-    /// How many bytes of memory it holds.
+    /// Bytes of memory.
     pub memory_bytes: u64,
-    /// How many keys were looked up.
+    /// Keys that were looked up.
     pub reads: u64,
-    /// How many of them were there.
+    /// Lookups that found their key.
     pub hits: u64,
-    /// How many operations were applied.
+    /// Operations that were applied.
     pub writes: u64,
 }
 
-/// A movable position in a range of keys. On no entry before its first move and after running off
-/// either end.
+/// A position in a range of keys. It is on no entry before its first move and past either end.
 pub trait Cursor: Send {
     /// Moves to the first entry.
     fn first(&mut self) -> Result<()>;
@@ -157,14 +158,15 @@ pub trait Cursor: Send {
     fn last(&mut self) -> Result<()>;
     /// Moves to the first entry whose key is `key` or greater.
     fn seek(&mut self, key: &[u8]) -> Result<()>;
-    /// Moves one entry on. Without a current entry it stays without one.
+    /// Moves to the next entry. No effect if the cursor is on no entry.
     fn next(&mut self) -> Result<()>;
-    /// Moves one entry back. Without a current entry it stays without one.
+    /// Moves to the previous entry. No effect if the cursor is on no entry.
     fn prev(&mut self) -> Result<()>;
-    /// The current entry, valid until the next move.
+    /// Returns the current entry, which is valid until the next move.
     fn entry(&self) -> Option<(&[u8], &[u8])>;
 }
 
-/// What an engine drops last, when all it held is closed and free: the sign for whoever waits to
-/// open the same place again.
+/// An object that an engine drops last, after it has closed its files and freed its memory.
+///
+/// Its drop tells the threads that wait to open the same store.
 pub type Lease = Box<dyn Any + Send + Sync>;

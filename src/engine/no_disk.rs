@@ -1,4 +1,4 @@
-//! What stands in for the disk engine in a build without it.
+//! Replaces the disk engine in a build without it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,59 +7,59 @@ use super::{Engine, Lease};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 
-/// The disk engine that is not there.
+/// The disk engine, whose every function returns an error in this build.
 pub struct Disk;
 
-/// What its stores would share.
+/// The memory that disk stores share: none in this build.
 pub struct Shared;
 
 impl Shared {
-    /// Nothing.
+    /// Ignores the options.
     pub fn new(_: &Options) -> Shared {
         Shared
     }
 }
 
 impl Disk {
-    /// Says that it is not there.
+    /// Returns `Kind::Unsupported`.
     pub fn available() -> Result<()> {
-        Err(missing())
+        Err(unsupported())
     }
 
-    /// Fails.
+    /// Returns `Kind::Unsupported`.
     pub fn open_any(
         _: &Path,
         _: &Options,
         _: &Shared,
         _: Lease,
     ) -> Result<Option<Arc<dyn Engine>>> {
-        Err(missing())
+        Err(unsupported())
     }
 
-    /// Fails.
+    /// Returns `Kind::Unsupported`.
     pub fn has_traces(_: &Path) -> Result<bool> {
-        Err(missing())
+        Err(unsupported())
     }
 
-    /// Fails.
+    /// Returns `Kind::Unsupported`.
     pub fn destroy(_: &Path) -> Result<bool> {
-        Err(missing())
+        Err(unsupported())
     }
 }
 
-fn missing() -> Error {
+fn unsupported() -> Error {
     Error::new(Kind::Unsupported, "this build of kvds has no disk stores (cargo feature \"disk\")")
 }
 
-/// What stands in for copies, which are disk stores.
+/// Replaces the copies of stores, which are disk stores.
 pub mod checkpoint {
     use std::path::Path;
 
-    use crate::engine::Engine;
+    use crate::engine::{Maintenance, Reader};
     use crate::error::Result;
 
-    /// Fails.
-    pub fn make(_: &dyn Engine, _: &Path) -> Result<()> {
-        Err(super::missing())
+    /// Returns `Kind::Unsupported`.
+    pub fn create(_: &dyn Reader, _: Option<&dyn Maintenance>, _: &Path) -> Result<()> {
+        Err(super::unsupported())
     }
 }

@@ -146,7 +146,7 @@ pub unsafe extern "C" fn kvds_write(
 ) -> kvds_status {
     boundary::status("kvds_write", || {
         let (store, batch) = (handle::get(store)?, batch.as_ref().ok_or_else(null)?);
-        Ok(match batch.0.lend(|batch| store.write(batch))? {
+        Ok(match batch.0.with_batch(|batch| store.write(batch))? {
             Outcome::Applied => KVDS_OK,
             Outcome::Refused(_) => KVDS_MISMATCH,
         })

@@ -1,7 +1,7 @@
-//! A store: an engine, a name for it, and the question whether it is still open.
+//! A store: an engine behind a gate, with an identity.
 //!
-//! Reading and writing have one way in each, [`Store::read`] and [`Store::write`]; every other
-//! operation is a word for a use of one of them.
+//! Every read is [`Store::read`] and every write is [`Store::write`]; the other operations are
+//! built of these two.
 
 pub mod dir_name;
 pub mod identity;
@@ -18,28 +18,38 @@ use parking_lot::Mutex;
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::engine::disk::checkpoint;
 use crate::engine::disk::{Disk, Shared};
-use crate::engine::{Cursor, Engine, Range, Reader, Stats, Value};
+use crate::engine::{Cursor, Engine, Maintenance, Range, Reader, Stats, Value};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 use crate::store::identity::{Backend, Identity};
 use crate::store::observers::{Death, Observers};
 use crate::sync::gate::Gate;
-use crate::sync::refcount::{Ref, Target};
+use crate::sync::refcount::{Counted, Ref, Target};
 use crate::sys::reentrancy;
 
-/// One live instance of a named store. Handed out as a [`Ref`].
+/// One live instance of a named store. Callers hold a [`Ref`] to it.
 pub struct Store {
     identity: Identity,
-    engine: Gate<Arc<dyn Engine>>,
-    /// Held by a thread that adds to a counter and was overtaken by another.
+    content: Gate<Content>,
+    /// Locked by a thread that adds to a counter again after a conflict.
     adding: Mutex<()>,
-    /// None for a view.
+    /// `None` for a view.
     observers: Option<Arc<Observers>>,
 }
 
+/// What a store drops when it is closed.
+pub struct Content {
+    /// Reads and writes.
+    pub engine: Arc<dyn Engine>,
+    /// Of a view: the base store, which has the maintenance. The engine counts as the reference.
+    pub base: Option<Arc<Counted<Store>>>,
+}
+
 impl Store {
-    /// Opens the disk store in the directory `path`, which is absolute, for no distributor: `id` is
-    /// only its name in texts. Returns None if it is missing and `options` say not to make it.
+    /// Opens the disk store in the directory `path` without a distributor.
+    ///
+    /// `path` is absolute; `id` only names the store in texts. Returns `None` if the store does not
+    /// exist and `options` forbid creating it.
     pub fn open(path: &Path, id: &CStr, options: &Options) -> Result<Option<Ref<Store>>> {
         Disk::available()?;
         let identity = Identity { tag: 0, id: id.to_owned(), backend: Backend::Disk };
@@ -50,108 +60,111 @@ impl Store {
         Ok(Some(Store::on(engine, identity, Arc::default())))
     }
 
-    /// The first reference to a new store on `engine`. `observers` are told when the last one is
-    /// gone.
+    /// Creates a store on `engine` and returns the first reference to it.
+    ///
+    /// The release of the last reference calls the observers.
     pub fn on(
         engine: Arc<dyn Engine>,
         identity: Identity,
         observers: Arc<Observers>,
     ) -> Ref<Store> {
-        Ref::new(Store {
-            identity,
-            engine: Gate::new(engine),
-            adding: Mutex::default(),
-            observers: Some(observers),
-        })
+        Store::new(Content { engine, base: None }, identity, Some(observers))
     }
 
-    /// The first reference to a store on something that another store has below it: a view, which
-    /// has that store's identity and whose end is nobody's business.
-    pub fn view(engine: Arc<dyn Engine>, identity: Identity) -> Ref<Store> {
-        Ref::new(Store {
-            identity,
-            engine: Gate::new(engine),
-            adding: Mutex::default(),
-            observers: None,
-        })
+    /// Creates a view of `base` on `engine` and returns the first reference to it.
+    pub fn view(
+        engine: Arc<dyn Engine>,
+        base: Arc<Counted<Store>>,
+        identity: Identity,
+    ) -> Ref<Store> {
+        Store::new(Content { engine, base: Some(base) }, identity, None)
     }
 
-    /// Whether this is a view.
-    pub fn is_view(&self) -> bool {
-        self.observers.is_none()
+    fn new(content: Content, identity: Identity, observers: Option<Arc<Observers>>) -> Ref<Store> {
+        let content = Gate::new(content);
+        Ref::new(Store { identity, content, adding: Mutex::default(), observers })
     }
 
-    /// What it was asked for by.
+    /// Returns the tag, the id and the backend.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// Whether it was not closed.
+    /// Returns whether the store itself was not closed.
     pub fn is_open(&self) -> bool {
-        self.engine.is_open()
+        self.content.is_open()
     }
 
-    /// Whether calls on it can succeed: that neither it nor, for a view, what it is a view of was
-    /// closed, and that this is its process.
+    /// Returns whether [`Store::check`] succeeds.
     pub fn is_usable(&self) -> bool {
-        self.with(|engine| engine.check()).is_ok()
+        self.check().is_ok()
     }
 
-    /// Closes the store for every holder. Running calls finish first, unless this is called from
-    /// inside a callback: then they finish later, and the last of them ends the store.
+    /// Fails if the store, or the base store of a view, is closed or belongs to another process.
+    pub fn check(&self) -> Result<()> {
+        self.with(|engine| engine.check())
+    }
+
+    /// Closes the store for every holder of a reference.
+    ///
+    /// Waits for running calls. Inside a callback it does not wait, and the last running call drops
+    /// the engine.
     pub fn close(&self) -> Result<()> {
-        self.with(|engine| engine.check())?;
-        if self.engine.close(!reentrancy::running()) { Ok(()) } else { Err(self.closed()) }
+        self.check()?;
+        if self.content.close(!reentrancy::running()) { Ok(()) } else { Err(self.closed()) }
     }
 
-    /// Reads from the store as it is now.
+    /// Reads the current state of the store.
     #[inline]
     pub fn read<R>(&self, read: impl FnOnce(&dyn Reader) -> Result<R>) -> Result<R> {
         self.with(|engine| read(engine))
     }
 
-    /// Applies a batch in one atomic step.
+    /// Applies a batch atomically.
     #[inline]
     pub fn write(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
         self.with(|engine| engine.apply(batch))
     }
 
-    /// The value under `key`.
+    /// Returns the value of `key`.
     #[inline]
     pub fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         self.read(|now| now.get(key))
     }
 
-    /// Shows the value under `key` to `see`, where it lies. Returns whether there is one. `see`
-    /// must not call the store.
+    /// Calls `see` with the value of `key`, without a copy. Returns whether the key exists.
+    ///
+    /// `see` must not call the store.
     #[inline]
     pub fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
         self.read(|now| now.look(key, see))
     }
 
-    /// Whether `key` is there.
+    /// Returns whether `key` exists.
     #[inline]
     pub fn exists(&self, key: &[u8]) -> Result<bool> {
         self.read(|now| now.contains(key))
     }
 
-    /// Shows every pair whose key begins with `prefix` to `visit`, in order, as of one moment,
-    /// until it answers false. Returns whether the end was reached. `visit` may call anything.
+    /// Calls `visit` for each pair whose key begins with `prefix`, until it returns false.
+    ///
+    /// Pairs come in the order of their keys and from one state. `visit` may call anything. Returns
+    /// whether the end was reached.
     pub fn iterate(
         &self,
         prefix: &[u8],
         mut visit: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<bool> {
-        // What the engine does in between makes no call that asks whether this is a callback.
+        // The engine itself makes no call that behaves differently inside a callback.
         self.read(|now| reentrancy::run(|| now.scan(Range::prefix(prefix), &mut visit)))
     }
 
-    /// The values under `keys`, all as of one moment.
+    /// Returns the values of `keys`, all from one state.
     pub fn multi_get(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         self.read(|now| now.get_many(keys))
     }
 
-    /// A cursor over `range`, as of this moment. It needs nothing of the store any more.
+    /// Creates a cursor over `range` as it is now. The cursor may outlive the store.
     pub fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
         self.read(|now| now.cursor(range))
     }
@@ -161,7 +174,7 @@ impl Store {
         self.write(&WriteBatch { expectations: &[], operations: &[Operation::Set { key, value }] })
     }
 
-    /// Removes `key`; refused if it is not there.
+    /// Deletes `key`. Refused if the key is absent.
     pub fn delete(&self, key: &[u8]) -> Result<Outcome> {
         self.write(&WriteBatch {
             expectations: &[Expectation::Present { key }],
@@ -169,7 +182,7 @@ impl Store {
         })
     }
 
-    /// Sets `key` to `value`; refused if it is there.
+    /// Sets `key` to `value`. Refused if the key exists.
     pub fn set_nx(&self, key: &[u8], value: &[u8]) -> Result<Outcome> {
         self.write(&WriteBatch {
             expectations: &[Expectation::Absent { key }],
@@ -177,7 +190,7 @@ impl Store {
         })
     }
 
-    /// Sets `key` to `value`; refused if it does not have the value `expected`.
+    /// Sets `key` to `value`. Refused if its value is not `expected`.
     pub fn compare_and_swap(&self, key: &[u8], expected: &[u8], value: &[u8]) -> Result<Outcome> {
         self.write(&WriteBatch {
             expectations: &[Expectation::Equals { key, value: expected }],
@@ -185,7 +198,7 @@ impl Store {
         })
     }
 
-    /// Removes `key`; refused if it does not have the value `expected`.
+    /// Deletes `key`. Refused if its value is not `expected`.
     pub fn compare_and_delete(&self, key: &[u8], expected: &[u8]) -> Result<Outcome> {
         self.write(&WriteBatch {
             expectations: &[Expectation::Equals { key, value: expected }],
@@ -193,19 +206,18 @@ impl Store {
         })
     }
 
-    /// Removes every key that begins with `prefix`.
+    /// Deletes every key that begins with `prefix`.
     pub fn delete_prefix(&self, prefix: &[u8]) -> Result<Outcome> {
         let Range { start, end } = Range::prefix(prefix);
         let operations = [Operation::DeleteRange { start: &start, end: end.as_deref() }];
         self.write(&WriteBatch { expectations: &[], operations: &operations })
     }
 
-    /// Adds `delta` to the number under `key`, decimal text, and returns the sum; an absent key
-    /// counts as 0.
+    /// Adds `delta` to the decimal number at `key` and returns the sum. An absent key counts as 0.
     ///
-    /// An attempt fails only because another write of the key came between its read and its write.
-    /// Threads that add take turns after their first attempt, so they don't overtake each other for
-    /// ever; what other writers do is bounded by the number of attempts.
+    /// An attempt conflicts only with a write of the key between its read and its write. After the
+    /// first conflict, threads that add take turns, so they do not conflict with each other. The
+    /// number of attempts bounds the conflicts with other writers.
     pub fn add(&self, key: &[u8], delta: i64) -> Result<i64> {
         if let Some(sum) = self.try_add(key, delta)? {
             return Ok(sum);
@@ -217,20 +229,20 @@ impl Store {
             }
         }
         let text = format!(
-            "the counter was written by others at each of {ADDING_ATTEMPTS} attempts to add to it"
+            "another write changed the counter during each of {ADDING_ATTEMPTS} attempts to add to it"
         );
-        Err(self.here(Error::new(Kind::Busy, text)))
+        Err(self.located(Error::new(Kind::Busy, text)))
     }
 
-    /// Adds once; None if the key was written meanwhile.
+    /// Adds once. Returns `None` if another write changed the key in between.
     fn try_add(&self, key: &[u8], delta: i64) -> Result<Option<i64>> {
         let found = self.get(key)?;
         let number = found
             .as_deref()
-            .map_or(Ok(0), |value| number(value).map_err(|error| self.here(error)))?;
+            .map_or(Ok(0), |value| parse_counter(value).map_err(|error| self.located(error)))?;
         let Some(sum) = number.checked_add(delta) else {
-            let text = format!("{number} and {delta} make more than 64 bits can hold");
-            return Err(self.here(Error::invalid(text)));
+            let text = format!("{number} + {delta} overflows 64 bits");
+            return Err(self.located(Error::invalid(text)));
         };
         let text = sum.to_string();
         let expectation = match &found {
@@ -243,40 +255,42 @@ impl Store {
         Ok((outcome == Outcome::Applied).then_some(sum))
     }
 
-    /// Makes all that was acknowledged survive a power cut.
+    /// Makes all acknowledged writes survive a power failure.
     pub fn sync(&self) -> Result<()> {
-        self.with(|engine| engine.sync())
+        self.maintain(|maintenance| maintenance.sync())
     }
 
-    /// Gives back the space of what was overwritten and removed.
+    /// Reclaims the space of overwritten and deleted entries.
     pub fn compact(&self) -> Result<()> {
-        self.with(|engine| engine.compact())
+        self.maintain(|maintenance| maintenance.compact())
     }
 
-    /// Catches up with what another process has written.
+    /// Shows what another process has written since the last refresh.
     pub fn refresh(&self) -> Result<()> {
-        self.with(|engine| engine.refresh())
+        self.maintain(|maintenance| maintenance.refresh())
     }
 
-    /// Makes a copy of what the store shows now in the directory `path`: a disk store, whatever
-    /// this one is.
+    /// Copies what the store shows into a disk store in the directory `path`.
     pub fn checkpoint(&self, path: &Path) -> Result<()> {
-        self.with(|engine| checkpoint::make(engine, path))
+        self.with_content(|Content { engine, base }| {
+            // A view shows other data than the files of its base store hold.
+            let maintenance = engine.maintenance().filter(|_| base.is_none());
+            checkpoint::create(&**engine, maintenance, path)
+        })
     }
 
-    /// Figures.
+    /// Returns the statistics of the store, or of the base store of a view.
     pub fn stats(&self) -> Result<Stats> {
-        self.with(|engine| engine.stats())
+        self.maintain(|maintenance| maintenance.stats())
     }
 
-    /// What is known under `name`: a figure of [`Stats`] behind "kvds.", or something of the
-    /// engine's own.
+    /// Returns the property `name`: "kvds." and a field of [`Stats`], or a property of the engine.
     pub fn property(&self, name: &str) -> Result<Option<String>> {
-        let Some(figure) = name.strip_prefix("kvds.") else {
-            return self.with(|engine| engine.property(name));
+        let Some(field) = name.strip_prefix("kvds.") else {
+            return self.maintain(|maintenance| maintenance.property(name));
         };
         let stats = self.stats()?;
-        let number = match figure {
+        let number = match field {
             "keys" => stats.keys,
             "bytes" => stats.bytes,
             "disk_bytes" => stats.disk_bytes,
@@ -289,36 +303,51 @@ impl Store {
         Ok(Some(number.to_string()))
     }
 
-    /// Does something with the engine, if the store is open, and says of a failure where it
-    /// happened.
+    /// Calls `call` with the engine if the store is open. Adds the store's identity to errors.
     #[inline]
     pub fn with<R>(&self, call: impl FnOnce(&dyn Engine) -> Result<R>) -> Result<R> {
-        self.with_shared(|engine| call(&**engine))
+        self.with_content(|content| call(&*content.engine))
     }
 
-    /// The same, with a share of the engine to keep.
+    /// Like [`Store::with`], with an engine to share.
     #[inline(always)]
     pub fn with_shared<R>(&self, call: impl FnOnce(&Arc<dyn Engine>) -> Result<R>) -> Result<R> {
-        let engine = self.engine.enter().ok_or_else(|| self.closed())?;
-        call(&engine).map_err(|error| self.here(error))
+        self.with_content(|content| call(&content.engine))
+    }
+
+    /// Like [`Store::with`], with the base store of a view.
+    #[inline(always)]
+    pub fn with_content<R>(&self, call: impl FnOnce(&Content) -> Result<R>) -> Result<R> {
+        let content = self.content.enter().ok_or_else(|| self.closed())?;
+        call(&content).map_err(|error| self.located(error))
+    }
+
+    /// Calls `call` with the maintenance of the store, or of the base store of a view.
+    ///
+    /// Returns the default if the engine has no maintenance.
+    fn maintain<R: Default>(&self, call: impl FnOnce(&dyn Maintenance) -> Result<R>) -> Result<R> {
+        self.with_content(|Content { engine, base }| match base {
+            Some(base) => base.maintain(call),
+            None => engine.maintenance().map_or_else(|| Ok(R::default()), call),
+        })
     }
 
     #[cold]
     fn closed(&self) -> Error {
-        self.here(Error::new(Kind::Closed, "the store is closed"))
+        self.located(Error::new(Kind::Closed, "the store is closed"))
     }
 
     #[cold]
-    fn here(&self, error: Error) -> Error {
+    fn located(&self, error: Error) -> Error {
         error.within(|| self.identity.to_string())
     }
 }
 
-/// How often adding to a counter is tried.
+/// The attempts to add to a counter.
 const ADDING_ATTEMPTS: u32 = 1000;
 
-/// A value as a counter keeps it.
-fn number(value: &[u8]) -> Result<i64> {
+/// Parses the decimal text of a counter.
+fn parse_counter(value: &[u8]) -> Result<i64> {
     let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
     number.ok_or_else(|| {
         let value = String::from_utf8_lossy(&value[..value.len().min(32)]);
@@ -330,12 +359,12 @@ impl Target for Store {
     const KIND: u32 = u32::from_be_bytes(*b"KVst");
 
     fn released(&self) {
-        // A callback may let go of the last reference while its own iteration runs: that ends over
-        // what it began on.
-        self.engine.close(false);
+        // Does not wait: a callback may release the last reference during its own iteration, which
+        // then ends on the engine on which it began.
+        self.content.close(false);
         let Identity { tag, id, backend } = &self.identity;
         if let Some(observers) = &self.observers {
-            observers.tell(Death { tag: *tag, id, backend: *backend });
+            observers.notify(Death { tag: *tag, id, backend: *backend });
         }
     }
 }

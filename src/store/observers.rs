@@ -75,12 +75,12 @@ impl Observers {
         on_death.is_some()
     }
 
-    /// Tells everyone. An observer that is removed meanwhile and has not been told yet is not told.
-    pub fn tell(&self, death: Death<'_>) {
+    /// Calls all observers. Skips an observer that is removed before its call begins.
+    pub fn notify(&self, death: Death<'_>) {
         let observers: Vec<_> =
             self.list.lock().iter().map(|(number, observer)| (*number, observer.clone())).collect();
         for (number, observer) in observers {
-            if observer.tell(death) {
+            if observer.notify(death) {
                 self.list.lock().remove(&number);
             }
         }
@@ -88,8 +88,8 @@ impl Observers {
 }
 
 impl Observer {
-    /// Returns whether this was the last call of an observer that was taken away meanwhile.
-    fn tell(&self, death: Death<'_>) -> bool {
+    /// Calls the observer. Returns whether it was removed meanwhile and this was its last call.
+    fn notify(&self, death: Death<'_>) -> bool {
         let mut state = self.state.lock();
         let Some(on_death) = state.on_death.clone() else { return false };
         state.calls += 1;

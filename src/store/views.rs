@@ -1,58 +1,65 @@
-//! Views: engines that show another engine differently.
+//! Views: engines that show a part of another engine, or an earlier state of it.
 //!
-//! A view is a store on one of these, so every call works on it, and views of views are wrappers
-//! around wrappers. At the bottom of each stack lies [`Through`], a counted reference to the store
-//! that the views are of: it keeps that store alive, and hears of it when it is closed.
+//! A view is a store on such an engine, so every call works on it. A view of a view wraps the
+//! engine of that view. The innermost engine is a [`BaseStore`]. It counts as a reference to the
+//! base store, and its calls fail once the base store is closed.
+//!
+//! Views only move data. [`Store`] passes maintenance on to the base store.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
-use crate::engine::{Cursor, Engine, MAX_KEY_LEN, Range, Reader, Stats, Value};
+use crate::engine::{Cursor, Engine, MAX_KEY_LEN, Range, Reader, Value};
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use crate::sync::refcount::Ref;
 
-/// The first reference to a view of `store`: what `make` makes of what lies below. A view of a view
-/// is a view of the same store, so closing or releasing one does not touch the others.
+/// Opens a view of `store`, on the engine that `wrap` makes of the engine of `store`.
+///
+/// A view of a view is a view of the same base store, so closing or releasing one view does not
+/// affect the others.
 pub fn open(
     store: &Ref<Store>,
-    make: impl FnOnce(Arc<dyn Engine>) -> Result<Arc<dyn Engine>>,
+    wrap: impl FnOnce(Arc<dyn Engine>) -> Result<Arc<dyn Engine>>,
 ) -> Result<Ref<Store>> {
-    let engine = store.with_shared(|engine| {
-        engine.check()?;
-        make(if store.is_view() { engine.clone() } else { Arc::new(Through(store.clone())) })
-    })?;
-    Ok(Store::view(engine, store.identity().clone()))
+    store.with_content(|content| {
+        content.engine.check()?;
+        let (inner, base) = match &content.base {
+            Some(base) => (content.engine.clone(), base.clone()),
+            None => (Arc::new(BaseStore(store.clone())) as Arc<dyn Engine>, store.kept().clone()),
+        };
+        Ok(Store::view(wrap(inner)?, base, store.identity().clone()))
+    })
 }
 
-/// A store, as an engine.
-struct Through(Ref<Store>);
+/// The store that a stack of views is of.
+struct BaseStore(Ref<Store>);
 
-impl Reader for Through {
+impl Reader for BaseStore {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.0.read(|now| now.get(key))
+        self.0.get(key)
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.0.read(|now| now.contains(key))
+        self.0.exists(key)
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.0.read(|now| now.get_many(keys))
+        self.0.multi_get(keys)
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        self.0.read(|now| now.cursor(range))
+        self.0.cursor(range)
     }
 
-    // Not by a cursor, so that the store knows of the iteration, and closing it waits.
+    // Without a cursor, so that the iteration is inside the store's gate and closing waits for it.
     fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
         self.0.read(|now| now.scan(range, visit))
     }
 }
 
-impl Engine for Through {
+impl Engine for BaseStore {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
         self.0.write(batch)
     }
@@ -62,66 +69,46 @@ impl Engine for Through {
     }
 
     fn check(&self) -> Result<()> {
-        self.0.with(|engine| engine.check())
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.0.with(|engine| engine.sync())
-    }
-
-    fn compact(&self) -> Result<()> {
-        self.0.with(|engine| engine.compact())
-    }
-
-    fn refresh(&self) -> Result<()> {
-        self.0.with(|engine| engine.refresh())
-    }
-
-    fn stats(&self) -> Result<Stats> {
-        self.0.with(|engine| engine.stats())
-    }
-
-    fn property(&self, name: &str) -> Result<Option<String>> {
-        self.0.with(|engine| engine.property(name))
+        self.0.check()
     }
 }
 
-/// What a view allows.
+/// The operations that a view permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rights {
-    /// Whether it can be read.
+    /// Permits reads.
     pub read: bool,
-    /// Whether it can be written.
+    /// Permits writes.
     pub write: bool,
 }
 
-/// An engine of which only a part may be used.
+/// An engine that permits some operations of `inner`.
 pub struct Restricted {
-    engine: Arc<dyn Engine>,
+    inner: Arc<dyn Engine>,
     rights: Rights,
 }
 
 impl Restricted {
-    /// `engine`, with these rights at most.
-    pub fn new(engine: Arc<dyn Engine>, rights: Rights) -> Restricted {
-        Restricted { engine, rights }
+    /// Restricts `inner` to `rights`.
+    pub fn new(inner: Arc<dyn Engine>, rights: Rights) -> Restricted {
+        Restricted { inner, rights }
     }
 
     fn readable(&self) -> Result<&dyn Engine> {
-        self.allowed(self.rights.read, "this view can't be read")
+        self.permitted(self.rights.read, "this view does not permit reads")
     }
 
     fn writable(&self) -> Result<&dyn Engine> {
-        self.allowed(self.rights.write, "this view can't be written")
+        self.permitted(self.rights.write, "this view does not permit writes")
     }
 
-    fn allowed(&self, allowed: bool, otherwise: &'static str) -> Result<&dyn Engine> {
-        if allowed {
-            return Ok(&*self.engine);
+    fn permitted(&self, permitted: bool, denied: &'static str) -> Result<&dyn Engine> {
+        if permitted {
+            return Ok(&*self.inner);
         }
-        // That the store is closed weighs more than that this view would not allow it.
-        self.engine.check()?;
-        Err(Error::new(Kind::Denied, otherwise))
+        // A closed store is reported before a denied operation.
+        self.inner.check()?;
+        Err(Error::new(Kind::Denied, denied))
     }
 }
 
@@ -156,30 +143,32 @@ impl Engine for Restricted {
         self.readable()?.snapshot()
     }
 
-    fn inner(&self) -> Option<&dyn Engine> {
-        Some(&*self.engine)
+    fn check(&self) -> Result<()> {
+        self.inner.check()
     }
 }
 
-/// The part of something whose keys have a prefix, without the prefix.
+/// The entries of `inner` whose keys begin with a prefix, shown without the prefix.
+///
+/// `T` is an engine, a snapshot or a cursor.
 pub struct Scoped<T> {
-    whole: T,
+    inner: T,
     prefix: Box<[u8]>,
 }
 
 impl<T> Scoped<T> {
-    /// What of `whole` has the prefix.
-    pub fn new(whole: T, prefix: &[u8]) -> Scoped<T> {
-        Scoped { whole, prefix: prefix.into() }
+    /// Shows the entries of `inner` that begin with `prefix`.
+    pub fn new(inner: T, prefix: &[u8]) -> Scoped<T> {
+        Scoped { inner, prefix: prefix.into() }
     }
 
-    /// The key as the whole knows it, which must not be too long there.
+    /// Puts the prefix before `key`. Fails if the result is too long for a key.
     fn full(&self, key: &[u8]) -> Result<Vec<u8>> {
         let len = self.prefix.len() + key.len();
         if len > MAX_KEY_LEN {
             let prefix = self.prefix.len();
             return Err(Error::invalid(format!(
-                "with the {prefix} bytes of the scope, the key has {len}; {MAX_KEY_LEN} is the most"
+                "the key has {len} bytes, with the {prefix} bytes of the scope; the maximum is {MAX_KEY_LEN}"
             )));
         }
         Ok([&self.prefix, key].concat())
@@ -188,25 +177,25 @@ impl<T> Scoped<T> {
 
 impl<T: Deref<Target: Reader> + Send + Sync> Reader for Scoped<T> {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.whole.get(&self.full(key)?)
+        self.inner.get(&self.full(key)?)
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.whole.contains(&self.full(key)?)
+        self.inner.contains(&self.full(key)?)
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         let keys = keys.iter().map(|key| self.full(key)).collect::<Result<Vec<_>>>()?;
-        self.whole.get_many(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        self.inner.get_many(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        let cursor = self.whole.cursor(range.behind(&self.prefix))?;
-        Ok(Box::new(Scoped { whole: cursor, prefix: self.prefix.clone() }))
+        let cursor = self.inner.cursor(range.behind(&self.prefix))?;
+        Ok(Box::new(Scoped { inner: cursor, prefix: self.prefix.clone() }))
     }
 
     fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
-        self.whole.scan(range.behind(&self.prefix), &mut |key, value| {
+        self.inner.scan(range.behind(&self.prefix), &mut |key, value| {
             visit(&key[self.prefix.len()..], value)
         })
     }
@@ -214,7 +203,7 @@ impl<T: Deref<Target: Reader> + Send + Sync> Reader for Scoped<T> {
 
 impl Engine for Scoped<Arc<dyn Engine>> {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
-        // The full keys first, as the batch only borrows them; a range has two.
+        // The batch borrows its keys, so all full keys are built first; a range has two.
         let mut keys = Vec::with_capacity(batch.expectations.len() + 2 * batch.operations.len());
         for expectation in batch.expectations {
             keys.push(self.full(expectation.key())?);
@@ -243,7 +232,7 @@ impl Engine for Scoped<Arc<dyn Engine>> {
                 Expectation::Equals { value, .. } => Expectation::Equals { key: next(), value },
             })
             .collect();
-        let whole_has_end = Range::prefix(&self.prefix).end.is_some();
+        let scope_has_end = Range::prefix(&self.prefix).end.is_some();
         let operations: Vec<_> = batch
             .operations
             .iter()
@@ -254,98 +243,98 @@ impl Engine for Scoped<Arc<dyn Engine>> {
                     let start = next();
                     Operation::DeleteRange {
                         start,
-                        end: (end.is_some() || whole_has_end).then(&mut next),
+                        end: (end.is_some() || scope_has_end).then(&mut next),
                     }
                 }
             })
             .collect();
-        self.whole.apply(&WriteBatch { expectations: &expectations, operations: &operations })
+        self.inner.apply(&WriteBatch { expectations: &expectations, operations: &operations })
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
-        Ok(Arc::new(Scoped { whole: self.whole.snapshot()?, prefix: self.prefix.clone() }))
+        Ok(Arc::new(Scoped { inner: self.inner.snapshot()?, prefix: self.prefix.clone() }))
     }
 
-    fn inner(&self) -> Option<&dyn Engine> {
-        Some(&*self.whole)
+    fn check(&self) -> Result<()> {
+        self.inner.check()
     }
 }
 
 impl Cursor for Scoped<Box<dyn Cursor>> {
     fn first(&mut self) -> Result<()> {
-        self.whole.first()
+        self.inner.first()
     }
 
     fn last(&mut self) -> Result<()> {
-        self.whole.last()
+        self.inner.last()
     }
 
     fn seek(&mut self, key: &[u8]) -> Result<()> {
-        self.whole.seek(&[&self.prefix, key].concat())
+        self.inner.seek(&[&self.prefix, key].concat())
     }
 
     fn next(&mut self) -> Result<()> {
-        self.whole.next()
+        self.inner.next()
     }
 
     fn prev(&mut self) -> Result<()> {
-        self.whole.prev()
+        self.inner.prev()
     }
 
     fn entry(&self) -> Option<(&[u8], &[u8])> {
-        // The cursor stays in the range of the prefix, so every key has it.
-        self.whole.entry().map(|(key, value)| (&key[self.prefix.len()..], value))
+        // The cursor is bounded to the prefix, so every key has it.
+        self.inner.entry().map(|(key, value)| (&key[self.prefix.len()..], value))
     }
 }
 
-/// An engine at one moment, which can only be read.
+/// A read-only engine that shows a snapshot.
 pub struct SnapshotView {
-    reader: Arc<dyn Reader>,
-    /// What it was taken of: asked whether it is still open.
-    engine: Arc<dyn Engine>,
+    snapshot: Arc<dyn Reader>,
+    /// The engine of the snapshot, which knows whether the store is still open.
+    inner: Arc<dyn Engine>,
 }
 
 impl SnapshotView {
-    /// `engine` as of now.
-    pub fn new(engine: Arc<dyn Engine>) -> Result<SnapshotView> {
-        Ok(SnapshotView { reader: engine.snapshot()?, engine })
+    /// Takes a snapshot of `inner`.
+    pub fn new(inner: Arc<dyn Engine>) -> Result<SnapshotView> {
+        Ok(SnapshotView { snapshot: inner.snapshot()?, inner })
     }
 
-    fn reader(&self) -> Result<&Arc<dyn Reader>> {
-        self.engine.check()?;
-        Ok(&self.reader)
+    fn readable(&self) -> Result<&Arc<dyn Reader>> {
+        self.inner.check()?;
+        Ok(&self.snapshot)
     }
 }
 
 impl Reader for SnapshotView {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.reader()?.get(key)
+        self.readable()?.get(key)
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.reader()?.contains(key)
+        self.readable()?.contains(key)
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.reader()?.get_many(keys)
+        self.readable()?.get_many(keys)
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        self.reader()?.cursor(range)
+        self.readable()?.cursor(range)
     }
 }
 
 impl Engine for SnapshotView {
     fn apply(&self, _: &WriteBatch<'_>) -> Result<Outcome> {
-        self.engine.check()?;
-        Err(Error::new(Kind::Denied, "a snapshot can't be written"))
+        self.inner.check()?;
+        Err(Error::new(Kind::Denied, "a snapshot is read-only"))
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
-        Ok(self.reader()?.clone())
+        Ok(self.readable()?.clone())
     }
 
-    fn inner(&self) -> Option<&dyn Engine> {
-        Some(&*self.engine)
+    fn check(&self) -> Result<()> {
+        self.inner.check()
     }
 }

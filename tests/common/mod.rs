@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kvds::engine::memory::{Budget, Memory};
-use kvds::engine::{Engine, Lease, MAX_KEY_LEN, Reader, Value};
+use kvds::engine::{Engine, Lease, MAX_KEY_LEN, Maintenance, Reader, Value};
 use kvds::store::identity::Identity;
 use kvds::store::views::{self, Scoped};
 use kvds::{Backend, Operation, Outcome, Result, Store, WriteBatch};
@@ -22,6 +22,15 @@ pub struct Bench {
     pub longest: usize,
     _neighbours: Option<Arc<Neighbours>>,
     _directory: Arc<TempDir>,
+}
+
+impl Bench {
+    /// The maintenance of the engine, or of the engine that a scope is of.
+    #[allow(dead_code, reason = "not every suite needs it")]
+    pub fn maintenance(&self) -> &dyn Maintenance {
+        let base = self._neighbours.as_ref().map_or(&self.engine, |neighbours| &neighbours.0);
+        base.maintenance().expect("every engine here has maintenance")
+    }
 }
 
 pub type Make = fn(Lease) -> Bench;

@@ -161,7 +161,7 @@ pub fn run(bench: &Bench, steps: &[Step]) {
                     write(&mut now, expects, changes)
                 );
             }
-            Step::Compact => bench.engine.compact().expect("the engine can be compacted"),
+            Step::Compact => bench.maintenance().compact().expect("the engine can be compacted"),
             Step::Snapshot => {
                 snapshots
                     .push((bench.engine.snapshot().expect("a snapshot can be taken"), now.clone()));

@@ -12,15 +12,20 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::durable_dir::{self, CreatedDirs};
-use crate::engine::Engine;
 use crate::engine::disk::Disk;
+use crate::engine::{Maintenance, Reader};
 use crate::error::{Error, Result};
 use crate::sys::descriptors::above_streams;
 use crate::sys::log::{self, Level};
 
-/// Makes a copy of what `engine` shows now in the directory `path`: a disk store, whatever the
-/// engine is.
-pub fn make(engine: &dyn Engine, path: &Path) -> Result<()> {
+/// Copies what `reader` shows into a disk store in the directory `path`.
+///
+/// Uses [`Maintenance::checkpoint`] where the engine has a faster way.
+pub fn create(
+    reader: &dyn Reader,
+    maintenance: Option<&dyn Maintenance>,
+    path: &Path,
+) -> Result<()> {
     Disk::available()?;
     if path.symlink_metadata().is_ok() {
         return Err(taken(path));
@@ -31,8 +36,9 @@ pub fn make(engine: &dyn Engine, path: &Path) -> Result<()> {
     made.map_err(|cause| Error::io("cannot make the directory for the copy", cause).at(parent))?;
     let workshop = Workshop::new(parent)?;
     let copy = workshop.path.join("copy");
-    if !engine.checkpoint(&copy)? {
-        Disk::copy(engine, &copy)?;
+    let is_copied = maintenance.map_or(Ok(false), |maintenance| maintenance.checkpoint(&copy))?;
+    if !is_copied {
+        Disk::copy(reader, &copy)?;
     }
     fs::rename(&copy, path).map_err(|cause| match cause.kind() {
         io::ErrorKind::AlreadyExists

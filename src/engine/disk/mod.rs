@@ -55,7 +55,7 @@ use self::reclaim::Deletions;
 use self::reserve::Reserve;
 use self::row_cache::StoreRows;
 pub use self::settings::Shared;
-use super::{Buffer, Cursor, Engine, Lease, Range, Reader, Stats, Value};
+use super::{Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
 use crate::options::{Durability, Options};
@@ -695,6 +695,23 @@ impl Engine for Disk {
         Ok(Arc::new(DiskSnapshot::new(self.child(snapshot))))
     }
 
+    fn check(&self) -> Result<()> {
+        if self.birth.is_here() {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Forked,
+            "the store came through fork(); open it with a distributor of this process",
+        )
+        .at(&self.path))
+    }
+
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        Some(self)
+    }
+}
+
+impl Maintenance for Disk {
     fn sync(&self) -> Result<()> {
         let db = self.db()?;
         // What is synced must be found when the store is opened again.
@@ -748,17 +765,6 @@ impl Engine for Disk {
 
     fn property(&self, name: &str) -> Result<Option<String>> {
         self.db()?.property_value(name).map_err(|cause| self.failed("cannot tell", cause))
-    }
-
-    fn check(&self) -> Result<()> {
-        if self.birth.is_here() {
-            return Ok(());
-        }
-        Err(Error::new(
-            Kind::Forked,
-            "the store came through fork(); open it with a distributor of this process",
-        )
-        .at(&self.path))
     }
 }
 

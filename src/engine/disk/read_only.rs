@@ -22,7 +22,7 @@ use super::settings::{self, Shared};
 use super::wal::verify::{inspect, table_list};
 use super::{Disk, Role};
 use crate::batch::{Outcome, WriteBatch};
-use crate::engine::{Cursor, Engine, Lease, Range, Reader, Stats, Value};
+use crate::engine::{Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, Value};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 use crate::sys::signals;
@@ -145,6 +145,12 @@ impl Engine for ReadOnly {
         self.now().check()
     }
 
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        Some(self)
+    }
+}
+
+impl Maintenance for ReadOnly {
     fn refresh(&self) -> Result<()> {
         self.check()?;
         let now = instance(&self.path, &self.settings, &self.op_counters, &self.lease)?;

@@ -34,8 +34,8 @@ use self::key_index::{KeyIndex, PendingIndexOps};
 use self::node::{Held, INLINE, New, Node};
 use self::shard::{RangeTombstone, Shard, ShardStats};
 use self::snapshots::Snapshots;
-use super::{Buffer, Cursor, Engine, Lease, Range, Reader, Stats, Value};
-use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
+use super::{Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, Value};
+use crate::batch::{Expectation, Operation, Outcome, SingleKey, WriteBatch};
 use crate::error::{Error, Kind, Result};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -538,24 +538,28 @@ impl Reader for Memory {
 
 impl Engine for Memory {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
-        match *batch.operations {
-            [Operation::Set { key, .. } | Operation::Delete { key }]
-                if batch.expectations.iter().all(|expectation| expectation.key() == key) =>
-            {
-                self.content.apply_one(batch.expectations, key, value(&batch.operations[0]))
+        match batch.as_single() {
+            Some(SingleKey { key, value, expectations }) => {
+                self.content.apply_one(expectations, key, value)
             }
-            _ => self.content.apply_all(batch),
+            None => self.content.apply_all(batch),
         }
-    }
-
-    fn stats(&self) -> Result<Stats> {
-        let ShardStats { reads, hits, writes, keys, bytes, cost } = self.content.stats();
-        let (keys, bytes, memory_bytes) = (keys as u64, bytes as u64, cost as u64);
-        Ok(Stats { keys, bytes, memory_bytes, reads, hits, writes, disk_bytes: 0 })
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
         Ok(Arc::new(self.content.open_snapshot()))
+    }
+
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        Some(self)
+    }
+}
+
+impl Maintenance for Memory {
+    fn stats(&self) -> Result<Stats> {
+        let ShardStats { reads, hits, writes, keys, bytes, cost } = self.content.stats();
+        let (keys, bytes, memory_bytes) = (keys as u64, bytes as u64, cost as u64);
+        Ok(Stats { keys, bytes, memory_bytes, reads, hits, writes, disk_bytes: 0 })
     }
 }
 
