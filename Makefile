@@ -233,6 +233,11 @@ bench: setup-bench build ## Measure kvds beside other stores (ONLY=memory or dis
 	$(RUN) build --release --package kvds-boundary
 	$(RELEASE)/kvds-bench $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: bench-counts
+bench-counts: setup-bench build ## Count the instructions of a call with callgrind (ten minutes)
+	$(RUN) build --release --package kvds-boundary
+	$(RELEASE)/kvds-boundary $(RELEASE)/libkvds.so
+
 .PHONY: bench-decisions
 bench-decisions: setup-bench build ## Measure what decisions in docs/decisions rest on
 	$(RUN) build --release --package kvds-bench

@@ -91,7 +91,7 @@ fn on(medium: Medium, choices: &Choices, library: &Path, scratch: &Scratch) -> R
     let program = std::env::current_exe()?.with_file_name("kvds-boundary");
     let boundary = (medium == Medium::Memory && choices.filter.is_none()).then(|| {
         progress.say("counting the instructions of a get");
-        Boundary::count(&program, library, scratch.root())
+        Boundary::count(&program, library)
     });
     let mut left_out = peers::left_out().into_iter().map(str::to_owned).collect::<Vec<_>>();
     let boundary = match boundary.transpose() {
