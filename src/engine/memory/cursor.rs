@@ -4,10 +4,15 @@ use std::cell::Cell;
 use std::mem;
 use std::ops::Bound;
 
+use super::keyspace::{Content, SHARDS};
 use super::node::{Node, Pair};
-use super::{Content, RUN, SHARDS, Snapshot};
+use super::snapshots::Snapshot;
 use crate::engine::{Cursor, Range};
 use crate::error::Result;
+
+/// How many entries a cursor reads under one hold of the lock: the least and the most. It begins
+/// small, so that a look at the first entry is cheap, and grows as the iteration proves long.
+const RUN: (usize, usize) = if cfg!(shuttle) { (1, 4) } else { (32, 256) };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {

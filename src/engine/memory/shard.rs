@@ -7,36 +7,12 @@
 
 use std::sync::Arc;
 
+use super::delete_range::RangeTombstone;
 use super::key_index::{PendingIndexOps, Placed};
 use super::node::{Held, New, Node, Standing, Version};
 use super::snapshots::Snapshots;
 use super::table::Table;
-use crate::batch::Operation;
-use crate::engine::Range;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
-/// A deletion of all keys of a range. It hides what was written up to a epoch, until it has been
-/// applied to each node.
-pub struct RangeTombstone {
-    /// The keys that it deletes.
-    pub range: Range,
-    /// The last epoch at which the keys were there.
-    pub last: u64,
-}
-
-impl RangeTombstone {
-    /// That of an operation, if it deletes a range.
-    pub fn of(operation: &Operation<'_>, last: u64) -> Option<Arc<RangeTombstone>> {
-        let Operation::DeleteRange { start, end } = operation else { return None };
-        let range = Range { start: start.to_vec(), end: end.map(<[u8]>::to_vec) };
-        Some(Arc::new(RangeTombstone { range, last }))
-    }
-
-    /// Whether it deletes what the node holds since the epoch `created_at`.
-    fn deletes(&self, node: &Node, created_at: u64) -> bool {
-        created_at <= self.last && self.range.contains(node.key())
-    }
-}
 
 /// What an entry costs beside its key and its newest value, and a further version beside its value:
 /// roughly what the structures and the allocator take for it.

@@ -5,8 +5,14 @@
 //! a snapshot, which waits for these locks when it reads, sees of a batch all or nothing.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::node::Node;
+use super::cursor::MemoryCursor;
+use super::given;
+use super::keyspace::{Content, number};
+use super::node::{Held, Node};
+use crate::engine::{Cursor, Range, Reader, Value};
+use crate::error::Result;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -105,5 +111,68 @@ impl Snapshots {
     #[cfg(test)]
     pub fn moments(&self) -> usize {
         self.snapshots.lock().len()
+    }
+}
+
+/// The store as it was at one epoch.
+pub struct Snapshot {
+    pub content: Arc<Content>,
+    pub epoch: u64,
+}
+
+impl Snapshot {
+    fn find<R>(&self, key: &[u8], see: impl FnOnce(Held<'_>) -> R) -> Option<R> {
+        let hash = self.content.hash(key);
+        let shard = self.content.read(number(hash));
+        shard.looked(shard.find(hash, key).and_then(|node| shard.at(node, self.epoch))).map(see)
+    }
+}
+
+impl Clone for Snapshot {
+    fn clone(&self) -> Snapshot {
+        self.content.snapshots.reopen_snapshot(self.epoch);
+        Snapshot { content: self.content.clone(), epoch: self.epoch }
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        let content = &*self.content;
+        let mut needs_sweep = 0u64;
+        for node in content.snapshots.close_snapshot(self.epoch) {
+            let mut shard = content.write(node.shard().into());
+            let before = shard.stats.cost;
+            let version = shard.forget(&node, self.epoch, &content.snapshots);
+            content.settle_budget(0, before, shard.stats.cost);
+            content.notice(&shard);
+            needs_sweep |= u64::from(shard.needs_sweep()) << node.shard();
+            // Freed without the lock.
+            drop(shard);
+            drop(version);
+        }
+        content.sweep_all(needs_sweep);
+    }
+}
+
+impl Reader for Snapshot {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        self.find(key, given).transpose()
+    }
+
+    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        Ok(self.find(key, |held| see(held.bytes())).is_some())
+    }
+
+    fn contains(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.find(key, |_| ()).is_some())
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
+        self.content.sync_index();
+        Ok(Box::new(MemoryCursor::new(self.clone(), range)))
     }
 }
