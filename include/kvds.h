@@ -8,7 +8,8 @@
  *
  * A program asks a distributor for a store by name and gets one shared, reference-counted handle. A
  * store is ordered, safe to use from any thread, and kept in memory (KVDS_MEMORY) or in a directory
- * (KVDS_DISK, on RocksDB).
+ * (KVDS_DISK, on RocksDB). No transaction spans several calls: a batch (section 11) makes several
+ * writes in one atomic step, on conditions if need be, and a snapshot (section 13) does not change.
  *
  *     #include <kvds.h>
  *     #include <stdio.h>
@@ -61,10 +62,12 @@
  * - Threads: any thread may call any function on any store or distributor at any time. An options
  *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
  *   linearizable with every other call on the store. The only exception: do not use disk stores in
- *   destructors of pthread_key_create(), because those of RocksDB may have run before. Threads
- *   of the library block all signals. Four serve all stores of a process: two flush and compact,
- *   one syncs, one calls the log callback. If one of them cannot be started, opening a disk store
- *   returns KVDS_IO. Others help to sync while stores are written, if the system allows it.
+ *   destructors of pthread_key_create(), because those of RocksDB may have run before.
+ *
+ * - Threads of the library block all signals. Four serve all stores of a process: two flush and
+ *   compact, one syncs, one calls the log callback. If one of them cannot be started, opening a
+ *   disk store returns KVDS_IO. Others help to sync while stores are written, if the system allows
+ *   it.
  *
  * - Stacks and cancellation: calls need 80 KiB of stack, in addition to what the functions and
  *   callbacks of the program take. Do not cancel a thread (pthread_cancel()) inside of a call on a
@@ -181,14 +184,14 @@ typedef int32_t kvds_status;
 #define KVDS_UNSUPPORTED (-9)
 /** Temporarily not possible: try again later. */
 #define KVDS_BUSY (-10)
-/** A remote write may or may not have happened. The library never repeats it. */
+/** A write may or may not have happened. Reserved for a remote engine. */
 #define KVDS_UNKNOWN_OUTCOME (-11)
 /** The handle was inherited through fork(): open the store again in this process. */
 #define KVDS_FORKED (-12)
 
 /**
- * The library caught a bug of its own at its boundary. The process and the store are intact; please
- * report it.
+ * The library caught a bug of its own at its boundary. The process and the store are intact;
+ * please report it.
  */
 #define KVDS_INTERNAL (-13)
 
@@ -203,8 +206,8 @@ const char *kvds_status_name(kvds_status status);
  * Returns the text of the last error on the calling thread, in English.
  *
  * The text names the function, the store, the path and the cause, as far as they apply. It is
- * meaningful after a negative status, or after NULL where NULL reports an error. Calls that succeed
- * or return a positive status leave it unchanged.
+ * meaningful after a negative status, or after NULL where NULL reports an error. Calls that
+ * succeed or return a positive status leave it unchanged.
  *
  * @return the text, valid until the next call on this thread that fails; empty before the first
  *   error; never NULL.
@@ -339,8 +342,8 @@ kvds_status kvds_options_set(kvds_options *options,
 typedef int32_t kvds_durability;
 
 /**
- * The death of the process at once, and a power failure after at most one second: the log is synced
- * in the background and when the store is closed.
+ * The death of the process at once, and a power failure after at most one second: the log is
+ * synced in the background and when the store is closed.
  */
 #define KVDS_DURABILITY_PROCESS 0
 /** A power failure at once. Concurrent writers share a sync. */
@@ -359,10 +362,10 @@ kvds_status kvds_options_set_durability(kvds_options *options,
 /**
  * Sets how much memory all disk stores of the distributor together use for data that was read.
  *
- * One half caches blocks with their indexes and filters, the other half single values that are read
- * often. Memory is taken as it is needed. Indexes and filters of tables are pinned in at most half
- * of the room for blocks. A block larger than an eighth of that room, such as one with a large
- * value, is not cached.
+ * One half caches blocks with their indexes and filters, the other half single values that are
+ * read often. Memory is taken when it is needed. Indexes and filters of tables are pinned in at
+ * most half of the room for blocks. A block larger than an eighth of that room, such as one with a
+ * large value, is not cached.
  *
  * All memory of the distributor's disk stores stays within the block cache, one and a half times
  * the write buffers, 64 MiB, and 256 KiB for each open store. Values that a call reads or the
@@ -420,19 +423,18 @@ kvds_status kvds_options_set_compression(kvds_options *options,
  * Sets whether disk stores are opened for reading only, also while another process writes them.
  *
  * Such a store shows the data as of its opening, or of the last `kvds_refresh()`; writes return
- * `KVDS_DENIED`. A store that does not exist is not created (`KVDS_NOT_FOUND`), not even in memory.
- * Opening returns `KVDS_BUSY` if the other process writes too fast for it.
+ * `KVDS_DENIED`. A store that does not exist is not created (`KVDS_NOT_FOUND`), not even in
+ * memory. Opening returns `KVDS_BUSY` if the other process writes too fast for it.
  *
  * Range: 0 or 1. Default: 0.
  */
-kvds_status kvds_options_set_read_only(kvds_options *options,
-                                       int read_only);
+kvds_status kvds_options_set_read_only(kvds_options *options, int read_only);
 
 /**
  * Sets whether a store that does not exist is created.
  *
- * With 0, opening returns `KVDS_NOT_FOUND` instead. A memory store exists only while it is live, so
- * with 0 none is ever created.
+ * With 0, opening returns `KVDS_NOT_FOUND` instead. A memory store exists only while it is live,
+ * so with 0 none is ever created.
  *
  * Range: 0 or 1. Default: 1.
  */
@@ -477,7 +479,7 @@ kvds_status kvds_options_set_max_open_files(kvds_options *options,
 /** A distributor. All functions may be called on it at the same time. */
 typedef struct kvds_distributor kvds_distributor;
 
-/** A store. All functions may be called on it at the same time.. */
+/** A store. All functions may be called on it at the same time. */
 typedef struct kvds_store kvds_store;
 
 /** Where a store keeps its data. The number 2 is reserved for a remote engine. */
@@ -492,8 +494,8 @@ typedef int32_t kvds_backend;
  * Creates a distributor with default options and one reference, which the caller owns.
  *
  * @param base_path  the directory under which each disk store has its own, created together with
- *   the first disk store; relative to the working directory at the time of the call. NULL or "" for
- *   memory stores only.
+ *   the first disk store; relative to the working directory at the time of the call. NULL or ""
+ *   for memory stores only.
  * @return the distributor, or NULL on an error: see kvds_last_error().
  */
 kvds_distributor *kvds_distributor_new(const char *base_path);
@@ -518,8 +520,9 @@ kvds_distributor *kvds_distributor_retain(kvds_distributor *distributor);
 /**
  * Releases a reference and returns how many are left; 0 for NULL.
  *
- * At 0 the distributor is destroyed and gives up the references that it holds because of the option
- * `keep_stores`. Stores that the program still holds keep working, and their deaths are observed.
+ * At 0 the distributor is destroyed and gives up the references that it holds because of the
+ * option `keep_stores`. Stores that the program still holds keep working, and their deaths are
+ * observed.
  */
 int64_t kvds_distributor_release(kvds_distributor *distributor);
 
@@ -533,21 +536,23 @@ int64_t kvds_distributor_ref_count(const kvds_distributor *distributor);
 /**
  * Gets the live store `id` on `backend`, or creates or opens it.
  *
- * A disk store lives in the directory `base_path/NAME`. NAME is the id with every byte outside `A-Z
- * a-z 0-9 . _ -` percent-encoded (and `.` and `..` encoded whole), 255 bytes at most. If NAME does
- * not exist, but a store lies under the plain id below `base_path` (`base_path/a b` for "a b", or
- * `base_path/a/b` for "a/b"), as programs that do not encode ids leave it, that store is opened.
+ * A disk store lives in the directory `base_path/NAME`. NAME is the id with every byte outside
+ * `A-Z a-z 0-9 . _ -` percent-encoded (and `.` and `..` encoded whole), 255 bytes at most. If NAME
+ * does not exist, but a store lies under the plain id below `base_path` (`base_path/a b` for "a
+ * b", or `base_path/a/b` for "a/b"), as programs that do not encode ids leave it, that store is
+ * opened.
  *
  * The directory and those above it are created if they are missing; a creation that fails leaves
  * none behind. A directory without a store is refused if it holds a file whose name a store would
  * use, such as `000001.log`, and nothing in it is touched. Other files (a README, `.gitkeep`,
- * `lost+found`) may stay. If a disk store of this name is being closed, the call waits until it is.
+ * `lost+found`) may stay. If a disk store of this name is being closed, the call waits until it
+ * is.
  *
  * One process at a time has a disk store open, by locks on the directory (`flock`) and on the file
  * `LOCK` in it (`fcntl`). They hold whatever the process does with these files: it may read or
- * remove `LOCK`. Readers (`read_only`) take no locks. On NFS, other machines see the lock on `LOCK`
- * alone, so it must not be removed there. Ids that differ only in case are one directory on file
- * systems that ignore case: opening the second returns `KVDS_LOCKED`.
+ * remove `LOCK`. Readers (`read_only`) take no locks. On NFS, other machines see the lock on
+ * `LOCK` alone, so it must not be removed there. Ids that differ only in case are one directory on
+ * file systems that ignore case: opening the second returns `KVDS_LOCKED`.
  *
  * If a directory is moved, removed or replaced while its store is open, the library leaves the old
  * and the new directory alone: writes and `kvds_sync()` return `KVDS_IO` as soon as they need the
@@ -591,7 +596,8 @@ kvds_status kvds_distributor_get(kvds_distributor *distributor,
                                  kvds_store **out);
 
 /**
- * Releases the reference that the distributor holds to a store because of the option `keep_stores`.
+ * Releases the reference that the distributor holds to a store because of the option
+ * `keep_stores`.
  *
  * If it was the last reference, the store is closed and destroyed before the call returns.
  *
@@ -613,7 +619,7 @@ kvds_status kvds_distributor_evict(kvds_distributor *distributor,
  * @return
  * - `KVDS_OK`
  * - `KVDS_NOT_FOUND`: there are no files
- * - `KVDS_BUSY`: the store is live, or something that it handed out is
+ * - `KVDS_BUSY`: the store is live, or a value, cursor or iteration of it is still in use
  * - `KVDS_LOCKED`: another process or distributor has the store open
  * - `KVDS_DENIED`: the distributor has the option `read_only`
  * - `KVDS_IO`: the files cannot be deleted
@@ -624,8 +630,9 @@ kvds_status kvds_distributor_destroy_store(kvds_distributor *distributor,
 /**
  * Closes every live store, as `kvds_close()` does, and refuses to hand out stores from then on.
  *
- * The references held because of the option `keep_stores` are released. References that the program
- * holds must still be released. Called from a callback, it does not wait for running calls.
+ * The references held because of the option `keep_stores` are released. References that the
+ * program holds must still be released. Called from a callback, it does not wait for running
+ * calls.
  *
  * @return
  * - `KVDS_OK`: also the second time
@@ -674,12 +681,13 @@ kvds_status kvds_distributor_for_each(const kvds_distributor *distributor,
 /**
  * Opens the disk store in exactly the directory `path`, without a distributor.
  *
- * The store and the directories above it are created if they are missing, unless the options forbid
- * it. The cache and the write buffers belong to this store alone; the options `keep_stores` and
- * `memory_limit_bytes` have no effect. The store's id is `path` as it was passed, its tag is 0, and
- * its backend is `KVDS_DISK`.
+ * The store and the directories above it are created if they are missing, unless the options
+ * forbid it. The cache and the write buffers belong to this store alone; the options `keep_stores`
+ * and `memory_limit_bytes` have no effect. The store's id is `path` as it was passed, its tag is
+ * 0, and its backend is `KVDS_DISK`.
  *
- * For locks, file modes and directories that are moved see kvds_distributor_get_or_create().
+ * For locks, file modes and directories that are moved see kvds_distributor_get_or_create(). To
+ * delete such a store, release it and delete the directory.
  *
  * @param path  relative to the working directory at the time of the call; not encoded.
  * @param options  copied; NULL for the defaults.
@@ -688,11 +696,11 @@ kvds_status kvds_distributor_for_each(const kvds_distributor *distributor,
  * - `KVDS_OK`
  * - `KVDS_NOT_FOUND`: there is no store, and the options forbid creating it
  * - `KVDS_LOCKED`: the store is open in another process or in this one, through a distributor too,
- *   or something that it handed out keeps it open
+ *   or a value, cursor or iteration of it is still in use
  * - `KVDS_INVALID_ARGUMENT`: a NULL, a path that is empty or not UTF-8, or a directory that holds
  *   files of others whose names a store would use
- * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; the error text names
- *   the path that stands in the way, and where a link points
+ * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; the error text
+ *   names the path that stands in the way, and where a link points
  * - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
  * - `KVDS_UNSUPPORTED`: a build without disk stores
  */
@@ -750,8 +758,8 @@ int kvds_is_open(const kvds_store *store);
  *
  * Running calls finish first; later calls return `KVDS_CLOSED`. The name is free again: the next
  * caller that asks the distributor for it gets a new store. References must still be released, and
- * the death of the store is observed when the last one is. Called from a callback, it does not wait
- * for running calls: the last of them to finish closes the store.
+ * the death of the store is observed when the last one is. Called from a callback, it does not
+ * wait for running calls: the last of them to finish closes the store.
  *
  * @return
  * - `KVDS_OK`
@@ -815,7 +823,7 @@ kvds_status kvds_get_into(const kvds_store *store,
 kvds_status kvds_exists(const kvds_store *store, const void *key, size_t key_len);
 
 /**
- * Gets the values of `count` keys, all as of one moment.
+ * Gets the values of `count` keys, all from one snapshot.
  *
  * All three arrays have `count` elements, and may be NULL if `count` is 0. On an error, all values
  * are empty and all statuses are that error.
@@ -846,9 +854,9 @@ typedef int (*kvds_visit)(void *user_data,
 /**
  * Calls `callback` for every pair whose key begins with `prefix`, in the order of the keys.
  *
- * The iteration shows the store as of one moment: it includes no write made after it began, by any
- * thread. It never blocks writers. The callback may write to the store, iterate it, close it and
- * release it. An error may come after some pairs were shown.
+ * The iteration reads a snapshot: it includes no write made after it began, by any thread. It
+ * never blocks writers. The callback may write to the store, iterate it, close it and release it.
+ * The call may return an error after the callback has seen some pairs.
  *
  * @param prefix  an empty one is the prefix of all keys.
  * @return
@@ -866,10 +874,10 @@ kvds_status kvds_iterate(const kvds_store *store,
 /* ============================================================================================= */
 /** @defgroup write 10. Write
  *
- * Every write is one atomic step: no reader sees a part of it, and no other write comes between the
- * check and the change of a conditional one. After `KVDS_OK`, every later read on every thread sees
- * it, and on disk it survives the death of the process; `kvds_durability` says what it takes to
- * survive a power failure. All functions work on stores and on views. Each also returns:
+ * Every write is one atomic step: no reader sees a part of it, and no other write comes between
+ * the check and the change of a conditional one. After `KVDS_OK`, every later read on every thread
+ * sees it, and on disk it survives the death of the process; `kvds_durability` says what it takes
+ * to survive a power failure. All functions work on stores and on views. Each also returns:
  * - `KVDS_INVALID_ARGUMENT`: a NULL, or a key or value that is too long
  * - `KVDS_CLOSED`, `KVDS_DENIED`, `KVDS_NO_MEMORY`
  * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
@@ -905,15 +913,16 @@ kvds_status kvds_del(kvds_store *store, const void *key, size_t key_len);
 /**
  * Sets `count` keys, all or none.
  *
- * If a key appears twice, the last value wins. If a pair is invalid, the error text says which one.
+ * `kvds_write()` also deletes in the same step, and can make the writes conditional.
+ *
+ * If a key appears twice, the last value wins. If a pair is invalid, the error text says which
+ * one.
  *
  * @param pairs  may be NULL if `count` is 0.
  * @return
  * - `KVDS_OK`
  */
-kvds_status kvds_set_batch(kvds_store *store,
-                           const kvds_pair *pairs,
-                           size_t count);
+kvds_status kvds_set_batch(kvds_store *store, const kvds_pair *pairs, size_t count);
 
 /**
  * Deletes `count` keys, all or none.
@@ -974,8 +983,8 @@ kvds_status kvds_compare_and_delete(kvds_store *store,
 /**
  * Adds `delta` to the number stored under `key`.
  *
- * The value is decimal text, such as "-12". A key that does not exist counts as 0 and is created. A
- * view must permit reading and writing.
+ * The value is decimal text, such as "-12". A key that does not exist counts as 0 and is created.
+ * A view must permit reading and writing.
  *
  * @param[out] result  the sum; may be NULL.
  * @return
@@ -1085,22 +1094,24 @@ kvds_status kvds_batch_expect_absent(kvds_batch *batch, const void *key, size_t 
 /**
  * Applies `batch` to `store` in one atomic step if every expectation holds.
  *
- * The batch stays as it is. The call also returns what the section "Write" lists.
+ * The batch is unchanged and can be applied again. The call also returns what the section "Write"
+ * lists.
  *
  * @return
  * - `KVDS_OK`
  * - `KVDS_MISMATCH`: an expectation does not hold; nothing was changed
  */
-kvds_status kvds_write(kvds_store *store, const kvds_batch *batch);
+kvds_status kvds_write(kvds_store *store,
+                       const kvds_batch *batch);
 
 /** @} */
 
 /* ============================================================================================= */
 /** @defgroup cursor 12. Cursors
  *
- * A cursor moves over the pairs of a range in both directions, as of the moment of its creation. It
- * sees no later write. A new cursor is on no entry: move it first. Every function that moves a
- * cursor returns:
+ * A cursor moves over the pairs of a range in both directions, in a snapshot of the time of its
+ * creation. It sees no later write. A new cursor is on no entry: move it first. Every function
+ * that moves a cursor returns:
  * - `KVDS_OK`: the cursor is on an entry
  * - `KVDS_NOT_FOUND`: it is on no entry, because it passed an end of the range
  * - `KVDS_INVALID_ARGUMENT`: NULL
@@ -1187,11 +1198,11 @@ kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
 /** @defgroup view 13. Views and snapshots
  *
  * A view is a store like any other, and every function works on it. It shows another store with
- * fewer rights, only a part of its keys, or as of one moment. A view has its own reference count.
+ * fewer rights, only a part of its keys, or a snapshot of it. A view has its own reference count.
  * It holds a reference to its store, and its tag, id and backend are that store's. Closing a view
- * closes the view alone; closing the store closes its views too. The end of a view is not observed.
- * A view of a view is a view of the same store, and does not need the view that it was made from.
- * All functions here return:
+ * closes the view alone; closing the store closes its views too. The end of a view is not
+ * observed. A view of a view is a view of the same store, and does not need the view that it was
+ * made from. All functions here return:
  * - `KVDS_OK`
  * - `KVDS_INVALID_ARGUMENT`: a NULL
  * - `KVDS_CLOSED`, `KVDS_FORKED`
@@ -1216,8 +1227,9 @@ kvds_status kvds_store_view(kvds_store *store, int rights, kvds_store **out);
 /**
  * Creates a view of the keys of `store` that begin with `prefix`.
  *
- * Keys are without the prefix, in arguments and in results; no other key can be reached through the
- * view. Writes go to the store. The prefix and a key together may have `KVDS_MAX_KEY_LEN` bytes.
+ * Keys are without the prefix, in arguments and in results; no other key can be reached through
+ * the view. Writes go to the store. The prefix and a key together may have `KVDS_MAX_KEY_LEN`
+ * bytes.
  *
  * @param[out] out  a reference that the caller owns.
  */
@@ -1227,9 +1239,9 @@ kvds_status kvds_store_scope(kvds_store *store,
                              kvds_store **out);
 
 /**
- * Creates a read-only view of `store` as it is now.
+ * Creates a snapshot: a read-only view of `store` that no later write changes.
  *
- * The view does not change, whatever is written to the store. Writes to it return `KVDS_DENIED`.
+ * Writes to the view return `KVDS_DENIED`.
  * The data is not copied; what is overwritten or deleted while the view exists is kept for it. The
  * call also returns `KVDS_DENIED` if `store` is a view that does not permit reading, and `KVDS_IO`
  * on disk stores.
@@ -1351,7 +1363,8 @@ kvds_status kvds_store_stats(const kvds_store *store,
  * Gets the property `name` of `store` as text.
  *
  * The members of `kvds_stats` have the names "kvds.keys", "kvds.bytes" and so on. On disk,
- * RocksDB's properties are available too, such as "rocksdb.stats" or "rocksdb.num-files-at-level0".
+ * RocksDB's properties are available too, such as "rocksdb.stats" or
+ * "rocksdb.num-files-at-level0".
  *
  * @param[out] out  the text, without a NUL at its end, to be released with kvds_value_release().
  * @return
@@ -1388,8 +1401,9 @@ typedef void (*kvds_log)(void *user_data, kvds_log_level level, const char *text
  *
  * There is one callback per process: this one replaces the one before, and NULL removes it. The
  * library writes no log files. Calls come one at a time, from a thread of the library, and delay
- * nothing: a slow callback misses messages, and is told how many. When this function returns, the
- * callback before is not running and will not run again, unless the caller is itself a callback.
+ * nothing: a slow callback misses messages, and the next message says how many. When this function
+ * returns, the callback before is not running and will not run again, unless the caller is itself
+ * a callback.
  *
  * @param level  the least important level to report.
  * @return

@@ -59,7 +59,7 @@ const (
 	// Busy: Temporarily not possible: try again later.
 	Busy Status = C.KVDS_BUSY
 
-	// UnknownOutcome: A remote write may or may not have happened.
+	// UnknownOutcome: A write may or may not have happened.
 	UnknownOutcome Status = C.KVDS_UNKNOWN_OUTCOME
 
 	// Forked: The handle was inherited through fork(): open the store again in this process.

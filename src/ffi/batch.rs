@@ -134,7 +134,8 @@ pub unsafe extern "C" fn kvds_batch_expect_absent(
 
 /// Applies `batch` to `store` in one atomic step if every expectation holds.
 ///
-/// The batch stays as it is. The call also returns what the section "Write" lists.
+/// The batch is unchanged and can be applied again. The call also returns what the section "Write"
+/// lists.
 ///
 /// @return
 /// - `KVDS_OK`

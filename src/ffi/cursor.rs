@@ -1,8 +1,8 @@
 //! Cursors.
 //!
-//! A cursor moves over the pairs of a range in both directions, as of the moment of its creation.
-//! It sees no later write. A new cursor is on no entry: move it first. Every function that moves a
-//! cursor returns:
+//! A cursor moves over the pairs of a range in both directions, in a snapshot of the time of its
+//! creation. It sees no later write. A new cursor is on no entry: move it first. Every function
+//! that moves a cursor returns:
 //! - `KVDS_OK`: the cursor is on an entry
 //! - `KVDS_NOT_FOUND`: it is on no entry, because it passed an end of the range
 //! - `KVDS_INVALID_ARGUMENT`: NULL

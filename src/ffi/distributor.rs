@@ -29,7 +29,7 @@ pub struct kvds_distributor {
     _opaque: [u8; 0],
 }
 
-/// A store. All functions may be called on it at the same time..
+/// A store. All functions may be called on it at the same time.
 pub struct kvds_store {
     _opaque: [u8; 0],
 }
@@ -45,8 +45,8 @@ pub const KVDS_DISK: kvds_backend = 1;
 /// Creates a distributor with default options and one reference, which the caller owns.
 ///
 /// @param base_path  the directory under which each disk store has its own, created together with
-/// the first disk store; relative to the working directory at the time of the call. NULL or "" for
-/// memory stores only.
+///   the first disk store; relative to the working directory at the time of the call. NULL or ""
+///   for memory stores only.
 /// @return the distributor, or NULL on an error: see kvds_last_error().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_new(base_path: *const c_char) -> *mut kvds_distributor {
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn kvds_distributor_evict(
 /// @return
 /// - `KVDS_OK`
 /// - `KVDS_NOT_FOUND`: there are no files
-/// - `KVDS_BUSY`: the store is live, or something that it handed out is
+/// - `KVDS_BUSY`: the store is live, or a value, cursor or iteration of it is still in use
 /// - `KVDS_LOCKED`: another process or distributor has the store open
 /// - `KVDS_DENIED`: the distributor has the option `read_only`
 /// - `KVDS_IO`: the files cannot be deleted

@@ -91,8 +91,8 @@ pub unsafe extern "C" fn kvds_options_set_durability(
 /// Sets how much memory all disk stores of the distributor together use for data that was read.
 ///
 /// One half caches blocks with their indexes and filters, the other half single values that are
-/// read often. Memory is taken as it is needed. Indexes and filters of tables are pinned in at most
-/// half of the room for blocks. A block larger than an eighth of that room, such as one with a
+/// read often. Memory is taken when it is needed. Indexes and filters of tables are pinned in at
+/// most half of the room for blocks. A block larger than an eighth of that room, such as one with a
 /// large value, is not cached.
 ///
 /// All memory of the distributor's disk stores stays within the block cache, one and a half times

@@ -8,7 +8,8 @@
  *
  * A program asks a distributor for a store by name and gets one shared, reference-counted handle. A
  * store is ordered, safe to use from any thread, and kept in memory (KVDS_MEMORY) or in a directory
- * (KVDS_DISK, on RocksDB).
+ * (KVDS_DISK, on RocksDB). No transaction spans several calls: a batch (section 11) makes several
+ * writes in one atomic step, on conditions if need be, and a snapshot (section 13) does not change.
  *
  *     #include <kvds.h>
  *     #include <stdio.h>
@@ -61,10 +62,12 @@
  * - Threads: any thread may call any function on any store or distributor at any time. An options
  *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
  *   linearizable with every other call on the store. The only exception: do not use disk stores in
- *   destructors of pthread_key_create(), because those of RocksDB may have run before. Threads
- *   of the library block all signals. Four serve all stores of a process: two flush and compact,
- *   one syncs, one calls the log callback. If one of them cannot be started, opening a disk store
- *   returns KVDS_IO. Others help to sync while stores are written, if the system allows it.
+ *   destructors of pthread_key_create(), because those of RocksDB may have run before.
+ *
+ * - Threads of the library block all signals. Four serve all stores of a process: two flush and
+ *   compact, one syncs, one calls the log callback. If one of them cannot be started, opening a
+ *   disk store returns KVDS_IO. Others help to sync while stores are written, if the system allows
+ *   it.
  *
  * - Stacks and cancellation: calls need 80 KiB of stack, in addition to what the functions and
  *   callbacks of the program take. Do not cancel a thread (pthread_cancel()) inside of a call on a

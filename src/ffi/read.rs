@@ -90,7 +90,7 @@ pub unsafe extern "C" fn kvds_exists(
     })
 }
 
-/// Gets the values of `count` keys, all as of one moment.
+/// Gets the values of `count` keys, all from one snapshot.
 ///
 /// All three arrays have `count` elements, and may be NULL if `count` is 0. On an error, all values
 /// are empty and all statuses are that error.
@@ -142,9 +142,9 @@ pub type kvds_visit = Option<
 
 /// Calls `callback` for every pair whose key begins with `prefix`, in the order of the keys.
 ///
-/// The iteration shows the store as of one moment: it includes no write made after it began, by any
-/// thread. It never blocks writers. The callback may write to the store, iterate it, close it and
-/// release it. An error may come after some pairs were shown.
+/// The iteration reads a snapshot: it includes no write made after it began, by any thread. It
+/// never blocks writers. The callback may write to the store, iterate it, close it and release it.
+/// The call may return an error after the callback has seen some pairs.
 ///
 /// @param prefix  an empty one is the prefix of all keys.
 /// @return

@@ -121,8 +121,9 @@ pub type kvds_log = Option<
 ///
 /// There is one callback per process: this one replaces the one before, and NULL removes it. The
 /// library writes no log files. Calls come one at a time, from a thread of the library, and delay
-/// nothing: a slow callback misses messages, and is told how many. When this function returns, the
-/// callback before is not running and will not run again, unless the caller is itself a callback.
+/// nothing: a slow callback misses messages, and the next message says how many. When this function
+/// returns, the callback before is not running and will not run again, unless the caller is itself
+/// a callback.
 ///
 /// @param level  the least important level to report.
 /// @return

@@ -46,7 +46,7 @@ pub const KVDS_NO_MEMORY: kvds_status = -8;
 pub const KVDS_UNSUPPORTED: kvds_status = -9;
 /// Temporarily not possible: try again later.
 pub const KVDS_BUSY: kvds_status = -10;
-/// A remote write may or may not have happened. The library never repeats it.
+/// A write may or may not have happened. Reserved for a remote engine.
 pub const KVDS_UNKNOWN_OUTCOME: kvds_status = -11;
 /// The handle was inherited through fork(): open the store again in this process.
 pub const KVDS_FORKED: kvds_status = -12;

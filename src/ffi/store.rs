@@ -21,7 +21,8 @@ use crate::store::Store;
 /// and `memory_limit_bytes` have no effect. The store's id is `path` as it was passed, its tag is
 /// 0, and its backend is `KVDS_DISK`.
 ///
-/// For locks, file modes and directories that are moved see kvds_distributor_get_or_create().
+/// For locks, file modes and directories that are moved see kvds_distributor_get_or_create(). To
+/// delete such a store, release it and delete the directory.
 ///
 /// @param path  relative to the working directory at the time of the call; not encoded.
 /// @param options  copied; NULL for the defaults.
@@ -30,7 +31,7 @@ use crate::store::Store;
 /// - `KVDS_OK`
 /// - `KVDS_NOT_FOUND`: there is no store, and the options forbid creating it
 /// - `KVDS_LOCKED`: the store is open in another process or in this one, through a distributor too,
-///   or something that it handed out keeps it open
+///   or a value, cursor or iteration of it is still in use
 /// - `KVDS_INVALID_ARGUMENT`: a NULL, a path that is empty or not UTF-8, or a directory that holds
 ///   files of others whose names a store would use
 /// - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened; the error text

@@ -1,7 +1,7 @@
 //! Views and snapshots.
 //!
 //! A view is a store like any other, and every function works on it. It shows another store with
-//! fewer rights, only a part of its keys, or as of one moment. A view has its own reference count.
+//! fewer rights, only a part of its keys, or a snapshot of it. A view has its own reference count.
 //! It holds a reference to its store, and its tag, id and backend are that store's. Closing a view
 //! closes the view alone; closing the store closes its views too. The end of a view is not
 //! observed. A view of a view is a view of the same store, and does not need the view that it was
@@ -80,9 +80,9 @@ pub unsafe extern "C" fn kvds_store_scope(
     })
 }
 
-/// Creates a read-only view of `store` as it is now.
+/// Creates a snapshot: a read-only view of `store` that no later write changes.
 ///
-/// The view does not change, whatever is written to the store. Writes to it return `KVDS_DENIED`.
+/// Writes to the view return `KVDS_DENIED`.
 /// The data is not copied; what is overwritten or deleted while the view exists is kept for it. The
 /// call also returns `KVDS_DENIED` if `store` is a view that does not permit reading, and `KVDS_IO`
 /// on disk stores.

@@ -65,6 +65,8 @@ pub unsafe extern "C" fn kvds_del(
 
 /// Sets `count` keys, all or none.
 ///
+/// `kvds_write()` also deletes in the same step, and can make the writes conditional.
+///
 /// If a key appears twice, the last value wins. If a pair is invalid, the error text says which
 /// one.
 ///

@@ -61,7 +61,7 @@ class Status(enum.IntEnum):
     """Temporarily not possible: try again later."""
 
     UNKNOWN_OUTCOME = lib.KVDS_UNKNOWN_OUTCOME
-    """A remote write may or may not have happened."""
+    """A write may or may not have happened."""
 
     FORKED = lib.KVDS_FORKED
     """The handle was inherited through fork(): open the store again in this process."""
