@@ -1,5 +1,5 @@
-//! Names the shared library for the dynamic linker, and compiles what RocksDB's C
-//! interface has not.
+//! Sets linker arguments of the shared library, and compiles C++ for what RocksDB's C interface
+//! lacks.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -7,14 +7,14 @@ fn main() {
     compile();
     let target_os = std::env::var("CARGO_CFG_TARGET_OS").unwrap_or_default();
     if target_os == "linux" {
-        // The SONAME carries the ABI's number: a program linked today goes on with every 0.x.y that
-        // keeps the ABI.
+        // The SONAME has the number of the ABI: a linked program works with every 0.x.y that keeps
+        // the ABI.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libkvds.so.0");
-        // RocksDB's threads and thread-local destructors outlive a dlclose; unmapping their code
-        // would be a crash.
+        // RocksDB's threads and thread-local destructors outlive a dlclose. Unmapping their code
+        // would crash them.
         println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
-        // Nothing of ours is to run at exit: see src/ffi/exit.rs, which has the other half for
-        // these processors.
+        // No code of the library runs at exit. src/ffi/exit.rs has the wrapper for these
+        // processors.
         let processor = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
         if ["x86_64", "aarch64"].contains(&processor.as_str()) {
             println!("cargo:rustc-cdylib-link-arg=-Wl,--wrap=__cxa_atexit");
@@ -22,7 +22,7 @@ fn main() {
     }
 }
 
-/// Compiles our own C++ with the headers of RocksDB, the inner ones too, as RocksDB was compiled.
+/// Compiles our C++ with RocksDB's headers, also internal ones, and RocksDB's definitions.
 #[cfg(feature = "disk")]
 fn compile() {
     const SOURCES: [&str; 5] = [
@@ -41,7 +41,7 @@ fn compile() {
         build.file(source);
     }
     build.include(format!("{rocksdb}/rocksdb")).include(format!("{rocksdb}/rocksdb/include"));
-    // What is defined decides what RocksDB's classes consist of.
+    // The layout of RocksDB's classes depends on these definitions.
     for definition in [
         "NDEBUG",
         "OS_LINUX",
@@ -56,6 +56,6 @@ fn compile() {
     ] {
         build.define(definition, "1");
     }
-    // RocksDB's headers are not ours to mend.
+    // RocksDB's headers have warnings.
     build.warnings(false).compile("kvds_rocksdb");
 }

@@ -1,10 +1,9 @@
-//! The binary interface that programs are compiled for: `include/kvds.h` against the committed
-//! `abi/kvds.abi`.
+//! Compares the binary interface of `include/kvds.h` with the committed `abi/kvds.abi`.
 //!
 //! A program sees the types of the header, not those of Rust. So libabigail reads a library of
-//! empty functions, compiled from the header as a C compiler reads it. Other tests hold that the
-//! real library exports these functions, and that Rust and C agree on layouts and numbers. Macros
-//! leave no trace in a library, so each constant gets a variable of a type with its value.
+//! empty functions that a C compiler compiles from the header. Other tests check that the real
+//! library exports these functions, and that Rust and C agree on layouts and numbers. A library has
+//! no trace of macros, so each constant gets a variable whose type contains its value.
 
 use std::env;
 use std::fmt::Write;
@@ -16,12 +15,13 @@ use xshell::{Shell, cmd};
 
 use crate::api::{Api, Kind};
 
-/// Structs whose size callers pass. They may grow at their end, which abidiff cannot tell from a
-/// member that changes its type: it is told to ignore them (abi/sized.ini), and each member gets a
-/// variable that has its offset and type.
+/// Structs whose size callers pass. They may grow at their end.
+///
+/// abidiff cannot tell growth from a member that changes its type. So it ignores these structs
+/// (abi/sized.ini), and each member gets a variable with its offset and type.
 const SIZED: [&str; 1] = ["kvds_stats"];
 
-/// Compares, or writes `abi/kvds.abi` anew.
+/// Compares the interface with `abi/kvds.abi`, or regenerates that file.
 pub fn run(root: &Path, update: bool) -> Result<()> {
     let shell = Shell::new()?;
     shell.change_dir(root);
@@ -29,12 +29,13 @@ pub fn run(root: &Path, update: bool) -> Result<()> {
     let (source, library, abi) =
         (work.path().join("kvds.c"), work.path().join("libkvds.so"), work.path().join("kvds.abi"));
     fs::write(&source, program(&Api::load(root)?)?)?;
-    // The compiler may have words before it, such as a compiler cache.
+    // CC may begin with a compiler cache.
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let compiler: Vec<_> = compiler.split_whitespace().collect();
     let Some((program, words)) = compiler.split_first() else { bail!("CC is empty") };
     let warnings = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror"];
-    cmd!(shell, "{program} {words...} {warnings...} -g -shared -fPIC -nostdlib -Iinclude {source} -o {library}")
+    let options = ["-g", "-shared", "-fPIC", "-nostdlib", "-Iinclude"];
+    cmd!(shell, "{program} {words...} {warnings...} {options...} {source} -o {library}")
         .quiet()
         .run()?;
     let lean = [
@@ -49,7 +50,7 @@ pub fn run(root: &Path, update: bool) -> Result<()> {
     cmd!(shell, "abidw {lean...} --out-file {abi} {library}").quiet().run()?;
     if update {
         fs::copy(&abi, root.join("abi/kvds.abi"))?;
-        println!("abi/kvds.abi is written: what it says is promised");
+        println!("abi/kvds.abi is regenerated: commit it to promise this interface");
         return Ok(());
     }
     let suppressions = "--suppressions";
@@ -66,15 +67,15 @@ pub fn run(root: &Path, update: bool) -> Result<()> {
             String::from_utf8_lossy(&breaking.stdout),
             String::from_utf8_lossy(&breaking.stderr)
         );
-        bail!("programs that were compiled with the header as it was would break");
+        bail!("compiled programs would break: the interface differs from abi/kvds.abi");
     }
     if !compare(&[])?.status.success() {
-        println!("something was added; make abi-update makes it part of the promise");
+        println!("the interface has additions: run `make abi-update` to promise them");
     }
     Ok(())
 }
 
-/// A program with everything that the header promises.
+/// Returns a C program that uses everything that the header promises.
 fn program(api: &Api) -> Result<String> {
     let mut program = "#include <kvds.h>\n".to_owned();
     for item in api.items() {

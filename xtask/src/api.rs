@@ -1,7 +1,7 @@
-//! The C interface as data: what `abi/api.json` holds.
+//! The C interface as data: the contents of `abi/api.json`.
 //!
-//! The header is parsed once, into this. Checks, man pages and the declarations of the bindings are
-//! made from it.
+//! The header is parsed once, into these types. Checks, man pages and the declarations of the
+//! bindings use them.
 
 use std::fs;
 use std::path::Path;
@@ -25,11 +25,11 @@ pub struct Api {
 pub struct Section {
     /// A short name, such as "read": the name of its source file.
     pub id: String,
-    /// What a person calls it.
+    /// The title in the banner.
     pub title: String,
-    /// What is common to its items, one block per paragraph.
+    /// The text in the banner, one block per paragraph.
     pub text: Vec<String>,
-    /// What it declares, in the header's order.
+    /// The declarations, in the header's order.
     pub items: Vec<Item>,
 }
 
@@ -51,9 +51,8 @@ pub enum Kind {
     Constant {
         value: i64,
     },
-    /// A struct that programs know by pointer only.
+    /// A struct that programs use only by pointer.
     Opaque,
-    /// A struct with its members.
     Struct {
         fields: Vec<Field>,
     },
@@ -81,7 +80,7 @@ pub struct Field {
     pub of: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub text: Vec<String>,
-    /// "in", "out" or "in,out", where the header says so.
+    /// "in", "out" or "in,out", if the header has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<String>,
 }
@@ -91,10 +90,10 @@ pub struct Field {
 pub struct Doc {
     /// One block per paragraph; the first is the summary. A block whose lines are indented is code.
     pub text: Vec<String>,
-    /// What the function returns, in words.
+    /// The text of `@return`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returns: Option<String>,
-    /// The statuses that it returns, each with its condition (maybe empty).
+    /// The statuses that the function returns, each with its condition (maybe empty).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statuses: Vec<(String, String)>,
 }
@@ -106,14 +105,14 @@ impl Api {
         let text =
             fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_str(&text)
-            .with_context(|| format!("{} is not what `make header` writes", path.display()))
+            .with_context(|| format!("cannot parse {}: run `make header`", path.display()))
     }
 
     pub fn items(&self) -> impl Iterator<Item = &Item> {
         self.sections.iter().flat_map(|section| &section.items)
     }
 
-    /// The names of all functions, in the header's order.
+    /// Returns the names of all functions, in the header's order.
     pub fn functions(&self) -> impl Iterator<Item = &str> {
         self.items()
             .filter(|item| matches!(item.kind, Kind::Function { .. }))

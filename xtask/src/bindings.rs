@@ -10,13 +10,13 @@ use anyhow::{Context, Result, ensure};
 use crate::project::{self, Project};
 use crate::uninstalled;
 
-/// The exit status of a test that cannot get what it needs. Its last line says why.
+/// The exit status of a test that cannot run here. Its last line says why.
 const LEFT_OUT: i32 = 77;
 
-/// Tests all languages, and prints at the end how each came out.
+/// Tests all languages, and prints the result of each at the end.
 ///
-/// A language whose runtime is missing is left out. With `all` that is a failure, and missing
-/// runtimes are installed first.
+/// A language whose runtime is missing is left out. With `all`, missing runtimes are installed
+/// first, and leaving one out is a failure.
 pub fn test(project: &Project, all: bool) -> Result<()> {
     let library = library(project)?;
     if all {
@@ -43,7 +43,7 @@ pub fn test(project: &Project, all: bool) -> Result<()> {
             Some(LEFT_OUT)
         };
         let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
-        let reason = text.lines().last().unwrap_or("it does not say why");
+        let reason = text.lines().last().unwrap_or("it gave no reason");
         let outcome = match status {
             Some(0) => "passed".to_owned(),
             Some(LEFT_OUT) if !all => format!("left out: {reason}"),
@@ -63,7 +63,9 @@ pub fn test(project: &Project, all: bool) -> Result<()> {
     Ok(())
 }
 
-/// Returns the library to test, `$KVDS_LIBRARY` or the release, which has libkvds.so.0 beside it.
+/// Returns the library to test: `$KVDS_LIBRARY` or the release library.
+///
+/// The release library gets a link libkvds.so.0 beside it.
 fn library(project: &Project) -> Result<PathBuf> {
     let chosen = env::var_os("KVDS_LIBRARY").filter(|path| !path.is_empty()).map(PathBuf::from);
     let library = match chosen {
@@ -79,7 +81,7 @@ fn library(project: &Project) -> Result<PathBuf> {
     library.canonicalize().with_context(|| library.display().to_string())
 }
 
-/// Returns the names of the directories in `bindings` that have a program `test`.
+/// Returns the names of the directories in `bindings` that contain a program `test`.
 fn languages(project: &Project) -> Result<Vec<String>> {
     let directory = project.root.join("bindings");
     let mut languages = Vec::new();
@@ -93,7 +95,7 @@ fn languages(project: &Project) -> Result<Vec<String>> {
     Ok(languages)
 }
 
-/// Returns the program that a language does not run without.
+/// Returns the program that a language needs.
 fn runtime(language: &str) -> &str {
     match language {
         "python" => "python3",

@@ -8,12 +8,12 @@ use crate::project::{self, Project};
 const SEPARATOR: &str =
     "================================================================================\n";
 
-/// What the Apache License says below its title, in all its spellings.
+/// The line below the title of the Apache License, equal in all versions of the text.
 const APACHE: &str = "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION";
 
-/// Prints the licenses of the library and of all that is in it.
+/// Prints the licenses of the library and of linked components.
 ///
-/// Debian has the Apache License, and a package only names it.
+/// The Apache License is only named, as every Debian system has its text.
 pub fn print_copyright(project: &Project) -> Result<()> {
     let text = |name: &str| project::read(&project.root.join(name));
     print!(
@@ -25,7 +25,7 @@ pub fn print_copyright(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Returns the texts of THIRD-PARTY, with a reference in place of the Apache License.
+/// Returns the texts of THIRD-PARTY, with a reference instead of the Apache License.
 fn without_apache(third_party: &str) -> String {
     let mut sections = third_party.split(SEPARATOR);
     let mut texts = vec![sections.next().unwrap_or_default().to_owned()];
@@ -58,7 +58,7 @@ mod tests {
         Ok(())
     }
 
-    /// `make deb` refuses a changelog at another version; a release should not find out then.
+    /// `make deb` refuses a changelog with another version. This test finds it earlier.
     #[test]
     fn the_changelog_is_at_the_version_of_the_library() -> Result<()> {
         let project = Project::find()?;

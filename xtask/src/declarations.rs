@@ -1,8 +1,8 @@
-//! Writes the declarations of the bindings from `abi/api.json`: one file per language, and the
+//! Generates the declarations of the bindings from `abi/api.json`: one file per language, and the
 //! enums of `include/kvds.hpp`.
 //!
-//! LuaJIT, Ruby and Node get all declarations, as their libraries for calling C read them. Python
-//! (cffi) and Go (cgo) read the header itself, and get their names of the statuses.
+//! The FFI libraries of LuaJIT, Ruby and Node read all declarations. Python (cffi) and Go (cgo)
+//! read the header itself, and get only the names of the statuses.
 
 mod cpp;
 mod go;
@@ -21,10 +21,10 @@ use crate::api::{Api, Field, Item, Kind};
 /// The widest line of a generated file.
 const COLUMNS: usize = 100;
 
-/// What a generated file says of itself, after its language's sign for a comment.
+/// The first comment of a generated file, without the language's comment mark.
 const MARK: &str = "Generated from abi/api.json by `cargo xtask declarations`. Do not edit.";
 
-/// Writes the declarations, or compares them with the committed ones.
+/// Writes the declarations, or with `check` compares them with the committed ones.
 pub fn run(root: &Path, check: bool) -> Result<()> {
     let api = Api::load(root)?;
     let facade = root.join("include/kvds.hpp");
@@ -40,7 +40,7 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
     ];
     for (name, text) in files {
         let long: Vec<_> = text.lines().filter(|line| line.chars().count() > COLUMNS).collect();
-        // Other lines of kvds.hpp are not made here.
+        // Most lines of kvds.hpp are not generated.
         ensure!(
             long.is_empty() || name.ends_with(".hpp"),
             "{name} has lines that are too long: {}",
@@ -50,7 +50,7 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
         let same = fs::read_to_string(&path).is_ok_and(|committed| committed == text);
         ensure!(
             same || !check,
-            "{name} is not what abi/api.json says: run `cargo xtask declarations` and commit the result"
+            "{name} differs from abi/api.json: run `cargo xtask declarations` and commit the result"
         );
         if !same {
             fs::write(&path, text).with_context(|| path.display().to_string())?;
@@ -59,12 +59,12 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
     Ok(())
 }
 
-/// The name without `kvds_` or `KVDS_`.
+/// Returns the name without `kvds_` or `KVDS_`.
 fn short(name: &str) -> &str {
     name.strip_prefix("kvds_").or_else(|| name.strip_prefix("KVDS_")).unwrap_or(name)
 }
 
-/// `NO_SPACE` or `no_space` as `NoSpace`.
+/// Returns `NoSpace` for `NO_SPACE` or `no_space`.
 fn pascal(name: &str) -> String {
     let capital = |word: &str| word[..1].to_uppercase() + &word[1..].to_lowercase();
     name.split('_').filter(|word| !word.is_empty()).map(capital).collect()
@@ -77,10 +77,10 @@ fn constants(api: &Api) -> impl Iterator<Item = (&str, i64)> {
     })
 }
 
-/// An integer type, and the constants that follow it in the header: its values.
+/// An integer type and its values: the constants that follow it in the header.
 struct Choice<'a> {
     of: &'a Item,
-    /// Each with its name without the words that all of them begin with.
+    /// Each constant, and its name without the words that all names begin with.
     members: Vec<(&'a Item, &'a str)>,
 }
 
@@ -110,7 +110,7 @@ fn choices(api: &Api) -> Vec<Choice<'_>> {
     choices
 }
 
-/// The length of the words, with their underscores, that all names begin with.
+/// Returns the length of the words, with underscores, that all names begin with.
 fn common_words<'a>(names: impl Iterator<Item = &'a str> + Clone) -> usize {
     let Some(first) = names.clone().next() else { return 0 };
     let ends = first.match_indices('_').map(|(at, _)| at + 1);
@@ -119,7 +119,7 @@ fn common_words<'a>(names: impl Iterator<Item = &'a str> + Clone) -> usize {
         .unwrap_or(0)
 }
 
-/// The statuses, in the header's order.
+/// Returns the statuses, in the header's order.
 fn statuses(api: &Api) -> Result<Choice<'_>> {
     let mut choices = choices(api).into_iter();
     choices
@@ -127,7 +127,7 @@ fn statuses(api: &Api) -> Result<Choice<'_>> {
         .context("abi/api.json has no kvds_status")
 }
 
-/// The first sentence of an item's documentation, on one line.
+/// Returns the first sentence of an item's documentation, on one line.
 fn sentence(item: &Item) -> String {
     let text = item.doc.text.first().map(|text| text.replace('\n', " ")).unwrap_or_default();
     match text.find(". ") {
@@ -136,13 +136,13 @@ fn sentence(item: &Item) -> String {
     }
 }
 
-/// A name after its C type.
+/// Returns a C declaration of `name` with the type `of`.
 fn declared(of: &str, name: &str) -> String {
     if of.ends_with('*') { format!("{of}{name}") } else { format!("{of} {name}") }
 }
 
-/// A C function, or a pointer to one (`(*name)`), in lines of at most `COLUMNS` that begin with
-/// `indent`.
+/// Returns a prototype of a C function, or of a pointer to one (`(*name)`), in lines of at most
+/// `COLUMNS` that begin with `indent`.
 fn prototype(indent: &str, returns: &str, name: &str, params: &[Field]) -> String {
     let mut params: Vec<_> = params.iter().map(|param| declared(&param.of, &param.name)).collect();
     if params.is_empty() {
@@ -166,7 +166,7 @@ fn prototype(indent: &str, returns: &str, name: &str, params: &[Field]) -> Strin
     lines.join("\n") + "\n"
 }
 
-/// What `write` makes of each item, with an empty line between sections.
+/// Returns the texts that `write` returns for each item, with an empty line between sections.
 fn by_section(api: &Api, mut write: impl FnMut(&Item) -> String) -> String {
     let sections =
         api.sections.iter().map(|section| section.items.iter().map(&mut write).collect::<String>());

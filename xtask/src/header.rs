@@ -1,9 +1,8 @@
-//! Composes `include/kvds.h`: one run of cbindgen per section file of `src/ffi`, under one banner
-//! each.
+//! Composes `include/kvds.h`, with one run of cbindgen per section.
 //!
-//! The public modules of `src/ffi/mod.rs`, in their order, are the sections. A section's title and
-//! text are the module's own documentation. Within a section the declarations keep the order of the
-//! Rust source, so that types and constants stand beside the functions that use them.
+//! The public modules of `src/ffi/mod.rs`, in their order, are the sections. A section has a banner
+//! with the title and text of the module's documentation. Declarations keep the order of the Rust
+//! source, so that types and constants are beside the functions that use them.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +14,7 @@ use crate::parse;
 /// The widest line of the header.
 const COLUMNS: usize = 100;
 
-/// The text of the header, as the source has it.
+/// Returns the text of the header.
 pub fn compose(root: &Path) -> Result<String> {
     let ffi = root.join("src/ffi");
     let mut header = fs::read_to_string(ffi.join("prologue.h")).context("src/ffi/prologue.h")?;
@@ -43,13 +42,13 @@ pub fn compose(root: &Path) -> Result<String> {
 /// The overview is section 1 and the conventions are section 2: both stand in prologue.h.
 const FIRST_SECTION: usize = 3;
 
-/// The public modules of `src/ffi/mod.rs`.
+/// Returns the public modules of `src/ffi/mod.rs`.
 fn sections(module: &str) -> Vec<String> {
     let names = module.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
     names.map(str::to_owned).collect()
 }
 
-/// The title and the text of a module's documentation.
+/// Returns the title and the text of a module's documentation.
 fn module_doc(source: &str) -> Option<(String, Vec<String>)> {
     let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
     let mut lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned());
@@ -72,7 +71,7 @@ fn banner(id: &str, number: usize, title: &str, text: &[String]) -> String {
     banner
 }
 
-/// What cbindgen makes of one file, in the order of its source.
+/// Returns cbindgen's declarations of one file, in the order of its source.
 fn declarations(root: &Path, path: &Path, source: &str) -> Result<String> {
     let mut config =
         cbindgen::Config::from_file(root.join("cbindgen.toml")).map_err(anyhow::Error::msg)?;
@@ -98,7 +97,7 @@ fn declarations(root: &Path, path: &Path, source: &str) -> Result<String> {
     let mut follows_constant = false;
     for (_, comment, code) in found {
         let is_constant = code.starts_with("#define");
-        // Constants that need one line each stand together.
+        // No empty line between constants of one line each.
         if !(is_constant && follows_constant && comment.lines().count() <= 3) {
             declarations.push('\n');
         }
@@ -111,7 +110,7 @@ fn declarations(root: &Path, path: &Path, source: &str) -> Result<String> {
     Ok(declarations)
 }
 
-/// The same text, with each doc comment of one line on one line.
+/// Returns the text with each doc comment of one line on one line.
 fn short_comments(header: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in header.lines() {
@@ -137,7 +136,7 @@ fn short_comments(header: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Where `name` is defined in a Rust source file.
+/// Returns the position of the definition of `name` in a Rust source file.
 fn place_of(source: &str, name: &str) -> Option<usize> {
     let defined = ["const", "type", "struct", "fn"].into_iter().filter_map(|keyword| {
         let wanted = format!("{keyword} {name}");
@@ -149,7 +148,7 @@ fn place_of(source: &str, name: &str) -> Option<usize> {
     defined.min()
 }
 
-/// The names of the public types that a Rust source file defines.
+/// Returns the names of the public types that a Rust source file defines.
 fn public_types(source: &str) -> Vec<String> {
     let rest = source
         .lines()
@@ -162,8 +161,10 @@ fn public_types(source: &str) -> Vec<String> {
     rest.filter_map(name).collect()
 }
 
-/// A declaration as the header has it: functions use the types' own names, and a negative number in
-/// a macro stands in parentheses, so that it means the same in every expression.
+/// Returns a declaration in the header's form.
+///
+/// Functions use the types' own names. Negative numbers in macros have parentheses, so that they
+/// mean the same in every expression.
 fn in_house_style(code: &str) -> String {
     match code.rsplit_once(' ') {
         Some((before, number)) if code.starts_with("#define") && number.starts_with('-') => {

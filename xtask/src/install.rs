@@ -1,10 +1,11 @@
-//! Installs what was built, and removes what was installed.
+//! Installs the built files, and removes them.
 //!
-//! Root often installs, and should not build. So this only copies what `make build` left.
+//! Installing often runs as root, which should not build. So it only copies the files of
+//! `make build`.
 //!
-//! The list of what an installation made, directories too, is in DATADIR/kvds/installed, after the
-//! prefix that it was made for. Uninstalling removes what is on the list. Installing again removes
-//! what an earlier version had and this one has not.
+//! DATADIR/kvds/installed lists the prefix, and all files and directories that an installation
+//! created. Uninstalling removes them. Installing again removes the files that only the previous
+//! version had.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
@@ -18,10 +19,9 @@ use clap::Args;
 
 use crate::project::{self, Project};
 
-/// Where to install.
 #[derive(Args, Clone)]
 pub struct Directories {
-    /// Where to install
+    /// The directory to install to
     #[arg(long, env, default_value = "/usr/local")]
     prefix: String,
     /// The directory of the libraries [default: PREFIX/lib]
@@ -33,16 +33,16 @@ pub struct Directories {
     /// The directory of man pages, documentation and the list of files [default: PREFIX/share]
     #[arg(long, env)]
     datadir: Option<String>,
-    /// A directory that stands for the root directory; no file mentions it
+    /// A directory that is prepended to all others; installed files do not contain it
     #[arg(long, env, default_value = "")]
     destdir: String,
 }
 
-/// The texts that are installed as documentation.
+/// The files that are installed as documentation.
 const TEXTS: [&str; 5] =
     ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE", "THIRD-PARTY"];
 
-/// The templates of `packaging`, and the directories in LIBDIR that they go to.
+/// The templates of `packaging`, and their directories in LIBDIR.
 const TEMPLATES: [(&str, &str); 4] = [
     ("kvds.pc", "pkgconfig"),
     ("kvds-static.pc", "pkgconfig"),
@@ -89,7 +89,7 @@ pub fn install(project: &Project, directories: &Directories) -> Result<()> {
     let include = project.root.join("include");
     for header in files(&include)? {
         let is_header = header.rsplit('/').next().is_some_and(|name| name.contains(".h"));
-        // Headers for programs of an older package have a directory that only those look into.
+        // Only programs of the original package look into the directory of their headers.
         let name = match header.strip_prefix("compat/") {
             Some(rest) => format!("kvds-compat/{rest}"),
             None => header.clone(),
@@ -117,7 +117,7 @@ pub fn install(project: &Project, directories: &Directories) -> Result<()> {
     Ok(())
 }
 
-/// Removes what was installed.
+/// Removes the installed files.
 pub fn uninstall(directories: &Directories) -> Result<()> {
     let places = Places::resolve(directories)?;
     places.check_owner()?;
@@ -135,7 +135,7 @@ pub fn uninstall(directories: &Directories) -> Result<()> {
     Ok(())
 }
 
-/// The directories, as absolute paths in their one spelling.
+/// The directories, as normalized absolute paths.
 struct Places {
     destination: String,
     prefix: String,
@@ -146,7 +146,7 @@ struct Places {
 
 impl Places {
     fn resolve(directories: &Directories) -> Result<Self> {
-        // A variable that is set to nothing counts as not set.
+        // An empty variable counts as not set.
         let chosen = |value: &Option<String>, default: String| match value {
             Some(value) if !value.is_empty() => value.clone(),
             _ => default,
@@ -165,7 +165,7 @@ impl Places {
         })
     }
 
-    /// Returns where a path really is.
+    /// Returns a path with DESTDIR before it.
     fn real(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("{}{path}", self.destination))
     }
@@ -178,8 +178,9 @@ impl Places {
         self.real(&self.manifest())
     }
 
-    /// Fails if the list belongs to an installation with another prefix: with one list for two,
-    /// each would remove what the other has.
+    /// Fails if the list belongs to an installation with another prefix.
+    ///
+    /// With one list for two installations, each would remove the files of the other.
     fn check_owner(&self) -> Result<()> {
         let manifest = self.real_manifest();
         if !manifest.is_file() {
@@ -190,16 +191,17 @@ impl Places {
         let real = |prefix: &str| real_path(&self.real(prefix));
         ensure!(
             theirs.is_empty() || real(theirs)? == real(&self.prefix)?,
-            "{} belongs to what is installed in PREFIX={theirs}, not {}: uninstall that first, or \
-             set DATADIR",
+            "{} belongs to the installation in PREFIX={theirs}, not in {}: uninstall that one \
+             first, or set DATADIR",
             manifest.display(),
             self.prefix
         );
         Ok(())
     }
 
-    /// Returns the real names of the paths in a list. Two paths are the same file if these are
-    /// equal, whatever links lead there. Directories end with a slash.
+    /// Returns the paths of a list with all links resolved, so that equal files have equal paths.
+    ///
+    /// Directories end with a slash.
     fn real_names(&self, list: &str) -> Result<BTreeSet<String>> {
         let paths = list.lines().filter(|line| line.starts_with('/'));
         let paths = paths.filter_map(|path| path.rsplit_once('/'));
@@ -210,8 +212,7 @@ impl Places {
         real.collect()
     }
 
-    /// Has the dynamic linker note a change, if it looks into the directory and this process may
-    /// change its cache.
+    /// Runs ldconfig if the dynamic linker uses the directory and this process may write its cache.
     fn update_linker_cache(&self) -> Result<()> {
         let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
         if !self.destination.is_empty() || !is_root {
@@ -221,7 +222,7 @@ impl Places {
         let ldconfig = |arguments: &[&str]| {
             Command::new("ldconfig").args(arguments).env("PATH", &path).output()
         };
-        // Without the program there is no cache.
+        // A system without ldconfig has no cache.
         let Ok(output) = ldconfig(&["-vN"]) else { return Ok(()) };
         let listed = String::from_utf8_lossy(&output.stdout).into_owned();
         if listed.lines().any(|line| line.starts_with(&format!("{}:", self.libdir))) {
@@ -231,14 +232,14 @@ impl Places {
     }
 }
 
-/// An installation, and what it has made so far.
+/// An installation, and the files and directories that it has created so far.
 struct Installation<'a> {
     places: &'a Places,
     paths: BTreeSet<String>,
 }
 
 impl Installation<'_> {
-    /// Makes the directory of a path. Notes each directory that was not there.
+    /// Creates the directory of a path, and records each directory that did not exist.
     fn make_parent(&mut self, path: &str) -> Result<()> {
         let Some((parent, _)) = path.rsplit_once('/') else { bail!("{path:?} has no directory") };
         let real = self.places.real(parent);
@@ -246,19 +247,19 @@ impl Installation<'_> {
             return Ok(());
         }
         if parent.is_empty() {
-            // DESTDIR itself, which is no part of the installation.
+            // DESTDIR itself is not part of the installation.
             return fs::create_dir_all(&real).with_context(|| real.display().to_string());
         }
         self.make_parent(parent)?;
         fs::create_dir(&real).with_context(|| real.display().to_string())?;
-        // Others can read it, whatever the umask of who installs. Bits such as setgid stay.
+        // All users can read it, under any umask. Bits such as setgid stay.
         let mode = fs::metadata(&real)?.mode() & 0o7000 | 0o755;
         fs::set_permissions(&real, Permissions::from_mode(mode))?;
         self.paths.insert(format!("{parent}/"));
         Ok(())
     }
 
-    /// Makes room for a file: a program that runs keeps the old one.
+    /// Removes an old file, which running programs keep open, and creates its directory.
     fn make_room(&mut self, path: &str) -> Result<PathBuf> {
         self.make_parent(path)?;
         let real = self.places.real(path);
@@ -285,7 +286,7 @@ impl Installation<'_> {
         symlink(to, &real).with_context(|| real.display().to_string())
     }
 
-    /// Removes what only an earlier installation had, and writes the list.
+    /// Removes the files that only an earlier installation had, and writes the list.
     fn finish(mut self) -> Result<()> {
         let manifest = self.places.manifest();
         self.make_parent(&manifest)?;
@@ -293,7 +294,7 @@ impl Installation<'_> {
         let real = self.places.real_manifest();
         if real.is_file() {
             let earlier = project::read(&real)?;
-            // The directories that an earlier installation made are still ours.
+            // Directories of an earlier installation stay listed.
             let directories = earlier.lines().filter(|line| line.ends_with('/'));
             self.paths.extend(directories.map(str::to_owned));
             let kept = self.places.real_names(&self.lines())?;
@@ -309,12 +310,12 @@ impl Installation<'_> {
     }
 }
 
-/// Removes files by their real names, and directories if they are empty.
+/// Removes files by their resolved paths, and directories if they are empty.
 fn remove(names: &BTreeSet<String>) -> Result<()> {
     for file in names.iter().filter(|name| !name.ends_with('/')) {
         remove_file(Path::new(file))?;
     }
-    // The inner ones first.
+    // Inner directories first.
     for directory in names.iter().rev().filter(|name| name.ends_with('/')) {
         match fs::remove_dir(directory) {
             Err(error) if is_in_use(&error) => {}
@@ -324,7 +325,7 @@ fn remove(names: &BTreeSet<String>) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether a directory stays because it is not empty, or is gone already.
+/// Returns whether an error says that a directory is in use, not empty or absent.
 fn is_in_use(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -340,13 +341,13 @@ fn remove_file(path: &Path) -> Result<()> {
     }
 }
 
-/// Returns the one spelling of a directory, so that it has the same name the next time.
+/// Returns a normalized absolute path, so that a directory has one name in all lists.
 fn normal(variable: &str, directory: &str) -> Result<String> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "/._+@~-".contains(letter);
     ensure!(
         directory.chars().all(allowed),
-        "{variable}: \"{directory}\" has characters that cannot be written into kvds.pc; letters, \
-         digits and /._+@~- can"
+        "{variable}: \"{directory}\" has characters that kvds.pc cannot contain; allowed are \
+         letters, digits and /._+@~-"
     );
     ensure!(directory.starts_with('/'), "{variable}: \"{directory}\" must be an absolute path");
     let mut normal = PathBuf::from("/");
@@ -359,7 +360,7 @@ fn normal(variable: &str, directory: &str) -> Result<String> {
     Ok(normal.to_string_lossy().into_owned())
 }
 
-/// Returns a path without links, as far as it exists.
+/// Returns a path with links resolved, as far as it exists.
 fn real_path(path: &Path) -> Result<PathBuf> {
     let path = path::absolute(path).with_context(|| path.display().to_string())?;
     let existing = path.ancestors().find_map(|ancestor| {
@@ -369,7 +370,7 @@ fn real_path(path: &Path) -> Result<PathBuf> {
     Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) })
 }
 
-/// Returns the path from one directory to another, both in their one spelling.
+/// Returns the relative path from one normalized directory to another.
 fn relative(from: &str, to: &str) -> String {
     let (from, to): (Vec<_>, Vec<_>) =
         (Path::new(from).components().collect(), Path::new(to).components().collect());
@@ -434,7 +435,7 @@ mod tests {
             install(&self.project, &self.directories(prefix))
         }
 
-        /// Every path in the directory, and for the list of files its text.
+        /// Returns every path in the directory, and the text of the list of files.
         fn contents(&self) -> Result<Vec<String>> {
             let mut paths = paths(self.stage.path(), "")?;
             for list in paths.clone().iter().filter(|path| path.ends_with("/kvds/installed")) {
@@ -497,13 +498,13 @@ mod tests {
         project::write(&list, &text)?;
         fixture.install("/usr")?;
         assert!(!fixture.path("usr/older/libkvds.so.0.0.1").exists(), "the older version is there");
-        // The list does not say that the installation made this directory.
+        // This directory is not listed, as the installation did not create it.
         fs::remove_dir(fixture.path("usr/older"))?;
         assert_eq!(fixture.contents()?, before);
         Ok(())
     }
 
-    /// Installing to /usr/local/ removed what was installed to /usr/local, as the list had the same
+    /// Installing to /usr/local/ once removed the files in /usr/local, as the list had the same
     /// files under other names.
     #[test]
     fn another_name_of_the_same_place_is_the_same_place() -> Result<()> {

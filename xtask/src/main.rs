@@ -38,54 +38,53 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Composes include/kvds.h from src/ffi, abi/api.json from that, and the declarations from it
+    /// Generates include/kvds.h, abi/api.json and the declarations from src/ffi
     #[cfg(feature = "source")]
     Header {
-        /// Writes nothing, and fails if a committed file differs
+        /// Write nothing, and fail if a committed file differs
         #[arg(long)]
         check: bool,
     },
-    /// Writes the man pages of the C interface into a directory
+    /// Writes the man pages of the C interface to a directory
     Man { directory: PathBuf },
-    /// Compares the binary interface of include/kvds.h with the committed abi/kvds.abi (libabigail)
+    /// Compares the binary interface of include/kvds.h with abi/kvds.abi (libabigail)
     Abi {
-        /// Writes abi/kvds.abi anew instead
+        /// Regenerate abi/kvds.abi instead
         #[arg(long)]
         update: bool,
     },
-    /// Writes the declarations of the bindings, and the enums of include/kvds.hpp, from
-    /// abi/api.json
+    /// Generates the declarations of the bindings, and the enums of include/kvds.hpp
     Declarations {
-        /// Writes nothing, and fails if a committed file differs
+        /// Write nothing, and fail if a committed file differs
         #[arg(long)]
         check: bool,
     },
     /// Prints the names of all functions of the C interface, sorted
     Functions,
-    /// Makes the static library that is installed from the one that cargo built (GNU binutils)
+    /// Builds the installed static library from cargo's (GNU binutils)
     ///
-    /// Only the functions of the header have global names in the result.
+    /// Only the functions of the header are global in the result.
     StaticLibrary { source: PathBuf, result: PathBuf },
-    /// Lets programs link with the libkvds.so in a directory, and run, without installing it
+    /// Lets programs use the libkvds.so in a directory without installing it
     ///
-    /// Adds the name that the dynamic linker looks for, and files for pkg-config.
+    /// Adds the name for the dynamic linker, and files for pkg-config.
     Uninstalled { directory: PathBuf },
     /// Tests the bindings for other languages
     Bindings {
         #[command(subcommand)]
         chore: Bindings,
     },
-    /// Installs what `make build` made
+    /// Installs the files that `make build` built
     Install {
         #[command(flatten)]
         directories: Directories,
     },
-    /// Removes what was installed to the same directories
+    /// Removes the files that were installed to the same directories
     Uninstall {
         #[command(flatten)]
         directories: Directories,
     },
-    /// Installs, uses and removes the library by every way there is
+    /// Installs, uses and removes the library in every way
     TestPackages,
     /// Prints the copyright file of the Debian packages
     DebianCopyright,
@@ -97,10 +96,10 @@ enum Chore {
 enum Bindings {
     /// Runs bindings/LANGUAGE/test for each language, on $KVDS_LIBRARY or the release library
     ///
-    /// A language whose runtime is missing is left out, and so is one whose test exits with 77
-    /// because it cannot get what it needs.
+    /// A language is left out if its runtime is missing, or if its test exits with 77, which means
+    /// that something else is missing.
     Test {
-        /// Installs missing runtimes first, and fails if a language is left out
+        /// Install missing runtimes first, and fail if a language is left out
         #[arg(long)]
         all: bool,
     },
@@ -110,7 +109,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse().chore) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Without a backtrace, even where RUST_BACKTRACE asks for the one of a panic.
+            // `{:?}` would add a backtrace if RUST_BACKTRACE is set.
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
         }
@@ -148,7 +147,7 @@ fn run(chore: Chore) -> Result<()> {
     }
 }
 
-/// The day of the header, or the one that a reproducible build goes by (SOURCE_DATE_EPOCH).
+/// Returns the date of SOURCE_DATE_EPOCH, for reproducible builds, or else of the header.
 fn date(project: &Project) -> Result<String> {
     let day = match std::env::var("SOURCE_DATE_EPOCH") {
         Ok(seconds) => SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.parse()?),
@@ -166,7 +165,7 @@ mod generated {
 
     use crate::{header, parse};
 
-    /// Writes, or compares, what is generated from the source.
+    /// Writes the files that are generated from the source, or with `check` compares them.
     pub fn header(root: &Path, check: bool) -> Result<()> {
         let header = header::compose(root)?;
         let api = serde_json::to_string_pretty(&parse::api(&header)?)? + "\n";
@@ -178,7 +177,7 @@ mod generated {
                 let same = fs::read_to_string(&path).is_ok_and(|committed| committed == *text);
                 ensure!(
                     same,
-                    "{name} is not what the source says: run `make header` and commit the result"
+                    "{name} differs from the source: run `make header` and commit the result"
                 );
             }
         }

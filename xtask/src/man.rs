@@ -1,4 +1,4 @@
-//! Man pages, made from `abi/api.json`: one page per section of the header, and a link to it for
+//! Generates man pages from `abi/api.json`: one per section of the header, and a link to it for
 //! each name.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use crate::api::{Api, Field, Item, Kind, Section};
 /// The widest line of a page's source.
 const COLUMNS: usize = 78;
 
-/// Writes all pages into `directory`. `date` is that of the interface, such as "2026-01-31".
+/// Writes all pages to `directory`. `date` is that of the interface, such as "2026-01-31".
 pub fn write(api: &Api, directory: &Path, date: &str) -> Result<()> {
     fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
     for entry in fs::read_dir(directory)? {
@@ -29,7 +29,7 @@ pub fn write(api: &Api, directory: &Path, date: &str) -> Result<()> {
     for section in &api.sections {
         page_of.extend(section.items.iter().map(|item| (item.name.as_str(), page(section))));
     }
-    // The page of a section that has the name of a type is the better one to find.
+    // A section that has the name of a type gets that name's page.
     page_of.extend(api.sections.iter().filter_map(|section| {
         let own = page(section);
         api.items().find(|item| item.name == own).map(|item| (item.name.as_str(), own))
@@ -39,7 +39,7 @@ pub fn write(api: &Api, directory: &Path, date: &str) -> Result<()> {
     api.sections.iter().try_for_each(|section| manual.section(section))
 }
 
-/// The page of a section.
+/// Returns the name of a section's page.
 fn page(section: &Section) -> String {
     format!("kvds_{}", section.id)
 }
@@ -106,7 +106,7 @@ impl Manual<'_> {
         }
         let values = constants().map(|item| {
             let Kind::Constant { value } = item.kind else {
-                unreachable!("only constants are left")
+                unreachable!("all items are constants")
             };
             format!(".TP\n.BR {} \" ({})\"\n{}", item.name, escaped(&value.to_string()), body(item))
         });
@@ -134,7 +134,7 @@ impl Manual<'_> {
         Ok(())
     }
 
-    /// The pages of the names that a section's documentation mentions.
+    /// Returns the pages of the names that a section's documentation mentions.
     fn related(&self, section: &Section) -> BTreeSet<String> {
         let text = serde_json::to_string(section).unwrap_or_default();
         let words = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
@@ -179,7 +179,7 @@ impl Manual<'_> {
     }
 }
 
-/// The documentation of an item.
+/// Returns the documentation of an item.
 fn body(item: &Item) -> String {
     let mut blocks: Vec<_> = item.doc.text.iter().map(|block| prose(block)).collect();
     let fields: &[Field] = match &item.kind {
@@ -208,7 +208,7 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\e").replace('-', "\\-").replace('^', "\\(ha").replace('~', "\\(ti")
 }
 
-/// A paragraph for man, with names in bold; code keeps its lines, and a list becomes one.
+/// Returns a paragraph for man, with names in bold. Code keeps its lines.
 fn prose(block: &str) -> String {
     if block.starts_with("    ") {
         let code: Vec<_> =
@@ -236,7 +236,7 @@ fn prose(block: &str) -> String {
     filled.collect::<Vec<_>>().join("\n")
 }
 
-/// Names in bold: what stands in backquotes, and what is the library's.
+/// Removes backquotes, and sets the library's names in bold.
 fn emphasized(text: &str) -> String {
     let words = text.replace('`', "").split(' ').map(str::to_owned).collect::<Vec<_>>();
     let words = words.into_iter().map(|word| {
@@ -253,7 +253,7 @@ fn emphasized(text: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Text in lines of the usual width, none of which begins like a request.
+/// Returns text in lines of the usual width. No line begins like a request of man.
 fn filled(text: &str) -> String {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -272,7 +272,7 @@ fn filled(text: &str) -> String {
     safe.collect::<Vec<_>>().join("\n")
 }
 
-/// A declaration with its name in bold.
+/// Returns a declaration with its name in bold.
 fn prototype(code: &str) -> String {
     let code = escaped(code);
     let Some(paren) = code.find('(') else { return format!(".nf\n{code}\n.fi") };

@@ -8,9 +8,13 @@ use crate::api::{Api, Doc, Field, Item, Kind, Section};
 fn tree(text: &str) -> Result<Tree> {
     let mut parser = Parser::new();
     parser.set_language(&tree_sitter_c::LANGUAGE.into())?;
-    let tree = parser.parse(text, None).context("the parser gave up")?;
+    let tree = parser.parse(text, None).context("the C parser stopped")?;
     if let Some(wrong) = first_error(tree.root_node()) {
-        bail!("line {} is no C: {}", wrong.start_position().row + 1, &text[wrong.byte_range()]);
+        bail!(
+            "line {} is not valid C: {}",
+            wrong.start_position().row + 1,
+            &text[wrong.byte_range()]
+        );
     }
     Ok(tree)
 }
@@ -25,12 +29,12 @@ fn first_error(node: Node<'_>) -> Option<Node<'_>> {
     (0..node.child_count() as u32).filter_map(|index| node.child(index)).find_map(first_error)
 }
 
-/// Whether this kind of node declares something of the interface.
+/// Returns whether this kind of node is a declaration.
 fn declares(kind: &str) -> bool {
     matches!(kind, "preproc_def" | "type_definition" | "declaration")
 }
 
-/// Each declaration of `text`, with the doc comment before it.
+/// Returns each declaration of `text`, with the doc comment before it.
 pub fn documented(text: &str) -> Result<Vec<(Option<String>, String)>> {
     let tree = tree(text)?;
     let (mut found, mut comment) = (Vec::new(), None);
@@ -46,10 +50,10 @@ pub fn documented(text: &str) -> Result<Vec<(Option<String>, String)>> {
     Ok(found)
 }
 
-/// The name that a declaration declares.
+/// Returns the name in a declaration.
 pub fn declared_name(code: &str) -> Result<String> {
     let tree = tree(code)?;
-    let node = tree.root_node().child(0).context("nothing is declared")?;
+    let node = tree.root_node().child(0).context("there is no declaration")?;
     name_of(node, code)
 }
 
@@ -70,14 +74,13 @@ fn name_of(node: Node<'_>, text: &str) -> Result<String> {
     }
 }
 
-/// What makes the header good for C++.
+/// The lines that give the functions C linkage in C++.
 pub const EXTERN_C: &str = "#ifdef __cplusplus\nextern \"C\" {\n#endif\n";
 pub const EXTERN_C_END: &str = "#ifdef __cplusplus\n}\n#endif\n";
 
-/// The whole header as data.
+/// Parses the whole header.
 pub fn api(header: &str) -> Result<Api> {
-    // The braces of `extern "C"` stand in conditional blocks of their own, which the grammar cannot
-    // pair.
+    // The grammar cannot pair the braces of `extern "C"`, as each is in an `#ifdef` of its own.
     let header = &header.replace(EXTERN_C, "").replace(EXTERN_C_END, "");
     let tree = tree(header)?;
     let mut api = Api { version: String::new(), overview: Vec::new(), sections: Vec::new() };
@@ -93,7 +96,7 @@ pub fn api(header: &str) -> Result<Api> {
             "comment" if api.overview.is_empty() && api.sections.is_empty() => {
                 api.overview = blocks(source)
             }
-            // The include guard has no value, and stands before the first section.
+            // The include guard is before the first section.
             kind if declares(kind) && !api.sections.is_empty() => {
                 let name = name_of(node, header)?;
                 let doc = comment.take().with_context(|| format!("{name} has no documentation"))?;
@@ -120,7 +123,7 @@ pub fn api(header: &str) -> Result<Api> {
     Ok(api)
 }
 
-/// Calls `see` for every declaration and comment outside of one, in order: also inside of `#ifdef`.
+/// Calls `see` for every top-level declaration and comment in order, also inside `#ifdef`.
 fn visit(node: Node<'_>, see: &mut impl FnMut(Node<'_>) -> Result<()>) -> Result<()> {
     for child in node.children(&mut node.walk()) {
         match child.kind() {
@@ -199,7 +202,7 @@ fn type_kind(node: Node<'_>, header: &str) -> Result<Kind> {
     Ok(Kind::Struct { fields })
 }
 
-/// The function declarator inside a declaration.
+/// Returns the function declarator of a declaration.
 fn function<'tree>(node: Node<'tree>) -> Result<Node<'tree>> {
     let mut inner = node;
     while inner.kind() != "function_declarator" {
@@ -208,7 +211,7 @@ fn function<'tree>(node: Node<'tree>) -> Result<Node<'tree>> {
     Ok(inner)
 }
 
-/// The C type that a function, or a callback, returns.
+/// Returns the return type of a function or a callback.
 fn returned(node: Node<'_>, header: &str) -> Result<String> {
     Ok(one_line(&header[node.start_byte()..function(node)?.start_byte()])
         .trim_start_matches("typedef ")
@@ -240,7 +243,7 @@ fn parameters(node: Node<'_>, header: &str, mut documented: Vec<Field>) -> Resul
     Ok(parameters)
 }
 
-/// The name and the type of a field or a parameter.
+/// Returns the name and the type of a field or a parameter.
 fn named_type(node: Node<'_>, header: &str) -> Result<(String, String)> {
     let mut inner = node.child_by_field_name("declarator").context("something without a name")?;
     while let Some(next) = inner.child_by_field_name("declarator") {
@@ -274,8 +277,9 @@ fn comments<'tree>(node: Node<'tree>, see: &mut impl FnMut(Node<'tree>)) {
     }
 }
 
-/// The paragraphs of a comment, without its stars. Those of code keep their lines and their
-/// indentation.
+/// Returns the paragraphs of a comment, without its stars.
+///
+/// Paragraphs keep their lines and indentation.
 fn blocks(comment: &str) -> Vec<String> {
     let inner = comment.trim_start_matches('/').trim_start_matches('*');
     let inner = inner.strip_suffix("*/").unwrap_or(inner);
@@ -291,7 +295,7 @@ fn blocks(comment: &str) -> Vec<String> {
     blocks.iter().filter(|block| !block.is_empty()).map(|block| block.join("\n")).collect()
 }
 
-/// A doc comment, taken apart, and what it says of parameters.
+/// Parses a doc comment. Returns its parameters separately.
 fn doc(comment: &str) -> Result<(Doc, Vec<Field>)> {
     let (mut doc, mut params) = (Doc::default(), Vec::<Field>::new());
     for block in blocks(comment) {
@@ -299,7 +303,7 @@ fn doc(comment: &str) -> Result<(Doc, Vec<Field>)> {
             doc.text.push(block);
             continue;
         }
-        /// What the last command was, as the lines that follow belong to it.
+        /// The last command, to which the following lines belong.
         enum Last {
             Param,
             Return,
@@ -337,7 +341,7 @@ fn doc(comment: &str) -> Result<(Doc, Vec<Field>)> {
                     Some(Last::Status) => doc.statuses.last_mut().map(|(_, condition)| condition),
                     None => None,
                 };
-                let text = text.with_context(|| format!("belongs to nothing: {line}"))?;
+                let text = text.with_context(|| format!("no command before this line: {line}"))?;
                 text.push(' ');
                 text.push_str(more);
             }

@@ -1,4 +1,4 @@
-//! Where things are in this repository, and what its files say about the library.
+//! Paths of this repository, and facts that its files contain.
 
 use std::env;
 use std::fs;
@@ -9,14 +9,14 @@ use anyhow::{Context, Result};
 /// This repository.
 pub struct Project {
     pub root: PathBuf,
-    /// Where cargo builds: `$TARGET_DIR`, `$CARGO_TARGET_DIR` or `target`.
+    /// Cargo's target directory: `$TARGET_DIR`, `$CARGO_TARGET_DIR` or `target`.
     pub target: PathBuf,
 }
 
 impl Project {
     /// Finds the repository around the current directory, else the one that xtask was built in.
     ///
-    /// The tree may have moved since the build, and `make install` does not build again.
+    /// The repository may have moved since the build, and `make install` does not build again.
     pub fn find() -> Result<Self> {
         let here = env::current_dir().context("the current directory")?;
         let around =
@@ -34,12 +34,12 @@ impl Project {
         self.between("Cargo.toml", "\nversion = \"", "\"")
     }
 
-    /// Reads the number of the binary interface from `build.rs`: the one in the SONAME.
+    /// Reads the number in the SONAME from `build.rs`.
     pub fn so_version(&self) -> Result<String> {
         self.between("build.rs", "-soname,libkvds.so.", "\"")
     }
 
-    /// Returns what is between the first `start` and the next `end` in a file.
+    /// Returns the text between the first `start` and the next `end` in a file.
     fn between(&self, file: &str, start: &str, end: &str) -> Result<String> {
         let text = read(&self.root.join(file))?;
         let rest = text.split_once(start).map(|(_, rest)| rest);

@@ -1,12 +1,12 @@
-//! Makes the static library that is installed from the one that cargo built.
+//! Builds the installed static library from cargo's.
 //!
-//! Cargo's library has the objects of RocksDB, LZ4, zstd and Rust with all their names. A program
-//! with another version of one of these, or with a second library written in Rust, could not be
-//! linked with it, or would get a mixture. The result is a single object in which only the
-//! functions of the header have global names. Like the shared library, it registers nothing for the
-//! exit of the process (docs/decisions/0002-nothing-runs-at-exit.md).
+//! Cargo's library contains the objects of RocksDB, LZ4, zstd and Rust with all their symbols. They
+//! would conflict with another version of one of these, or with a second library written in Rust.
+//! The result is a single object in which only the functions of the header are global. Like the
+//! shared library, it registers no destructors for the exit of the process
+//! (docs/decisions/0002-nothing-runs-at-exit.md).
 //!
-//! `$LD`, `$NM`, `$OBJCOPY` and `$AR` name other binutils than GNU's of this machine.
+//! `$LD`, `$NM`, `$OBJCOPY` and `$AR` choose other binutils than the system's.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -20,34 +20,34 @@ use xshell::{Shell, cmd};
 use crate::api::Api;
 use crate::project;
 
-/// A line of what nm prints: the letter of the kind, and the name.
+/// A line of nm's output: the letter of the kind, and the name.
 struct Symbol<'a> {
     kind: &'a str,
     name: &'a str,
 }
 
-/// Writes `result` from `source`.
+/// Builds `result` from `source`.
 pub fn make(api: &Api, source: &Path, result: &Path) -> Result<()> {
     let tool = |variable: &str, name: &str| env::var(variable).unwrap_or_else(|_| name.to_owned());
     let (ld, nm) = (tool("LD", "ld"), tool("NM", "nm"));
     let (objcopy, ar) = (tool("OBJCOPY", "objcopy"), tool("AR", "ar"));
     ensure!(source.is_file(), "there is no {}: run `make build`", source.display());
     let shell = Shell::new()?;
-    // Beside the result: the objects are large, and the last step is a rename.
+    // In the directory of the result, as the objects are large and the last step is a rename.
     let beside = result.parent().filter(|parent| !parent.as_os_str().is_empty());
     let work = tempfile::tempdir_in(beside.unwrap_or(Path::new(".")))?;
     let file = |name: &str| work.path().join(name);
 
-    // What each function needs, as one object. The groups of C++ (templates, inline functions) are
-    // dissolved: the linker keeps one group of each name in a program, and could drop ours for
-    // another library's.
+    // Links everything that the functions need into one object. COMDAT groups (templates, inline
+    // functions) are dissolved: a linker keeps one group per name, and could drop ours for another
+    // library's.
     let functions: BTreeSet<_> = api.functions().collect();
     let linked = file("linked.o");
     let needed = functions.iter().map(|name| format!("--undefined={name}"));
     let flags = ["-r", "--gc-sections", "--force-group-allocation", "--wrap=__cxa_atexit"];
     cmd!(shell, "{ld} {flags...} {needed...} {source} -o {linked}").quiet().run()?;
 
-    // Without debug information, and without LLVM's notes: the linker joins them into invalid ones.
+    // Removes debug information, and LLVM's notes, which the linker joins into invalid ones.
     let lean = file("lean.o");
     let sections = [".llvmbc", ".llvmcmd", ".llvm_addrsig"];
     let removed = sections.map(|section| format!("--remove-section={section}"));
@@ -55,7 +55,7 @@ pub fn make(api: &Api, source: &Path, result: &Path) -> Result<()> {
 
     let listed = cmd!(shell, "{nm} {lean}").quiet().read()?;
     let (unique, hooks) = (file("unique"), file("hooks"));
-    // GNU's unique symbols cannot be made local before they are made weak.
+    // GNU's unique symbols must become weak before they can become local.
     project::write(&unique, &lines(symbols(&listed).filter(|symbol| symbol.kind == "u")))?;
     project::write(&hooks, &renamed_hooks(&listed)?)?;
     let weak = file("weak.o");
@@ -85,7 +85,7 @@ pub fn make(api: &Api, source: &Path, result: &Path) -> Result<()> {
     fs::rename(&archive, result).with_context(|| result.display().to_string())
 }
 
-/// Parses what nm prints: "address kind name", without the address for what is not defined.
+/// Parses nm's output: "address kind name", without the address for undefined symbols.
 fn symbols(listed: &str) -> impl Iterator<Item = Symbol<'_>> {
     listed.lines().filter_map(|line| {
         let words: Vec<_> = line.split_whitespace().collect();
@@ -96,13 +96,14 @@ fn symbols(listed: &str) -> impl Iterator<Item = Symbol<'_>> {
     })
 }
 
-/// Returns the names of symbols, one a line.
+/// Returns the names of symbols, one per line.
 fn lines<'a>(symbols: impl Iterator<Item = Symbol<'a>>) -> String {
     symbols.map(|symbol| format!("{}\n", symbol.name)).collect()
 }
 
-/// Returns the hooks that RocksDB and zstd call where the program defines them, with names that no
-/// program defines. The hooks of another RocksDB or zstd are not for ours.
+/// Returns the weak hooks that RocksDB and zstd call if the program defines them, with new names.
+///
+/// No program defines the new names, so our copies never call hooks of another RocksDB or zstd.
 fn renamed_hooks(listed: &str) -> Result<String> {
     let mut renamed = String::new();
     let weak = symbols(listed).filter(|symbol| symbol.kind == "w");
@@ -112,24 +113,24 @@ fn renamed_hooks(listed: &str) -> Result<String> {
     Ok(renamed)
 }
 
-/// Returns whether a name is one of the libraries inside.
+/// Returns whether a symbol belongs to one of the linked libraries.
 fn is_bundled(name: &str) -> bool {
     let name = name.to_lowercase();
     ["rocksdb", "zstd", "lz4"].iter().any(|library| name.contains(library))
 }
 
-/// Fails if the finished object needs what only the program could bring by accident.
+/// Fails if the finished object has undefined symbols of the linked libraries.
 fn check_needed(listed: &str) -> Result<()> {
     let names = || symbols(listed).map(|symbol| symbol.name);
     let missing: Vec<_> = names()
         .filter(|name| !name.contains("kvds_absent_"))
         .filter(|name| is_bundled(name) || name.to_lowercase().contains("rust"))
         .collect();
-    ensure!(missing.is_empty(), "these names are not in it: {}", missing.join(", "));
-    // The other half is in src/ffi/exit.rs, for these processors.
+    ensure!(missing.is_empty(), "the static library does not define: {}", missing.join(", "));
+    // src/ffi/exit.rs has the wrapper for these processors.
     let supported = ["x86_64", "aarch64"].contains(&env::consts::ARCH);
     if supported && names().any(|name| name == "__cxa_atexit") {
-        bail!("something in it is registered for the exit of the process (__cxa_atexit)");
+        bail!("the static library registers a destructor for exit (__cxa_atexit)");
     }
     Ok(())
 }

@@ -1,11 +1,10 @@
-//! Installs kvds in every way there is, builds and runs programs of users with it, and removes it.
+//! Tests every way to install kvds: installs it, builds and runs programs, and removes it.
 //!
-//! Nothing may be left. `cargo test --package xtask` tests the list of installed files without the
-//! library; this tests what needs the library, compilers and dpkg.
+//! Removing must leave no file. `cargo test --package xtask` tests the list of installed files
+//! without the library; this needs the library, compilers and dpkg.
 //!
-//! The Debian packages are installed in a system of their own (debootstrap), where this runs as
-//! root and that can be made. It is kept in `target` for later runs. Elsewhere dpkg installs them
-//! into an empty directory.
+//! As root, a system created by debootstrap gets the Debian packages; it stays in `target` for
+//! later runs. Otherwise dpkg installs them to an empty directory.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -21,7 +20,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::project::Project;
 use crate::uninstalled;
 
-/// What would make a build another one than that of a user who types the command.
+/// Variables that would make a build differ from one in a user's shell.
 const UNSET: [&str; 13] = [
     "CC",
     "CXX",
@@ -33,13 +32,13 @@ const UNSET: [&str; 13] = [
     "MAKEFLAGS",
     "MAKEOVERRIDES",
     "MFLAGS",
-    // What cargo sets for the programs that it runs.
+    // Cargo sets these for the programs that it runs.
     "CARGO",
     "LD_LIBRARY_PATH",
     "RUSTUP_TOOLCHAIN",
 ];
 
-/// The libraries that are needed beside the static one.
+/// The system libraries that the static library needs.
 const SYSTEM: [&str; 4] = ["-lstdc++", "-lm", "-lpthread", "-ldl"];
 
 /// Runs all tests.
@@ -69,9 +68,9 @@ pub fn run(project: &Project) -> Result<()> {
 
 struct Tests<'a> {
     project: &'a Project,
-    /// The programs of users.
+    /// The sources of the test programs.
     programs: PathBuf,
-    /// An empty directory for everything.
+    /// A directory for all files of the tests.
     work: PathBuf,
     started: Instant,
 }
@@ -81,12 +80,12 @@ impl Tests<'_> {
         println!("[{:4} s] {text}", self.started.elapsed().as_secs());
     }
 
-    /// A path in the root of the repository.
+    /// Returns a path in the root of the repository.
     fn root(&self, path: &str) -> PathBuf {
         self.project.root.join(path)
     }
 
-    /// Returns a directory that is empty each time.
+    /// Creates an empty directory, and removes an old one of the same name.
     fn empty(&self, name: &str) -> Result<PathBuf> {
         let directory = self.work.join(name);
         if directory.exists() {
@@ -105,14 +104,14 @@ impl Tests<'_> {
         command
     }
 
-    /// Runs a program of a user on an empty directory and shows what it prints.
+    /// Runs a test program on an empty directory, and prints its output.
     fn run_program(&self, name: &str, program: &mut Command) -> Result<()> {
         let printed = output(program.arg(self.empty("data")?)).context(name.to_owned())?;
         println!("    {name}: {}", printed.trim_end());
         Ok(())
     }
 
-    /// Uses what is installed in a prefix, with both compilers.
+    /// Builds and runs programs against a prefix, with both compilers.
     fn use_prefix(&self, prefix: &Path) -> Result<()> {
         for (cc, cxx) in [("gcc", "g++"), ("clang", "clang++")] {
             let mut command = command(self.programs.join("use"));
@@ -126,14 +125,14 @@ impl Tests<'_> {
 
     fn make_install(&self) -> Result<()> {
         let target = self.project.target.canonicalize()?;
-        // `make build` makes what is installed, the man pages too.
+        // `make build` builds all installed files, also the man pages.
         let manual = target.join("docs/man");
         if manual.exists() {
             fs::remove_dir_all(&manual)?;
         }
         output(&mut self.make("build", &[]))?;
 
-        self.say("make install into a prefix that has other files");
+        self.say("make install to a prefix with other files");
         let prefix = self.work.join("prefix");
         fs::create_dir_all(prefix.join("lib/pkgconfig"))?;
         File::create(prefix.join("lib/libother.so"))?;
@@ -146,7 +145,7 @@ impl Tests<'_> {
         let made = output(newer.arg(&built).arg("-print"))?;
         ensure!(
             made.is_empty(),
-            "make install, which root may have called, made what only make build should: {made}"
+            "make install compiled something, which only make build may do: {made}"
         );
         self.use_prefix(&prefix)?;
         for file in ["share/doc/kvds/THIRD-PARTY", "share/man/man3/kvds_get.3", "include/kvds.hpp"]
@@ -154,7 +153,7 @@ impl Tests<'_> {
             ensure!(prefix.join(file).is_file(), "{file} is not installed");
         }
 
-        self.say("the static library alone, in a place that it was moved to");
+        self.say("the static library alone, in a directory that was moved");
         let moved = self.work.join("moved");
         output(command("cp").arg("-a").arg(&prefix).arg(&moved))?;
         for entry in fs::read_dir(moved.join("lib"))? {
@@ -183,7 +182,7 @@ impl Tests<'_> {
         output(&mut self.make("uninstall", &[("PREFIX", &prefix)]))?;
         same(&before, &contents(&prefix)?, "make uninstall")?;
 
-        self.say("make install with DESTDIR and a directory of libraries");
+        self.say("make install with DESTDIR and LIBDIR");
         let stage = self.empty("stage")?;
         let (opt, lib64) = (Path::new("/opt/kvds"), Path::new("/opt/kvds/lib64"));
         let places = [("DESTDIR", &*stage), ("PREFIX", opt), ("LIBDIR", lib64)];
@@ -204,9 +203,9 @@ impl Tests<'_> {
         same(&BTreeSet::from([".".to_owned()]), &contents(&stage)?, "make uninstall")
     }
 
-    /// Tests the library as make build leaves it, in a directory with a space in its name.
+    /// Tests the library of `make build`, in a directory with a space in its name.
     fn uninstalled(&self) -> Result<()> {
-        self.say("the library as make build leaves it, in a directory with a space in its name");
+        self.say("the library of make build, in a directory with a space in its name");
         let tree = self.empty("a tree")?;
         let lib = tree.join("lib");
         fs::create_dir(&lib)?;
@@ -219,7 +218,7 @@ impl Tests<'_> {
         fs::copy(self.project.target.join("release/libkvds.so"), lib.join("libkvds.so"))?;
         uninstalled::write(&Project { root: tree.clone(), target: tree.clone() }, &lib)?;
         let build = self.empty("build")?;
-        // What pkg-config prints is for a shell.
+        // pkg-config quotes its output for a shell.
         let script = r#"
             flags=$(pkg-config --cflags --libs kvds)
             compat=$(pkg-config --variable=compatdir kvds)
@@ -275,7 +274,7 @@ impl Tests<'_> {
             }
         }
 
-        self.say("leaving the process with stores open in the static library (ctests/exit.c)");
+        self.say("exit with open stores in the static library (ctests/exit.c)");
         let exit = self.work.join("exit");
         let mut compile = command("gcc");
         compile.args(["-std=c11", "-O1", "-pthread", "-I"]).arg(self.root("include"));
@@ -285,10 +284,10 @@ impl Tests<'_> {
         Ok(())
     }
 
-    /// Returns where the packages were tested.
+    /// Tests the Debian packages. Returns the name of the system that was used.
     fn debian_packages(&self) -> Result<String> {
         let debian = self.project.target.canonicalize()?.join("debian");
-        self.say("making the Debian packages twice");
+        self.say("building the Debian packages twice");
         let sums = || -> Result<String> {
             let mut command = command("sh");
             output(command.args(["-c", "sha256sum -- *.deb"]).current_dir(&debian))
@@ -296,7 +295,7 @@ impl Tests<'_> {
         let first = sums()?;
         output(&mut self.make("deb", &[]))?;
         let second = sums()?;
-        ensure!(first == second, "the same build gives other packages:\n{first}{second}");
+        ensure!(first == second, "two builds of the packages differ:\n{first}{second}");
 
         let system = Debian::new(self)?;
         self.say(&format!("the Debian packages in {}", system.place));
@@ -306,7 +305,7 @@ impl Tests<'_> {
         let mut copy = command("cp");
         copy.arg("-r").arg(&self.programs).arg(system.root.join("packages"));
         output(&mut copy)?;
-        // What the first use of dpkg makes for itself does not count: it is used once on nothing.
+        // The first call of dpkg creates its own files, which are not counted.
         output(system.dpkg().args(["--configure", "-a"]))?;
         let mut install = system.dpkg();
         install.arg("-i");
@@ -343,12 +342,12 @@ impl Tests<'_> {
     }
 }
 
-/// A Debian system, or a directory that dpkg takes for one.
+/// A Debian system, or a directory with dpkg's database.
 struct Debian {
     root: PathBuf,
-    /// Whether programs run with the directory as their root.
+    /// Whether programs run in a chroot.
     whole: bool,
-    /// What a person calls it.
+    /// The name in messages.
     place: String,
 }
 
@@ -356,10 +355,10 @@ impl Debian {
     fn new(tests: &Tests) -> Result<Self> {
         let root = tests.work.join("system");
         if let Some(suite) = bootstrap(tests, &root)? {
-            let place = format!("a system made by debootstrap ({suite})");
+            let place = format!("a system created by debootstrap ({suite})");
             return Ok(Self { root, whole: true, place });
         }
-        tests.say("there can be no debootstrap here: it needs root, the program and the network");
+        tests.say("cannot run debootstrap, which needs root, the program and the network");
         for directory in ["var/lib/dpkg/info", "var/lib/dpkg/updates", "var/log"] {
             fs::create_dir_all(root.join(directory))?;
         }
@@ -369,7 +368,7 @@ impl Debian {
         Ok(Self { root, whole: false, place: "an empty directory, by dpkg --root".to_owned() })
     }
 
-    /// Returns the name of a path as programs of the system see it.
+    /// Returns a path as programs of the system see it.
     fn inner(&self, path: &str) -> PathBuf {
         let root = if self.whole { Path::new("/") } else { &self.root };
         root.join(path)
@@ -401,13 +400,13 @@ impl Debian {
         command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
         command.arg(format!("--root={}", self.root.display()));
         command.arg(format!("--log={}", self.root.join("var/log/dpkg.log").display()));
-        // The packages that these depend on are not in there.
+        // The directory does not have the packages that ours depend on.
         command.args(["--force-not-root", "--force-depends"]);
         command
     }
 }
 
-/// Makes a Debian system with compilers and CMake. Returns its release, or None without one.
+/// Creates a Debian system with compilers and CMake. Returns its release, or None if it cannot.
 fn bootstrap(tests: &Tests, root: &Path) -> Result<Option<String>> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let suite = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
@@ -446,7 +445,7 @@ fn multiarch() -> String {
         .map_or_else(|_| String::new(), |name| name.trim_end().to_owned())
 }
 
-/// Returns a command in the environment of a user.
+/// Returns a command without the variables of cargo and make.
 fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for name in UNSET {
@@ -455,7 +454,7 @@ fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Runs a command and returns what it prints. An error has all that it printed.
+/// Runs a command and returns its output. An error has all of it.
 fn output(command: &mut Command) -> Result<String> {
     let name = format!("{command:?}");
     let output = command.output().with_context(|| name.clone())?;
@@ -480,7 +479,7 @@ fn same(before: &BTreeSet<String>, after: &BTreeSet<String>, what: &str) -> Resu
     let left: Vec<_> = after.difference(before).cloned().collect();
     ensure!(
         lost.is_empty() && left.is_empty(),
-        "{what} took what was not its own: {lost:?}, or left something: {left:?}"
+        "{what} removed files of others: {lost:?}, or left files: {left:?}"
     );
     Ok(())
 }

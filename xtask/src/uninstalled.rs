@@ -1,4 +1,4 @@
-//! Lets programs be linked with a built library, and run, without installing it.
+//! Lets programs use a built library without installing it.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::project::{self, Project};
 
-/// Adds the name that the dynamic linker looks for, and files for pkg-config, beside a libkvds.so.
+/// Writes the link for the dynamic linker and the files for pkg-config beside a libkvds.so.
 pub fn write(project: &Project, directory: &Path) -> Result<()> {
     let library = directory.join("libkvds.so");
     ensure!(library.exists(), "there is no {}", library.display());
@@ -50,12 +50,12 @@ Cflags: -I${{includedir}}
 Libs: -L${{libdir}} -l:libkvds.a -lstdc++ -lm -lpthread -ldl
 "
     );
-    // pkg-config takes NAME-uninstalled.pc, where there is one, for NAME.
+    // pkg-config prefers NAME-uninstalled.pc to NAME.pc.
     project::write(&directory.join("kvds-uninstalled.pc"), &shared)?;
     project::write(&directory.join("kvds-static-uninstalled.pc"), &static_library)
 }
 
-/// Returns a path as pkg-config wants it: there, as in a shell, a space ends a word.
+/// Returns a path quoted for pkg-config, where a space ends a word, as in a shell.
 fn escaped(path: &str) -> String {
     let mut escaped = String::new();
     for letter in path.chars() {

@@ -1,4 +1,4 @@
-//! The enums of `include/kvds.hpp`, which stands between two lines of that file.
+//! The enums of `include/kvds.hpp`, between two marker lines of that file.
 
 use anyhow::{Context, Result};
 
@@ -9,7 +9,7 @@ const BEGIN: &str =
     "/* Generated from abi/api.json by `cargo xtask declarations`, as far as END. */\n";
 const END: &str = "/* END */\n";
 
-/// The file with the enums that the interface has.
+/// Returns the file with the current enums between its marker lines.
 pub fn replaced(api: &Api, file: &str) -> Result<String> {
     let (before, rest) =
         file.split_once(BEGIN).with_context(|| format!("kvds.hpp has no line {BEGIN}"))?;

@@ -1,4 +1,4 @@
-//! Go's constants for the statuses. cgo reads everything else, the numbers too, from the header.
+//! Go's constants for the statuses. cgo reads everything else, also the numbers, from the header.
 
 use anyhow::Result;
 
@@ -10,16 +10,17 @@ const INITIALISMS: [&str; 2] = ["IO", "OK"];
 
 pub fn text(api: &Api) -> Result<String> {
     let statuses = statuses(api)?;
-    // Tools for Go know generated files by this sentence.
-    let mut text = "// Code generated from abi/api.json by cargo xtask declarations. DO NOT EDIT.\n\n\
-                    package kvds\n\n\
-                    // #include <kvds.h>\n\
-                    import \"C\"\n\n\
-                    // Status is the result of a call: 0 is success, a positive number an expected negative\n\
-                    // result, a negative number an error.\n\
-                    type Status int32\n\n\
-                    // The statuses.\n\
-                    const (\n"
+    // Go's tools recognize generated files by this sentence.
+    let mut text = "\
+// Code generated from abi/api.json by cargo xtask declarations. DO NOT EDIT.\n\n\
+package kvds\n\n\
+// #include <kvds.h>\n\
+import \"C\"\n\n\
+// Status is the result of a call: 0 is success, a positive number an expected negative\n\
+// result, a negative number an error.\n\
+type Status int32\n\n\
+// The statuses.\n\
+const (\n"
         .to_owned();
     for (at, (item, name)) in statuses.members.iter().enumerate() {
         let go = if INITIALISMS.contains(name) { (*name).to_owned() } else { pascal(name) };

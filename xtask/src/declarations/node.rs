@@ -1,4 +1,4 @@
-//! Node's koffi, which reads prototypes of C with words for the direction of each pointer.
+//! Node's koffi, which reads C prototypes with a word for the direction of each pointer.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{MARK, by_section, constants, prototype, statuses};
 use crate::api::{Api, Field, Item, Kind};
 
-/// TypeScript's type of the names of statuses that are thrown: all but success.
+/// Returns TypeScript's type of the names of errors: all statuses but success.
 pub fn codes(api: &Api) -> Result<String> {
     let statuses = statuses(api)?;
     let names =
@@ -58,7 +58,7 @@ fn ty(item: &Item, kinds: &BTreeMap<&str, &Kind>) -> Option<String> {
     Some(text)
 }
 
-/// The parameters as koffi takes them.
+/// Returns the parameters in koffi's notation.
 fn directed(params: &[Field], kinds: &BTreeMap<&str, &Kind>) -> Vec<Field> {
     let directed = params.iter().map(|param| {
         let target = param.of.trim_end_matches(['*', ' ']);
@@ -66,7 +66,7 @@ fn directed(params: &[Field], kinds: &BTreeMap<&str, &Kind>) -> Vec<Field> {
         let of = match (kind, param.direction.as_deref()) {
             (Some(Kind::Callback { .. }), _) => format!("{} *", param.of),
             _ if param.name == "user_data" => "uintptr_t".to_owned(),
-            // A buffer of bytes is written where it is.
+            // koffi writes into a buffer of bytes in place.
             _ if target == "void" || !param.of.ends_with('*') => param.of.clone(),
             (_, Some("out")) => format!("_Out_ {}", param.of),
             (Some(Kind::Struct { .. }), _) if !param.of.starts_with("const ") => {

@@ -1,4 +1,4 @@
-//! Python's enum of the statuses. cffi reads everything else, the numbers too, from the header.
+//! Python's enum of the statuses. cffi reads everything else, also the numbers, from the header.
 
 use anyhow::Result;
 
@@ -13,7 +13,8 @@ pub fn text(api: &Api) -> Result<String> {
          import enum\n\n\
          from kvds._library import lib\n\n\n\
          class Status(enum.IntEnum):\n\
-         \x20   \"\"\"The result of a call of the C library: 0 is success, a positive number an expected\n\
+         \x20   \"\"\"The result of a call of the C library: 0 is success, a positive number an \
+         expected\n\
          \x20   negative result, a negative number an error.\"\"\"\n"
     );
     for (item, name) in statuses.members {

@@ -1,4 +1,4 @@
-//! Ruby's Fiddle, whose importer reads prototypes of C.
+//! Ruby's Fiddle, whose importer reads C prototypes.
 
 use super::{MARK, by_section, constants, declared, pascal, prototype, short};
 use crate::api::{Api, Item, Kind};
@@ -26,7 +26,7 @@ pub fn text(api: &Api) -> String {
     )
 }
 
-/// Fiddle knows types that are another name, and no pointer to a function but as a pointer.
+/// Returns a type alias. Fiddle has aliases, and only untyped pointers to functions.
 fn alias(item: &Item) -> Option<String> {
     let of = match &item.kind {
         Kind::Integer { of } => of,
