@@ -1,8 +1,8 @@
-//! Sharded: several copies of something that all threads use, so that they don't get in each
-//! other's way.
+//! Per-thread shards of hot counters.
 //!
-//! What one processor has just written, another has to fetch, and that takes longer than most
-//! calls. So threads are dealt out among a few copies.
+//! A processor that writes a cache line takes it from the others, and fetching it back takes longer
+//! than most calls. So threads are distributed over a few copies of a value, each on cache lines of
+//! its own.
 
 #[cfg(not(any(loom, shuttle)))]
 use std::{
@@ -10,31 +10,30 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// How many copies there are.
+/// The number of shards.
 const SHARDS: usize = if cfg!(any(loom, shuttle)) { 2 } else { 8 };
 
-/// The copies.
-#[derive(Default)]
-pub struct Sharded<T>([Shard<T>; SHARDS]);
-
-/// Alone on its cache lines (two, as processors fetch them in pairs).
+/// A value that shares its cache lines with no other. It has two, because processors fetch them in
+/// pairs.
 #[derive(Default)]
 #[repr(align(128))]
-struct Shard<T>(T);
+pub struct CachePadded<T>(pub T);
+
+/// A value per shard.
+#[derive(Default)]
+pub struct Sharded<T>([CachePadded<T>; SHARDS]);
 
 impl<T> Sharded<T> {
-    /// Copies as `make` makes them.
     pub fn new(mut make: impl FnMut() -> T) -> Sharded<T> {
-        Sharded(std::array::from_fn(|_| Shard(make())))
+        Sharded(std::array::from_fn(|_| CachePadded(make())))
     }
 
-    /// The copy for the calling thread.
+    /// Returns the value for the calling thread.
     #[inline]
     pub fn local(&self) -> &T {
-        &self.0[number()].0
+        &self.0[thread_shard()].0
     }
 
-    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|shard| &shard.0)
     }
@@ -42,29 +41,27 @@ impl<T> Sharded<T> {
 
 #[cfg(not(any(loom, shuttle)))]
 thread_local! {
-    static NUMBER: Cell<usize> = const { Cell::new(usize::MAX) };
+    static THREAD_SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
 }
 
-/// The number of the calling thread's shard.
 #[cfg(any(loom, shuttle))]
-fn number() -> usize {
+fn thread_shard() -> usize {
     crate::sync::thread_number() % SHARDS
 }
 
-/// The number of the calling thread's shard.
+/// Returns the index of the calling thread's shard.
 #[cfg(not(any(loom, shuttle)))]
 #[inline]
-fn number() -> usize {
-    let number = NUMBER.get();
-    if number < SHARDS { number } else { deal() }
+fn thread_shard() -> usize {
+    let shard = THREAD_SHARD.get();
+    if shard < SHARDS { shard } else { assign_shard() }
 }
 
-/// Gives the calling thread a shard.
 #[cfg(not(any(loom, shuttle)))]
 #[cold]
-fn deal() -> usize {
+fn assign_shard() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Relaxed) % SHARDS;
-    NUMBER.set(number);
-    number
+    let shard = NEXT.fetch_add(1, Relaxed) % SHARDS;
+    THREAD_SHARD.set(shard);
+    shard
 }

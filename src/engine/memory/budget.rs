@@ -1,44 +1,57 @@
-//! What memory stores may hold together.
+//! The memory limit of a distributor's memory stores.
 
+use crate::error::{Error, Kind, Result};
 use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// How much all memory stores of a distributor may hold, old versions for snapshots included.
+/// Limits how much all memory stores of a distributor hold, old versions for snapshots included.
 pub struct Budget {
     limit: usize,
     used: AtomicUsize,
 }
 
 impl Budget {
-    /// Room for so many bytes; 0 for no limit.
+    /// Creates a budget of `limit` bytes; 0 for no limit.
     pub fn new(limit: u64) -> Budget {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Budget { limit: if limit == 0 { usize::MAX } else { limit }, used: AtomicUsize::new(0) }
     }
 
-    /// Whether there is a limit. If there is none, nothing needs to be counted.
-    pub fn is_limited(&self) -> bool {
+    /// Without a limit, nothing needs to be counted.
+    fn is_limited(&self) -> bool {
         self.limit < usize::MAX
     }
 
-    /// Takes room, unless there is not enough. Taking none is always possible, also when marks of
-    /// deletion went beyond.
-    pub fn take(&self, bytes: usize) -> bool {
-        let more = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
-        bytes == 0 || self.used.fetch_update(Relaxed, Relaxed, more).is_ok()
+    /// Takes the room that a write needs, and returns it. `growth` returns by how much the write
+    /// raises and lowers the cost of a store.
+    ///
+    /// A write that needs no room always succeeds, even if deletions have exceeded the limit.
+    #[inline]
+    pub fn take(&self, growth: impl FnOnce() -> (usize, usize)) -> Result<usize> {
+        if !self.is_limited() {
+            return Ok(0);
+        }
+        let (more, less) = growth();
+        let bytes = more.saturating_sub(less);
+        let grown = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
+        if bytes == 0 || self.used.fetch_update(Relaxed, Relaxed, grown).is_ok() {
+            return Ok(bytes);
+        }
+        let limit = self.limit;
+        let text = format!("the memory stores have reached memory_limit_bytes ({limit})");
+        Err(Error::new(Kind::NoMemory, text))
     }
 
-    /// Gives room back.
-    pub fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Relaxed);
-    }
-
-    /// Takes room that there may not be, for what must be possible.
-    pub fn overdraw(&self, bytes: usize) {
-        self.used.fetch_add(bytes, Relaxed);
-    }
-
-    /// How much may be held.
-    pub fn limit(&self) -> usize {
-        self.limit
+    /// Replaces the `taken` estimate by the real change of a store's cost.
+    #[inline]
+    pub fn settle(&self, taken: usize, cost_before: usize, cost_after: usize) {
+        if !self.is_limited() {
+            return;
+        }
+        match (cost_before + taken).checked_sub(cost_after) {
+            Some(unused) => self.used.fetch_sub(unused, Relaxed),
+            // Deletions that a snapshot keeps as versions may exceed the limit, because deleting
+            // must always be possible.
+            None => self.used.fetch_add(cost_after - cost_before - taken, Relaxed),
+        };
     }
 }

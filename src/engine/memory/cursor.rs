@@ -1,96 +1,100 @@
-//! A cursor over a store in memory.
+//! Cursors over a memory store.
+//!
+//! A cursor reads a run of entries under the locks of their shards, and releases the locks. The
+//! snapshot keeps the keys and the values of the run at their addresses.
 
 use std::cell::Cell;
 use std::mem;
 use std::ops::Bound;
 
-use super::keyspace::{Content, SHARDS};
-use super::node::{Node, Pair};
+use super::keyspace::Keyspace;
+use super::node::{EntryPtr, Node};
+use super::shard_set::SHARDS;
 use super::snapshots::Snapshot;
 use crate::engine::{Cursor, Range};
 use crate::error::Result;
 
-/// How many entries a cursor reads under one hold of the lock: the least and the most. It begins
-/// small, so that a look at the first entry is cheap, and grows as the iteration proves long.
+/// The smallest and the largest number of nodes that a cursor reads at a time. It begins with the
+/// smallest, so reading the first entry is cheap, and grows during a long iteration.
 const RUN: (usize, usize) = if cfg!(shuttle) { (1, 4) } else { (32, 256) };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum Direction {
     Forward,
     Backward,
 }
 
-/// A cursor. The current entry is the one at `at` of the run; behind it lie those that follow it in
-/// the direction of `way`.
 pub struct MemoryCursor {
     snapshot: Snapshot,
     range: Range,
-    way: Way,
+    direction: Direction,
     run: Run,
-    at: usize,
-    /// How many entries the next fill may look at.
-    ahead: usize,
-    /// Whether the run has all that is left in its direction.
-    complete: bool,
+    /// The index of the current entry in the run.
+    index: usize,
+    /// How many nodes the next run reads.
+    run_len: usize,
+    /// Whether the run reaches the end of the range.
+    is_last_run: bool,
 }
 
 impl MemoryCursor {
-    /// A cursor over `range` as `snapshot` shows it.
     pub fn new(snapshot: Snapshot, range: Range) -> MemoryCursor {
-        // Most iterations are short, and getting memory for them takes longer than they do.
+        // Most iterations are short, and allocating memory for them takes longer than they do.
         let run = Run(SPARE.try_with(Cell::take).unwrap_or_default());
         MemoryCursor {
             snapshot,
             range,
-            way: Way::Forward,
+            direction: Direction::Forward,
             run,
-            at: 0,
-            ahead: RUN.0,
-            complete: true,
+            index: 0,
+            run_len: RUN.0,
+            is_last_run: true,
         }
     }
 
-    /// Starts anew with the entries from `from` on.
-    fn go(&mut self, way: Way, from: Bound<&[u8]>) {
-        self.way = way;
-        self.ahead = RUN.0;
+    /// Moves to the first entry from `from` on.
+    fn start(&mut self, direction: Direction, from: Bound<&[u8]>) {
+        self.direction = direction;
+        self.run_len = RUN.0;
         self.fill(from);
     }
 
-    /// Reads a new run, from `from` on, of one entry at least if there are any.
+    /// Reads a new run from `from` on. It is empty only at the end of the range.
     fn fill(&mut self, from: Bound<&[u8]>) {
         self.run.0.clear();
-        self.at = 0;
-        self.complete = true;
+        self.index = 0;
+        self.is_last_run = true;
         let Range { start, end } = &self.range;
-        let Snapshot { content, epoch } = &self.snapshot;
-        let fetch = |node: &&Node| node.prefetch();
+        let Snapshot { keyspace, epoch } = &self.snapshot;
+        let prefetch = |node: &&Node| node.prefetch();
         let mut last: Option<Node> = None;
-        // Each turn goes on behind the last key of the one before, over keys that are younger than
-        // the snapshot.
+        // Nodes that hold nothing at the epoch of the snapshot add no entry to the run.
         while self.run.0.is_empty() {
             let from = last.as_ref().map_or(from, |last| Bound::Excluded(last.key()));
-            let order = content.order.read();
-            let mut nodes = Vec::with_capacity(self.ahead);
-            match self.way {
-                Way::Forward => nodes
-                    .extend(order.forward(from, end.as_deref()).take(self.ahead).inspect(fetch)),
-                Way::Backward => {
-                    nodes.extend(order.backward(from, start).take(self.ahead).inspect(fetch))
+            let key_index = keyspace.key_index.read();
+            let mut nodes = Vec::with_capacity(self.run_len);
+            match self.direction {
+                Direction::Forward => {
+                    let found = key_index.forward(from, end.as_deref());
+                    nodes.extend(found.take(self.run_len).inspect(prefetch));
+                }
+                Direction::Backward => {
+                    let found = key_index.backward(from, start);
+                    nodes.extend(found.take(self.run_len).inspect(prefetch));
                 }
             }
-            self.run.read(content, &nodes, *epoch);
-            if nodes.len() < self.ahead {
+            self.run.read(keyspace, &nodes, *epoch);
+            if nodes.len() < self.run_len {
                 return;
             }
-            self.ahead = (self.ahead * 8).min(RUN.1);
+            self.run_len = (self.run_len * 8).min(RUN.1);
             last = nodes.last().map(|last| (*last).clone());
         }
-        self.complete = false;
+        self.is_last_run = false;
     }
 
-    /// Shows the whole range to `visit`, until it answers false. Returns whether the end was
-    /// reached.
+    /// Calls `visit` for each pair of the range, until it returns false. Returns whether the end
+    /// was reached.
     pub fn scan(mut self, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
         self.first()?;
         loop {
@@ -101,26 +105,25 @@ impl MemoryCursor {
                 }
             }
             let last = self.run.0.len().checked_sub(1).and_then(|last| self.pair(last));
-            let Some((last, _)) = last.filter(|_| !self.complete) else { return Ok(true) };
+            let Some((last, _)) = last.filter(|_| !self.is_last_run) else { return Ok(true) };
             let last = last.to_vec();
             self.fill(Bound::Excluded(&last));
         }
     }
 
-    /// An entry of the run.
     #[allow(unsafe_code)]
     fn pair(&self, index: usize) -> Option<(&[u8], &[u8])> {
-        // SAFETY: they were found at the epoch of the snapshot, which lives as long as this.
-        self.run.0.get(index)?.map(|pair| unsafe { pair.bytes() })
+        // SAFETY: the entries were found at the epoch of the snapshot, which lives as long as this.
+        self.run.0.get(index)?.map(|entry| unsafe { entry.bytes() })
     }
 
-    fn advance(&mut self, way: Way) {
-        let Some((key, _)) = self.pair(self.at) else { return };
-        if way != self.way {
+    fn advance(&mut self, direction: Direction) {
+        let Some((key, _)) = self.pair(self.index) else { return };
+        if direction != self.direction {
             let key = key.to_vec();
-            self.go(way, Bound::Excluded(&key));
-        } else if self.at + 1 < self.run.0.len() || self.complete {
-            self.at += 1;
+            self.start(direction, Bound::Excluded(&key));
+        } else if self.index + 1 < self.run.0.len() || self.is_last_run {
+            self.index += 1;
         } else {
             let key = key.to_vec();
             self.fill(Bound::Excluded(&key));
@@ -132,74 +135,74 @@ impl Drop for MemoryCursor {
     fn drop(&mut self) {
         let mut spare = mem::take(&mut self.run.0);
         spare.clear();
-        // A thread that is ending has no place for it any more.
-        let _ = SPARE.try_with(|place| place.set(spare));
+        // A thread that is ending has no thread-locals.
+        let _ = SPARE.try_with(|cell| cell.set(spare));
     }
 }
 
 thread_local! {
     /// The memory of the last run that this thread has read.
-    static SPARE: Cell<Vec<Option<Pair>>> = const { Cell::new(Vec::new()) };
+    static SPARE: Cell<Vec<Option<EntryPtr>>> = const { Cell::new(Vec::new()) };
 }
 
 impl Cursor for MemoryCursor {
     fn first(&mut self) -> Result<()> {
         let start = self.range.start.clone();
-        self.go(Way::Forward, Bound::Included(&start));
+        self.start(Direction::Forward, Bound::Included(&start));
         Ok(())
     }
 
     fn last(&mut self) -> Result<()> {
         let end = self.range.end.clone();
-        self.go(Way::Backward, end.as_deref().map_or(Bound::Unbounded, Bound::Excluded));
+        let from = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.start(Direction::Backward, from);
         Ok(())
     }
 
     fn seek(&mut self, key: &[u8]) -> Result<()> {
         let start = key.max(&self.range.start).to_vec();
-        self.go(Way::Forward, Bound::Included(&start));
+        self.start(Direction::Forward, Bound::Included(&start));
         Ok(())
     }
 
     fn next(&mut self) -> Result<()> {
-        self.advance(Way::Forward);
+        self.advance(Direction::Forward);
         Ok(())
     }
 
     fn prev(&mut self) -> Result<()> {
-        self.advance(Way::Backward);
+        self.advance(Direction::Backward);
         Ok(())
     }
 
     fn entry(&self) -> Option<(&[u8], &[u8])> {
-        self.pair(self.at)
+        self.pair(self.index)
     }
 }
 
-/// Entries, where they lie: the snapshot keeps them there. None for a node that held nothing at the
-/// moment.
+/// Entries at their addresses. `None` while the run is read, for a node without a value.
 #[derive(Default)]
-struct Run(Vec<Option<Pair>>);
+struct Run(Vec<Option<EntryPtr>>);
 
-/// The end of a chain of indexes.
+/// The end of a linked list of indexes.
 const END: u16 = u16::MAX;
 
 impl Run {
-    /// Reads what nodes held at a epoch: shard by shard, so that each is locked once for all of its
-    /// nodes, and a writer waits for these few at most.
-    fn read(&mut self, content: &Content, nodes: &[&Node], epoch: u64) {
+    /// Reads the values of nodes at an epoch, shard by shard: each shard is locked once for all of
+    /// its nodes, and a writer waits for these few at most.
+    fn read(&mut self, keyspace: &Keyspace, nodes: &[&Node], epoch: u64) {
         self.0.resize(nodes.len(), None);
-        // For each shard the first of its nodes, and for each node the next one of its shard.
+        // A linked list for each shard: its first node, and for each node the next one.
         let (mut first, mut next) = ([END; SHARDS], [END; RUN.1]);
         for (index, node) in nodes.iter().enumerate().rev() {
-            next[index] = mem::replace(&mut first[usize::from(node.shard())], index as u16);
+            next[index] = mem::replace(&mut first[node.shard()], index as u16);
         }
-        for (number, first) in first.into_iter().enumerate().filter(|(_, first)| *first != END) {
-            let shard = content.read(number);
+        for (index, first) in first.into_iter().enumerate().filter(|(_, first)| *first != END) {
+            let shard = keyspace.read(index);
             let mut at = usize::from(first);
             while at < nodes.len() {
-                let value = shard.at(nodes[at], epoch);
-                self.0[at] = value.map(|value| Pair::new(nodes[at].key(), value.bytes()));
+                let value = shard.value_at(nodes[at], epoch);
+                self.0[at] = value.map(|value| EntryPtr::new(nodes[at].key(), value.bytes()));
                 at = next[at].into();
             }
         }

@@ -1,9 +1,8 @@
-//! The order of the keys.
+//! The key index: the nodes in the order of their keys.
 //!
-//! A sorted set of nodes beside the hash tables, for those who go over keys in order. It is brought
-//! up to date when somebody wants to do that, and not with each write: a store that is only asked
-//! for single keys pays nothing for it, and many new keys at once are sorted faster than they are
-//! put in one by one.
+//! It is a sorted set beside the hash tables. It is brought up to date when an iteration needs it,
+//! and not with each write. So a store without iterations pays nothing for it, and many new keys
+//! are sorted at once, which is faster than inserting them one by one.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -12,44 +11,42 @@ use std::ops::Bound;
 
 use super::node::Node;
 
-/// A node in its place. The first bytes of its key lie beside the reference, so that most
-/// comparisons don't touch the node.
-pub struct Placed {
-    begin: Begin,
-    /// The node.
+/// A node of the index. The first bytes of its key are next to the reference, so most comparisons
+/// don't read the node.
+pub struct IndexEntry {
+    prefix: KeyPrefix,
     pub node: Node,
 }
 
-/// The first bytes of a key as numbers that compare as they do.
-type Begin = [u64; 2];
+/// The first bytes of a key, as numbers that compare as the bytes do.
+type KeyPrefix = [u64; 2];
 
-fn begin(key: &[u8]) -> Begin {
-    let mut begin = [[0; 8]; 2];
+fn prefix(key: &[u8]) -> KeyPrefix {
+    let mut prefix = [[0; 8]; 2];
     let len = key.len().min(16);
-    begin.as_flattened_mut()[..len].copy_from_slice(&key[..len]);
-    begin.map(u64::from_be_bytes)
+    prefix.as_flattened_mut()[..len].copy_from_slice(&key[..len]);
+    prefix.map(u64::from_be_bytes)
 }
 
-/// Something with a place among the keys: a node, or a key that is looked for.
-trait Place {
-    fn begin(&self) -> Begin;
+/// An element of the order: an entry, or a key to search for.
+trait OrderedKey {
+    fn prefix(&self) -> KeyPrefix;
     fn key(&self) -> &[u8];
 }
 
-impl Placed {
-    /// The place of a node.
-    pub fn new(node: Node) -> Placed {
-        Placed { begin: begin(node.key()), node }
+impl IndexEntry {
+    pub fn new(node: Node) -> IndexEntry {
+        IndexEntry { prefix: prefix(node.key()), node }
     }
 
     fn compare(&self, wanted: &SearchKey<'_>) -> Ordering {
-        self.begin.cmp(&wanted.begin).then_with(|| self.node.key().cmp(wanted.key))
+        self.prefix.cmp(&wanted.prefix).then_with(|| self.node.key().cmp(wanted.key))
     }
 }
 
-impl Place for Placed {
-    fn begin(&self) -> Begin {
-        self.begin
+impl OrderedKey for IndexEntry {
+    fn prefix(&self) -> KeyPrefix {
+        self.prefix
     }
 
     fn key(&self) -> &[u8] {
@@ -59,13 +56,19 @@ impl Place for Placed {
 
 #[derive(Clone, Copy)]
 struct SearchKey<'a> {
-    begin: Begin,
+    prefix: KeyPrefix,
     key: &'a [u8],
 }
 
-impl Place for SearchKey<'_> {
-    fn begin(&self) -> Begin {
-        self.begin
+impl SearchKey<'_> {
+    fn new(key: &[u8]) -> SearchKey<'_> {
+        SearchKey { prefix: prefix(key), key }
+    }
+}
+
+impl OrderedKey for SearchKey<'_> {
+    fn prefix(&self) -> KeyPrefix {
+        self.prefix
     }
 
     fn key(&self) -> &[u8] {
@@ -73,127 +76,114 @@ impl Place for SearchKey<'_> {
     }
 }
 
-// A set can be searched for anything that its elements can be seen as.
-impl<'a> Borrow<dyn Place + 'a> for Placed {
-    fn borrow(&self) -> &(dyn Place + 'a) {
+// A set can be searched for anything that its elements can be borrowed as.
+impl<'a> Borrow<dyn OrderedKey + 'a> for IndexEntry {
+    fn borrow(&self) -> &(dyn OrderedKey + 'a) {
         self
     }
 }
 
-impl Ord for dyn Place + '_ {
+impl Ord for dyn OrderedKey + '_ {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.begin().cmp(&other.begin()).then_with(|| self.key().cmp(other.key()))
+        self.prefix().cmp(&other.prefix()).then_with(|| self.key().cmp(other.key()))
     }
 }
 
-impl PartialOrd for dyn Place + '_ {
+impl PartialOrd for dyn OrderedKey + '_ {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for dyn Place + '_ {
+impl PartialEq for dyn OrderedKey + '_ {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for dyn Place + '_ {}
+impl Eq for dyn OrderedKey + '_ {}
 
-impl Ord for Placed {
-    fn cmp(&self, other: &Placed) -> Ordering {
-        self.begin.cmp(&other.begin).then_with(|| self.node.key().cmp(other.node.key()))
+impl Ord for IndexEntry {
+    fn cmp(&self, other: &IndexEntry) -> Ordering {
+        self.prefix.cmp(&other.prefix).then_with(|| self.node.key().cmp(other.node.key()))
     }
 }
 
-impl PartialOrd for Placed {
-    fn partial_cmp(&self, other: &Placed) -> Option<Ordering> {
+impl PartialOrd for IndexEntry {
+    fn partial_cmp(&self, other: &IndexEntry) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Placed {
-    fn eq(&self, other: &Placed) -> bool {
+impl PartialEq for IndexEntry {
+    fn eq(&self, other: &IndexEntry) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Placed {}
+impl Eq for IndexEntry {}
 
-/// Nodes that wait for a change of the order.
+/// Changes of the index that are due.
 #[derive(Default)]
 pub struct PendingIndexOps {
-    /// To be put in.
-    pub new: Vec<Placed>,
-    /// To be taken out.
-    pub gone: Vec<Placed>,
+    pub insert: Vec<IndexEntry>,
+    pub remove: Vec<IndexEntry>,
 }
 
 impl PendingIndexOps {
-    /// Takes more along.
-    pub fn and(&mut self, mut other: PendingIndexOps) {
-        self.new.append(&mut other.new);
-        self.gone.append(&mut other.gone);
+    pub fn append(&mut self, mut other: PendingIndexOps) {
+        self.insert.append(&mut other.insert);
+        self.remove.append(&mut other.remove);
     }
 }
 
-/// The nodes in the order of their keys.
 #[derive(Default)]
-pub struct KeyIndex(BTreeSet<Placed>);
+pub struct KeyIndex(BTreeSet<IndexEntry>);
 
 impl KeyIndex {
-    /// Takes nodes out that are gone, and puts new ones in.
-    pub fn change(&mut self, PendingIndexOps { mut new, mut gone }: PendingIndexOps) {
-        // In their order, so that each finds in the caches where the one before it was.
-        gone.sort_unstable();
-        for placed in &gone {
-            self.0.remove(placed);
+    pub fn apply(&mut self, PendingIndexOps { mut insert, mut remove }: PendingIndexOps) {
+        // Sorted, so each finds in the caches what the one before it has read.
+        remove.sort_unstable();
+        for entry in &remove {
+            self.0.remove(entry);
         }
-        // Merging goes over everything that is there, putting in goes down the tree once for each.
-        if new.len() > self.0.len() / 16 {
-            new.sort_unstable();
-            self.0.append(&mut new.into_iter().collect());
+        // Merging reads the whole set; inserting descends the tree once for each new entry.
+        if insert.len() > self.0.len() / 16 {
+            insert.sort_unstable();
+            self.0.append(&mut insert.into_iter().collect());
         } else {
-            self.0.extend(new);
+            self.0.extend(insert);
         }
     }
 
-    // A range of a `BTreeSet` with two ends looks for both of them at once. Looking for one, and
-    // comparing on the way when the other is reached, costs less: that is mostly told by the first
-    // bytes.
+    // A range of a `BTreeSet` with two bounds searches for both. Searching for one, and comparing
+    // with the other on the way, costs less: mostly the first bytes decide.
 
-    /// The nodes from a key on, and before `end` if there is one.
+    /// Returns the nodes from a key on, up to `end` if there is one.
     pub fn forward<'a>(
         &'a self,
         from: Bound<&[u8]>,
         end: Option<&'a [u8]>,
     ) -> impl Iterator<Item = &'a Node> + Clone {
-        let (from, end) = (from.map(wanted), end.map(wanted));
-        let found = self.0.range::<dyn Place, _>((as_place(&from), Bound::Unbounded));
-        let inside =
-            move |placed: &&Placed| end.as_ref().is_none_or(|end| placed.compare(end).is_lt());
-        found.take_while(inside).map(|placed| &placed.node)
+        let (from, end) = (from.map(SearchKey::new), end.map(SearchKey::new));
+        let found = self.0.range::<dyn OrderedKey, _>((as_dyn(&from), Bound::Unbounded));
+        let is_inside =
+            move |entry: &&IndexEntry| end.as_ref().is_none_or(|end| entry.compare(end).is_lt());
+        found.take_while(is_inside).map(|entry| &entry.node)
     }
 
-    /// The nodes from a key on backwards, down to `start`.
+    /// Returns the nodes from a key on backwards, down to `start`.
     pub fn backward<'a>(
         &'a self,
         from: Bound<&[u8]>,
         start: &'a [u8],
     ) -> impl Iterator<Item = &'a Node> + Clone {
-        let (from, start) = (from.map(wanted), wanted(start));
-        let found = self.0.range::<dyn Place, _>((Bound::Unbounded, as_place(&from)));
-        found
-            .rev()
-            .take_while(move |placed| placed.compare(&start).is_ge())
-            .map(|placed| &placed.node)
+        let (from, start) = (from.map(SearchKey::new), SearchKey::new(start));
+        let found = self.0.range::<dyn OrderedKey, _>((Bound::Unbounded, as_dyn(&from)));
+        found.rev().take_while(move |entry| entry.compare(&start).is_ge()).map(|entry| &entry.node)
     }
 }
 
-fn wanted(key: &[u8]) -> SearchKey<'_> {
-    SearchKey { begin: begin(key), key }
-}
-
-fn as_place<'a>(bound: &'a Bound<SearchKey<'a>>) -> Bound<&'a (dyn Place + 'a)> {
-    bound.as_ref().map(|wanted| wanted as &dyn Place)
+fn as_dyn<'a>(bound: &'a Bound<SearchKey<'a>>) -> Bound<&'a (dyn OrderedKey + 'a)> {
+    bound.as_ref().map(|key| key as &dyn OrderedKey)
 }

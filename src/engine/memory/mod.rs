@@ -1,18 +1,14 @@
-//! The engine in memory: hash tables for single keys, a sorted set for their order, and versions
-//! for those who look back.
+//! The memory engine.
 //!
-//! Keys are dealt out to shards (`shard.rs`), each a hash table behind a lock, so that calls on
-//! different keys seldom meet. What a key holds lies in one block of memory (`node.rs`), where it
-//! is read and overwritten. The order of the keys (`order.rs`) is kept beside that and brought up
-//! to date when somebody asks for it. A snapshot is a epoch of a clock (`snapshots.rs`):
-//! overwriting keeps the old version only if a live snapshot can see it, and the newest such
-//! snapshot hands it to its predecessor or frees it when it goes. So without snapshots there are no
-//! old versions, and with them exactly those that are needed.
+//! The hash of a key says which shard holds it (`shard.rs`). A shard is a hash table (`table.rs`)
+//! behind a lock, so calls on different keys seldom wait for each other. A key and its values are
+//! in one block of memory (`node.rs`), where they are read and overwritten. Iterations use a sorted
+//! index of the keys (`key_index.rs`), which is brought up to date when a cursor needs it
+//! (`cursor.rs`). A snapshot is an epoch (`snapshots.rs`): overwriting keeps the old version only
+//! if a live snapshot sees it. Writes are in `write.rs`, and those of ranges in `delete_range.rs`.
 //!
-//! A write holds the locks of all shards that it touches, so nobody sees a part of it. Locks are
-//! taken in one order: `settling`, `order`, the shards by their numbers, and the snapshots. No lock
-//! is held between two calls of a cursor: it reads a run of entries and stands on what the snapshot
-//! keeps in its place.
+//! Locks are taken in this order: `index_sync`, `key_index`, the shards by their indexes, the
+//! snapshots. No lock is held between two calls of a cursor.
 
 mod budget;
 mod cursor;
@@ -21,108 +17,96 @@ mod key_index;
 mod keyspace;
 mod node;
 mod shard;
+mod shard_set;
 mod snapshots;
 mod table;
 mod write;
 
-use std::array;
 use std::sync::Arc;
 
 pub use self::budget::Budget;
 use self::cursor::MemoryCursor;
-use self::keyspace::{Alone, Content, Hashing, number};
-use self::node::Held;
-use self::shard::{Shard, ShardStats};
-use self::snapshots::Snapshots;
+use self::keyspace::Keyspace;
+use self::node::ValueRef;
+use self::shard::ShardStats;
+use self::shard_set::{ShardSet, shard_of};
 use super::{Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, Value};
-use crate::batch::{Outcome, SingleKey, WriteBatch};
+use crate::batch::{Outcome, WriteBatch};
 use crate::error::Result;
-use crate::sync::atomic::AtomicU64;
-use crate::sync::{Mutex, RwLock};
 
 /// An ordered store in memory.
 pub struct Memory {
-    content: Arc<Content>,
+    keyspace: Arc<Keyspace>,
 }
 
 impl Memory {
-    /// An empty store, whose content comes out of `budget`. `lease` is dropped when its last cursor
-    /// and snapshot are gone too.
+    /// Creates an empty store, whose data counts against `budget`. `lease` is dropped after the
+    /// store and its last cursor and snapshot.
     pub fn new(budget: Arc<Budget>, lease: Lease) -> Memory {
-        let content = Content {
-            shards: array::from_fn(|number| Alone(RwLock::new(Shard::new(number as u8)))),
-            waiting: AtomicU64::new(0),
-            settling: Mutex::new(()),
-            order: RwLock::default(),
-            snapshots: Snapshots::default(),
-            hashing: Hashing::default(),
-            budget,
-            _lease: lease,
-        };
-        Memory { content: Arc::new(content) }
+        Memory { keyspace: Arc::new(Keyspace::new(budget, lease)) }
     }
 
-    /// A position in the order of the keys, as of now.
-    fn position(&self, range: Range) -> MemoryCursor {
-        let snapshot = self.content.open_snapshot();
-        self.content.sync_index();
+    fn memory_cursor(&self, range: Range) -> MemoryCursor {
+        let snapshot = self.keyspace.open_snapshot();
+        self.keyspace.sync_index();
         MemoryCursor::new(snapshot, range)
     }
 }
 
-/// What is lent, as what is given: a long value is shared, a short one copied.
-fn given(held: Held<'_>) -> Result<Value> {
-    match held {
-        Held::Short(bytes) => Ok(Value::Owned(Buffer::of(bytes)?)),
-        Held::Long(bytes) => Ok(Value::Shared(bytes.clone())),
+/// Returns a value that outlives the lock of its shard: copies an inline one, shares a long one.
+#[inline]
+fn copy_or_share(value: ValueRef<'_>) -> Result<Value> {
+    match value {
+        ValueRef::Inline(bytes) => Ok(Value::Owned(Buffer::of(bytes)?)),
+        ValueRef::Shared(bytes) => Ok(Value::Shared(bytes.clone())),
     }
 }
 
 impl Reader for Memory {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.content.find(key, given).transpose()
+        self.keyspace.find(key, copy_or_share).transpose()
     }
 
     fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
-        Ok(self.content.find(key, |held| see(held.bytes())).is_some())
+        Ok(self.keyspace.find(key, |value| see(value.bytes())).is_some())
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.content.find(key, |_| ()).is_some())
+        Ok(self.keyspace.find(key, |_| ()).is_some())
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        let hashes: Vec<_> = keys.iter().map(|key| self.content.hash(key)).collect();
-        let wanted = hashes.iter().fold(0u64, |wanted, hash| wanted | 1 << number(*hash));
-        let shards = self.content.lock(wanted, |number| self.content.read(number));
+        let hashes: Vec<_> = keys.iter().map(|key| self.keyspace.hash(key)).collect();
+        let set = ShardSet::of_hashes(&hashes);
+        // All shards are locked before the first is read, so the values are of one state.
+        let shards = self.keyspace.lock(set, |index| self.keyspace.read(index));
         let find = |(key, hash): (&&[u8], u64)| {
-            let shard = shards[number(hash)].as_ref();
-            shard.and_then(|shard| shard.looked(shard.get(hash, key))).map(given).transpose()
+            let shard = shards[shard_of(hash)].as_ref()?;
+            shard.count_lookup(shard.get(hash, key))
         };
-        keys.iter().zip(hashes).map(find).collect()
+        let found = keys.iter().zip(hashes).map(find);
+        found.map(|value| value.map(copy_or_share).transpose()).collect()
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        Ok(Box::new(self.position(range)))
+        Ok(Box::new(self.memory_cursor(range)))
     }
 
     fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
-        self.position(range).scan(visit)
+        self.memory_cursor(range).scan(visit)
     }
 }
 
 impl Engine for Memory {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
         match batch.as_single() {
-            Some(SingleKey { key, value, expectations }) => {
-                self.content.apply_one(expectations, key, value)
-            }
-            None => self.content.apply_all(batch),
+            Some(write) => self.keyspace.apply_single(write),
+            None => self.keyspace.apply_batch(batch),
         }
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
-        Ok(Arc::new(self.content.open_snapshot()))
+        Ok(Arc::new(self.keyspace.open_snapshot()))
     }
 
     fn maintenance(&self) -> Option<&dyn Maintenance> {
@@ -132,7 +116,7 @@ impl Engine for Memory {
 
 impl Maintenance for Memory {
     fn stats(&self) -> Result<Stats> {
-        let ShardStats { reads, hits, writes, keys, bytes, cost } = self.content.stats();
+        let ShardStats { reads, hits, writes, keys, bytes, cost } = self.keyspace.stats();
         let (keys, bytes, memory_bytes) = (keys as u64, bytes as u64, cost as u64);
         Ok(Stats { keys, bytes, memory_bytes, reads, hits, writes, disk_bytes: 0 })
     }
@@ -142,73 +126,82 @@ impl Maintenance for Memory {
 mod tests {
     use std::ops::Bound;
 
-    use super::keyspace::SHARDS;
     use super::node::Node;
+    use super::shard::{OVERHEAD, Shard};
+    use super::shard_set::SHARDS;
     use super::snapshots::Snapshot;
     use super::*;
+    use crate::batch::SingleKey;
 
-    /// Old versions must go when nobody can see them any more, in whatever order the snapshots go:
-    /// what stays is what a store without snapshots would hold. And what is deleted must go from
-    /// the tables and the order too.
+    fn store() -> Memory {
+        Memory::new(Arc::new(Budget::new(0)), Box::new(()))
+    }
+
+    fn write(keyspace: &Keyspace, key: &[u8], value: Option<&[u8]>) {
+        let outcome = keyspace.apply_single(SingleKey { key, value, expectations: &[] });
+        assert_eq!(outcome.expect("there is memory"), Outcome::Applied);
+    }
+
+    /// Snapshots end in any order. Afterwards the store holds what a store without snapshots would
+    /// hold, and deleted keys have left the tables and the index.
     #[test]
-    fn old_versions_go_with_their_last_snapshot() {
-        let memory = Memory::new(Arc::new(Budget::new(0)), Box::new(()));
-        let content = &memory.content;
+    fn old_versions_are_freed_with_their_last_snapshot() {
+        let memory = store();
+        let keyspace = &memory.keyspace;
         let mut snapshots: Vec<Snapshot> = Vec::new();
         let mut random: u32 = 1;
         let mut next = |below: usize| {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (random >> 8) as usize % below
         };
-        let each = |check: &mut dyn FnMut(&Shard, &Node)| {
-            content.sync_index();
-            for node in content.order.read().forward(Bound::Unbounded, None) {
-                check(&content.read(node.shard().into()), node);
+        let for_each_node = |check: &mut dyn FnMut(&Shard, &Node)| {
+            keyspace.sync_index();
+            for node in keyspace.key_index.read().forward(Bound::Unbounded, None) {
+                check(&keyspace.read(node.shard()), node);
             }
         };
         for _ in 0..20_000 {
             let key = [b'a' + next(5) as u8];
             match next(8) {
-                0 => snapshots.push(content.open_snapshot()),
+                0 => snapshots.push(keyspace.open_snapshot()),
                 1 if !snapshots.is_empty() => drop(snapshots.swap_remove(next(snapshots.len()))),
-                2 => drop(content.apply_one(&[], &key, None)),
-                _ => drop(content.apply_one(&[], &key, Some(&key))),
+                2 => write(keyspace, &key, None),
+                _ => write(keyspace, &key, Some(&key)),
             }
-            let moments = content.snapshots.moments();
-            each(&mut |shard, node| {
-                assert!(shard.versions(node) <= moments, "a version for a moment at most")
+            let epochs = keyspace.snapshots.epochs();
+            for_each_node(&mut |shard, node| {
+                assert!(shard.versions(node) <= epochs, "at most one version for each epoch")
             });
         }
         drop(snapshots);
-        assert_eq!(content.snapshots.moments(), 0);
+        assert_eq!(keyspace.snapshots.epochs(), 0);
         let mut keys = 0;
-        each(&mut |shard, node| {
-            assert!(shard.versions(node) == 0 && shard.now(node).is_some());
+        for_each_node(&mut |shard, node| {
+            assert!(shard.versions(node) == 0 && shard.value_at(node, u64::MAX).is_some());
             keys += 1;
         });
-        let ShardStats { keys: counted, bytes, cost, .. } = content.stats();
-        assert_eq!((counted, bytes, cost), (keys, keys * 2, keys * (2 + shard::COST)));
+        let ShardStats { keys: counted, bytes, cost, .. } = keyspace.stats();
+        assert_eq!((counted, bytes, cost), (keys, keys * 2, keys * (2 + OVERHEAD)));
     }
 
-    /// Keys that come and go must not leave nodes behind, whether or not anybody looks at the
-    /// order.
+    /// With and without syncs of the index in between.
     #[test]
-    fn deleted_keys_leave_nothing() {
-        let memory = Memory::new(Arc::new(Budget::new(0)), Box::new(()));
-        let content = &memory.content;
-        for look in [false, true] {
+    fn deleted_keys_leave_no_nodes() {
+        let memory = store();
+        let keyspace = &memory.keyspace;
+        for sync in [false, true] {
             for number in 0..100_000u32 {
                 let key = number.to_be_bytes();
-                drop(content.apply_one(&[], &key, Some(b"value")));
-                if look && number % 1000 == 0 {
-                    content.sync_index();
+                write(keyspace, &key, Some(b"value"));
+                if sync && number % 1000 == 0 {
+                    keyspace.sync_index();
                 }
-                drop(content.apply_one(&[], &key, None));
+                write(keyspace, &key, None);
             }
-            let nodes: usize = (0..SHARDS).map(|number| content.read(number).nodes()).sum();
+            let nodes: usize = (0..SHARDS).map(|index| keyspace.read(index).nodes()).sum();
             assert!(nodes <= SHARDS * 50, "{nodes} nodes for no key");
-            let placed = content.order.read().forward(Bound::Unbounded, None).count();
-            assert!(placed <= nodes, "{placed} placed of {nodes}");
+            let indexed = keyspace.key_index.read().forward(Bound::Unbounded, None).count();
+            assert!(indexed <= nodes, "{indexed} indexed of {nodes}");
         }
     }
 }

@@ -1,12 +1,12 @@
-//! One key and what it holds, in one block of memory.
+//! Nodes: a key and its values in one block of memory.
 //!
-//! A node is made when its key is first set, and stays where it is when the key gets another value:
-//! a value that fits is written into the node, so that reading and overwriting a key touch one
-//! place in memory. A long value lies apart, in memory that is shared with those who read it.
+//! A node is created when its key is first set, and stays at its address when the key gets another
+//! value. A short value is written into the node, so reading and overwriting a key touch one place
+//! in memory. A long value is allocated separately and shared with readers.
 //!
-//! What a node holds belongs to the lock of its shard: this file has the memory, `shard.rs` lends
-//! it out to who has the lock, and `position.rs` to who has a snapshot. These three are what
-//! `unsafe` there is in the engine.
+//! The lock of a node's shard protects the node's state. This file has the memory, `shard.rs` lends
+//! it to threads that hold the lock, and `cursor.rs` to threads that hold a snapshot. The engine
+//! has no other `unsafe` code.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -15,425 +15,470 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
 
+use crate::engine::MAX_KEY_LEN;
+use crate::error::{Error, Kind, Result};
 use crate::sync::atomic::{AtomicU32, Ordering};
 
-use crate::engine::MAX_KEY_LEN;
+/// A value that is allocated separately.
+pub type SharedBytes = Arc<Box<[u8]>>;
 
-/// A value that lies apart.
-pub type Bytes = Arc<Box<[u8]>>;
-
-/// The longest value that is written into its node. Up to here, copying costs no more than sharing.
-pub(super) const INLINE: usize = 1024;
+/// The longest value that is written into its node. Up to this length, copying a value costs no
+/// more than sharing it.
+const MAX_INLINE: usize = 1024;
 
 /// A counted reference to a node.
-pub struct Node(NonNull<Head>);
+pub struct Node(NonNull<Header>);
 
-/// What a node begins with. The key follows, and then the room for a value.
+/// The beginning of a node. The key follows, and then the room for an inline value.
 ///
-/// It is kept small, as there is one for each key: 32 bytes on 64-bit machines.
+/// There is one for each key, so it is small: 32 bytes on 64-bit machines.
 #[repr(C)]
-struct Head {
+struct Header {
     references: AtomicU32,
-    fixed: Fixed,
+    shard_and_key_len: ShardAndKeyLen,
     state: UnsafeCell<State>,
 }
 
-/// What never changes: the length of the key, and the number of the shard in the upper bits.
+/// The index of the shard in the upper bits, and the length of the key. They never change.
 #[derive(Clone, Copy)]
-struct Fixed(u32);
+struct ShardAndKeyLen(u32);
 
-/// How many bits of [`Fixed`] have the length of the key.
-const LEN_BITS: u32 = 24;
+const KEY_LEN_BITS: u32 = 24;
 
-const _: () = assert!(MAX_KEY_LEN < 1 << LEN_BITS);
+const _: () = assert!(MAX_KEY_LEN < 1 << KEY_LEN_BITS);
 #[cfg(not(any(loom, shuttle)))]
-const _: () = assert!(size_of::<Head>() <= 32);
+const _: () = assert!(size_of::<Header>() <= 32);
 
-impl Fixed {
-    fn new(shard: u8, key_len: usize) -> Fixed {
-        assert!(key_len < 1 << LEN_BITS);
-        Fixed(u32::from(shard) << LEN_BITS | key_len as u32)
+impl ShardAndKeyLen {
+    fn new(shard: u8, key_len: usize) -> ShardAndKeyLen {
+        assert!(key_len < 1 << KEY_LEN_BITS);
+        ShardAndKeyLen(u32::from(shard) << KEY_LEN_BITS | key_len as u32)
     }
 
-    fn shard(self) -> u8 {
-        (self.0 >> LEN_BITS) as u8
+    fn shard(self) -> usize {
+        (self.0 >> KEY_LEN_BITS) as usize
     }
 
     fn key_len(self) -> usize {
-        self.0 as usize % (1 << LEN_BITS)
+        self.0 as usize % (1 << KEY_LEN_BITS)
     }
 }
 
-/// What a node holds: the part of it that changes.
+/// The part of a node that changes.
 pub struct State {
-    /// The epoch from which on it holds what it holds now.
+    /// The epoch at which the current value was written.
     pub created_at: u64,
     /// What few nodes have.
-    more: Option<Box<More>>,
-    /// How long a value may be that is written into the node. This never changes.
-    room: u16,
-    /// Where the value is.
-    place: Place,
-    /// Whether the room in the node is taken by a value that is kept for snapshots. Such a value
-    /// stays where it is until nobody looks at it any more; what the key gets meanwhile lies apart.
-    taken: bool,
-    /// Where the node is on its way into the order and out of it.
-    pub standing: Standing,
+    extra: Option<Box<Extra>>,
+    /// The room for an inline value, in bytes. It never changes.
+    capacity: u16,
+    location: Location,
+    /// Whether a version that is kept for snapshots uses the room for an inline value. Until that
+    /// version is removed, other values of the key are allocated separately.
+    is_inline_kept: bool,
+    pub index_state: IndexState,
 }
 
-/// Where a value is: nowhere, apart, or in the node with its length. One number, as a length is
-/// much shorter than that.
+/// Where a value is: none, allocated separately, or inline with this length. Inline lengths are far
+/// below the two special numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Place(u16);
+struct Location(u16);
 
-impl Place {
-    const NOWHERE: Place = Place(u16::MAX);
-    const APART: Place = Place(u16::MAX - 1);
+impl Location {
+    const NONE: Location = Location(u16::MAX);
+    const SHARED: Location = Location(u16::MAX - 1);
 
-    fn here(len: usize) -> Place {
-        Place(len as u16)
+    fn inline(len: usize) -> Location {
+        Location(len as u16)
     }
 
-    /// The length of a value in the node.
-    fn len(self) -> Option<usize> {
-        (self.0 < Place::APART.0).then_some(self.0.into())
+    fn inline_len(self) -> Option<usize> {
+        (self.0 < Location::SHARED.0).then_some(self.0.into())
     }
 }
 
-/// How a node stands to the order, which is brought up to date from a queue.
+/// Whether a node is in the key index, and whether it is queued for a change of the index.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Neither in the order nor in the queue.
-    Outside,
-    /// In the queue, to be put in.
+pub enum IndexState {
+    /// Not in the index, and not queued.
+    Absent,
+    /// Queued to be inserted.
     Entering,
-    /// In the order.
-    Inside,
-    /// In the order and in the queue, to be looked at whether it is to be taken out.
-    Checked,
+    /// In the index.
+    Present,
+    /// In the index, and queued to be removed if it is still garbage.
+    Checking,
 }
 
 #[derive(Default)]
-struct More {
-    value: Option<Bytes>,
-    /// What it held at the moments that live snapshots look at, oldest first.
-    older: Vec<Version>,
+struct Extra {
+    value: Option<SharedBytes>,
+    /// The versions that are kept for snapshots, oldest first.
+    versions: Vec<Version>,
 }
 
-/// What a key held from a epoch on.
+/// An old value of a key, or the fact that the key had none.
 pub struct Version {
-    /// The first epoch.
+    /// The first epoch of the version.
     pub created_at: u64,
-    /// Nowhere for "it was not there".
-    place: Place,
-    value: Option<Bytes>,
+    location: Location,
+    value: Option<SharedBytes>,
 }
 
-/// A value for a node.
-pub enum New<'a> {
-    /// None: the key is deleted.
-    Nothing,
-    /// One that is short enough to be written into the node.
-    Short(&'a [u8]),
-    /// One that lies apart.
-    Long(Bytes),
+/// A value to be written to a node.
+pub enum NewValue<'a> {
+    /// Deletes the key.
+    None,
+    Inline(&'a [u8]),
+    Shared(SharedBytes),
 }
 
-/// A value in a node, lent by the lock of its shard.
-#[derive(Clone, Copy)]
-pub enum Held<'a> {
-    /// In the node, where it may be overwritten as soon as the lock is free.
-    Short(&'a [u8]),
-    /// Apart, to be shared.
-    Long(&'a Bytes),
-}
+impl NewValue<'_> {
+    /// Prepares a value for its node: copies a long one.
+    #[inline]
+    pub fn new(value: Option<&[u8]>) -> Result<NewValue<'_>> {
+        match value {
+            None => Ok(NewValue::None),
+            Some(value) if value.len() <= MAX_INLINE => Ok(NewValue::Inline(value)),
+            Some(value) => copy(value).map(NewValue::Shared),
+        }
+    }
 
-impl<'a> Held<'a> {
-    /// The bytes.
-    pub fn bytes(self) -> &'a [u8] {
+    pub fn len(&self) -> Option<usize> {
         match self {
-            Held::Short(bytes) => bytes,
-            Held::Long(bytes) => bytes,
+            NewValue::None => None,
+            NewValue::Inline(bytes) => Some(bytes.len()),
+            NewValue::Shared(bytes) => Some(bytes.len()),
         }
     }
 }
 
-/// The key of a node and what it held at the moment of a live snapshot. They stay where they are as
-/// long as the snapshot lives, whatever is written: see [`State`].
+#[cold]
+fn copy(value: &[u8]) -> Result<SharedBytes> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(value.len()).map_err(|cause| {
+        let text = format!("no memory for a value of {} bytes", value.len());
+        Error::new(Kind::NoMemory, text).because(cause)
+    })?;
+    copy.extend_from_slice(value);
+    Ok(Arc::new(copy.into_boxed_slice()))
+}
+
+/// A value in a node, borrowed from the lock of its shard.
 #[derive(Clone, Copy)]
-pub struct Pair {
+pub enum ValueRef<'a> {
+    /// In the node. It may be overwritten as soon as the lock is released.
+    Inline(&'a [u8]),
+    /// Allocated separately. It can be shared.
+    Shared(&'a SharedBytes),
+}
+
+impl<'a> ValueRef<'a> {
+    pub fn bytes(self) -> &'a [u8] {
+        match self {
+            ValueRef::Inline(bytes) => bytes,
+            ValueRef::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// Pointers to the key of a node and to its value at the epoch of a live snapshot. Both stay at
+/// their address as long as the snapshot lives.
+#[derive(Clone, Copy)]
+pub struct EntryPtr {
     key: NonNull<[u8]>,
     value: NonNull<[u8]>,
 }
 
-// SAFETY: the bytes don't change, and may be looked at from any thread.
-unsafe impl Send for Pair {}
+// SAFETY: the bytes don't change, and any thread may read them.
+unsafe impl Send for EntryPtr {}
 
-impl Pair {
-    /// A pair from a node's key and a value that it holds.
-    pub fn new(key: &[u8], value: &[u8]) -> Pair {
-        Pair { key: NonNull::from(key), value: NonNull::from(value) }
+impl EntryPtr {
+    pub fn new(key: &[u8], value: &[u8]) -> EntryPtr {
+        EntryPtr { key: NonNull::from(key), value: NonNull::from(value) }
     }
 
-    /// The bytes.
+    /// Returns the key and the value.
     ///
     /// # Safety
     ///
-    /// The snapshot, at whose epoch the value was found, lives as long as the answer.
+    /// The snapshot at whose epoch the value was found outlives `'a`.
     pub unsafe fn bytes<'a>(self) -> (&'a [u8], &'a [u8]) {
-        // SAFETY: the node is not freed while a live snapshot sees a value in it, nor is the value
-        // overwritten or freed.
+        // SAFETY: while a live snapshot sees a value of a node, the node is not freed, and the
+        // value is neither overwritten nor freed.
         unsafe { (self.key.as_ref(), self.value.as_ref()) }
     }
 }
 
-// SAFETY: the count is atomic, key and shard never change, and the rest is reached only through the
-// lock of the shard, by the contract of `state` and `write`. All of it may be used from any thread.
+// SAFETY: the count is atomic, the key and the shard never change, and the state is protected by
+// the lock of the shard, by the contracts of `state` and `state_mut`. Any thread may drop it.
 unsafe impl Send for Node {}
 // SAFETY: as above.
 unsafe impl Sync for Node {}
 
 impl Node {
-    /// A node of a shard for `key`, which is not there yet, with room for a value of `len` bytes if
-    /// it is to lie here.
+    /// Creates a node without a value. It gets room for an inline value of `len` bytes, unless such
+    /// a value would be allocated separately.
     pub fn new(shard: u8, key: &[u8], len: usize) -> Node {
-        let (layout, room) = Node::layout(key.len(), if len <= INLINE { len } else { 0 });
-        // SAFETY: the layout is not empty, as there is a head.
-        let block = unsafe { alloc(layout) }.cast::<Head>();
-        let Some(head) = NonNull::new(block) else { handle_alloc_error(layout) };
-        let (references, fixed, room) =
-            (AtomicU32::new(1), Fixed::new(shard, key.len()), room as u16);
-        let (place, standing) = (Place::NOWHERE, Standing::Outside);
-        let state = State { created_at: 0, more: None, room, place, taken: false, standing };
-        // SAFETY: the block is new, and has room for the head and the key behind it.
-        unsafe {
-            head.write(Head { references, fixed, state: UnsafeCell::new(state) });
-            head.add(1).cast::<u8>().copy_from_nonoverlapping(NonNull::from(key).cast(), key.len());
-        }
-        Node(head)
-    }
-
-    /// The block for a key and a value, and the room for values that it has: a little more where
-    /// the allocator, which deals out multiples of 16 bytes and takes 8 of them for itself, would
-    /// only waste it.
-    fn layout(key_len: usize, value_len: usize) -> (Layout, usize) {
-        let size = size_of::<Head>() + key_len + value_len;
-        let size = (size + 8).next_multiple_of(16) - 8;
-        let Ok(layout) = Layout::from_size_align(size, align_of::<Head>()) else {
-            unreachable!("a key and a short value are far from filling the memory")
+        let (layout, capacity) = Node::layout(key.len(), if len <= MAX_INLINE { len } else { 0 });
+        // SAFETY: the layout is not empty, because of the header.
+        let block = unsafe { alloc(layout) }.cast::<Header>();
+        let Some(header) = NonNull::new(block) else { handle_alloc_error(layout) };
+        let state = State {
+            created_at: 0,
+            extra: None,
+            capacity: capacity as u16,
+            location: Location::NONE,
+            is_inline_kept: false,
+            index_state: IndexState::Absent,
         };
-        (layout, size - size_of::<Head>() - key_len)
+        // SAFETY: the block is new, and has room for the header and the key behind it.
+        unsafe {
+            header.write(Header {
+                references: AtomicU32::new(1),
+                shard_and_key_len: ShardAndKeyLen::new(shard, key.len()),
+                state: UnsafeCell::new(state),
+            });
+            let to = header.add(1).cast::<u8>();
+            to.copy_from_nonoverlapping(NonNull::from(key).cast(), key.len());
+        }
+        Node(header)
     }
 
-    fn head(&self) -> &Head {
+    /// Returns the layout of a node, and its room for an inline value. The allocator hands out
+    /// multiples of 16 bytes, of which it uses 8 itself; what it would waste is added to the room.
+    fn layout(key_len: usize, value_len: usize) -> (Layout, usize) {
+        let size = size_of::<Header>() + key_len + value_len;
+        let size = (size + 8).next_multiple_of(16) - 8;
+        let Ok(layout) = Layout::from_size_align(size, align_of::<Header>()) else {
+            unreachable!("a key and an inline value are far smaller than the address space")
+        };
+        (layout, size - size_of::<Header>() - key_len)
+    }
+
+    #[inline]
+    fn header(&self) -> &Header {
         // SAFETY: the block lives as long as its references.
         unsafe { self.0.as_ref() }
     }
 
-    /// The number of its shard.
-    pub fn shard(&self) -> u8 {
-        self.head().fixed.shard()
-    }
-
-    /// Its key.
-    pub fn key(&self) -> &[u8] {
-        // SAFETY: the key lies behind the head and never changes.
-        unsafe {
-            slice::from_raw_parts(self.0.add(1).cast::<u8>().as_ptr(), self.head().fixed.key_len())
-        }
-    }
-
-    /// Whether this is its key. If so, the value is looked at next, and may lie some lines further:
-    /// they are all fetched at once.
+    /// Returns the index of the node's shard.
     #[inline]
-    pub fn has(&self, key: &[u8]) -> bool {
+    pub fn shard(&self) -> usize {
+        self.header().shard_and_key_len.shard()
+    }
+
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        let key_len = self.header().shard_and_key_len.key_len();
+        // SAFETY: the key is behind the header and never changes.
+        unsafe { slice::from_raw_parts(self.0.add(1).cast::<u8>().as_ptr(), key_len) }
+    }
+
+    /// Returns whether this is the node of `key`. If it is, the caller reads the value next, which
+    /// may be some cache lines further: they are all prefetched together.
+    #[inline]
+    pub fn has_key(&self, key: &[u8]) -> bool {
         self.prefetch();
         self.key() == key
     }
 
-    /// Asks the processor to fetch the node, which is about to be looked at.
+    /// Prefetches the node into the cache of the processor.
     #[inline]
     pub fn prefetch(&self) {
         #[cfg(target_arch = "x86_64")]
         for line in [0, 64, 128] {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: fetching ahead has no effect that a program could see, whatever the address.
+            // SAFETY: a prefetch has no effect that a program could see, whatever the address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(self.0.as_ptr().cast::<i8>().wrapping_add(line)) };
         }
     }
 
-    /// What it holds.
+    /// Borrows the state.
     ///
     /// # Safety
     ///
-    /// The lock of its shard is held for as long as the answer lives.
+    /// The thread holds the lock of the node's shard as long as the result lives.
+    #[inline]
     pub unsafe fn state(&self) -> &State {
-        // SAFETY: who changes the state holds the lock alone.
-        unsafe { &*self.head().state.get() }
+        // SAFETY: only threads that hold the lock for writing change the state.
+        unsafe { &*self.header().state.get() }
     }
 
-    /// The same, to change it.
+    /// Borrows the state mutably.
     ///
     /// # Safety
     ///
-    /// The lock of its shard is held alone for as long as the answer lives, and there is no other
-    /// answer.
-    #[allow(clippy::mut_from_ref, reason = "the lock makes it the only one")]
+    /// The thread holds the lock of the node's shard for writing as long as the result lives, and
+    /// uses no other borrow of the state meanwhile.
+    #[allow(clippy::mut_from_ref, reason = "the lock makes it exclusive")]
+    #[inline]
     pub unsafe fn state_mut(&self) -> &mut State {
-        // SAFETY: passed on.
-        unsafe { &mut *self.head().state.get() }
+        // SAFETY: the caller holds the lock for writing.
+        unsafe { &mut *self.header().state.get() }
     }
 
-    fn here(&self) -> *mut u8 {
-        let key_len = self.head().fixed.key_len();
-        // SAFETY: within the block, or just behind it if there is no room for a value.
+    #[inline]
+    fn inline_room(&self) -> *mut u8 {
+        let key_len = self.header().shard_and_key_len.key_len();
+        // SAFETY: in the block, or at its end if there is no room.
         unsafe { self.0.add(1).cast::<u8>().add(key_len).as_ptr() }
     }
 
-    /// Its value now.
+    /// Returns the current value.
     ///
     /// # Safety
     ///
     /// As for [`Node::state`].
     #[inline]
-    pub unsafe fn value(&self) -> Option<Held<'_>> {
-        // SAFETY: passed on.
+    pub unsafe fn value(&self) -> Option<ValueRef<'_>> {
+        // SAFETY: the caller holds the lock, and the location is the state's.
         unsafe {
             let state = self.state();
-            self.at(state.place, state.more.as_ref().and_then(|more| more.value.as_ref()))
+            let shared = state.extra.as_ref().and_then(|extra| extra.value.as_ref());
+            self.value_in(state.location, shared)
         }
     }
 
-    /// Its value at a epoch.
+    /// Returns the value at an epoch.
     ///
     /// # Safety
     ///
     /// As for [`Node::state`].
     #[inline]
-    pub unsafe fn value_at(&self, epoch: u64) -> Option<Held<'_>> {
-        // SAFETY: passed on.
+    pub unsafe fn value_at(&self, epoch: u64) -> Option<ValueRef<'_>> {
+        // SAFETY: the caller holds the lock, and the location is a version's.
         unsafe {
-            if self.state().created_at <= epoch {
+            let state = self.state();
+            if state.created_at <= epoch {
                 return self.value();
             }
-            let version =
-                self.state().older().iter().rev().find(|version| version.created_at <= epoch)?;
-            self.at(version.place, version.value.as_ref())
+            let mut newest_first = state.versions().iter().rev();
+            let version = newest_first.find(|version| version.created_at <= epoch)?;
+            self.value_in(version.location, version.value.as_ref())
         }
     }
 
-    /// The value in a place.
+    /// Returns the value at a location.
     ///
     /// # Safety
     ///
-    /// As for [`Node::state`], and the place is one that the state names.
+    /// As for [`Node::state`]. The location is the state's or that of one of its versions.
     #[inline]
-    unsafe fn at<'a>(&'a self, place: Place, apart: Option<&'a Bytes>) -> Option<Held<'a>> {
-        match place {
-            Place::NOWHERE => None,
-            Place::APART => apart.map(Held::Long),
-            // SAFETY: so many bytes of the room were written before the place was named.
-            here => here
-                .len()
-                .map(|len| Held::Short(unsafe { slice::from_raw_parts(self.here(), len) })),
+    unsafe fn value_in<'a>(
+        &'a self,
+        location: Location,
+        shared: Option<&'a SharedBytes>,
+    ) -> Option<ValueRef<'a>> {
+        match location.inline_len() {
+            // SAFETY: `write` has written so many bytes before it set the location.
+            Some(len) => {
+                Some(ValueRef::Inline(unsafe { slice::from_raw_parts(self.inline_room(), len) }))
+            }
+            None => shared.filter(|_| location == Location::SHARED).map(ValueRef::Shared),
         }
     }
 
-    /// Gives it another value, or none.
+    /// Replaces the current value.
     ///
     /// # Safety
     ///
     /// As for [`Node::state_mut`].
-    pub unsafe fn write(&self, new: New<'_>) {
-        // SAFETY: passed on.
+    pub unsafe fn write(&self, value: NewValue<'_>) {
+        // SAFETY: the caller holds the lock for writing.
         let state = unsafe { self.state_mut() };
-        let apart = match new {
-            New::Nothing => {
-                state.place = Place::NOWHERE;
+        let shared = match value {
+            NewValue::None => {
+                state.location = Location::NONE;
                 None
             }
-            New::Short(bytes) if bytes.len() <= state.room.into() && !state.taken => {
-                // SAFETY: there is room, and nobody else looks at it: who reads has the lock, or
-                // looks at what is kept.
-                unsafe { self.here().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
-                state.place = Place::here(bytes.len());
+            NewValue::Inline(bytes)
+                if bytes.len() <= state.capacity.into() && !state.is_inline_kept =>
+            {
+                // SAFETY: there is room, and nobody reads it: readers hold the lock, or read a
+                // version that is kept.
+                unsafe { self.inline_room().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+                state.location = Location::inline(bytes.len());
                 None
             }
-            New::Short(bytes) => Some(Arc::new(bytes.into())),
-            New::Long(bytes) => Some(bytes),
+            NewValue::Inline(bytes) => Some(Arc::new(bytes.into())),
+            NewValue::Shared(bytes) => Some(bytes),
         };
-        if apart.is_some() {
-            state.place = Place::APART;
-            state.more.get_or_insert_default().value = apart;
-        } else if let Some(more) = &mut state.more {
-            more.value = None;
-            state.tidy();
+        if shared.is_some() {
+            state.location = Location::SHARED;
+            state.extra.get_or_insert_default().value = shared;
+        } else if let Some(extra) = &mut state.extra {
+            extra.value = None;
+            state.drop_empty_extra();
         }
     }
 }
 
 impl State {
-    /// The versions that are kept for snapshots, oldest first.
-    pub fn older(&self) -> &[Version] {
-        self.more.as_ref().map_or(&[], |more| &more.older)
+    /// Returns the versions that are kept for snapshots, oldest first.
+    #[inline]
+    pub fn versions(&self) -> &[Version] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.versions)
     }
 
-    /// Keeps the value as it is for snapshots; a new one, or none, is to be written then.
-    pub fn keep(&mut self) {
-        self.taken |= self.place.len().is_some();
-        let (created_at, place) = (self.created_at, self.place);
-        let more = self.more.get_or_insert_default();
-        let value = more.value.take();
-        more.older.push(Version { created_at, place, value });
-        self.place = Place::NOWHERE;
+    /// Makes the current value a version. The caller writes another value, or none, next.
+    pub fn keep_version(&mut self) {
+        self.is_inline_kept |= self.location.inline_len().is_some();
+        let (created_at, location) = (self.created_at, self.location);
+        let extra = self.extra.get_or_insert_default();
+        let value = extra.value.take();
+        extra.versions.push(Version { created_at, location, value });
+        self.location = Location::NONE;
     }
 
-    /// Takes out a version by its index.
-    pub fn take_older(&mut self, index: usize) -> Option<Version> {
-        let version = self.more.as_mut()?.older.remove(index);
-        self.taken &= version.place.len().is_none();
-        self.tidy();
+    pub fn remove_version(&mut self, index: usize) -> Option<Version> {
+        let version = self.extra.as_mut()?.versions.remove(index);
+        self.is_inline_kept &= version.location.inline_len().is_none();
+        self.drop_empty_extra();
         Some(version)
     }
 
-    fn tidy(&mut self) {
-        if self.more.as_ref().is_some_and(|more| more.value.is_none() && more.older.is_empty()) {
-            self.more = None;
+    fn drop_empty_extra(&mut self) {
+        let is_empty = |extra: &Extra| extra.value.is_none() && extra.versions.is_empty();
+        if self.extra.as_deref().is_some_and(is_empty) {
+            self.extra = None;
         }
     }
 
-    /// Whether it holds nothing at any moment that anyone can see.
-    pub fn is_dead(&self) -> bool {
-        self.place == Place::NOWHERE && self.older().is_empty()
+    /// Returns whether the node has neither a value nor a version.
+    #[inline]
+    pub fn is_garbage(&self) -> bool {
+        self.location == Location::NONE && self.versions().is_empty()
     }
 }
 
 impl Version {
-    /// The length of the value, if there is one.
+    /// Returns the length of the value, if there is one.
     pub fn len(&self) -> Option<usize> {
-        self.place.len().or_else(|| self.value.as_ref().map(|value| value.len()))
+        self.location.inline_len().or_else(|| self.value.as_ref().map(|value| value.len()))
     }
 }
 
 impl Clone for Node {
     fn clone(&self) -> Node {
-        // Relaxed, as in Arc. So many references that the count runs over don't fit in memory.
-        self.head().references.fetch_add(1, Ordering::Relaxed);
+        // Relaxed, as in Arc. The count cannot overflow: so many references don't fit in memory.
+        self.header().references.fetch_add(1, Ordering::Relaxed);
         Node(self.0)
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if self.head().references.fetch_sub(1, Ordering::Release) > 1 {
+        if self.header().references.fetch_sub(1, Ordering::Release) > 1 {
             return;
         }
-        // What Arc does with a fence, which ThreadSanitizer does not understand.
-        self.head().references.load(Ordering::Acquire);
-        // SAFETY: this was the last reference, and the layout is the one it was made with: the room
-        // fills it exactly.
+        // Arc has a fence here, which ThreadSanitizer does not understand.
+        self.header().references.load(Ordering::Acquire);
+        // SAFETY: this was the last reference. The layout is the one of the allocation, because the
+        // room fills it exactly.
         unsafe {
-            let (layout, _) = Node::layout(self.head().fixed.key_len(), self.state().room.into());
+            let key_len = self.header().shard_and_key_len.key_len();
+            let (layout, _) = Node::layout(key_len, self.state().capacity.into());
             self.0.drop_in_place();
             dealloc(self.0.as_ptr().cast(), layout);
         }

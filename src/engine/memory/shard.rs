@@ -1,71 +1,74 @@
-//! A part of the keys, behind a lock.
+//! Shards of the keyspace.
 //!
-//! The keys are dealt out to shards by their hashes. A shard finds its nodes by a hash table, and
-//! its lock is what their content belongs to: whoever has the shard may look at them, whoever has
-//! it alone may change them.
+//! The hash of a key says which shard it belongs to. A shard finds its nodes by a hash table. The
+//! lock of the shard protects the content of its nodes: a thread that holds the lock for reading
+//! may read them, and a thread that holds it for writing may write them.
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
 
 use super::delete_range::RangeTombstone;
-use super::key_index::{PendingIndexOps, Placed};
-use super::node::{Held, New, Node, Standing, Version};
+use super::key_index::{IndexEntry, PendingIndexOps};
+use super::node::{IndexState, NewValue, Node, ValueRef, Version};
 use super::snapshots::Snapshots;
-use super::table::Table;
+use super::table::{Slot, Table};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// What an entry costs beside its key and its newest value, and a further version beside its value:
-/// roughly what the structures and the allocator take for it.
-pub(super) const COST: usize = 96;
+/// The cost of an entry besides its key and its newest value, and of each older version besides its
+/// value: about what the structures and the allocator take.
+pub const OVERHEAD: usize = 96;
 
-/// What a version costs.
-pub fn cost(value_len: Option<usize>) -> usize {
-    COST + value_len.unwrap_or(0)
+fn version_cost(value_len: Option<usize>) -> usize {
+    OVERHEAD + value_len.unwrap_or(0)
 }
 
-/// Some of the keys.
+/// A part of the keyspace.
 pub struct Shard {
-    number: u8,
-    nodes: Table,
-    /// The nodes that are to be put into the order, or taken out.
-    queue: Vec<Placed>,
-    /// How many nodes hold nothing at any moment.
-    dead: usize,
+    table: Table,
+    writer: NodeWriter,
     /// The range tombstones that have not been applied to all nodes yet.
     tombstones: Vec<Arc<RangeTombstone>>,
-    /// ShardStats.
-    pub stats: ShardStats,
-    looks: LookupCounters,
+    lookups: LookupCounters,
 }
 
-/// How often a key was looked up and was there, or was not. The lock that is held meanwhile lies
-/// beside it, so that counting costs little.
+/// Writes the nodes of a shard, and keeps what depends on their content up to date.
+struct NodeWriter {
+    /// The index of the shard.
+    shard: u8,
+    stats: ShardStats,
+    /// The nodes that may have to enter or to leave the key index.
+    pending: Vec<IndexEntry>,
+    /// The number of nodes without a value and without a version.
+    garbage: usize,
+}
+
+/// Counts lookups that hit and lookups that miss. The lock that a lookup takes is next to them, so
+/// their cache line is there already.
 #[derive(Default)]
 struct LookupCounters {
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
-/// What shards are summed up by.
+/// Statistics of a shard, or of several.
 #[derive(Clone, Copy, Default)]
 pub struct ShardStats {
-    /// How many keys were looked up.
+    /// Keys that were looked up.
     pub reads: u64,
-    /// How many of them were there.
+    /// Lookups that found their key.
     pub hits: u64,
-    /// How many operations were applied.
+    /// Operations that were applied.
     pub writes: u64,
-    /// How many keys there are now.
+    /// Keys with a value.
     pub keys: usize,
-    /// How many bytes they and their values have.
+    /// Bytes of these keys and their values.
     pub bytes: usize,
-    /// What all versions cost, by the rules of `Budget`.
+    /// What all versions take of the budget.
     pub cost: usize,
 }
 
 impl ShardStats {
-    /// The sums.
-    pub fn and(self, other: ShardStats) -> ShardStats {
+    pub fn plus(self, other: ShardStats) -> ShardStats {
         ShardStats {
             reads: self.reads + other.reads,
             hits: self.hits + other.hits,
@@ -78,56 +81,84 @@ impl ShardStats {
 }
 
 impl Shard {
-    /// The empty shard of this number.
-    pub fn new(number: u8) -> Shard {
+    pub fn new(index: u8) -> Shard {
+        let (stats, pending) = (ShardStats::default(), Vec::new());
         Shard {
-            number,
-            nodes: Table::default(),
-            queue: Vec::new(),
-            dead: 0,
+            table: Table::default(),
+            writer: NodeWriter { shard: index, stats, pending, garbage: 0 },
             tombstones: Vec::new(),
-            stats: ShardStats::default(),
-            looks: LookupCounters::default(),
+            lookups: LookupCounters::default(),
         }
     }
 
-    /// The stats.
-    pub fn stats(&self) -> ShardStats {
-        let (hits, misses) = (self.looks.hits.load(Relaxed), self.looks.misses.load(Relaxed));
-        ShardStats { reads: hits + misses, hits, ..self.stats }
+    pub fn index(&self) -> usize {
+        self.writer.shard.into()
     }
 
-    /// Counts a look for a key, and passes on whether it was there.
+    pub fn stats(&self) -> ShardStats {
+        let (hits, misses) = (self.lookups.hits.load(Relaxed), self.lookups.misses.load(Relaxed));
+        ShardStats { reads: hits + misses, hits, ..self.writer.stats }
+    }
+
+    pub fn cost(&self) -> usize {
+        self.writer.stats.cost
+    }
+
+    pub fn count_writes(&mut self, operations: u64) {
+        self.writer.stats.writes += operations;
+    }
+
+    /// Counts a lookup, and returns its result.
     #[inline]
-    pub fn looked<T>(&self, found: Option<T>) -> Option<T> {
-        let counter = if found.is_some() { &self.looks.hits } else { &self.looks.misses };
+    pub fn count_lookup<T>(&self, found: Option<T>) -> Option<T> {
+        let counter = if found.is_some() { &self.lookups.hits } else { &self.lookups.misses };
         counter.fetch_add(1, Relaxed);
         found
     }
 
-    /// Its number.
-    pub fn number(&self) -> u8 {
-        self.number
+    /// Returns the slot of a key, which is valid until a node is inserted or removed.
+    #[inline]
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+        self.table.find(hash, key)
     }
 
-    fn owns(&self, node: &Node) -> bool {
-        node.shard() == self.number
+    #[inline]
+    pub fn find_node(&self, hash: u64, key: &[u8]) -> Option<&Node> {
+        self.find(hash, key).map(|slot| self.table.node(slot))
     }
 
-    /// The node of a key.
-    pub fn find(&self, hash: u64, key: &[u8]) -> Option<&Node> {
-        self.nodes.find(hash, key)
+    /// Returns the current value of a key.
+    #[inline]
+    pub fn get(&self, hash: u64, key: &[u8]) -> Option<ValueRef<'_>> {
+        self.find(hash, key).and_then(|slot| self.value(slot))
     }
 
-    /// What a key holds now.
-    pub fn get(&self, hash: u64, key: &[u8]) -> Option<Held<'_>> {
-        // SAFETY: it is a node of this shard, which is borrowed for as long as the answer.
-        self.find(hash, key)
-            .filter(|node| !self.is_hidden(node, u64::MAX))
-            .and_then(|node| unsafe { node.value() })
+    /// Returns the value of a key at an epoch.
+    pub fn get_at(&self, hash: u64, key: &[u8], epoch: u64) -> Option<ValueRef<'_>> {
+        self.find_node(hash, key).and_then(|node| self.value_at(node, epoch))
     }
 
-    /// Whether a range tombstone hides from a reader at a epoch what a node holds now.
+    /// Returns the current value in a slot.
+    #[inline]
+    pub fn value(&self, slot: Slot) -> Option<ValueRef<'_>> {
+        let node = self.table.node(slot);
+        if self.is_hidden(node, u64::MAX) {
+            return None;
+        }
+        // SAFETY: it is a node of this shard, which is borrowed as long as the value.
+        unsafe { node.value() }
+    }
+
+    /// Returns the value of a node of this shard at an epoch.
+    pub fn value_at<'a>(&'a self, node: &'a Node, epoch: u64) -> Option<ValueRef<'a>> {
+        self.writer.assert_owns(node);
+        // SAFETY: it is a node of this shard, which is borrowed as long as the value.
+        let (created_at, value) = unsafe { (node.state().created_at, node.value_at(epoch)) };
+        value.filter(|_| created_at > epoch || !self.is_hidden(node, epoch))
+    }
+
+    /// Returns whether a range tombstone hides the current value of a node from readers at an
+    /// epoch.
     #[inline]
     fn is_hidden(&self, node: &Node, epoch: u64) -> bool {
         if self.tombstones.is_empty() {
@@ -140,13 +171,12 @@ impl Shard {
             .any(|tombstone| tombstone.last < epoch && tombstone.deletes(node, created_at))
     }
 
-    /// Whether a range tombstone may hide something.
     #[inline]
     pub fn has_tombstones(&self) -> bool {
         !self.tombstones.is_empty()
     }
 
-    /// Adds a range tombstone. Nothing is younger than its last epoch.
+    /// Adds a range tombstone. No value is newer than the last epoch that it deletes.
     pub fn add_tombstone(&mut self, tombstone: &Arc<RangeTombstone>) {
         self.tombstones.push(tombstone.clone());
     }
@@ -156,86 +186,190 @@ impl Shard {
         self.tombstones.retain(|other| !Arc::ptr_eq(tombstone, other));
     }
 
-    /// Deletes what a node holds if a range tombstone hides it. To be called before a write to the
-    /// node, as a version that is kept for snapshots is not hidden.
+    /// Deletes the value of a node if a range tombstone hides it.
+    ///
+    /// This comes before every write to the node: a version that a write keeps for snapshots is not
+    /// hidden.
     pub fn apply_tombstones(&mut self, node: &Node, snapshots: &Snapshots) {
-        assert!(self.owns(node));
+        self.writer.assert_owns(node);
         // SAFETY: it is a node of this shard, which is borrowed.
         let created_at = unsafe { node.state() }.created_at;
         let deleting =
             self.tombstones.iter().filter(|tombstone| tombstone.deletes(node, created_at));
         if let Some(last) = deleting.map(|tombstone| tombstone.last).min() {
-            self.put(node, New::Nothing, last + 1, snapshots);
+            self.put_node(node, NewValue::None, last + 1, snapshots);
         }
     }
 
-    /// What a node of this shard holds now.
-    pub fn now<'a>(&'a self, node: &'a Node) -> Option<Held<'a>> {
-        assert!(self.owns(node));
-        // SAFETY: as in `get`.
-        unsafe { node.value() }
-    }
-
-    /// What a node of this shard held at a epoch.
-    pub fn at<'a>(&'a self, node: &'a Node, epoch: u64) -> Option<Held<'a>> {
-        assert!(self.owns(node));
-        // SAFETY: as in `get`.
-        let (created_at, value) = unsafe { (node.state().created_at, node.value_at(epoch)) };
-        value.filter(|_| created_at > epoch || !self.is_hidden(node, epoch))
-    }
-
-    /// The node of a key, made if there is none, then with room for a value of `len` bytes; and
-    /// whether it was made.
-    pub fn node(
+    /// Inserts a node for `key`, which must not have one. It has room for a value of `len` bytes.
+    pub fn insert(
         &mut self,
         hash: u64,
         key: &[u8],
         len: usize,
         rehash: impl Fn(&[u8]) -> u64,
-    ) -> (Node, bool) {
-        if let Some(node) = self.find(hash, key) {
-            return (node.clone(), false);
+    ) -> Slot {
+        let node = Node::new(self.writer.shard, key, len);
+        self.writer.garbage += 1;
+        self.writer.enqueue(&node);
+        self.table.insert(hash, node, rehash)
+    }
+
+    /// Returns the node of `key`, or inserts one with room for a value of `len` bytes.
+    pub fn find_or_insert(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        len: usize,
+        rehash: impl Fn(&[u8]) -> u64,
+    ) -> &Node {
+        let slot = self.find(hash, key).unwrap_or_else(|| self.insert(hash, key, len, rehash));
+        self.table.node(slot)
+    }
+
+    /// Writes a value, or none, to the node in a slot. See [`Shard::put_node`].
+    #[inline]
+    pub fn put(&mut self, slot: Slot, value: NewValue<'_>, now: u64, snapshots: &Snapshots) {
+        self.writer.put(self.table.node(slot), value, now, snapshots);
+    }
+
+    /// Writes a value, or none, to a node of this shard at the epoch `now`. If a snapshot sees the
+    /// value before, the node keeps it as a version.
+    pub fn put_node(&mut self, node: &Node, value: NewValue<'_>, now: u64, snapshots: &Snapshots) {
+        self.writer.put(node, value, now, snapshots);
+    }
+
+    /// Removes the version of a node that is kept for the snapshot at `epoch`. If an older snapshot
+    /// sees the version, it is kept for that one instead.
+    pub fn release_version(
+        &mut self,
+        node: &Node,
+        epoch: u64,
+        snapshots: &Snapshots,
+    ) -> Option<Version> {
+        self.writer.release_version(node, epoch, snapshots)
+    }
+
+    /// Returns whether there is so much garbage that it should be removed.
+    pub fn needs_sweep(&self) -> bool {
+        let few = if cfg!(shuttle) { 0 } else { 32 };
+        self.writer.garbage > few + self.table.len() / 4
+    }
+
+    pub fn has_pending(&self) -> bool {
+        !self.writer.pending.is_empty()
+    }
+
+    pub fn pending_len(&self) -> usize {
+        self.writer.pending.len()
+    }
+
+    pub fn pending_node(&self, index: usize) -> Option<Node> {
+        self.writer.pending.get(index).map(|entry| entry.node.clone())
+    }
+
+    /// Removes the garbage, and returns the index operations that are due for it. With `all`, it
+    /// also returns those for new nodes.
+    pub fn take_pending(&mut self, all: bool, rehash: impl Fn(&[u8]) -> u64) -> PendingIndexOps {
+        let mut ops = PendingIndexOps::default();
+        for entry in std::mem::take(&mut self.writer.pending) {
+            // SAFETY: it is a node of this shard, which is borrowed mutably.
+            let state = unsafe { entry.node.state_mut() };
+            let is_indexed = state.index_state == IndexState::Checking;
+            if state.is_garbage() {
+                state.index_state = IndexState::Absent;
+                self.writer.garbage -= 1;
+                let key = entry.node.key();
+                self.table.remove(rehash(key), key);
+                if is_indexed {
+                    ops.remove.push(entry);
+                }
+            } else if is_indexed {
+                state.index_state = IndexState::Present;
+            } else if all {
+                state.index_state = IndexState::Present;
+                ops.insert.push(entry);
+            } else {
+                self.writer.pending.push(entry);
+            }
         }
-        let node = Node::new(self.number, key, len);
-        self.nodes.insert(hash, node.clone(), rehash);
-        self.dead += 1;
-        self.enqueue(&node);
-        (node, true)
+        ops
+    }
+
+    /// Returns by how much the cost grows and shrinks if a key gets a value of `len` bytes, or
+    /// none. `slot` is the key's slot, if it has one.
+    ///
+    /// A deletion grows by nothing, because it must always be possible. The version that it may
+    /// leave for a snapshot is left out.
+    pub fn growth(
+        &self,
+        slot: Option<Slot>,
+        key_len: usize,
+        len: Option<usize>,
+        snapshots: &Snapshots,
+    ) -> (usize, usize) {
+        let node_cost = key_len + OVERHEAD;
+        // SAFETY: it is a node of this shard, which is borrowed.
+        let state = slot
+            .map(|slot| unsafe { self.table.node(slot).state() })
+            .filter(|state| !state.is_garbage());
+        let Some(state) = state else { return (len.map_or(0, |len| node_cost + len), 0) };
+        let value = slot.and_then(|slot| self.value(slot));
+        let before = value.map_or(0, |value| value.bytes().len());
+        match (snapshots.may_see(state.created_at), len) {
+            (true, len) => (len.map_or(0, |len| OVERHEAD + len), 0),
+            (false, Some(len)) => (len, before),
+            (false, None) if state.versions().is_empty() => (0, node_cost + before),
+            (false, None) => (0, before),
+        }
+    }
+
+    #[cfg(test)]
+    pub fn nodes(&self) -> usize {
+        self.table.len()
+    }
+
+    #[cfg(test)]
+    pub fn versions(&self, node: &Node) -> usize {
+        self.writer.assert_owns(node);
+        // SAFETY: it is a node of this shard, which is borrowed.
+        unsafe { node.state() }.versions().len()
+    }
+}
+
+impl NodeWriter {
+    #[inline]
+    fn assert_owns(&self, node: &Node) {
+        assert!(node.shard() == usize::from(self.shard));
     }
 
     fn enqueue(&mut self, node: &Node) {
-        // SAFETY: it is a node of this shard, and the shard is borrowed alone.
+        // SAFETY: it is a node of this shard, which is borrowed mutably.
         let state = unsafe { node.state_mut() };
-        state.standing = match state.standing {
-            Standing::Outside => Standing::Entering,
-            Standing::Inside => Standing::Checked,
-            Standing::Entering | Standing::Checked => return,
+        state.index_state = match state.index_state {
+            IndexState::Absent => IndexState::Entering,
+            IndexState::Present => IndexState::Checking,
+            IndexState::Entering | IndexState::Checking => return,
         };
-        self.queue.push(Placed::new(node.clone()));
+        self.pending.push(IndexEntry::new(node.clone()));
     }
 
-    /// Gives a node of this shard a new value, or none, at the epoch `now`, keeping the one before
-    /// if a snapshot sees it.
-    pub fn put(&mut self, node: &Node, new: New<'_>, now: u64, snapshots: &Snapshots) {
-        assert!(self.owns(node));
-        // SAFETY: it is a node of this shard, and the shard is borrowed alone. None of what is lent
-        // here is used after the node is written.
+    fn put(&mut self, node: &Node, new: NewValue<'_>, now: u64, snapshots: &Snapshots) {
+        self.assert_owns(node);
+        // SAFETY: it is a node of this shard, which is borrowed mutably. The value before is not
+        // used after the node is written.
         let (before, state) = unsafe { (node.value(), node.state_mut()) };
-        let (was_dead, created_at) = (state.is_dead(), state.created_at);
+        let (was_garbage, created_at) = (state.is_garbage(), state.created_at);
         let len_before = before.map(|value| value.bytes().len());
-        if len_before.is_none() && matches!(new, New::Nothing) {
+        let len = new.len();
+        if len_before.is_none() && len.is_none() {
             return;
         }
-        // That there was nothing is a version too, unless there is nothing older that it hides.
-        if !was_dead && snapshots.sees(created_at) && snapshots.keep(node, created_at, now) {
-            self.stats.cost += cost(len_before);
-            state.keep();
+        // That the key had no value is a version too, unless it hides no older one.
+        if !was_garbage && snapshots.may_see(created_at) && snapshots.keep(node, created_at, now) {
+            self.stats.cost += version_cost(len_before);
+            state.keep_version();
         }
-        let len = match &new {
-            New::Nothing => None,
-            New::Short(bytes) => Some(bytes.len()),
-            New::Long(bytes) => Some(bytes.len()),
-        };
         state.created_at = now;
         // SAFETY: as above.
         unsafe { node.write(new) };
@@ -245,132 +379,46 @@ impl Shard {
         self.stats.keys = self.stats.keys + keys - keys_before;
         self.stats.bytes = self.stats.bytes + bytes - bytes_before;
         self.stats.cost = self.stats.cost + len.unwrap_or(0) - len_before.unwrap_or(0);
-        self.noticed(node, was_dead);
+        self.update_garbage(node, was_garbage);
     }
 
-    /// Takes out the version of a node that was kept for the snapshot at `epoch`, unless an older
-    /// one sees it.
-    pub fn forget(&mut self, node: &Node, epoch: u64, snapshots: &Snapshots) -> Option<Version> {
-        assert!(self.owns(node));
-        // SAFETY: it is a node of this shard, and the shard is borrowed alone.
+    fn release_version(
+        &mut self,
+        node: &Node,
+        epoch: u64,
+        snapshots: &Snapshots,
+    ) -> Option<Version> {
+        self.assert_owns(node);
+        // SAFETY: it is a node of this shard, which is borrowed mutably.
         let state = unsafe { node.state_mut() };
-        let was_dead = state.is_dead();
-        let index = state.older().iter().rposition(|version| version.created_at <= epoch)?;
-        // If an older snapshot sees it, that one answers for it from now on.
-        if snapshots.keep(node, state.older()[index].created_at, epoch) {
+        let was_garbage = state.is_garbage();
+        let versions = state.versions();
+        let index = versions.iter().rposition(|version| version.created_at <= epoch)?;
+        if snapshots.keep(node, versions[index].created_at, epoch) {
             return None;
         }
-        let version = state.take_older(index)?;
-        self.stats.cost -= cost(version.len());
-        self.noticed(node, was_dead);
+        let version = state.remove_version(index)?;
+        self.stats.cost -= version_cost(version.len());
+        self.update_garbage(node, was_garbage);
         Some(version)
     }
 
-    /// Notices that a node has died, or lives again.
-    fn noticed(&mut self, node: &Node, was_dead: bool) {
+    /// Counts a node that has become garbage, or that is no longer garbage.
+    #[inline]
+    fn update_garbage(&mut self, node: &Node, was_garbage: bool) {
         // SAFETY: it is a node of this shard, which is borrowed.
-        let is_dead = unsafe { node.state() }.is_dead();
-        match (was_dead, is_dead) {
+        let is_garbage = unsafe { node.state() }.is_garbage();
+        match (was_garbage, is_garbage) {
             (false, true) => {
-                self.dead += 1;
-                self.stats.cost -= node.key().len() + COST;
+                self.garbage += 1;
+                self.stats.cost -= node.key().len() + OVERHEAD;
                 self.enqueue(node);
             }
             (true, false) => {
-                self.dead -= 1;
-                self.stats.cost += node.key().len() + COST;
+                self.garbage -= 1;
+                self.stats.cost += node.key().len() + OVERHEAD;
             }
             _ => {}
         }
-    }
-
-    /// Whether so many nodes are dead that it is time to take them out.
-    pub fn needs_sweep(&self) -> bool {
-        let few = if cfg!(shuttle) { 0 } else { 32 };
-        self.dead > few + self.nodes.len() / 4
-    }
-
-    /// How many nodes wait for a change of the order.
-    pub fn waiting(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// One of the nodes that wait for a change of the order.
-    pub fn waiting_node(&self, index: usize) -> Option<Node> {
-        self.queue.get(index).map(|placed| placed.node.clone())
-    }
-
-    /// Whether nodes wait for a change of the order.
-    pub fn is_waiting(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
-    /// Takes the dead nodes out, and gives out what is to change in the order because of them, and
-    /// if `all`, because of new nodes too.
-    pub fn drain(&mut self, all: bool, hash: impl Fn(&[u8]) -> u64) -> PendingIndexOps {
-        let mut waiting = PendingIndexOps::default();
-        let queue = std::mem::take(&mut self.queue);
-        for placed in queue {
-            // SAFETY: it is a node of this shard, and the shard is borrowed alone.
-            let state = unsafe { placed.node.state_mut() };
-            let was_inside = state.standing == Standing::Checked;
-            if state.is_dead() {
-                state.standing = Standing::Outside;
-                self.dead -= 1;
-                let key = placed.node.key();
-                self.nodes.remove(hash(key), key);
-                if was_inside {
-                    waiting.gone.push(placed);
-                }
-            } else if was_inside {
-                state.standing = Standing::Inside;
-            } else if all {
-                state.standing = Standing::Inside;
-                waiting.new.push(placed);
-            } else {
-                self.queue.push(placed);
-            }
-        }
-        waiting
-    }
-
-    /// How the cost will change when a key gets a value of this length, or none: how much comes,
-    /// and how much goes. For a deletion nothing comes, as it must always be possible; the mark
-    /// that it may leave for a snapshot is left out.
-    pub fn growth(
-        &self,
-        hash: u64,
-        key: &[u8],
-        len: Option<usize>,
-        snapshots: &Snapshots,
-    ) -> (usize, usize) {
-        let node_cost = key.len() + COST;
-        // SAFETY: it is a node of this shard, which is borrowed.
-        let state = self
-            .find(hash, key)
-            .map(|node| unsafe { node.state() })
-            .filter(|state| !state.is_dead());
-        let Some(state) = state else { return (len.map_or(0, |len| node_cost + len), 0) };
-        let before = self.get(hash, key).map_or(0, |value| value.bytes().len());
-        match (snapshots.sees(state.created_at), len) {
-            (true, len) => (len.map_or(0, |len| COST + len), 0),
-            (false, Some(len)) => (len, before),
-            (false, None) if state.older().is_empty() => (0, node_cost + before),
-            (false, None) => (0, before),
-        }
-    }
-
-    /// How many nodes there are.
-    #[cfg(test)]
-    pub fn nodes(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// How many versions a node keeps for snapshots.
-    #[cfg(test)]
-    pub fn versions(&self, node: &Node) -> usize {
-        assert!(self.owns(node));
-        // SAFETY: as in `get`.
-        unsafe { node.state() }.older().len()
     }
 }

@@ -1,166 +1,173 @@
-//! Moments: the clock, and the snapshots that look at the past.
+//! Snapshots: the epoch, the live snapshots, and the old versions that are kept for them.
 //!
-//! The clock goes on when a snapshot is taken, and only then: what was written between two
-//! snapshots has one epoch. A writer reads the clock while it holds the locks of all it writes, so
-//! a snapshot, which waits for these locks when it reads, sees of a batch all or nothing.
+//! Taking a snapshot advances the epoch. All that is written between two snapshots has one epoch. A
+//! writer reads the epoch while it holds the locks of all shards that it writes. A snapshot waits
+//! for these locks when it reads, so it sees all of a batch or nothing.
+//!
+//! A write keeps the old version of a key only if a live snapshot sees it. The newest such snapshot
+//! holds the version. When that snapshot is dropped, an older one takes the version over if it sees
+//! it; otherwise `Snapshot::drop` frees it. So without snapshots there are no old versions.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::copy_or_share;
 use super::cursor::MemoryCursor;
-use super::given;
-use super::keyspace::{Content, number};
-use super::node::{Held, Node};
+use super::keyspace::Keyspace;
+use super::node::{Node, ValueRef};
+use super::shard_set::{ShardSet, shard_of};
 use crate::engine::{Cursor, Range, Reader, Value};
 use crate::error::Result;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// The clock and the live snapshots.
+/// The epoch and the live snapshots.
 #[derive(Default)]
 pub struct Snapshots {
     now: AtomicU64,
     /// One more than the epoch of the newest live snapshot; 0 if there is none.
     newest_open: AtomicU64,
-    /// By their epochs.
-    snapshots: Mutex<VecDeque<OpenSnapshot>>,
+    /// Sorted by epoch.
+    open: Mutex<VecDeque<OpenSnapshot>>,
 }
 
-/// The snapshots at one epoch, and the nodes in which an older version is kept that no younger
-/// snapshot sees.
+/// The live snapshots of one epoch.
 struct OpenSnapshot {
     epoch: u64,
-    holders: usize,
-    kept: Vec<Node>,
+    references: usize,
+    /// The nodes that keep a version which these snapshots see and no newer one does.
+    nodes: Vec<Node>,
 }
 
-/// How many of the snapshots are before a epoch.
-fn before(snapshots: &VecDeque<OpenSnapshot>, epoch: u64) -> usize {
-    snapshots.partition_point(|watch| watch.epoch < epoch)
+/// Returns the index of the first snapshot that is not older than `epoch`.
+fn index_of(open: &VecDeque<OpenSnapshot>, epoch: u64) -> usize {
+    open.partition_point(|snapshot| snapshot.epoch < epoch)
 }
 
 impl Snapshots {
-    /// The epoch of what is written now.
+    /// Returns the current epoch.
+    #[inline]
     pub fn now(&self) -> u64 {
         self.now.load(Ordering::SeqCst)
     }
 
-    /// Ends the current epoch, without a snapshot at it. Returns it: what is written from now on is
-    /// younger.
+    /// Ends the current epoch without a snapshot, and returns it. Later writes are newer.
     pub fn advance(&self) -> u64 {
-        let _snapshots = self.snapshots.lock();
+        let _open = self.open.lock();
         self.now.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// A new snapshot: of all that was written up to the epoch that this answers, and of nothing
-    /// that is written later.
-    pub fn open_snapshot(&self) -> u64 {
-        let mut snapshots = self.snapshots.lock();
+    /// Opens a snapshot and returns its epoch. It sees what was written up to this epoch.
+    pub fn open(&self) -> u64 {
+        let mut open = self.open.lock();
         let epoch = self.now.load(Ordering::SeqCst);
-        snapshots.push_back(OpenSnapshot { epoch, holders: 1, kept: Vec::new() });
-        // Before the clock goes on: who writes at the next epoch must know that this one is looked
-        // at.
+        open.push_back(OpenSnapshot { epoch, references: 1, nodes: Vec::new() });
+        // Before the epoch advances: a writer of the next epoch must know that a snapshot sees this
+        // one.
         self.newest_open.store(epoch + 1, Ordering::SeqCst);
         self.now.store(epoch + 1, Ordering::SeqCst);
         epoch
     }
 
-    /// One snapshot more at the epoch of a live one.
-    pub fn reopen_snapshot(&self, epoch: u64) {
-        let mut snapshots = self.snapshots.lock();
-        let index = before(&snapshots, epoch);
-        snapshots[index].holders += 1;
+    /// Adds a reference to the live snapshot at `epoch`.
+    pub fn retain(&self, epoch: u64) {
+        let mut open = self.open.lock();
+        let index = index_of(&open, epoch);
+        open[index].references += 1;
     }
 
-    /// Ends a snapshot. If it was the last one at its epoch, the nodes that have a version for it
-    /// are to be looked through.
-    pub fn close_snapshot(&self, epoch: u64) -> Vec<Node> {
-        let mut snapshots = self.snapshots.lock();
-        let index = before(&snapshots, epoch);
-        snapshots[index].holders -= 1;
-        if snapshots[index].holders > 0 {
+    /// Releases a reference to a snapshot. After the last one, returns the nodes that keep a
+    /// version for it.
+    fn close(&self, epoch: u64) -> Vec<Node> {
+        let mut open = self.open.lock();
+        let index = index_of(&open, epoch);
+        open[index].references -= 1;
+        if open[index].references > 0 {
             return Vec::new();
         }
-        let kept = snapshots.remove(index).map(|watch| watch.kept).unwrap_or_default();
-        let newest = snapshots.back().map_or(0, |newest| newest.epoch + 1);
-        self.newest_open.store(newest, Ordering::SeqCst);
-        kept
+        let nodes = open.remove(index).map(|closed| closed.nodes).unwrap_or_default();
+        let newest_open = open.back().map_or(0, |newest| newest.epoch + 1);
+        self.newest_open.store(newest_open, Ordering::SeqCst);
+        nodes
     }
 
-    /// Whether a live snapshot may see what a node holds since the epoch `created_at`.
-    pub fn sees(&self, created_at: u64) -> bool {
+    /// Returns whether a live snapshot may see a value that was written at the epoch `created_at`.
+    #[inline]
+    pub fn may_see(&self, created_at: u64) -> bool {
         created_at < self.newest_open.load(Ordering::SeqCst)
     }
 
-    /// Puts down that `node` keeps what it held from the epoch `created_at` to before `end`, for
-    /// the newest snapshot of that time. Returns whether there is one. It must not be a younger
-    /// one: a snapshot that was taken while a write was on its way has the epoch of the write, and
-    /// sees what was written.
+    /// Records that `node` keeps the version of the epochs from `created_at` to before `end`, for
+    /// the newest snapshot that sees it. Returns false if no snapshot does.
+    ///
+    /// A snapshot at `end` itself does not count: if it was taken during the write, it has the
+    /// epoch of the write and sees the new value.
     pub fn keep(&self, node: &Node, created_at: u64, end: u64) -> bool {
-        let mut snapshots = self.snapshots.lock();
-        let Some(index) = before(&snapshots, end).checked_sub(1) else { return false };
-        let watch = &mut snapshots[index];
-        if watch.epoch < created_at {
+        let mut open = self.open.lock();
+        let Some(index) = index_of(&open, end).checked_sub(1) else { return false };
+        let snapshot = &mut open[index];
+        if snapshot.epoch < created_at {
             return false;
         }
-        watch.kept.push(node.clone());
+        snapshot.nodes.push(node.clone());
         true
     }
 
-    /// How many moments live snapshots look at.
+    /// Returns the number of epochs with a live snapshot.
     #[cfg(test)]
-    pub fn moments(&self) -> usize {
-        self.snapshots.lock().len()
+    pub fn epochs(&self) -> usize {
+        self.open.lock().len()
     }
 }
 
-/// The store as it was at one epoch.
+/// The keyspace at one epoch.
 pub struct Snapshot {
-    pub content: Arc<Content>,
+    pub keyspace: Arc<Keyspace>,
     pub epoch: u64,
 }
 
 impl Snapshot {
-    fn find<R>(&self, key: &[u8], see: impl FnOnce(Held<'_>) -> R) -> Option<R> {
-        let hash = self.content.hash(key);
-        let shard = self.content.read(number(hash));
-        shard.looked(shard.find(hash, key).and_then(|node| shard.at(node, self.epoch))).map(see)
+    fn find<R>(&self, key: &[u8], see: impl FnOnce(ValueRef<'_>) -> R) -> Option<R> {
+        let hash = self.keyspace.hash(key);
+        let shard = self.keyspace.read(shard_of(hash));
+        shard.count_lookup(shard.get_at(hash, key, self.epoch)).map(see)
     }
 }
 
 impl Clone for Snapshot {
     fn clone(&self) -> Snapshot {
-        self.content.snapshots.reopen_snapshot(self.epoch);
-        Snapshot { content: self.content.clone(), epoch: self.epoch }
+        self.keyspace.snapshots.retain(self.epoch);
+        Snapshot { keyspace: self.keyspace.clone(), epoch: self.epoch }
     }
 }
 
 impl Drop for Snapshot {
+    /// Frees the versions that only this snapshot sees.
     fn drop(&mut self) {
-        let content = &*self.content;
-        let mut needs_sweep = 0u64;
-        for node in content.snapshots.close_snapshot(self.epoch) {
-            let mut shard = content.write(node.shard().into());
-            let before = shard.stats.cost;
-            let version = shard.forget(&node, self.epoch, &content.snapshots);
-            content.settle_budget(0, before, shard.stats.cost);
-            content.notice(&shard);
-            needs_sweep |= u64::from(shard.needs_sweep()) << node.shard();
-            // Freed without the lock.
+        let keyspace = &*self.keyspace;
+        let mut needs_sweep = ShardSet::default();
+        for node in keyspace.snapshots.close(self.epoch) {
+            let mut shard = keyspace.write(node.shard());
+            let before = shard.cost();
+            let version = shard.release_version(&node, self.epoch, &keyspace.snapshots);
+            keyspace.budget.settle(0, before, shard.cost());
+            keyspace.mark_pending(&shard);
+            shard.needs_sweep().then(|| needs_sweep.insert(shard.index()));
+            // The version is freed without the lock.
             drop(shard);
             drop(version);
         }
-        content.sweep_all(needs_sweep);
+        keyspace.sweep(needs_sweep);
     }
 }
 
 impl Reader for Snapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.find(key, given).transpose()
+        self.find(key, copy_or_share).transpose()
     }
 
     fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
-        Ok(self.find(key, |held| see(held.bytes())).is_some())
+        Ok(self.find(key, |value| see(value.bytes())).is_some())
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
@@ -172,7 +179,7 @@ impl Reader for Snapshot {
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        self.content.sync_index();
+        self.keyspace.sync_index();
         Ok(Box::new(MemoryCursor::new(self.clone(), range)))
     }
 }
