@@ -1,16 +1,14 @@
-//! Compiles the peers that are written in C++, as far as their libraries are there, and reads
-//! include/kvds.h.
+//! Compiles the C++ peers whose libraries are installed, and generates bindings of include/kvds.h.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::{env, fs};
 
-/// The libraries of the system that peers use: what probe.cpp calls them, and what they are linked
-/// with.
+/// The system's libraries that peers use: the name in probe.cpp, and the libraries to link.
 const LIBRARIES: &[(&str, &[&str])] =
     &[("rocksdb", &["rocksdb"]), ("leveldb", &["leveldb"]), ("tkrzw", &["tkrzw"])];
 
-/// The crates whose versions belong to the results.
+/// The crates whose versions are in the results.
 const CRATES: &[&str] =
     &["artmap", "crossbeam-skiplist", "fjall", "papaya", "parking_lot", "redb", "scc"];
 
@@ -24,7 +22,7 @@ fn main() {
     println!("cargo:rerun-if-changed=peers");
     println!("cargo:rerun-if-changed=../include/kvds.h");
     println!("cargo:rerun-if-changed=../Cargo.lock");
-    let out = env::var("OUT_DIR").expect("cargo sets it");
+    let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
 
     let there = String::from_utf8_lossy(&cpp().file("peers/probe.cpp").expand()).into_owned();
     let mut build = cpp();
@@ -52,9 +50,9 @@ fn main() {
         .layout_tests(false)
         .generate_comments(false)
         .generate()
-        .expect("kvds.h can be read")
+        .expect("bindgen cannot read kvds.h")
         .write_to_file(Path::new(&out).join("kvds.rs"))
-        .expect("the output directory can be written");
+        .expect("cannot write to OUT_DIR");
 
     let lock = fs::read_to_string("../Cargo.lock").unwrap_or_default();
     let field = |block: &str, name: &str| {

@@ -1,4 +1,5 @@
-/* The original design in memory: a std::map under one mutex, values copied out, iteration under the lock. */
+/* The original design in memory: a std::map under one mutex, values copied, iteration under the
+ * lock. */
 
 #include "peer.hpp"
 

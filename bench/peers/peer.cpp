@@ -1,4 +1,4 @@
-/* The peers' methods as functions that Rust can call. */
+/* The peers' methods as C functions, which Rust calls. */
 
 #include "peer.hpp"
 

@@ -1,9 +1,8 @@
 /*
- * What a peer written in C++ is, for the benchmark that calls it.
+ * The interface of a C++ peer.
  *
- * A call costs what the peer's own interface costs, and nothing more that can be avoided: where
- * that takes a std::string, the string is one of the thread's own that keeps its room from call to
- * call, so that no call allocates for the benchmark's sake.
+ * A call should cost what the peer's own interface costs. Where that takes a std::string, the
+ * string is thread-local and keeps its memory between calls, so the benchmark allocates nothing.
  */
 
 #ifndef KVDS_BENCH_PEER_HPP
@@ -38,28 +37,29 @@ public:
     virtual void set_batch(const pair *pairs, std::size_t count) = 0;
     virtual void iterate(bytes prefix, visit show, void *user_data) = 0;
 
-    /* What not every peer can. The benchmark asks only those that can. */
+    /* Not every peer has these operations. The benchmark calls only those that do. */
     virtual bool set_nx(bytes, bytes) { missing(); }
     virtual bool compare_and_swap(bytes, bytes, bytes) { missing(); }
-    /** `count` pairs from the first key that is not less than `start` on, or from the last that is not greater backward. */
+    /** Shows `count` pairs from the first key that is not less than `start`, or backward from the
+     * last that is not greater. */
     virtual void scan(bytes, std::size_t, bool, visit, void *) { missing(); }
 
 private:
     [[noreturn]] static void missing()
     {
-        std::fputs("a peer was asked for what it can't do\n", stderr);
+        std::fputs("the peer does not have this operation\n", stderr);
         std::abort();
     }
 };
 
-/** Ends the measurement: a peer that fails has no speed. */
+/** Aborts the program: a peer that fails has no speed. */
 [[noreturn]] inline void fail(const std::string &why)
 {
     std::fprintf(stderr, "a peer failed: %s\n", why.c_str());
     std::abort();
 }
 
-/** The thread's own string number `which`, with a copy of `from`. */
+/** Returns the thread-local string number `which`, with a copy of `from`. */
 template <int which>
 const std::string &as_string(bytes from)
 {
@@ -68,7 +68,7 @@ const std::string &as_string(bytes from)
     return text;
 }
 
-/** The thread's own string for what is read. */
+/** Returns the thread-local string for reads. */
 inline std::string &read_string()
 {
     thread_local std::string text;

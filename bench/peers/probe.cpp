@@ -1,4 +1,4 @@
-/* Preprocessed by build.rs, which looks for these words: which libraries are there. */
+/* build.rs preprocesses this file and looks for the names of installed libraries. */
 #if __has_include(<rocksdb/db.h>)
 there : rocksdb
 #endif

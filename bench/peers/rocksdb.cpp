@@ -1,5 +1,5 @@
-/* The original design on disk: RocksDB with its default options, and get-then-put where it has to be atomic. Beside it
- * RocksDB's own way to be atomic, TransactionDB. */
+/* The original design on disk: RocksDB with its default options, and get, then put, for atomic
+ * operations. And TransactionDB, RocksDB's own way to be atomic. */
 
 #include "peer.hpp"
 
@@ -24,7 +24,7 @@ void must(const Status &status)
         fail(status.ToString());
 }
 
-/** True for success, false for "not found". */
+/** Returns true for success, false for "not found". */
 bool found(const Status &status)
 {
     if (status.IsNotFound())
@@ -113,7 +113,7 @@ protected:
     rocksdb::WriteOptions how;
 };
 
-/** Only its atomic operations differ. */
+/** Differs only in its atomic operations. */
 class transaction_db final : public original_disk {
 public:
     explicit transaction_db(rocksdb::TransactionDB *opened)

@@ -1,4 +1,4 @@
-//! Two ways of doing the same, side by side, round by round: what choices in the library rest on.
+//! Compares two implementations, round by round. Decisions 4 and 5 cite these figures.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::peers::kvds::Kvds;
 
 const ROUNDS: usize = 7;
 
-/// Runs both, alternating, and prints the medians and their ratio.
+/// Runs both in turn, and prints the medians and their ratio.
 fn compare(
     what: &str,
     per: usize,
@@ -67,7 +67,7 @@ pub fn run() -> Result<()> {
         }
         let store = open()?;
         if disk {
-            // Opened anew: what is read lies in table files.
+            // The store was closed and opened again, so the data is in table files.
             many(&store, name, count);
         }
         for removed in [1000, 100_000] {
@@ -83,7 +83,7 @@ pub fn run() -> Result<()> {
                 store.delete_batch(&keys);
                 nanoseconds(|| assert_eq!(iterate(&store, b"g"), 0))
             };
-            let what = format!("{name}: iterate where {removed} keys were removed");
+            let what = format!("{name}: iterate over {removed} deleted keys");
             compare(&what, 1, ("by prefix", by_prefix), ("by keys", by_keys));
             let remove_prefix = || {
                 fill(&store, "gone", removed);
@@ -95,7 +95,7 @@ pub fn run() -> Result<()> {
                     (0..removed).map(|number| [b"gone", &key(number)[..]].concat()).collect();
                 nanoseconds(|| store.delete_batch(&keys))
             };
-            let what = format!("{name}: remove {removed} keys");
+            let what = format!("{name}: delete {removed} keys");
             compare(&what, 1, ("by prefix", remove_prefix), ("by keys", remove_keys));
         }
     }

@@ -1,5 +1,4 @@
-//! Running a stage: all peers side by side, round by round, so that what disturbs the machine
-//! disturbs all of them.
+//! Runs a stage: all peers, round by round, so that a disturbance of the machine hits all of them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use crate::progress::Progress;
 use crate::scratch::Scratch;
 use crate::work::{Ground, Work};
 
-/// What came out of a line, for one metric. Everything is measured so that less is better.
+/// The result of a line, for one metric. In every metric, less is better.
 #[derive(Clone, Serialize)]
 pub struct Row {
     pub medium: Medium,
@@ -25,17 +24,16 @@ pub struct Row {
     pub data: Data,
     pub metric: &'static str,
     pub unit: &'static str,
-    /// The first is that of the subject.
+    /// The subject's score comes first.
     pub scores: Vec<Score>,
 }
 
-/// What came out for one peer.
+/// The result of one peer.
 #[derive(Clone, Serialize)]
 pub struct Score {
     pub peer: &'static str,
     pub median: f64,
-    /// How many times as much as the subject needs: the median over the rounds of what each round
-    /// says.
+    /// How many times as much as the subject needs: the median of the ratios of the rounds.
     pub times: f64,
     pub rounds: Vec<f64>,
 }
@@ -57,7 +55,7 @@ pub fn median(values: &[f64]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }
 
-/// Scores from the rounds of each peer, the subject's first.
+/// Returns the scores of the rounds of each peer. The subject comes first.
 pub fn scores(rounds: Vec<(&'static str, Vec<f64>)>) -> Vec<Score> {
     let subject = rounds.first().map(|(_, rounds)| rounds.clone()).unwrap_or_default();
     let score = |(peer, rounds): (&'static str, Vec<f64>)| {
@@ -68,17 +66,17 @@ pub fn scores(rounds: Vec<(&'static str, Vec<f64>)>) -> Vec<Score> {
     rounds.into_iter().map(score).collect()
 }
 
-/// A peer's name, and for each round its metrics.
+/// A peer's name, and its metrics in each round.
 type Rounds = (&'static str, Vec<Vec<f64>>);
 
-/// A peer and its store (None where each run makes a new one).
+/// A peer and its store (None if each run creates one).
 struct Contender<'a> {
     peer: &'a Peer,
     store: Option<Box<dyn Store>>,
     versions: Versions,
 }
 
-/// Which lines, and how often.
+/// The lines to run, and how often.
 pub struct Settings<'a> {
     pub rounds: usize,
     pub filter: Option<&'a str>,
@@ -160,7 +158,7 @@ fn in_rows(line: &Line, stage: &Stage, rounds: Vec<Rounds>) -> Vec<Row> {
     line.work.metrics().iter().enumerate().map(row).collect()
 }
 
-/// All rounds of a line: for each peer, for each round, its metrics.
+/// Runs all rounds of a line.
 fn of_line(
     line: &Line,
     able: &[&Contender<'_>],
@@ -174,7 +172,7 @@ fn of_line(
     let own: Vec<_> = if stage.filled || matches!(line.work, Work::Load { .. }) {
         able.iter().map(|_| None).collect()
     } else {
-        // Nothing is read, so an empty store will do.
+        // Nothing is read, so an empty store is enough.
         let open = |contender: &&Contender<'_>| {
             Ok(Some((contender.peer.open)(&scratch.directory(contender.peer.name)?)?))
         };
@@ -215,13 +213,13 @@ fn of_line(
     Ok(results)
 }
 
-/// Quantiles far out take more calls.
+/// High quantiles need more calls.
 fn budget(line: &Line, stage: &Stage) -> Duration {
     if line.group == Group::While { stage.budget * 3 } else { stage.budget }
 }
 
-/// A store with all of the data. One on disk was closed and opened again, so that what is read lies
-/// in its files.
+/// Creates a store with all of the data. A disk store is closed and opened again, so that reads use
+/// its files.
 fn fill(
     peer: &Peer,
     data: Data,
@@ -231,7 +229,7 @@ fn fill(
 ) -> Result<Box<dyn Store>> {
     let path = scratch.directory(peer.name)?;
     let open =
-        |path: &Path| (peer.open)(path).with_context(|| format!("{} can't be opened", peer.name));
+        |path: &Path| (peer.open)(path).with_context(|| format!("cannot open {}", peer.name));
     let store = open(&path)?;
     Ground::new(&*store, data, zipfian, versions).fill(peer.can(&[Ability::Batch]));
     if peer.medium == Medium::Memory {
@@ -247,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_ratio_is_the_median_of_the_ratios_of_the_rounds() {
-        // In the second round the machine was slow for both.
+        // In the second round the machine is slow for both.
         let scores = scores(vec![("one", vec![1.0, 10.0, 2.0]), ("other", vec![3.0, 40.0, 4.0])]);
         assert_eq!((scores[0].median, scores[0].times), (2.0, 1.0));
         assert_eq!((scores[1].median, scores[1].times), (4.0, 3.0));

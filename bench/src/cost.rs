@@ -1,6 +1,5 @@
-//! What a store costs beside time. Each peer is measured in a process of its own, so that nobody's
-//! memory or writing is taken for another's: the benchmark runs itself with the hidden subcommand
-//! `child`.
+//! Measures costs other than time. Each peer runs in a process of its own, so that its memory and
+//! writes are not mixed with others: the benchmark runs itself with the hidden subcommand `child`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,13 +17,12 @@ use crate::progress::Progress;
 use crate::scratch::Scratch;
 use crate::work::Ground;
 
-/// What is measured: the name of the line, what a child is asked for, and the unit of what it
-/// answers.
+/// A measurement: the name of the line, the name in the child's output, and the unit.
 type Question = (&'static str, &'static str, &'static str);
 
 const IN_MEMORY: &[Question] = &[("resident memory, per key", "resident", "bytes")];
 
-/// In this order: a store is written and closed, and then opened.
+/// The order matters: a store is written and closed, and then opened.
 const ON_DISK: &[Question] = &[
     ("disk space, per key", "disk", "bytes"),
     ("write amplification", "written", "times"),
@@ -35,7 +33,7 @@ const ON_DISK: &[Question] = &[
 /// The arguments of a child.
 #[derive(clap::Args)]
 pub struct Child {
-    /// What to do: fill or open.
+    /// The task: fill or open.
     task: String,
     peer: String,
     keys: u64,
@@ -45,7 +43,7 @@ pub struct Child {
 }
 
 impl Child {
-    /// Does it, and prints the figures, one in a line.
+    /// Runs the task and prints the figures, one per line.
     pub fn run(&self) -> Result<()> {
         let (medium, durability) = if self.disk {
             (Medium::Disk, Durability::ProcessCrash)
@@ -70,8 +68,8 @@ impl Child {
     }
 }
 
-/// Loads everything in random order, key by key in memory and by batches on disk; there, a tenth of
-/// it is updated after.
+/// Loads all data in random order: key by key in memory, in batches on disk. On disk, it then
+/// updates a tenth of the keys.
 fn fill(peer: &Peer, data: Data, directory: &Path) -> Result<()> {
     let (zipfian, versions) = (Zipfian::new(data.keys), Versions::new(data.keys));
     let (memory, disk) = (resident(), written());
@@ -98,9 +96,9 @@ fn fill(peer: &Peer, data: Data, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Asks a child; returns what it printed.
+/// Runs a child and returns its output.
 fn ask(task: &str, peer: &Peer, keys: u64, directory: &Path, library: &Path) -> Result<String> {
-    // By this name it is the same program also if it was built anew meanwhile.
+    // This name refers to the running program, even if it was rebuilt.
     let mut command = Command::new("/proc/self/exe");
     command
         .arg("--library")
@@ -111,17 +109,17 @@ fn ask(task: &str, peer: &Peer, keys: u64, directory: &Path, library: &Path) -> 
         command.arg("--disk");
     }
     let output = command.stderr(Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "{} failed to {task}: {}", peer.name, output.status);
+    ensure!(output.status.success(), "{}: the task {task} failed: {}", peer.name, output.status);
     Ok(String::from_utf8(output.stdout)?)
 }
 
 fn answer(text: &str, name: &str) -> Result<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|number| number.trim().parse().ok())
-        .with_context(|| format!("a child did not tell {name}"))
+        .with_context(|| format!("the output of a child has no {name}"))
 }
 
-/// How many lines [`rows`] makes.
+/// The number of lines of [`rows`].
 pub fn lines(medium: Medium) -> u64 {
     if medium == Medium::Memory { IN_MEMORY.len() as u64 } else { ON_DISK.len() as u64 }
 }
@@ -179,8 +177,7 @@ pub fn rows(
     questions.into_iter().map(row).collect()
 }
 
-/// How much dearer a call is with the most keys than with the fewest, for every line that was run
-/// with both.
+/// Returns the growth of each line from the fewest keys to the most.
 pub fn growth(rows: &[Row]) -> Vec<Row> {
     let usual =
         |row: &&Row| row.data == Data::usual(row.data.keys) && row.threads == 1 && row.unit == "ns";

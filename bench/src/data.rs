@@ -1,5 +1,5 @@
-//! Keys, values, and which of them is asked for. All of it is computed when it is needed: a table
-//! of keys would be read from memory, and that would be measured too.
+//! Keys and values, and random choices of them. They are computed when needed: reading a table of
+//! keys from memory would be measured too.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,14 +10,14 @@ use rand::rngs::SmallRng;
 use rand_distr::Zipf;
 use serde::{Deserialize, Serialize};
 
-/// A bijection that looks like chance (the end of splitmix64).
+/// A bijection that looks random (the last steps of splitmix64).
 pub fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     number ^ (number >> 31)
 }
 
-/// What is in a store: so many keys of this kind, with values of so many bytes.
+/// The contents of a store: the number and length of keys, and the length of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Data {
     pub keys: u64,
@@ -30,7 +30,7 @@ pub const LONG_KEY: usize = 20;
 /// The length of a 64-bit number.
 pub const SHORT_KEY: usize = 8;
 
-/// Numbers from here on are never written: the keys of misses.
+/// Keys from this number on are never written. Misses read them.
 const NEVER: u64 = 1 << 48;
 
 /// A key, in place.
@@ -65,17 +65,17 @@ impl Data {
         Data { keys, key_len: LONG_KEY, value_len: 100 }
     }
 
-    /// The key of a number. Neighbours in number are far apart in order.
+    /// Returns the key of a number. Neighboring numbers are far apart in key order.
     pub fn key(&self, number: u64) -> Key {
         self.mixed_key(mix(number))
     }
 
-    /// A key that is not there.
+    /// Returns an absent key.
     pub fn missing(&self, number: u64) -> Key {
         self.key(NEVER + number)
     }
 
-    /// The key of a number that is mixed already.
+    /// Returns the key of a mixed number.
     pub fn mixed_key(&self, mixed: u64) -> Key {
         let mut bytes = *b"user0000000000000000";
         if self.key_len == SHORT_KEY {
@@ -88,15 +88,14 @@ impl Data {
         Key { bytes, len: self.key_len }
     }
 
-    /// The numbers, mixed, in the order of their keys.
+    /// Returns the mixed numbers in key order.
     pub fn sorted(&self) -> Vec<u64> {
         let mut mixed: Vec<_> = (0..self.keys).map(mix).collect();
         mixed.sort_unstable();
         mixed
     }
 
-    /// Makes `value` a version of the value of a number: one half does not compress, the other
-    /// does.
+    /// Fills `value` with a version of a number's value. One half compresses, the other does not.
     pub fn value(&self, number: u64, version: u8, value: &mut Vec<u8>) {
         let number = number ^ (u64::from(version) << 40);
         value.resize(self.value_len, b'v');
@@ -106,7 +105,7 @@ impl Data {
         }
     }
 
-    /// The beginning of a key that about 250 keys share, and how many that are on average.
+    /// Returns a prefix of a key that about 250 keys share, and their average number.
     pub fn prefix_len(&self) -> usize {
         let apart =
             |digits: &u32| (self.keys as f64 / 16_f64.powi(*digits as i32) / 250.0).ln().abs();
@@ -114,14 +113,16 @@ impl Data {
         4 + digits as usize
     }
 
-    /// The bytes of all keys and values.
+    /// Returns the bytes of all keys and values.
     pub fn bytes(&self) -> u64 {
         self.keys * (self.key_len + self.value_len) as u64
     }
 }
 
-/// Which version of its value each key has, so that every write changes something (a store may
-/// leave out one that does not), and a comparison knows what to expect. One byte for each key.
+/// The version of each key's value, one byte per key.
+///
+/// So every write changes the value, as a store may leave out one that does not, and a
+/// compare-and-swap knows the expected value.
 pub struct Versions(Vec<AtomicU8>);
 
 impl Versions {
@@ -129,12 +130,12 @@ impl Versions {
         Versions((0..keys).map(|_| AtomicU8::new(0)).collect())
     }
 
-    /// The version that is there. Keys beyond those of the data have only one.
+    /// Returns the current version. Keys beyond the data have only one.
     pub fn now(&self, number: u64) -> u8 {
         self.0.get(number as usize).map_or(0, |version| version.load(Ordering::Relaxed))
     }
 
-    /// The version to write.
+    /// Returns the version to write.
     pub fn next(&self, number: u64) -> u8 {
         let next =
             self.0.get(number as usize).map(|version| version.fetch_add(1, Ordering::Relaxed));
@@ -142,7 +143,7 @@ impl Versions {
     }
 }
 
-/// Chance, at the cost of a multiplication or two.
+/// A random number generator that costs a multiplication or two.
 pub struct Dice(u64);
 
 impl Dice {
@@ -160,9 +161,10 @@ impl Dice {
     }
 }
 
-/// Numbers of which few are asked for often: zipfian, 0.99. Drawn beforehand, as drawing one takes
-/// longer than a read; the 65,536 ranks lie in the second level of the cache and are gone through
-/// from a random place on.
+/// Zipfian numbers (0.99), drawn beforehand, as drawing one takes longer than a read.
+///
+/// The 65,536 ranks fit the second level of the processor's cache. Each thread reads them from a
+/// random position on.
 pub struct Zipfian {
     ranks: Vec<u32>,
 }
@@ -174,13 +176,13 @@ impl Zipfian {
         Zipfian { ranks: (0..1 << 16).map(|_| zipf.sample(&mut chance) as u32 - 1).collect() }
     }
 
-    /// The rank at a place, 0 for the most frequent.
+    /// Returns the rank at a position. 0 is the most frequent.
     pub fn rank(&self, place: u64) -> u64 {
         u64::from(self.ranks[(place & 0xFFFF) as usize])
     }
 }
 
-/// Reads bytes, as a host would that uses them.
+/// Reads all bytes, as a program that uses them does.
 pub fn digest(bytes: &[u8]) -> u64 {
     let mut words = bytes.chunks_exact(8);
     let sum = (&mut words)

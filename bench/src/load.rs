@@ -1,5 +1,5 @@
-//! How much memory a load into a disk store takes: it must stay within what the options'
-//! documentation says.
+//! Measures the memory of a load into a disk store, and compares it with the documentation of the
+//! options.
 
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
@@ -13,11 +13,11 @@ use crate::peers::kvds::Kvds;
 const VALUE: usize = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// What the documentation of `block_cache_bytes` says, for the default options.
+/// The limit in the documentation of `block_cache_bytes`, for the default options.
 const BOUND: u64 = 64 * MIB + 128 * MIB * 3 / 2 + 64 * MIB;
 
-/// Writes `bytes` in pairs with keys in random order and values of which one half does not
-/// compress, reads some of them, and tells the most memory that was seen.
+/// Writes `bytes` of pairs in random order, of which half does not compress, reads some, and prints
+/// the peak of resident memory.
 pub fn run(bytes: u64) -> Result<()> {
     let directory = tempfile::tempdir()?;
     let before = resident();
@@ -50,12 +50,12 @@ pub fn run(bytes: u64) -> Result<()> {
     let grown = most.saturating_sub(before);
     eprint!("\r");
     println!(
-        "load of {} MiB into a disk store with default options: resident memory grew by {} MiB at most; documented are {} MiB. \
-         {seconds:.0} s",
+        "load of {} MiB into a disk store with default options: resident memory grew by up to \
+         {} MiB, {} MiB are documented. {seconds:.0} s",
         bytes / MIB,
         grown / MIB,
         BOUND / MIB,
     );
-    println!("{}", if grown <= BOUND { "within the bound" } else { "BEYOND THE BOUND" });
+    println!("{}", if grown <= BOUND { "within the bound" } else { "OVER THE BOUND" });
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The machine that figures are from.
+//! Describes the machine of the figures.
 
 use std::fs;
 use std::path::Path;
@@ -12,11 +12,11 @@ pub struct Machine {
     pub cores: usize,
     pub memory_gib: f64,
     pub kernel: String,
-    /// Of the directory where the stores on disk are.
+    /// The file system of the data directory.
     pub file_system: String,
     pub rustc: String,
     pub transparent_huge_pages: String,
-    /// How busy it was in the minute before.
+    /// The load average of the last minute.
     pub load: String,
 }
 
@@ -24,7 +24,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default().trim().to_owned()
 }
 
-/// What follows a name in a file of names and values.
+/// Returns the value of a name in a file of names and values.
 fn field(path: &str, name: &str) -> String {
     let text = read(path);
     let line = text.lines().find_map(|line| line.strip_prefix(name));
@@ -67,7 +67,7 @@ impl Machine {
     }
 }
 
-/// The file system that a directory is on, with the device and the options.
+/// Returns the file system of a directory, with its device and options.
 fn file_system(directory: &Path) -> String {
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let mounts = read("/proc/self/mounts");
@@ -82,18 +82,18 @@ fn file_system(directory: &Path) -> String {
     mounts.max_by_key(|(len, _)| *len).map(|(_, text)| text).unwrap_or_default()
 }
 
-/// Resident bytes of this process.
+/// Returns the resident bytes of this process.
 pub fn resident() -> u64 {
     let kib = field("/proc/self/status", "VmRSS");
     kib.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default() << 10
 }
 
-/// What this process had written to disk.
+/// Returns the bytes that this process caused to be written to disk.
 pub fn written() -> u64 {
     field("/proc/self/io", "write_bytes").parse().unwrap_or_default()
 }
 
-/// What the files below a directory take on disk.
+/// Returns the disk space of the files below a directory.
 pub fn disk_bytes(directory: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let size = |entry: fs::DirEntry| match entry.metadata() {

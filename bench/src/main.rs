@@ -1,7 +1,7 @@
-//! kvds beside other stores, through the C functions that hosts call. README.md says what is
-//! measured and how to read it.
+//! Measures kvds beside other stores, through its C functions. README.md describes the lines and
+//! how to read them.
 //!
-//! It judges nothing by the clock: a machine may be slow.
+//! It never fails because something is slow.
 
 mod alternatives;
 mod boundary;
@@ -39,41 +39,39 @@ struct Arguments {
     run: Choices,
 }
 
-/// What is run, and where.
 #[derive(clap::Args)]
 pub struct Choices {
-    /// Everything, with more time for each line: an hour or two instead of about five minutes a
-    /// medium
+    /// Run everything, with more time per line: hours instead of about five minutes per medium
     #[arg(long)]
     full: bool,
-    /// One medium alone
+    /// Run one medium alone
     #[arg(long, value_name = "memory|disk", value_parser = medium)]
     only: Option<Medium>,
-    /// Lines alone whose name has this in it
+    /// Run only lines whose name contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// These peers alone (kvds always takes part)
+    /// Run only these peers, and kvds
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     peers: Option<Vec<String>>,
-    /// Where JSON and plots are written
+    /// The directory for JSON and plots
     #[arg(long, value_name = "DIRECTORY", default_value = "bench/results")]
     out: PathBuf,
-    /// Where stores on disk are while they are measured
+    /// The directory for disk stores, on the disk to measure
     #[arg(long, value_name = "DIRECTORY", env = "KVDS_BENCH_DIR", default_value = "target/bench")]
     directory: PathBuf,
-    /// The library to measure; else the one beside this program
+    /// The library to measure [default: libkvds.so beside this program]
     #[arg(long, value_name = "FILE")]
     library: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum What {
-    /// How much memory a load of MIB into a disk store takes
+    /// Measures the memory of a load of MIB into a disk store
     Load {
         #[arg(default_value_t = 1024)]
         mib: u64,
     },
-    /// Two ways of doing the same: keys at once or one by one, prefixes or keys removed
+    /// Measures alternatives: reads at once or one by one, deletions by prefix or by key
     Alternatives,
     #[command(hide = true)]
     Child(cost::Child),
@@ -83,7 +81,7 @@ fn medium(text: &str) -> Result<Medium, String> {
     match text {
         "memory" => Ok(Medium::Memory),
         "disk" => Ok(Medium::Disk),
-        _ => Err("it is memory or disk".to_owned()),
+        _ => Err("expected memory or disk".to_owned()),
     }
 }
 

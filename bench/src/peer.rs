@@ -1,5 +1,4 @@
-//! What a peer is: a store that can be opened and called, and what has to be known of it to be
-//! fair.
+//! A peer: a store to compare with, and the facts that a fair comparison needs.
 
 use std::fmt;
 use std::path::Path;
@@ -13,44 +12,43 @@ pub struct Pair<'a> {
     pub value: &'a [u8],
 }
 
-/// An open store. What fails ends the measurement: a store that fails has no speed.
+/// An open store. Errors end the program, as a store that fails has no speed.
 pub trait Store: Send + Sync {
-    /// Reads the value, all of it: its digest, or None.
+    /// Reads the whole value. Returns its digest, or None.
     fn get(&self, key: &[u8]) -> Option<u64>;
     fn exists(&self, key: &[u8]) -> bool;
     fn set(&self, key: &[u8], value: &[u8]);
     fn del(&self, key: &[u8]);
 
-    /// Shows every pair whose key begins with `prefix`, in order. Asked only of those with
-    /// [`Ability::Iterate`].
+    /// Shows every pair whose key begins with `prefix`, in order. Needs [`Ability::Iterate`].
     fn iterate(&self, _prefix: &[u8], _visit: Visit<'_>) {
-        unreachable!("asked for what it can't do")
+        unreachable!("the peer does not have this ability")
     }
 
-    /// Shows `count` pairs from the first whose key is not less than `start`, or backward from
-    /// about there.
+    /// Shows `count` pairs from the first key that is not less than `start`, or backward from about
+    /// there.
     fn scan(&self, _start: &[u8], _count: usize, _backward: bool, _visit: Visit<'_>) {
-        unreachable!("asked for what it can't do")
+        unreachable!("the peer does not have this ability")
     }
 
     fn set_nx(&self, _key: &[u8], _value: &[u8]) -> bool {
-        unreachable!("asked for what it can't do")
+        unreachable!("the peer does not have this ability")
     }
 
     fn compare_and_swap(&self, _key: &[u8], _expected: &[u8], _value: &[u8]) -> bool {
-        unreachable!("asked for what it can't do")
+        unreachable!("the peer does not have this ability")
     }
 
-    /// Sets all of them in one atomic step.
+    /// Sets all pairs in one atomic step.
     fn set_batch(&self, _pairs: &[Pair<'_>]) {
-        unreachable!("asked for what it can't do")
+        unreachable!("the peer does not have this ability")
     }
 }
 
-/// Is shown pairs.
+/// Called for each pair.
 pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]);
 
-/// What not every store can.
+/// Operations that not every peer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ability {
     Iterate,
@@ -67,15 +65,15 @@ pub enum Medium {
     Disk,
 }
 
-/// What a write that was acknowledged survives.
+/// What an acknowledged write survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Durability {
     /// Nothing: the store is in memory.
     None,
-    /// The death of the process, at once.
+    /// A killed process, immediately.
     ProcessCrash,
-    /// A power cut, at once.
+    /// A power failure, immediately.
     PowerCut,
 }
 
@@ -83,25 +81,24 @@ impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Durability::None => "nothing (memory)",
-            Durability::ProcessCrash => "the death of the process",
-            Durability::PowerCut => "a power cut",
+            Durability::ProcessCrash => "a killed process",
+            Durability::PowerCut => "a power failure",
         })
     }
 }
 
-/// Who takes part.
+/// A store to measure.
 #[derive(Clone, Serialize)]
 pub struct Peer {
     pub name: &'static str,
     pub version: String,
-    /// How it is set, and where that is recommended.
+    /// The settings, and where they are recommended.
     pub settings: &'static str,
     pub medium: Medium,
     pub durability: Durability,
     #[serde(skip)]
     pub can: &'static [Ability],
-    /// Opens the store in a directory that is there, making it if it is new. Memory stores have no
-    /// use for it.
+    /// Opens or creates the store in an existing directory. Memory stores ignore it.
     #[serde(skip)]
     pub open: fn(&Path) -> Result<Box<dyn Store>>,
 }
@@ -112,18 +109,18 @@ impl Peer {
     }
 }
 
-/// Peers that may be compared: on one medium, at one level of durability. There is no other way to
-/// make one.
+/// Peers that can be compared: on one medium, at one level of durability. The constructor checks
+/// this.
 pub struct Field(Vec<Peer>);
 
 impl Field {
-    /// The first is the one that the others are compared with.
+    /// Creates a field. The other peers are compared with the first one.
     pub fn new(peers: Vec<Peer>) -> Result<Field> {
-        let Some(first) = peers.first() else { anyhow::bail!("nobody takes part") };
+        let Some(first) = peers.first() else { anyhow::bail!("there are no peers") };
         for peer in &peers {
             anyhow::ensure!(
                 peer.medium == first.medium && peer.durability == first.durability,
-                "{} and {} can't be compared: a write to the one survives {}, a write to the other {}",
+                "cannot compare {} and {}: a write to the first survives {}, one to the other {}",
                 first.name,
                 peer.name,
                 first.durability,
@@ -137,12 +134,12 @@ impl Field {
         &self.0
     }
 
-    /// The one that the others are compared with.
+    /// Returns the peer that the others are compared with.
     pub fn subject(&self) -> &Peer {
         &self.0[0]
     }
 
-    /// The same with those peers alone that are named; the first stays.
+    /// Returns a field with the first peer and the named ones.
     pub fn only(&self, names: &[&str]) -> Field {
         let stays = |(index, peer): &(usize, &Peer)| *index == 0 || names.contains(&peer.name);
         Field(self.0.iter().enumerate().filter(stays).map(|(_, peer)| peer.clone()).collect())
@@ -162,12 +159,12 @@ mod tests {
             medium: Medium::Disk,
             durability,
             can: &[],
-            open: |_| anyhow::bail!("not to be opened"),
+            open: |_| anyhow::bail!("this peer cannot be opened"),
         };
         let (weak, strong) =
             (peer("weak", Durability::ProcessCrash), peer("strong", Durability::PowerCut));
         assert!(Field::new(vec![weak.clone(), weak.clone()]).is_ok());
         let conflict = Field::new(vec![weak, strong]).err().expect("refused").to_string();
-        assert!(conflict.contains("weak and strong can't be compared"), "{conflict}");
+        assert!(conflict.contains("cannot compare weak and strong"), "{conflict}");
     }
 }

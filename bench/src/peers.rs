@@ -1,4 +1,4 @@
-//! All who take part.
+//! All peers.
 
 pub mod foreign;
 pub mod kvds;
@@ -11,11 +11,11 @@ mod sqlite;
 
 use crate::peer::{Ability, Durability, Medium, Peer};
 
-/// Everything that a store can be asked for.
+/// All abilities.
 const ALL: &[Ability] =
     &[Ability::Iterate, Ability::Scan, Ability::SetNx, Ability::Swap, Ability::Batch];
 
-/// The names that targets and plans speak of.
+/// Names that targets and plans use.
 pub const ORIGINAL: &str = "original";
 pub const TRANSACTION_DB: &str = "TransactionDB";
 pub const LEVELDB: &str = "LevelDB";
@@ -23,7 +23,7 @@ pub const LMDB: &str = "LMDB";
 pub const PAPAYA: &str = "papaya";
 pub const RAW_LOG: &str = "raw log";
 
-/// Those that store on `medium` so that a write survives `durability`, kvds first.
+/// Returns the peers of a medium and durability, kvds first.
 pub fn on(medium: Medium, durability: Durability) -> Vec<Peer> {
     let all = [
         kvds::peers(),
@@ -37,16 +37,15 @@ pub fn on(medium: Medium, durability: Durability) -> Vec<Peer> {
     all.filter(|peer| peer.medium == medium && peer.durability == durability).collect()
 }
 
-/// The libraries of the system that were not there when this was built, with what is left out for
-/// that.
+/// Returns a message for each library that was missing when the benchmark was built.
 pub fn left_out() -> Vec<&'static str> {
     let libraries = [
         (
             cfg!(rocksdb),
-            "librocksdb is missing: left out are the original design on disk and TransactionDB",
+            "librocksdb is missing: the original on disk and TransactionDB are left out",
         ),
-        (cfg!(leveldb), "libleveldb is missing: left out is LevelDB"),
-        (cfg!(tkrzw), "libtkrzw is missing: left out is BabyDBM"),
+        (cfg!(leveldb), "libleveldb is missing: LevelDB is left out"),
+        (cfg!(tkrzw), "libtkrzw is missing: BabyDBM is left out"),
     ];
     libraries.into_iter().filter(|(there, _)| !there).map(|(_, text)| text).collect()
 }

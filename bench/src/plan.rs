@@ -1,4 +1,4 @@
-//! What is measured: lines, gathered in stages that share their data and who takes part.
+//! The lines to measure, in stages that share their data and peers.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub struct Line {
     pub name: &'static str,
     pub work: Work,
     pub threads: usize,
-    /// None for all peers, else those alone.
+    /// The names of the peers, or None for all.
     pub among: Option<&'static [&'static str]>,
 }
 
@@ -54,12 +54,12 @@ pub struct Stage {
     pub medium: Medium,
     pub durability: Durability,
     pub data: Data,
-    /// None for all peers, else those alone.
+    /// The names of the peers, or None for all.
     pub among: Option<&'static [&'static str]>,
-    /// Whether the stores are filled before the lines are run.
+    /// Whether the stores are filled before the lines run.
     pub filled: bool,
     pub lines: Vec<Line>,
-    /// About how long one run of a line takes.
+    /// The approximate time of one run of a line.
     pub budget: Duration,
 }
 
@@ -86,7 +86,7 @@ const READ_LATEST: Mix = &[(Op::Get, 95), (Op::Insert, 5)];
 const SCAN: Mix = &[(Op::ScanUpTo(100), 95), (Op::Insert, 5)];
 const MODIFY: Mix = &[(Op::Get, 50), (Op::ReadModifyWrite, 50)];
 
-/// What the targets of a load speak of, and whom it would take long to load for a short form.
+/// The peers in the targets of a load. Others take too long for the short form.
 const LOADED: &[&str] = &[ORIGINAL, LEVELDB];
 
 fn line(group: Group, name: &'static str, work: Work) -> Line {
@@ -97,7 +97,7 @@ fn uniform(name: &'static str, op: Op) -> Line {
     line(Group::Point, name, Work::Mix(one(op), Choice::Uniform))
 }
 
-/// Reads first, so that they find what was filled in and not what others left.
+/// Reads come first, so that they find the filled data.
 fn points() -> Vec<Line> {
     vec![
         uniform("get, hit", Op::Get),
@@ -189,7 +189,7 @@ fn loads() -> Vec<Line> {
     ]
 }
 
-/// Everything on one medium.
+/// Returns all stages of a medium.
 pub fn stages(medium: Medium, full: bool) -> Vec<Stage> {
     let milliseconds = |short, long| Duration::from_millis(if full { long } else { short });
     let durability =
@@ -237,7 +237,7 @@ pub fn stages(medium: Medium, full: bool) -> Vec<Stage> {
         });
     }
     if full {
-        // Growth, and other sizes of keys and values, for those whom the targets are about.
+        // Growth, and other sizes of keys and values, for the peers in the targets.
         let huge = Stage {
             among: Some(&[ORIGINAL, PAPAYA, LEVELDB, TRANSACTION_DB]),
             ..stage(Data::usual(10_000_000), true, [points(), ranges()].concat(), None)

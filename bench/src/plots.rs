@@ -1,5 +1,4 @@
-//! Plots for the documentation, as SVG: a bar for each ratio, and curves over sizes and over
-//! threads.
+//! Plots for the documentation, as SVG: a bar per ratio, and curves over sizes and threads.
 
 use std::path::{Path, PathBuf};
 
@@ -15,11 +14,11 @@ use crate::report::Report;
 use crate::targets::label;
 
 const FONT: &str = "sans-serif";
-/// How high a bar and what belongs to it is, in pixels.
+/// The height of a bar and its label, in pixels.
 const BAR: u32 = 22;
 const BETTER: RGBColor = RGBColor(45, 125, 90);
 const WORSE: RGBColor = RGBColor(190, 80, 60);
-const COLOURS: [RGBColor; 9] = [
+const COLORS: [RGBColor; 9] = [
     RGBColor(31, 119, 180),
     RGBColor(214, 39, 40),
     RGBColor(44, 160, 44),
@@ -31,7 +30,7 @@ const COLOURS: [RGBColor; 9] = [
     RGBColor(23, 190, 207),
 ];
 
-/// Draws what the report has enough figures for. Returns the files.
+/// Draws the plots for which the report has figures. Returns the files.
 pub fn draw(report: &Report, directory: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let file = |name: &str| directory.join(format!("{}-{name}.svg", report.stem()));
@@ -82,7 +81,7 @@ pub fn draw(report: &Report, directory: &Path) -> Result<Vec<PathBuf>> {
 
 type Curve = (&'static str, Vec<(f64, f64)>);
 
-/// A curve for each peer that has at least two points.
+/// Returns a curve for each peer with at least two points.
 fn curves(rows: &[&Row], x: impl Fn(&Row) -> f64, y: impl Fn(&Row, f64) -> f64) -> Vec<Curve> {
     let mut curves: Vec<Curve> = Vec::new();
     for row in rows {
@@ -98,13 +97,14 @@ fn curves(rows: &[&Row], x: impl Fn(&Row) -> f64, y: impl Fn(&Row, f64) -> f64) 
     curves
 }
 
-/// How many times as long the original takes, on a logarithmic scale, with a line at 1.
+/// Draws how many times as long the original takes, on a logarithmic scale, with a line at 1.
 fn ratios(path: &Path, bars: &[(String, f64)]) -> Result<(), Box<dyn std::error::Error>> {
     let (width, text, top) = (900_u32, 330_i32, 50_i32);
     let height = top as u32 + BAR * bars.len() as u32 + 20;
     let root = SVGBackend::new(path, (width, height)).into_drawing_area();
     root.fill(&WHITE)?;
-    let title = "How many times as much as kvds the original design needs (right of the line kvds is better)";
+    let title =
+        "How many times as much as kvds the original needs (kvds is better right of the line)";
     root.draw(&Text::new(title, (12, 16), (FONT, 16)))?;
 
     let least = bars.iter().map(|(_, times)| *times).fold(0.5, f64::min).ln();
@@ -113,10 +113,10 @@ fn ratios(path: &Path, bars: &[(String, f64)]) -> Result<(), Box<dyn std::error:
     let place = |times: f64| text + ((times.ln() - least) / (most - least) * room) as i32;
     for (index, (name, times)) in bars.iter().enumerate() {
         let y = top + (index as u32 * BAR) as i32;
-        let colour = if *times >= 1.0 { BETTER } else { WORSE };
+        let color = if *times >= 1.0 { BETTER } else { WORSE };
         let (one, other) = (place(1.0).min(place(*times)), place(1.0).max(place(*times)));
         root.draw(&Text::new(name.clone(), (12, y + 4), (FONT, 14)))?;
-        root.draw(&Rectangle::new([(one, y + 2), (other, y + BAR as i32 - 4)], colour.filled()))?;
+        root.draw(&Rectangle::new([(one, y + 2), (other, y + BAR as i32 - 4)], color.filled()))?;
         root.draw(&Text::new(format!("{times:.2}"), (other + 6, y + 4), (FONT, 14)))?;
     }
     let line = vec![(place(1.0), top - 6), (place(1.0), height as i32 - 12)];
@@ -125,7 +125,7 @@ fn ratios(path: &Path, bars: &[(String, f64)]) -> Result<(), Box<dyn std::error:
     Ok(())
 }
 
-/// Curves over a logarithmic axis, if there are any. Returns the file.
+/// Draws curves over a logarithmic axis, if there are any. Returns the file.
 fn chart(path: &Path, title: &str, axis: &str, curves: Vec<Curve>) -> Result<Option<PathBuf>> {
     if curves.is_empty() {
         return Ok(None);
@@ -163,12 +163,12 @@ where
         .y_label_area_size(60)
         .build_cartesian_2d(x, y)?;
     chart.configure_mesh().x_desc(axis).light_line_style(WHITE.mix(0.0)).draw()?;
-    for (below, ((peer, points), colour)) in (0..).zip(curves.iter().zip(COLOURS.iter().cycle())) {
+    for (below, ((peer, points), color)) in (0..).zip(curves.iter().zip(COLORS.iter().cycle())) {
         let width = if below == 0 { 3 } else { 1 };
-        chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(width)))?;
-        chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.filled())))?;
+        chart.draw_series(LineSeries::new(points.iter().copied(), color.stroke_width(width)))?;
+        chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, color.filled())))?;
         let at = (675, 60 + below * 22);
-        root.draw(&Rectangle::new([at, (at.0 + 14, at.1 + 4)], colour.filled()))?;
+        root.draw(&Rectangle::new([at, (at.0 + 14, at.1 + 4)], color.filled()))?;
         root.draw(&Text::new((*peer).to_owned(), (at.0 + 22, at.1 - 5), (FONT, 14)))?;
     }
     root.present()?;

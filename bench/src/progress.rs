@@ -1,4 +1,4 @@
-//! How far it is: a bar on a terminal, else lines.
+//! Shows the progress: a bar on a terminal, otherwise lines.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// For so many lines of tables.
+    /// Creates the progress of `total` lines of tables.
     pub fn new(total: u64) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total);
@@ -26,7 +26,7 @@ impl Progress {
         Progress { bar, start: Instant::now(), total, done: 0.into() }
     }
 
-    /// What is done now.
+    /// Shows the current step.
     pub fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(text.to_owned()),
@@ -40,7 +40,7 @@ impl Progress {
         }
     }
 
-    /// A line of a table is done.
+    /// Counts a finished line.
     pub fn step(&self) {
         self.done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if let Some(bar) = &self.bar {

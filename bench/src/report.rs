@@ -1,4 +1,4 @@
-//! What a run leaves: tables for the reader, JSON for programs.
+//! The results of a run: tables to read, and JSON for programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::machine::Machine;
 use crate::peer::{Durability, Medium, Peer};
 use crate::targets::{Verdict, label};
 
-/// A run on one medium.
+/// The results of one medium.
 #[derive(Serialize)]
 pub struct Report {
     pub date: String,
@@ -25,15 +25,15 @@ pub struct Report {
     pub rounds: usize,
     pub peers: Vec<Peer>,
     pub left_out: Vec<String>,
-    /// What the benchmark itself needs for a call, in nanoseconds: to choose a key, to make it and
-    /// a value, to read both.
+    /// The benchmark's own nanoseconds per call: it chooses a key, generates it and a value, and
+    /// reads both.
     pub own_cost_ns: f64,
     pub boundary: Option<Boundary>,
     pub targets: Vec<Verdict>,
     pub rows: Vec<Row>,
 }
 
-/// Three digits that matter.
+/// Returns a number with three significant digits.
 fn figure(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
@@ -54,13 +54,13 @@ fn table(header: Vec<String>, left: usize) -> Table {
     table
 }
 
-/// What data is, in words.
+/// Returns a description of the data.
 pub fn data_text(data: Data) -> String {
     format!("{} keys of {} bytes with values of {} bytes", data.keys, data.key_len, data.value_len)
 }
 
 impl Report {
-    /// Where the run was, what ran and how it was set.
+    /// Prints the machine, the peers and their settings.
     pub fn print_head(&self) {
         println!("{} form, {} rounds, {}", self.form, self.rounds, self.date);
         println!("{}", self.machine.text());
@@ -76,12 +76,12 @@ impl Report {
         self.left_out.iter().for_each(|text| println!("{text}"));
         println!();
         println!(
-            "The benchmark's own cost of a call, within all figures: {:.0} ns.",
+            "The benchmark's own cost per call, included in all figures: {:.0} ns.",
             self.own_cost_ns
         );
     }
 
-    /// The rows, a table for each level of durability and each set of data.
+    /// Prints the rows: a table per level of durability and set of data.
     pub fn print_rows(&self) {
         let mut kinds: Vec<(Durability, Data)> = Vec::new();
         for row in &self.rows {
@@ -102,7 +102,7 @@ impl Report {
                 }
             }
             println!(
-                "\n{}. A write survives {durability}. The peers: how many times as much as kvds.\n",
+                "\n{}. A write survives {durability}. Peers: how many times as much as kvds.\n",
                 data_text(data)
             );
             let header = ["", "", "threads", "kvds", ""].into_iter().chain(peers.iter().copied());
@@ -132,13 +132,14 @@ impl Report {
         if let Some(boundary) = &self.boundary {
             let Boundary { through_c, store, engine } = boundary;
             println!(
-                "\nInstructions of a get: {through_c:.0} through C, {store:.0} of a store in Rust, {engine:.0} of the engine."
+                "\nInstructions of a get: {through_c:.0} through C, {store:.0} of a store in Rust, \
+                 {engine:.0} of the engine."
             );
         }
         if self.targets.is_empty() {
             return;
         }
-        println!("\nTargets: how many times as much as kvds the other needs.\n");
+        println!("\nTargets: how many times as much as kvds the peer needs.\n");
         let mut table =
             table(["", "against", "at least", "reached", ""].map(str::to_owned).to_vec(), 2);
         for target in &self.targets {
@@ -156,7 +157,7 @@ impl Report {
         println!("\n{met} of {} are met.", self.targets.len());
     }
 
-    /// The name of its files, without an ending.
+    /// Returns the name of the files, without extension.
     pub fn stem(&self) -> String {
         let medium = if self.medium == Medium::Memory { "memory" } else { "disk" };
         format!("{}-{}-{medium}", self.date, self.form)

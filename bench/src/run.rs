@@ -1,4 +1,4 @@
-//! A run from its plan to its report.
+//! Runs a plan and reports the results.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::worker::{Choice, Op};
 
 const ROUNDS: (usize, usize) = (5, 9);
 
-/// Runs what was chosen, prints it, and writes it down.
+/// Runs the chosen lines, and prints and writes the results.
 pub fn run(choices: &Choices, library: &Path) -> Result<()> {
     let scratch = Scratch::new(&choices.directory)?;
     let media = choices.only.map_or(vec![Medium::Memory, Medium::Disk], |only| vec![only]);
@@ -69,7 +69,7 @@ fn on(medium: Medium, choices: &Choices, library: &Path, scratch: &Scratch) -> R
             }
         }
     }
-    // The processes of the cost group are the same each time, so that fewer rounds will do.
+    // The costs hardly vary, so fewer rounds are enough.
     if let Some(stage) = stages.iter().find(|stage| stage.filled && stage.among.is_none()) {
         let (keys, rounds) = match (medium, choices.full) {
             (Medium::Memory, full) => (1_000_000, if full { 3 } else { 1 }),
@@ -119,7 +119,7 @@ fn on(medium: Medium, choices: &Choices, library: &Path, scratch: &Scratch) -> R
     })
 }
 
-/// Who takes part in a stage.
+/// Returns the peers of a stage.
 fn field(stage: &Stage, choices: &Choices) -> Result<Field> {
     let mut field = Field::new(peers::on(stage.medium, stage.durability))?;
     if let Some(among) = stage.among {
@@ -131,7 +131,7 @@ fn field(stage: &Stage, choices: &Choices) -> Result<Field> {
     Ok(field)
 }
 
-/// What a call costs without a store.
+/// Measures the cost of a call without a store.
 fn own_cost() -> f64 {
     struct Nothing;
     impl Store for Nothing {

@@ -1,5 +1,5 @@
-//! Where the stores on disk are while they are measured. Nothing of it stays, also after Ctrl-C or
-//! a kill.
+//! The directory for disk stores. It is removed at the end, also after Ctrl-C. The next run removes
+//! what a killed one left.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,9 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// In `base`, which is made if it is not there. What an earlier process left behind when it was
-    /// killed is removed.
+    /// Creates the directory in `base`, and removes the directories of killed processes.
     pub fn new(base: &Path) -> Result<Scratch> {
-        fs::create_dir_all(base).with_context(|| format!("{} can't be made", base.display()))?;
+        fs::create_dir_all(base).with_context(|| format!("cannot create {}", base.display()))?;
         for entry in fs::read_dir(base)?.flatten() {
             let name = entry.file_name();
             let id = name
@@ -33,7 +32,7 @@ impl Scratch {
         fs::create_dir_all(&*root)?;
         let interrupted = Arc::clone(&root);
         ctrlc::set_handler(move || {
-            // Other threads may still be making files.
+            // Other threads may still be creating files.
             for _ in 0..50 {
                 if fs::remove_dir_all(&*interrupted).is_ok() || !interrupted.exists() {
                     break;
@@ -48,7 +47,7 @@ impl Scratch {
         &self.root
     }
 
-    /// A new directory.
+    /// Creates a directory.
     pub fn directory(&self, name: &str) -> Result<PathBuf> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let path = self.root.join(format!("{number}-{}", name.replace(' ', "-")));
@@ -57,10 +56,10 @@ impl Scratch {
     }
 
     pub fn remove(&self, path: &Path) -> Result<()> {
-        fs::remove_dir_all(path).with_context(|| format!("{} can't be removed", path.display()))
+        fs::remove_dir_all(path).with_context(|| format!("cannot remove {}", path.display()))
     }
 
-    /// Removes everything that is in it.
+    /// Removes all directories in it.
     pub fn clear(&self) {
         for entry in fs::read_dir(&*self.root).into_iter().flatten().flatten() {
             let _ = fs::remove_dir_all(entry.path());

@@ -1,4 +1,4 @@
-//! What kvds is to reach. A line that misses is shown as such; nothing fails for it.
+//! The targets of kvds. The report shows which ones are missed; no run fails for that.
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use crate::peer::Medium;
 use crate::peers::{LEVELDB, LMDB, ORIGINAL, PAPAYA, RAW_LOG, TRANSACTION_DB};
 use crate::plan::Group;
 
-/// A line, and how many times as much as kvds something else is to need at least.
+/// A line, and the least number of times as much as kvds that another needs.
 struct Target {
     name: &'static str,
     threads: usize,
@@ -20,7 +20,7 @@ struct Target {
 
 enum Against {
     Peer(&'static str),
-    /// Whoever is the fastest of them.
+    /// The fastest of these peers.
     Best(&'static [&'static str]),
     /// kvds itself, in another line.
     Line(&'static str),
@@ -63,7 +63,7 @@ const IN_MEMORY: &[Target] = &[
     target("set, during iterations", 1, "p99", Against::Line("set, alone"), 0.5),
 ];
 
-/// On disk, likewise; what is synced has fewer keys.
+/// On disk, with a million keys; synced lines have fewer.
 const ON_DISK: &[Target] = &[
     original("get, hit", 1, "per call", 2.7),
     target("get, hit, zipfian", 1, "per call", Against::Peer(LMDB), 1.0),
@@ -87,10 +87,10 @@ const ON_DISK: &[Target] = &[
     original("open and read a key", 1, "", 1.0),
 ];
 
-/// Of the six mixes of YCSB, four are to be led.
+/// kvds should be the fastest in four of the six mixes of YCSB.
 const YCSB: Against = Against::Best(&[ORIGINAL, LEVELDB, LMDB, "redb", "fjall", "SQLite"]);
 
-/// How large the store of most targets is, and the one where nothing may be slower than the
+/// The number of keys of most targets, and of the store where nothing may be slower than the
 /// original.
 const LARGE: u64 = 1_000_000;
 const SMALL: u64 = 10_000;
@@ -114,7 +114,7 @@ fn judge(target: &Target, rows: &[Row]) -> Option<Verdict> {
             row.name == name && row.threads == target.threads && row.metric == target.metric
         };
         let same = || rows.iter().filter(same).filter(|row| row.data == Data::usual(row.data.keys));
-        // Loads and costs on disk are measured with other numbers of keys in the short form.
+        // In the short form, loads and costs on disk have other numbers of keys.
         same()
             .find(|row| row.data.keys == LARGE)
             .or_else(|| same().find(|row| row.medium == Medium::Disk))
@@ -140,7 +140,7 @@ fn judge(target: &Target, rows: &[Row]) -> Option<Verdict> {
     })
 }
 
-/// A line in words.
+/// Returns the name of a line with threads and quantile.
 pub fn label(row: &Row) -> String {
     let threads =
         if row.threads > 1 { format!(", {} threads", row.threads) } else { String::new() };
@@ -150,7 +150,7 @@ pub fn label(row: &Row) -> String {
     format!("{}{threads}{quantile}", row.name)
 }
 
-/// What was found of each target that was measured.
+/// Judges each target that was measured.
 pub fn verdicts(rows: &[Row], boundary: Option<Boundary>) -> Vec<Verdict> {
     let targets =
         if rows.iter().all(|row| row.medium == Medium::Memory) { IN_MEMORY } else { ON_DISK };

@@ -1,4 +1,4 @@
-//! What is done to a store, and for how long.
+//! The work on a store, and its times.
 
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -13,29 +13,28 @@ use crate::worker::{Choice, Mix, Op, Worker};
 
 #[derive(Clone, Copy, Debug)]
 pub enum Work {
-    /// A new store is filled key by key.
+    /// Fills a new store key by key.
     Load {
         sorted: bool,
     },
     Mix(Mix, Choice),
-    /// Batches of so many random keys that are there.
+    /// Sets batches of so many random present keys.
     Batch(usize),
-    /// What begins as a random key does.
+    /// Iterates over a prefix of a random key.
     Prefix,
     All,
-    /// How long a set takes, alone or while another thread iterates over everything, again and
-    /// again.
+    /// Times each set, alone or while another thread repeatedly iterates over everything.
     SetWhile {
         iterating: bool,
     },
-    /// How long a get takes, alone or while another thread sets batches of 1,000 new keys.
+    /// Times each get, alone or while another thread sets batches of 1,000 new keys.
     GetWhile {
         loading: bool,
     },
 }
 
 impl Work {
-    /// What comes out, each in nanoseconds.
+    /// Returns the names of the results, which are nanoseconds.
     pub fn metrics(&self) -> &'static [&'static str] {
         match self {
             Work::SetWhile { .. } | Work::GetWhile { .. } => &["p50", "p99", "p99.9"],
@@ -62,14 +61,13 @@ impl Work {
     }
 }
 
-/// A store with data in it.
+/// A store with its data.
 pub struct Ground<'a> {
     pub store: &'a dyn Store,
     pub data: Data,
     pub zipfian: &'a Zipfian,
     pub versions: &'a Versions,
-    /// The keys that were inserted beyond the data and not removed yet are the numbers between
-    /// these.
+    /// The range of key numbers that were inserted beyond the data and not removed.
     pub gone: AtomicU64,
     pub next: AtomicU64,
 }
@@ -91,8 +89,8 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// Does `work` with `threads` threads, `calls` times in each. `round` makes the chance: the
-    /// same for all peers.
+    /// Runs `work` on `threads` threads, `calls` times in each. `round` is the random seed, equal
+    /// for all peers.
     pub fn run(&self, work: Work, threads: usize, calls: u64, round: u64) -> Vec<f64> {
         match work {
             Work::Load { sorted } => vec![self.load(sorted)],
@@ -105,10 +103,9 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// How many calls in each thread take about `budget`.
+    /// Returns the number of calls per thread that take about `budget`.
     pub fn calibrate(&self, work: Work, threads: usize, budget: Duration) -> u64 {
-        // What another thread does meanwhile takes its own time, which says nothing of how many
-        // calls there can be.
+        // The time of the other thread's work does not depend on the number of calls.
         let work = match work {
             Work::SetWhile { .. } => Work::SetWhile { iterating: false },
             Work::GetWhile { .. } => Work::GetWhile { loading: false },
@@ -123,7 +120,7 @@ impl<'a> Ground<'a> {
         loop {
             let mut took = time(calls);
             if took >= budget / 4 {
-                // It may have been the machine that was slow.
+                // The machine may have been slow.
                 took = took.min(time(calls));
             }
             if took >= budget / 4 || calls >= 1 << 30 {
@@ -134,7 +131,7 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// Fills the store with all of the data, by batches where it has them.
+    /// Fills the store with all data, in batches if the peer has them.
     pub fn fill(&self, batches: bool) {
         let mut value = Vec::new();
         if batches {
@@ -149,7 +146,7 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// Sets many keys in one batch. Returns what that took, without the making of the pairs.
+    /// Sets many keys in one batch. Returns the time without generating the pairs.
     fn set_all(&self, numbers: &[u64]) -> Duration {
         let owned: Vec<_> = numbers
             .iter()
@@ -170,7 +167,7 @@ impl<'a> Ground<'a> {
         let mut value = Vec::new();
         let start = Instant::now();
         for number in 0..self.data.keys {
-            // A number in its order is mixed already; its value is then that of another number, of
+            // Numbers in key order are mixed already. Their values are those of other numbers, of
             // the same kind.
             let key = order
                 .get(number as usize)
@@ -199,7 +196,10 @@ impl<'a> Ground<'a> {
             std::thread::scope(|scope| {
                 let started: Vec<_> =
                     (0..threads as u64).map(|thread| scope.spawn(move || worker(thread))).collect();
-                started.into_iter().map(|thread| thread.join().expect("no worker panics")).collect()
+                started
+                    .into_iter()
+                    .map(|thread| thread.join().expect("a worker panicked"))
+                    .collect()
             })
         };
         self.tidy();
@@ -229,7 +229,7 @@ impl<'a> Ground<'a> {
     fn iterations(&self, calls: u64) -> f64 {
         let start = Instant::now();
         let pairs: u64 = (0..calls).map(|_| self.iterate(b"")).sum();
-        assert_eq!(pairs, calls * self.data.keys, "an iteration shows every pair once");
+        assert_eq!(pairs, calls * self.data.keys, "an iteration must show every pair once");
         nanoseconds(start.elapsed()) / pairs as f64
     }
 
@@ -247,8 +247,8 @@ impl<'a> Ground<'a> {
         let beside = |stop: &AtomicBool| {
             while iterating && !stop.load(Ordering::Relaxed) {
                 self.iterate(b"");
-                // A mutex is not fair: without a pause, who iterates takes it again before the
-                // others have woken up.
+                // A mutex is not fair: without a pause, this thread locks it again before others
+                // wake up.
                 std::thread::sleep(Duration::from_millis(1));
             }
         };
@@ -267,8 +267,7 @@ impl<'a> Ground<'a> {
         result
     }
 
-    /// Takes the time of every call, of as many as there is patience for, while another thread does
-    /// something else.
+    /// Times each call, within a limit, while another thread does something else.
     fn latencies(
         &self,
         mix: Mix,
@@ -291,7 +290,7 @@ impl<'a> Ground<'a> {
                 let start = Instant::now();
                 worker.calls(mix, 1);
                 times.saturating_record(start.elapsed().as_nanos() as u64);
-                // Who waits for a whole iteration with each call has been seen enough.
+                // A peer whose calls each wait for a whole iteration would take too long.
                 if began.elapsed() > PATIENCE {
                     break;
                 }
@@ -301,7 +300,7 @@ impl<'a> Ground<'a> {
         [0.5, 0.99, 0.999].map(|quantile| times.value_at_quantile(quantile) as f64).to_vec()
     }
 
-    /// Inserts keys that are to be deleted.
+    /// Inserts keys to delete.
     fn insert(&self, count: u64) {
         let mut value = Vec::new();
         for number in (0..count).map(|_| self.next.fetch_add(1, Ordering::Relaxed)) {
@@ -310,7 +309,7 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// Removes what was inserted beyond the data, so that the next work finds what this one found.
+    /// Deletes the keys that were inserted beyond the data, so that all work finds the same store.
     fn tidy(&self) {
         let first = self.gone.load(Ordering::Relaxed);
         (first..self.next.load(Ordering::Relaxed))
@@ -328,8 +327,8 @@ fn nanoseconds(time: Duration) -> f64 {
     time.as_nanos() as f64
 }
 
-/// How long the calls of one round may take.
+/// The time limit for the calls of one round.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The longest time of a call that is told from longer ones: a minute.
+/// Calls that take longer than this minute count as a minute.
 const LONGEST: u64 = 60_000_000_000;

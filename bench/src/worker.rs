@@ -1,4 +1,4 @@
-//! The calls of one thread: which operation, on which key.
+//! The calls of one thread: operations and keys.
 
 use std::hint::black_box;
 use std::sync::atomic::Ordering;
@@ -9,7 +9,7 @@ use crate::work::Ground;
 /// One call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// None at all: what the benchmark itself costs.
+    /// None, to measure the benchmark's own cost.
     Nothing,
     Get,
     Miss,
@@ -17,27 +17,27 @@ pub enum Op {
     Update,
     Insert,
     Del,
-    /// On a key that is there.
+    /// On a present key.
     SetNx,
     Swap,
     ReadModifyWrite,
-    /// So many pairs from a key on.
+    /// So many pairs from a key.
     Scan(u64),
     ScanBack(u64),
-    /// From one pair to so many.
+    /// A random number of pairs, up to this one.
     ScanUpTo(u64),
 }
 
-/// Which keys are asked for.
+/// The choice of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     Uniform,
     Zipfian,
-    /// Zipfian, the last that was inserted most often.
+    /// Zipfian, with the latest key most often.
     Latest,
 }
 
-/// Operations and how many of a hundred calls they are.
+/// Operations, and their share in percent.
 pub type Mix = &'static [(Op, u64)];
 
 /// One thread's calls.
@@ -77,12 +77,12 @@ impl<'a> Worker<'a> {
             Choice::Uniform => self.dice.below(keys),
             Choice::Zipfian => {
                 self.place = self.place.wrapping_add(1);
-                // The frequent ones lie anywhere.
+                // Frequent keys are anywhere in the order.
                 mix(self.ground.zipfian.rank(self.place)) % keys
             }
             Choice::Latest => {
                 self.place = self.place.wrapping_add(1);
-                // What was inserted last may still be on its way in another thread.
+                // Another thread may still be inserting the latest key.
                 keys - 1 - self.ground.zipfian.rank(self.place).min(keys - 1)
             }
         }
@@ -97,9 +97,11 @@ impl<'a> Worker<'a> {
                 data.value(number, versions.next(number), &mut self.value);
                 self.sum ^= digest(&key) ^ digest(&self.value);
             }
-            Op::Get => self.sum ^= store.get(&key).expect("the key is there"),
-            Op::Miss => assert!(store.get(&data.missing(number)).is_none(), "the key is not there"),
-            Op::Exists => assert!(store.exists(&key), "the key is there"),
+            Op::Get => self.sum ^= store.get(&key).expect("the key must exist"),
+            Op::Miss => {
+                assert!(store.get(&data.missing(number)).is_none(), "the key must not exist")
+            }
+            Op::Exists => assert!(store.exists(&key), "the key must exist"),
             Op::Update => {
                 data.value(number, versions.next(number), &mut self.value);
                 store.set(&key, &self.value);
@@ -112,18 +114,18 @@ impl<'a> Worker<'a> {
             Op::Del => store.del(&data.key(self.ground.gone.fetch_add(1, Ordering::Relaxed))),
             Op::SetNx => {
                 data.value(number, 0, &mut self.value);
-                assert!(!store.set_nx(&key, &self.value), "the key is there");
+                assert!(!store.set_nx(&key, &self.value), "the key must exist");
             }
             Op::Swap => {
                 data.value(number, versions.now(number), &mut self.expected);
                 data.value(number, versions.next(number), &mut self.value);
                 assert!(
                     store.compare_and_swap(&key, &self.expected, &self.value),
-                    "the value is as it was set"
+                    "the value must be unchanged"
                 );
             }
             Op::ReadModifyWrite => {
-                self.sum ^= store.get(&key).expect("the key is there");
+                self.sum ^= store.get(&key).expect("the key must exist");
                 data.value(number, versions.next(number), &mut self.value);
                 store.set(&key, &self.value);
             }

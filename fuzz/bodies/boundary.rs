@@ -1,11 +1,9 @@
-//! The C functions with everything that a program can pass without breaking C's own rules: NULLs,
-//! lengths that are too long, pointers that are not aligned, handles of another kind, numbers that
-//! are no constant, texts that are no UTF-8, and each function on everything that the calls before
-//! it made.
+//! Calls the C functions with all arguments that do not break the rules of C: NULLs, lengths that
+//! are too long, unaligned pointers, handles of another kind, numbers that are no constant, texts
+//! that are no UTF-8, and all objects that earlier calls created.
 //!
-//! Whatever is passed, a call answers with one of its statuses and never `KVDS_INTERNAL`, a failure
-//! has a text, an output of a failed call is empty, and in the end nothing is left of what was
-//! made.
+//! A call must return one of its statuses and never `KVDS_INTERNAL`. An error has a text, the
+//! output of a failed call is empty, and nothing is leaked.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
@@ -14,16 +12,16 @@ use arbitrary::{Result, Unstructured};
 use kvds::ffi::*;
 use tempfile::TempDir;
 
-/// How many calls an input makes at most.
+/// The maximum number of calls of an input.
 const CALLS: usize = 100;
 
-/// How many of each kind of thing are kept at a time.
+/// The maximum number of objects of each kind.
 const KEPT: usize = 8;
 
-/// Longer than any key, so that every length up to here is an honest one.
+/// Longer than any key, so that every length up to this one is valid.
 static BYTES: [u8; 2 * KVDS_MAX_KEY_LEN] = [b'k'; 2 * KVDS_MAX_KEY_LEN];
 
-/// Makes the calls that `data` spells, in a world of their own.
+/// Makes the calls that `data` encodes, on new objects.
 pub fn boundary(data: &[u8]) {
     let mut bytes = Unstructured::new(data);
     let disk = bytes.int_in_range(0..=7_u8).unwrap_or_default() == 7;
@@ -36,7 +34,7 @@ pub fn boundary(data: &[u8]) {
     world.end();
 }
 
-/// All that is alive, and what makes new things of it.
+/// All living objects.
 struct World {
     directory: Option<TempDir>,
     distributor: *mut kvds_distributor,
@@ -47,48 +45,48 @@ struct World {
     options: *mut kvds_options,
     observers: Vec<u64>,
     observed: c_int,
-    /// How many times the user data of an observer was freed; in a box, as observers outlive calls.
+    /// How many times the user data of an observer was freed. Boxed, as observers outlive calls.
     freed: Box<c_int>,
     copies: u32,
 }
 
 const NO_VALUE: kvds_value = kvds_value { data: ptr::null(), len: 0, owner: ptr::null_mut() };
 
-/// A pointer that is not NULL, and not aligned for anything.
+/// Returns a pointer that is neither NULL nor aligned.
 fn odd<T>() -> *mut T {
     BYTES.as_ptr().map_addr(|at| at | 1).cast_mut().cast()
 }
 
-/// What a call answered: nothing that it must not.
+/// Checks the status of a call.
 fn judged(status: kvds_status) -> kvds_status {
-    assert!((KVDS_INTERNAL..=KVDS_TRUNCATED).contains(&status), "no status: {status}");
-    // SAFETY: both texts are the library's, and valid here.
+    assert!((KVDS_INTERNAL..=KVDS_TRUNCATED).contains(&status), "not a status: {status}");
+    // SAFETY: both texts belong to the library, and are valid here.
     let (name, text) =
         unsafe { (CStr::from_ptr(kvds_status_name(status)), CStr::from_ptr(kvds_last_error())) };
     assert!(
         ![KVDS_INTERNAL, KVDS_CORRUPTION, KVDS_UNKNOWN_OUTCOME, KVDS_FORKED].contains(&status),
         "{name:?}: {text:?}"
     );
-    assert!(status >= 0 || !text.is_empty(), "{name:?} without a text");
+    assert!(status >= 0 || !text.is_empty(), "{name:?} has no text");
     status
 }
 
-/// A call that must not have touched its output unless it succeeded.
+/// Checks the status of a call, and that it set its output only on success.
 fn gave<T>(status: kvds_status, out: *mut T) -> bool {
     let ok = judged(status) == KVDS_OK;
-    assert_eq!(ok, !out.is_null(), "the output belongs to the status {status}");
+    assert_eq!(ok, !out.is_null(), "the output does not match the status {status}");
     ok
 }
 
 impl World {
     fn new(disk: bool) -> World {
-        let directory = disk.then(|| TempDir::new().expect("a directory can be made"));
+        let directory = disk.then(|| TempDir::new().expect("cannot create a directory"));
         let base = directory
             .as_ref()
             .map(|directory| text(directory.path().to_str().expect("UTF-8").as_bytes()));
         let base = base.as_deref().map_or(ptr::null(), CStr::as_ptr);
         let mut distributor = ptr::null_mut();
-        // SAFETY: the arguments are what the header asks for.
+        // SAFETY: the arguments are those that the header requires.
         assert!(gave(
             unsafe { kvds_distributor_open(base, ptr::null(), &mut distributor) },
             distributor
@@ -108,9 +106,9 @@ impl World {
         }
     }
 
-    /// Gives everything back, and looks whether all of it is gone.
+    /// Releases everything, and checks that nothing is left.
     fn end(mut self) {
-        // SAFETY: each is given back once.
+        // SAFETY: each object is released once.
         unsafe {
             self.values.iter_mut().for_each(|value| kvds_value_release(value));
             self.cursors.iter().for_each(|cursor| kvds_cursor_free(*cursor));
@@ -119,14 +117,10 @@ impl World {
                 kvds_store_release(*store);
             }
             kvds_options_free(self.options);
-            assert_eq!(
-                kvds_distributor_store_count(self.distributor),
-                0,
-                "every store was released"
-            );
+            assert_eq!(kvds_distributor_store_count(self.distributor), 0, "a store is leaked");
             assert_eq!(kvds_distributor_release(self.distributor), 0);
         }
-        assert_eq!(*self.freed, self.observed, "the data of each observer is freed once");
+        assert_eq!(*self.freed, self.observed, "the data of each observer must be freed once");
         drop(self.directory);
     }
 
@@ -148,7 +142,7 @@ impl World {
         let id_at = id.as_deref().map_or(ptr::null(), CStr::as_ptr);
         let backend = number(bytes, &[KVDS_MEMORY, KVDS_DISK])?;
         let mut store = ptr::null_mut();
-        // SAFETY: whatever is no handle or text is NULL or a handle of another kind.
+        // SAFETY: an invalid handle or text is NULL or a handle of another kind.
         unsafe {
             match bytes.int_in_range(0..=10_u8)? {
                 0..=2 => {
@@ -191,7 +185,7 @@ impl World {
                         Some(freed),
                         out,
                     ));
-                    // Freed exactly once, also when registering fails.
+                    // The data is freed exactly once, also if registering fails.
                     self.observed += 1;
                     if status == KVDS_OK {
                         self.observers.push(observer);
@@ -209,8 +203,7 @@ impl World {
                     judged(kvds_options_set(options, at(&name), at(&value)));
                     judged(kvds_options_set_durability(options, bytes.arbitrary()?));
                     judged(kvds_options_set_max_open_files(options, bytes.arbitrary()?));
-                    // Of memory alone: how much a block cache is allowed to take is no matter for a
-                    // fuzzer.
+                    // A memory store alone, as a fuzzer cannot choose the size of a block cache.
                     let mut other = ptr::null_mut();
                     if gave(kvds_distributor_open(ptr::null(), options, &mut other), other) {
                         assert_eq!(kvds_distributor_release(other), 0);
@@ -278,8 +271,7 @@ impl World {
     fn write(&mut self, bytes: &mut Unstructured<'_>) -> Result<()> {
         let store = self.some_store(bytes)?;
         let ((key, key_len), (value, value_len)) = (slice(bytes)?, slice(bytes)?);
-        // SAFETY: as above; whatever is no array of its length is NULL, not aligned, or longer than
-        // memory.
+        // SAFETY: as above; an invalid array is NULL, not aligned, or longer than memory.
         unsafe {
             judged(match bytes.int_in_range(0..=8_u8)? {
                 0..=1 => kvds_set(store, key, key_len, value, value_len),
@@ -304,7 +296,7 @@ impl World {
                     let status = kvds_add(store, key, key_len, bytes.arbitrary()?, out);
                     assert!(
                         status == KVDS_OK || out.is_null() || sum == 0,
-                        "the output of a failed call is empty"
+                        "the output of a failed call must be empty"
                     );
                     status
                 }
@@ -352,7 +344,7 @@ impl World {
                     let status =
                         judged(kvds_get_into(store, key, key_len, buffer, capacity, &mut len));
                     let told = status == KVDS_OK || status == KVDS_TRUNCATED;
-                    assert!(told || len == 0, "the output of a failed call is empty");
+                    assert!(told || len == 0, "the output of a failed call must be empty");
                     judged(kvds_get_into(store, key, key_len, buffer, capacity, ptr::null_mut()));
                 }
                 2 => drop(judged(kvds_exists(store, key, key_len))),
@@ -360,8 +352,8 @@ impl World {
                     let keys = keys(bytes)?;
                     let mut values = [const { NO_VALUE }; 3];
                     let mut statuses = [KVDS_OK; 3];
-                    // The outputs have room for what there is, so a wrong count comes with what is
-                    // no room.
+                    // The outputs have room for all keys, so a wrong count comes with an invalid
+                    // output.
                     let (keys_at, count) = array(bytes, &keys)?;
                     let fits = count <= 3;
                     let values_at =
@@ -373,7 +365,7 @@ impl World {
                     for value in values {
                         assert!(
                             status == KVDS_OK || value.data.is_null(),
-                            "the output of a failed call is empty"
+                            "the output of a failed call must be empty"
                         );
                         self.keep_value(value);
                     }
@@ -435,7 +427,7 @@ impl World {
                         cursor.is_null() || (status == KVDS_OK) == (kvds_cursor_valid(cursor) == 1)
                     );
                     if status == KVDS_OK && key.len > 0 {
-                        // What is shown can be read to its end.
+                        // All bytes of the pair are readable.
                         let shown = std::slice::from_raw_parts(key.data.cast::<u8>(), key.len);
                         std::hint::black_box(shown.iter().fold(0_u8, |sum, byte| sum ^ byte));
                     }
@@ -465,7 +457,7 @@ impl World {
                     assert_eq!(
                         kvds_batch_count(batch),
                         count,
-                        "writing a batch leaves it as it is"
+                        "writing a batch must not change it"
                     );
                 }
             }
@@ -475,7 +467,7 @@ impl World {
 
     fn care(&mut self, bytes: &mut Unstructured<'_>) -> Result<()> {
         let store = self.some_store(bytes)?;
-        // SAFETY: as above; the copy goes to a directory of ours or nowhere.
+        // SAFETY: as above; a copy is written to our own directory or not at all.
         unsafe {
             match bytes.int_in_range(0..=6_u8)? {
                 0 => drop(judged(kvds_sync(store))),
@@ -510,7 +502,7 @@ impl World {
                     let beyond = &room[size.div_ceil(size_of::<u64>())..];
                     assert!(
                         beyond.iter().all(|word| *word == u64::MAX),
-                        "no more is written than there is room for"
+                        "the output must not overflow"
                     );
                 }
                 5 => {
@@ -534,7 +526,7 @@ impl World {
         Ok(())
     }
 
-    /// A live store, most of the time.
+    /// Returns a live store, most of the time.
     fn some_store(&self, bytes: &mut Unstructured<'_>) -> Result<*mut kvds_store> {
         Ok(match bytes.int_in_range(0..=15_u8)? {
             0 => ptr::null_mut(),
@@ -545,7 +537,7 @@ impl World {
         })
     }
 
-    /// The distributor, most of the time.
+    /// Returns the distributor, most of the time.
     fn some_distributor(&self, bytes: &mut Unstructured<'_>) -> Result<*mut kvds_distributor> {
         Ok(match (bytes.int_in_range(0..=31_u8)?, self.stores.first()) {
             (0, _) => ptr::null_mut(),
@@ -598,7 +590,7 @@ impl World {
     fn keep_store(&mut self, store: *mut kvds_store) {
         self.stores.push(store);
         if self.stores.len() > KEPT {
-            // SAFETY: it is given back once.
+            // SAFETY: the reference is released once.
             assert!(unsafe { kvds_store_release(self.stores.remove(0)) } >= 0);
         }
     }
@@ -606,7 +598,7 @@ impl World {
     fn keep_value(&mut self, value: kvds_value) {
         self.values.push(value);
         if self.values.len() > KEPT {
-            // SAFETY: it is the library's, and stays emptied.
+            // SAFETY: the value is the library's. The first call empties it.
             unsafe {
                 kvds_value_release(&mut self.values[0]);
                 kvds_value_release(&mut self.values[0]);
@@ -621,12 +613,12 @@ fn text(bytes: &[u8]) -> CString {
         .expect("there is no NUL in it")
 }
 
-/// One of the constants, or anything.
+/// Returns one of the constants, or any number.
 fn number(bytes: &mut Unstructured<'_>, constants: &[i32]) -> Result<i32> {
     if bytes.ratio(7, 8)? { bytes.choose(constants).copied() } else { bytes.arbitrary() }
 }
 
-/// A key or a value: honest, or such that its length alone is a mistake.
+/// Returns a key or a value: a valid one, or one whose length alone is wrong.
 fn slice(bytes: &mut Unstructured<'_>) -> Result<(*const c_void, usize)> {
     let at = BYTES.as_ptr().cast();
     Ok(match bytes.int_in_range(0..=15_u8)? {
@@ -646,7 +638,7 @@ fn keys(bytes: &mut Unstructured<'_>) -> Result<[kvds_bytes; 3]> {
     Ok([key()?, key()?, key()?])
 }
 
-/// An array: honest, or such that its pointer or its count alone is a mistake.
+/// Returns an array: a valid one, or one whose pointer or count alone is wrong.
 fn array<T>(bytes: &mut Unstructured<'_>, things: &[T]) -> Result<(*const T, usize)> {
     Ok(match bytes.int_in_range(0..=9_u8)? {
         0 => (ptr::null(), 0),
@@ -658,13 +650,13 @@ fn array<T>(bytes: &mut Unstructured<'_>, things: &[T]) -> Result<(*const T, usi
     })
 }
 
-/// What an iteration does, and to what.
+/// The user data of an iteration.
 struct Visitor {
     store: *mut kvds_store,
     left: u8,
 }
 
-/// Writes to the store that is gone over, and starts another iteration inside.
+/// Writes to the store of the iteration, and starts another iteration inside.
 extern "C" fn visit(
     data: *mut c_void,
     key: *const c_void,
@@ -672,7 +664,7 @@ extern "C" fn visit(
     value: *const c_void,
     value_len: usize,
 ) -> c_int {
-    // SAFETY: the data is the `Visitor` of the call, which is alone with it.
+    // SAFETY: the data is the `Visitor` of the call, which has it exclusively.
     unsafe {
         let visitor = data.cast::<Visitor>();
         if (*visitor).left == 0 {
@@ -693,14 +685,14 @@ extern "C" fn visit_store(
     _: u64,
     references: i64,
 ) -> c_int {
-    // SAFETY: the library shows a text.
+    // SAFETY: the library passes a text.
     assert!(!unsafe { CStr::from_ptr(id) }.is_empty());
     assert!((KVDS_MEMORY..=KVDS_DISK).contains(&backend) && references >= 0);
     1
 }
 
 extern "C" fn on_death(_: *mut c_void, _: u64, id: *const c_char, _: kvds_backend) {
-    // SAFETY: the library shows a text.
+    // SAFETY: the library passes a text.
     assert!(!unsafe { CStr::from_ptr(id) }.is_empty());
 }
 

@@ -1,11 +1,11 @@
-//! From ids to names of directories.
+//! Checks the directory names of ids.
 
 use std::ffi::{CStr, CString};
 use std::path::{Component, Path};
 
 use kvds::store::dir_name::{MAX_NAME_LEN, directory, unencoded};
 
-/// Takes `data` for two ids, one on each side of a newline, and checks what becomes of them.
+/// Takes `data` for two ids, separated by a newline, and checks their directory names.
 pub fn identifiers(data: &[u8]) {
     let mut names = Vec::new();
     for part in data.splitn(2, |byte| *byte == b'\n') {
@@ -18,8 +18,7 @@ pub fn identifiers(data: &[u8]) {
             one_name == other_name,
             "two ids have one name, or one id has two"
         );
-        // A file system that does not tell upper from lower case is none of ours, but escapes must
-        // not depend on it.
+        // Escapes must not depend on upper and lower case.
         assert!(one_name.len() >= one.len() && other_name.len() >= other.len());
     }
 }
@@ -39,21 +38,21 @@ fn name_of(id: &[u8]) -> Option<String> {
     assert!(!id.is_empty() && name.len() <= MAX_NAME_LEN, "{name}");
     assert!(name.bytes().all(|byte| plain(byte) || byte == b'%'), "{name}");
     if id.iter().all(|byte| plain(*byte)) && id != b"." && id != b".." {
-        assert_eq!(name.as_bytes(), id, "a plain id is its own name");
+        assert_eq!(name.as_bytes(), id, "a plain id must be its own name");
     }
-    assert_eq!(decoded(&name).as_deref(), Some(id), "a name tells its id: {name}");
+    assert_eq!(decoded(&name).as_deref(), Some(id), "a name must decode to its id: {name}");
     let path = Path::new("base").join(&name);
     let parts: Vec<Component> = path.components().collect();
     assert!(
         matches!(parts[..], [_, Component::Normal(last)] if last == name.as_str()),
-        "it leaves its directory: {name}"
+        "the name leaves its directory: {name}"
     );
     check_unencoded(&text, &name);
     Some(name)
 }
 
-/// Where a store of another program is looked for: below the base path, and nowhere where a store
-/// of another id can lie.
+/// Checks where a store of another program is expected: below the base path, and never in the
+/// directory of another id.
 fn check_unencoded(id: &CStr, name: &str) {
     let Some(path) = unencoded(id) else { return };
     let parts: Vec<Component> = path.components().collect();
@@ -74,7 +73,7 @@ fn plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._-".contains(&byte)
 }
 
-/// The id that a name was made of.
+/// Returns the id of a name.
 fn decoded(name: &str) -> Option<Vec<u8>> {
     let mut id = Vec::new();
     let mut rest = name.as_bytes();

@@ -1,19 +1,17 @@
-//! Programs of writes, snapshots, cursors and scans, read from bytes, on both engines and on scopes
-//! of them.
+//! Runs programs of writes, snapshots, cursors and scans on both engines and on scopes of them.
 
 use arbitrary::{Result, Unstructured};
 
 use crate::common::{self, Make, no_lease};
 use crate::model::program::{self, Change, Expect, Move, Step};
 
-/// How many steps a program has at most: enough for every state, and few enough to be read by a
-/// person.
+/// The maximum number of steps: enough for every state, and few enough to read.
 const STEPS: usize = 120;
 
-/// How often a program compacts at most: on disk that takes as long as a thousand other steps.
+/// The maximum number of compactions. On disk, one takes as long as a thousand other steps.
 const COMPACTIONS: usize = 2;
 
-/// The engines. A disk store costs its opening, so what is found for memory comes first and most.
+/// The engines. Opening a disk store is slow, so memory comes first and more often.
 const ENGINES: [Make; 6] = [
     common::memory,
     common::memory_scope,
@@ -29,8 +27,7 @@ const ENGINES: [Make; 6] = [
     common::memory_scope,
 ];
 
-/// Runs the program that `data` spells: an engine by the first byte, then step after step, to the
-/// end of the bytes.
+/// Runs the program that `data` encodes: the first byte chooses the engine, the others the steps.
 pub fn operations(data: &[u8]) {
     let mut bytes = Unstructured::new(data);
     let Ok(engine) = bytes.choose(&ENGINES) else { return };
@@ -90,8 +87,8 @@ fn go(bytes: &mut Unstructured<'_>) -> Result<Move> {
     })
 }
 
-/// Short, of few letters, so that keys meet; some longer than what the engine in memory keeps of a
-/// key beside it.
+/// Returns a short key of few letters, so that keys repeat. Some are longer than the part of a key
+/// that the memory engine keeps inline.
 fn key(bytes: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let shape = bytes.arbitrary::<u8>()?;
     let letters = [0, b'a', b'b', 0xFF];
@@ -105,7 +102,8 @@ fn key(bytes: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(key)
 }
 
-/// Of lengths on both sides of where engines keep values differently.
+/// Returns a value. The lengths are on both sides of the limits where engines change how they keep
+/// values.
 fn value(bytes: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let byte = bytes.arbitrary::<u8>()?;
     let lens = [0, 1, 7, 8, 100, 1024, 1025, 5000];

@@ -1,4 +1,4 @@
-//! The peers that are written in C++ (bench/peers).
+//! The C++ peers (bench/peers).
 
 use std::ffi::{CString, c_char, c_void};
 use std::path::Path;
@@ -67,7 +67,7 @@ unsafe extern "C" {
     fn tkrzw_version() -> *const c_char;
 }
 
-/// A text that a library has for its version.
+/// Returns the version text of a library.
 #[cfg(any(rocksdb, leveldb, tkrzw))]
 fn text(version: unsafe extern "C" fn() -> *const c_char) -> String {
     // SAFETY: the text is constant and ends with a NUL.
@@ -76,11 +76,11 @@ fn text(version: unsafe extern "C" fn() -> *const c_char) -> String {
 
 pub fn peers() -> Vec<Peer> {
     use Ability::*;
-    #[allow(unused_mut, reason = "what follows depends on the libraries that are there")]
+    #[allow(unused_mut, reason = "the peers depend on the installed libraries")]
     let mut peers = vec![Peer {
         name: super::ORIGINAL,
         version: "std::map + std::mutex".to_owned(),
-        settings: "the design of the original package: values copied out, iteration under the lock",
+        settings: "the design of the original package: values copied, iteration under the lock",
         medium: Medium::Memory,
         durability: Durability::None,
         can: &[Iterate, SetNx, Swap, Batch],
@@ -99,19 +99,19 @@ pub fn peers() -> Vec<Peer> {
         };
         peers.push(peer(
             super::ORIGINAL,
-            "default options; get, then put for what has to be atomic",
+            "default options; get, then put for atomic operations",
             Durability::ProcessCrash,
             |path| Foreign::open(open_original_disk, path),
         ));
         peers.push(peer(
             super::ORIGINAL,
-            "default options and sync = true; get, then put for what has to be atomic",
+            "default options and sync = true; get, then put for atomic operations",
             Durability::PowerCut,
             |path| Foreign::open(open_original_disk_sync, path),
         ));
         peers.push(peer(
             super::TRANSACTION_DB,
-            "default options; GetForUpdate for what has to be atomic",
+            "default options; GetForUpdate for atomic operations",
             Durability::ProcessCrash,
             |path| Foreign::open(open_transaction_db, path),
         ));
@@ -147,12 +147,12 @@ pub fn peers() -> Vec<Peer> {
     peers
 }
 
-/// A peer in C++.
+/// An open C++ peer.
 struct Foreign(*mut c_void);
 
 // SAFETY: every peer may be called from any thread.
 unsafe impl Send for Foreign {}
-// SAFETY: likewise.
+// SAFETY: as for Send.
 unsafe impl Sync for Foreign {}
 
 impl Foreign {
@@ -160,7 +160,7 @@ impl Foreign {
         let path = CString::new(path.as_os_str().as_encoded_bytes())?;
         // SAFETY: the path ends with a NUL.
         let peer = unsafe { open(path.as_ptr()) };
-        ensure!(!peer.is_null(), "there is a peer");
+        ensure!(!peer.is_null(), "the peer returned NULL");
         Ok(Box::new(Foreign(peer)))
     }
 }
@@ -171,7 +171,7 @@ fn lend(bytes: &[u8]) -> Bytes {
 
 /// # Safety
 ///
-/// The bytes are readable for the life that is asked for.
+/// The bytes are readable for the lifetime of the result.
 unsafe fn slice<'a>(bytes: Bytes) -> &'a [u8] {
     // SAFETY: as above; an empty slice must not begin at null.
     if bytes.len == 0 {
@@ -182,15 +182,14 @@ unsafe fn slice<'a>(bytes: Bytes) -> &'a [u8] {
 }
 
 extern "C" fn show(visit: *mut c_void, key: Bytes, value: Bytes) -> bool {
-    // SAFETY: the first is what was passed to `peer_iterate` or `peer_scan`, the others are what
-    // the peer shows.
+    // SAFETY: the first argument was passed to `peer_iterate` or `peer_scan`, and the peer's bytes
+    // are valid during the call.
     unsafe { (*visit.cast::<Visit<'_>>())(slice(key), slice(value)) };
     true
 }
 
-// SAFETY, for every call: the peer is alive, and the bytes are what they say for as long as the
-// call runs.
-#[allow(clippy::undocumented_unsafe_blocks, reason = "said once, above")]
+// SAFETY, for every call: the peer is alive, and the bytes are valid during the call.
+#[allow(clippy::undocumented_unsafe_blocks, reason = "the comment above is for all calls")]
 impl Store for Foreign {
     fn get(&self, key: &[u8]) -> Option<u64> {
         let mut value = lend(&[]);
@@ -234,7 +233,7 @@ impl Store for Foreign {
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        // SAFETY: it is this one's own, and freed once.
+        // SAFETY: this object owns the peer, and frees it once.
         unsafe { peer_free(self.0) }
     }
 }

@@ -1,5 +1,5 @@
-//! kvds, as a host calls it: the functions of libkvds.so, loaded when the program runs, so that its
-//! RocksDB and those of the peers don't meet.
+//! kvds, as programs call it: the functions of libkvds.so. It is loaded at run time, so that its
+//! RocksDB and those of the peers stay apart.
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::path::Path;
@@ -23,9 +23,9 @@ const EMPTY: c::kvds_value = c::kvds_value { data: ptr::null(), len: 0, owner: p
 
 static LIBRARY: OnceLock<c::Functions> = OnceLock::new();
 
-/// Loads the library that is measured.
+/// Loads the library to measure.
 pub fn load(library: &Path) -> Result<()> {
-    // SAFETY: loading libkvds.so runs nothing but what it needs to be loaded.
+    // SAFETY: loading libkvds.so runs only its initialization.
     let functions = unsafe { c::Functions::new(library) };
     let functions =
         functions.with_context(|| format!("{}: build it with `make build`", library.display()))?;
@@ -56,7 +56,7 @@ pub fn peers() -> Vec<Peer> {
             Ok(Box::new(Kvds::memory()?))
         }),
         peer(
-            "default options: written to the log at once, synced every half second",
+            "default options: written to the log immediately, synced every half second",
             Medium::Disk,
             Durability::ProcessCrash,
             |path| Ok(Box::new(Kvds::disk(path, false)?)),
@@ -74,12 +74,12 @@ pub struct Kvds {
     store: *mut c::kvds_store,
 }
 
-// SAFETY: every function that is called on them may be called from any thread.
+// SAFETY: any thread may call these functions.
 unsafe impl Send for Kvds {}
-// SAFETY: likewise.
+// SAFETY: as for Send.
 unsafe impl Sync for Kvds {}
 
-/// Ends the measurement if a call failed.
+/// Panics if a call failed.
 #[inline]
 fn must(status: c_int) {
     if status != OK {
@@ -91,7 +91,7 @@ fn must(status: c_int) {
 fn failed(status: c_int) -> ! {
     // SAFETY: the text is valid until the next failing call on this thread.
     let text = unsafe { CStr::from_ptr(functions().kvds_last_error()) };
-    panic!("kvds answered {status}: {}", text.to_string_lossy());
+    panic!("kvds returned {status}: {}", text.to_string_lossy());
 }
 
 fn at(bytes: &[u8]) -> *const c_void {
@@ -113,7 +113,7 @@ impl Kvds {
             path.map(|path| CString::new(path.as_os_str().as_encoded_bytes())).transpose()?;
         let (mut distributor, mut store) = (ptr::null_mut(), ptr::null_mut());
         let backend = if path.is_some() { c::KVDS_DISK } else { c::KVDS_MEMORY };
-        // SAFETY: the texts end with a NUL, the outputs can be written, and the options are freed
+        // SAFETY: the texts end with a NUL, the outputs are writable, and the options are freed
         // once.
         unsafe {
             let options = functions.kvds_options_new();
@@ -132,7 +132,7 @@ impl Kvds {
                 &mut store,
             ));
         }
-        ensure!(!store.is_null(), "there is a store");
+        ensure!(!store.is_null(), "kvds returned no store");
         Ok(Kvds { functions, distributor, store })
     }
 
@@ -141,7 +141,7 @@ impl Kvds {
         let keys = bytes(keys);
         let mut values = vec![EMPTY; keys.len()];
         let mut statuses = vec![OK; keys.len()];
-        // SAFETY: the arrays are as long as is said, and each value is released once.
+        // SAFETY: the arrays have the given lengths, and each value is released once.
         unsafe {
             let (count, values_at) = (keys.len(), values.as_mut_ptr());
             must(self.functions.kvds_multi_get(
@@ -167,11 +167,11 @@ impl Kvds {
     }
 
     pub fn delete_prefix(&self, prefix: &[u8]) {
-        // SAFETY: the slice is what it says.
+        // SAFETY: the slice is valid.
         must(unsafe { self.functions.kvds_delete_prefix(self.store, at(prefix), prefix.len()) });
     }
 
-    /// Whether the answer is OK, of a call that may also answer `no`.
+    /// Returns whether a status is OK and not `no`. Panics on any other status.
     #[inline]
     fn answer(status: c_int, no: u32) -> bool {
         if status == no as c_int {
@@ -188,7 +188,7 @@ fn bytes(keys: &[Vec<u8>]) -> Vec<c::kvds_bytes> {
 
 /// # Safety
 ///
-/// `data` is null only if `len` is 0, and is readable for the life that is asked for.
+/// `data` is null only if `len` is 0, and is readable for the lifetime of the result.
 unsafe fn slice<'a>(data: *const c_void, len: usize) -> &'a [u8] {
     // SAFETY: as above; an empty slice must not begin at null.
     if len == 0 { &[] } else { unsafe { std::slice::from_raw_parts(data.cast(), len) } }
@@ -197,7 +197,7 @@ unsafe fn slice<'a>(data: *const c_void, len: usize) -> &'a [u8] {
 impl Store for Kvds {
     fn get(&self, key: &[u8]) -> Option<u64> {
         let mut value = EMPTY;
-        // SAFETY: the slice is what it says, and the value is read before it is released, once.
+        // SAFETY: the slice is valid, and the value is read before it is released, once.
         unsafe {
             let status = self.functions.kvds_get(self.store, at(key), key.len(), &mut value);
             if !Self::answer(status, c::KVDS_NOT_FOUND) {
@@ -210,7 +210,7 @@ impl Store for Kvds {
     }
 
     fn exists(&self, key: &[u8]) -> bool {
-        // SAFETY: the slice is what it says.
+        // SAFETY: the slice is valid.
         Self::answer(
             unsafe { self.functions.kvds_exists(self.store, at(key), key.len()) },
             c::KVDS_NOT_FOUND,
@@ -218,14 +218,14 @@ impl Store for Kvds {
     }
 
     fn set(&self, key: &[u8], value: &[u8]) {
-        // SAFETY: the slices are what they say.
+        // SAFETY: the slices are valid.
         must(unsafe {
             self.functions.kvds_set(self.store, at(key), key.len(), at(value), value.len())
         });
     }
 
     fn del(&self, key: &[u8]) {
-        // SAFETY: the slice is what it says.
+        // SAFETY: the slice is valid.
         Self::answer(
             unsafe { self.functions.kvds_del(self.store, at(key), key.len()) },
             c::KVDS_NOT_FOUND,
@@ -240,11 +240,12 @@ impl Store for Kvds {
             value: *const c_void,
             value_len: usize,
         ) -> c_int {
-            // SAFETY: the first is what was passed below, the others are what kvds shows.
+            // SAFETY: the first argument is passed below, and kvds's bytes are valid during the
+            // call.
             unsafe { (*visit.cast::<Visit<'_>>())(slice(key, key_len), slice(value, value_len)) };
             1
         }
-        // SAFETY: the slice is what it says, and `visit` outlives the call.
+        // SAFETY: the slice is valid, and `visit` outlives the call.
         must(unsafe {
             let visit = (&raw mut visit).cast();
             self.functions.kvds_iterate(self.store, at(prefix), prefix.len(), Some(show), visit)
@@ -253,8 +254,8 @@ impl Store for Kvds {
 
     fn scan(&self, start: &[u8], count: usize, backward: bool, visit: Visit<'_>) {
         let mut cursor = ptr::null_mut();
-        // SAFETY: the outputs can be written, what they point to is read before the next move, and
-        // the cursor is freed once.
+        // SAFETY: the outputs are writable, their bytes are read before the next move, and the
+        // cursor is freed once.
         unsafe {
             let functions = self.functions;
             must(functions.kvds_cursor_new(self.store, ptr::null(), &mut cursor));
@@ -278,7 +279,7 @@ impl Store for Kvds {
     }
 
     fn set_nx(&self, key: &[u8], value: &[u8]) -> bool {
-        // SAFETY: the slices are what they say.
+        // SAFETY: the slices are valid.
         let status = unsafe {
             self.functions.kvds_set_nx(self.store, at(key), key.len(), at(value), value.len())
         };
@@ -288,7 +289,7 @@ impl Store for Kvds {
     fn compare_and_swap(&self, key: &[u8], expected: &[u8], value: &[u8]) -> bool {
         let (key_at, expected_at, value_at) = (at(key), at(expected), at(value));
         let (key, expected, value) = (key.len(), expected.len(), value.len());
-        // SAFETY: the slices are what they say.
+        // SAFETY: the slices are valid.
         let status = unsafe {
             self.functions.kvds_compare_and_swap(
                 self.store,
@@ -318,7 +319,7 @@ impl Store for Kvds {
 
 impl Drop for Kvds {
     fn drop(&mut self) {
-        // SAFETY: both references are this one's own.
+        // SAFETY: this object owns both references.
         unsafe {
             self.functions.kvds_store_release(self.store);
             self.functions.kvds_distributor_release(self.distributor);

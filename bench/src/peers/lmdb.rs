@@ -11,7 +11,7 @@ use super::ALL;
 use crate::data::digest;
 use crate::peer::{Durability, Medium, Pair, Peer, Store, Visit};
 
-/// How large the file may become. It is a reservation of addresses.
+/// The maximum size of the file. It only reserves addresses.
 const MAP: usize = 64 << 30;
 
 pub fn peers() -> Vec<Peer> {
@@ -27,7 +27,7 @@ pub fn peers() -> Vec<Peer> {
     };
     vec![
         peer(
-            "MDB_NOSYNC | MDB_NORDAHEAD: pages are written, not synced, as its documentation says for this level",
+            "MDB_NOSYNC | MDB_NORDAHEAD: pages are written and not synced",
             Durability::ProcessCrash,
             |path| Lmdb::open(path, EnvFlags::NO_SYNC),
         ),
@@ -46,7 +46,7 @@ impl Lmdb {
     fn open(path: &Path, flags: EnvFlags) -> Result<Box<dyn Store>> {
         let mut options = EnvOpenOptions::new();
         options.map_size(MAP).max_readers(64);
-        // SAFETY: nobody else opens these files, and none of the flags gives up a lock.
+        // SAFETY: nothing else opens these files, and no flag disables locks.
         let env = unsafe { options.flags(flags | EnvFlags::NO_READ_AHEAD).open(path)? };
         let writing = env.write_txn()?;
         let all = env.create_databases_and_commit(writing, |opener, writing| {
@@ -75,7 +75,7 @@ impl Lmdb {
 
     fn try_iterate(&self, prefix: &[u8], visit: Visit<'_>) -> heed::Result<()> {
         let reading = self.env.read_txn()?;
-        // It has no empty keys.
+        // LMDB has no empty keys.
         let start = if prefix.is_empty() { Bound::Unbounded } else { Bound::Included(prefix) };
         for entry in self.all.range(&reading, &(start, Bound::Unbounded))? {
             let (key, value) = entry?;

@@ -21,11 +21,9 @@ pub fn peers() -> Vec<Peer> {
         open,
     };
     vec![
-        peer(
-            "default options: every write is given to the system",
-            Durability::ProcessCrash,
-            |path| Fjall::open(path, PersistMode::Buffer),
-        ),
+        peer("default options: the system has every write", Durability::ProcessCrash, |path| {
+            Fjall::open(path, PersistMode::Buffer)
+        }),
         peer("persist(SyncData) after every write", Durability::PowerCut, |path| {
             Fjall::open(path, PersistMode::SyncData)
         }),
@@ -45,7 +43,7 @@ impl Fjall {
         Ok(Box::new(Fjall { database, all, persist }))
     }
 
-    /// What was written is with the system already; this is for those who want more.
+    /// The mode to persist after each write. By default the system has it already.
     fn written(&self, result: fjall::Result<()>) {
         result.expect(FAILED);
         if self.persist != PersistMode::Buffer {

@@ -1,5 +1,4 @@
-//! Maps in memory that are written in Rust, each by its own best interface: values are read in
-//! place, where the map has them.
+//! Maps in Rust, each by its own best interface. Values are read in place.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -39,7 +38,7 @@ pub fn peers() -> Vec<Peer> {
         peer(
             "TreeIndex",
             env!("VERSION_SCC"),
-            "scc; range() of 3.8.8 does not return on a million keys: points alone",
+            "scc; points alone, as range() of 3.8.8 does not return on a million keys",
             &[SetNx],
             |_| Ok(Box::new(TreeIndex::<Bytes, Bytes>::new())),
         ),

@@ -1,5 +1,4 @@
-//! Nothing but an append and fdatasync, which the threads share: what no store that syncs can be
-//! faster than.
+//! An append and fdatasync that threads share. No store that syncs can be faster.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -14,7 +13,7 @@ pub fn peers() -> Vec<Peer> {
     vec![Peer {
         name: super::RAW_LOG,
         version: "pwrite + fdatasync".to_owned(),
-        settings: "no store: threads that wait at the same time share one sync. The limit for set",
+        settings: "no store, but the limit for set: threads that wait share one sync",
         medium: Medium::Disk,
         durability: Durability::PowerCut,
         can: &[],
@@ -30,13 +29,13 @@ struct RawLog {
 
 #[derive(Default)]
 struct State {
-    /// What is to be written next.
+    /// The bytes to write next.
     waiting: Vec<u8>,
-    /// Where in the file that goes.
+    /// Their offset in the file.
     end: u64,
-    /// The number of the group that gathers in `waiting`; those before are synced, or being synced.
+    /// The number of the group in `waiting`. Earlier groups are synced or being synced.
     gathering: u64,
-    /// How many groups are synced.
+    /// The number of synced groups.
     done: u64,
     syncing: bool,
 }
@@ -70,14 +69,14 @@ impl Store for RawLog {
                 self.synced.wait(&mut state);
                 continue;
             }
-            // Nobody is at it: this thread writes for all that gathered.
+            // No thread is writing: this one writes the group of all.
             state.syncing = true;
             let (group, at) = (std::mem::take(&mut state.waiting), state.end);
             state.end += group.len() as u64;
             state.gathering += 1;
             parking_lot::MutexGuard::unlocked(&mut state, || {
-                self.file.write_all_at(&group, at).expect("the log can be written");
-                self.file.sync_data().expect("the log can be synced");
+                self.file.write_all_at(&group, at).expect("cannot write the log");
+                self.file.sync_data().expect("cannot sync the log");
             });
             state.done = state.gathering;
             state.syncing = false;

@@ -1,9 +1,8 @@
 //! redb, a copy-on-write B+ tree in Rust.
 //!
-//! It has two levels: `Durability::Immediate` syncs, and `Durability::None` is gone with the
-//! process. What lies between, where the others are by default, is its `StorageBackend`: one that
-//! leaves out the sync gives what was committed to the system, so that it survives the death of the
-//! process.
+//! It has two levels: `Durability::Immediate` syncs, and `Durability::None` does not survive the
+//! process. The level in between, the default of other stores, needs a `StorageBackend` that does
+//! not sync: the system has each commit, which survives a killed process.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -35,7 +34,7 @@ pub fn peers() -> Vec<Peer> {
     };
     vec![
         peer(
-            "default options on a StorageBackend that does not sync: every commit is given to the system",
+            "default options on a StorageBackend that does not sync: the system has every commit",
             Durability::ProcessCrash,
             |path| {
                 let mut how = OpenOptions::new();
@@ -82,7 +81,7 @@ impl StorageBackend for Unsynced {
 
 struct Redb(Database);
 
-/// What an iteration shows.
+/// An item of an iteration.
 type Entry<'a> =
     Result<(AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>), StorageError>;
 

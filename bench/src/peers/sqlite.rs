@@ -1,4 +1,4 @@
-//! SQLite: one table WITHOUT ROWID, in WAL mode, a connection for each thread at work.
+//! SQLite: one table WITHOUT ROWID, in WAL mode, one connection per running thread.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,7 +25,8 @@ pub fn peers() -> Vec<Peer> {
     };
     vec![
         peer(
-            "WITHOUT ROWID, WAL, synchronous = OFF (survives the process), mmap_size = 1 GiB, cache_size = 64 MiB",
+            "WITHOUT ROWID, WAL, synchronous = OFF (survives the process), mmap_size = 1 GiB, \
+             cache_size = 64 MiB",
             Durability::ProcessCrash,
             |path| Sqlite::open(path, "OFF"),
         ),
@@ -40,7 +41,7 @@ pub fn peers() -> Vec<Peer> {
 struct Sqlite {
     path: PathBuf,
     synchronous: &'static str,
-    /// The connections that nobody uses at the moment.
+    /// Connections that no thread is using.
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -59,7 +60,8 @@ impl Sqlite {
         let connection = Connection::open(&self.path)?;
         connection.busy_timeout(Duration::from_secs(60))?;
         connection.execute_batch(&format!(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA mmap_size = 1073741824; PRAGMA cache_size = -65536",
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA mmap_size = 1073741824; \
+             PRAGMA cache_size = -65536",
             self.synchronous
         ))?;
         Ok(connection)
@@ -77,7 +79,7 @@ impl Sqlite {
         self.with(|connection| connection.prepare_cached(text)?.execute(values))
     }
 
-    /// Shows what a query answers, until `visit` answers false.
+    /// Calls `visit` for each row of a query, until it returns false.
     fn query(
         &self,
         text: &str,
