@@ -35,7 +35,7 @@ MAN = $(TARGET_DIR)/docs/man/man3
 FORMATTED = $(filter-out include/kvds.h src/ffi/prologue.h,$(shell find bench ctests examples \
 	include src tests -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.cc'))
 
-SHELL_SCRIPTS = $(wildcard scripts/* bindings/*/test) tests/packages/use fuzz/minimise .ci/run
+SHELL_SCRIPTS = $(wildcard scripts/* bindings/*/test) tests/packages/use fuzz/minimize .ci/run
 
 # `make demo` counts the words of these files.
 TEXT ?= LICENSE-APACHE README.md
@@ -225,7 +225,7 @@ fuzz: setup-fuzz ## Fuzz for SECONDS=600 per target (ONLY=operations, boundary o
 
 .PHONY: fuzz-seeds
 fuzz-seeds: setup-fuzz ## Replace fuzz/seeds by the smallest inputs that reach as much code
-	@set -e; for target in $(or $(ONLY),$(FUZZ_TARGETS)); do fuzz/minimise $$target $(FUZZ); done
+	@set -e; for target in $(or $(ONLY),$(FUZZ_TARGETS)); do fuzz/minimize $$target $(FUZZ); done
 
 .PHONY: test-packages
 test-packages: setup-packages build deb ## Test every way to install (root: with debootstrap)
