@@ -1430,6 +1430,8 @@ inline bool set_log_callback(log_level level, log_if *log)
 
 } // namespace kvds
 
+/** @cond */ /* Doxygen 1.9 cannot parse specializations in another namespace. */
+
 /** Hashes a counted reference: references to the same object have the same hash. */
 template <class T>
 struct std::hash<kvds::shared_obj_c<T>> {
@@ -1449,5 +1451,7 @@ struct std::hash<kvds::shared_obj_c<kvds::store_c>> {
         return std::hash<kvds_store *>()(reference.handle());
     }
 };
+
+/** @endcond */
 
 #endif /* KVDS_HPP */

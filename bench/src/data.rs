@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_have_their_form_and_sorted_is_their_order() {
+    fn keys_have_the_documented_form_and_order() {
         let data = Data::usual(1000);
         let mut keys: Vec<_> = (0..1000).map(|number| data.key(number).to_vec()).collect();
         keys.sort();

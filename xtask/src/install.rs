@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn uninstalling_leaves_what_was_there_before() -> Result<()> {
+    fn uninstalling_leaves_other_files() -> Result<()> {
         let fixture = Fixture::new()?;
         fs::create_dir_all(fixture.path("opt/k/lib/pkgconfig"))?;
         fs::create_dir_all(fixture.path("opt/k/share"))?;
@@ -487,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn installing_over_an_older_version_removes_what_only_that_had() -> Result<()> {
+    fn installing_over_an_older_version_removes_its_other_files() -> Result<()> {
         let fixture = Fixture::new()?;
         fixture.install("/usr")?;
         let before = fixture.contents()?;
@@ -507,7 +507,7 @@ mod tests {
     /// Installing to /usr/local/ once removed the files in /usr/local, as the list had the same
     /// files under other names.
     #[test]
-    fn another_name_of_the_same_place_is_the_same_place() -> Result<()> {
+    fn different_paths_of_one_directory_are_equal() -> Result<()> {
         let fixture = Fixture::new()?;
         fixture.install("/usr/local")?;
         symlink("local", fixture.path("usr/link"))?;
@@ -557,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_built_is_named() -> Result<()> {
+    fn an_error_names_the_missing_file() -> Result<()> {
         let fixture = Fixture::new()?;
         let library = fixture.project.target.join("package/libkvds.a");
         fs::remove_file(&library)?;

@@ -148,7 +148,7 @@ mod tests {
 ";
 
     #[test]
-    fn hooks_of_other_libraries_get_names_of_our_own() -> Result<()> {
+    fn weak_hooks_are_renamed() -> Result<()> {
         let expected = "ZSTD_trace_compress_begin kvds_absent_ZSTD_trace_compress_begin\n";
         assert_eq!(renamed_hooks(LISTED)?, expected);
         assert_eq!(
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_needed_name_of_a_library_inside_is_an_error() {
+    fn an_undefined_symbol_of_a_linked_library_is_an_error() {
         assert!(check_needed("U malloc\nw kvds_absent_ZSTD_trace_compress_begin").is_ok());
         let error = check_needed("U LZ4_compress_default").expect_err("LZ4 is inside").to_string();
         assert!(error.contains("LZ4_compress_default"), "{error}");
