@@ -34,6 +34,10 @@ pub enum Kind {
     /// Not now: try again later.
     Busy,
     /// A write to a remote engine may or may not have happened.
+    #[cfg_attr(
+        not(feature = "testing"),
+        expect(dead_code, reason = "of the engines, only a remote one can return it")
+    )]
     UnknownOutcome,
     /// The handle was inherited through fork().
     Forked,

@@ -1,29 +1,25 @@
 //! kvds: a key-value store library for programs that are not written in Rust.
 //!
-//! Programs use the C interface of `ffi`, described by the generated `include/kvds.h`. What the
-//! crate shows to Rust is for the tests, fuzzers and benchmarks of this repository, and may change
-//! in any release.
+//! Programs use the C interface of `ffi`, described by the generated `include/kvds.h`. The crate
+//! has no Rust interface. `testing` is for the tests, fuzz targets and benchmarks of this
+//! repository.
 //!
-//! `docs/design.md` has a picture of the modules; `tests/layers.rs` holds the direction of their
-//! imports.
+//! `docs/design.md` shows the modules; `tests/layers.rs` checks the direction of their imports.
 
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(feature = "disk"),
+    allow(dead_code, reason = "some items are only for the disk engine")
+)]
 #![warn(clippy::unwrap_used, clippy::undocumented_unsafe_blocks)]
 
-pub mod batch;
-pub mod engine;
-pub mod error;
-pub mod ffi;
-pub mod options;
-pub mod store;
-pub mod sync;
-pub mod sys;
-
-pub use batch::{Conflict, Expectation, Operation, Outcome, WriteBatch};
-pub use error::{Error, Kind, Result};
-pub use options::Options;
-pub use store::Store;
-pub use store::identity::{Backend, Identity};
-pub use store::observers::Death;
-pub use store::registry::Distributor;
-pub use sync::refcount::{Counted, Ref};
+pub(crate) mod batch;
+pub(crate) mod engine;
+pub(crate) mod error;
+pub(crate) mod ffi;
+pub(crate) mod options;
+pub(crate) mod store;
+pub(crate) mod sync;
+pub(crate) mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;

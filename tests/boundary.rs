@@ -4,10 +4,11 @@ use std::ffi::CStr;
 use std::ptr;
 use std::sync::Arc;
 
-use kvds::engine::{Buffer, Cursor, Engine, Range, Reader, Value};
-use kvds::ffi::*;
-use kvds::store::identity::Identity;
-use kvds::{Backend, Error, Kind, Operation, Outcome, Result, Store, WriteBatch};
+use kvds::testing::ffi::*;
+use kvds::testing::{
+    Backend, Buffer, Cursor, Engine, Error, Identity, Kind, Operation, Outcome, Range, Reader,
+    Result, Store, Value, WriteBatch,
+};
 
 /// An engine of one value that does under a key what the key says.
 struct Moody;

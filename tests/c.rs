@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::fs;
 use std::mem::offset_of;
 
-use kvds::ffi::*;
+use kvds::testing::ffi::*;
 
 use programs::{ROOT, Way, declared_functions, sources};
 
@@ -142,7 +142,7 @@ fn every_function_and_option_is_tested() {
             || setter.is_some_and(|setter| tests.contains(&setter));
         assert!(called, "{function} has no test");
     }
-    for option in kvds::Options::names() {
+    for option in kvds::testing::Options::names() {
         assert!(tests.contains(&format!("\"{option}\"")), "the option {option} has no test");
     }
 }

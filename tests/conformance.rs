@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Make, delete, get, no_lease, set, write};
-use kvds::engine::{Cursor, Range, Reader};
-use kvds::{Conflict, Expectation, Operation, Outcome, WriteBatch};
+use kvds::testing::{Conflict, Cursor, Expectation, Operation, Outcome, Range, Reader, WriteBatch};
 
 for_every_engine! {
     a_fresh_engine_is_empty

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
-use kvds::options::Durability;
+use kvds::testing::Durability;
 use workload::Writer;
 use workload::child::{Orders, copies};
 use workload::expected::{Event, Expected, Report};

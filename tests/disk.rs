@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kvds::{Backend, Distributor, Kind, Operation, Options, Outcome, Ref, Store, WriteBatch};
+use kvds::testing::{
+    Backend, Distributor, Kind, Operation, Options, Outcome, Ref, Store, WriteBatch,
+};
 use tempfile::tempdir;
 
 const ID: &CStr = c"store";
@@ -15,7 +17,7 @@ fn distributor(base: &Path) -> Ref<Distributor> {
     Distributor::open(Some(base), &Options::default()).expect("a distributor can be made")
 }
 
-fn store(base: &Path) -> kvds::Result<Ref<Store>> {
+fn store(base: &Path) -> kvds::testing::Result<Ref<Store>> {
     distributor(base).get_or_create(ID, Backend::Disk).map(|store| store.expect("it is made"))
 }
 

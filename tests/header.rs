@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use kvds::ffi::*;
+use kvds::testing::ffi::*;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -54,7 +54,7 @@ fn its_version_is_the_packages() {
 fn every_option_has_a_setter() {
     let header =
         std::fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
-    for name in kvds::Options::names() {
+    for name in kvds::testing::Options::names() {
         let setter = format!("kvds_options_set_{name}(");
         let (before, _) =
             header.split_once(&setter).unwrap_or_else(|| panic!("there is no {setter}"));

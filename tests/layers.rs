@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["store::views"],
     &["store::registry"],
     &["ffi"],
+    &["testing"],
 ];
 
 fn sources(directory: &Path, module: &str, found: &mut BTreeMap<String, String>) {

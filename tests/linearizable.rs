@@ -14,9 +14,10 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Make, no_lease};
-use kvds::store::identity::Identity;
-use kvds::store::views::{self, SnapshotView};
-use kvds::{Backend, Conflict, Expectation, Operation, Outcome, Ref, Store, WriteBatch};
+use kvds::testing::{
+    Backend, Conflict, Expectation, Identity, Operation, Outcome, Ref, SnapshotView, Store,
+    WriteBatch, open_view,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -156,7 +157,8 @@ fn perform(store: &Ref<Store>, call: Call) -> Answer {
                 .expect("the write works"),
         )
     };
-    let write = |answer: kvds::Result<Outcome>| Answer::Write(answer.expect("the write works"));
+    let write =
+        |answer: kvds::testing::Result<Outcome>| Answer::Write(answer.expect("the write works"));
     match call {
         Call::Get(key) => {
             Answer::Value(store.get(&name(key)).expect("the read works").map(|value| value[0]))
@@ -164,7 +166,7 @@ fn perform(store: &Ref<Store>, call: Call) -> Answer {
         Call::Exists(key) => Answer::There(store.exists(&name(key)).expect("the read works")),
         Call::Iterate => Answer::Content(content(store)),
         Call::Snapshot => {
-            let moment = views::open(store, |engine| Ok(Arc::new(SnapshotView::new(engine)?)))
+            let moment = open_view(store, |engine| Ok(Arc::new(SnapshotView::new(engine)?)))
                 .expect("a snapshot can be taken");
             std::thread::yield_now();
             Answer::Content(content(&moment))

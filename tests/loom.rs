@@ -5,8 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use kvds::sync::gate::Gate;
-use kvds::sync::refcount::{Counted, Ref, Target};
+use kvds::testing::{Counted, Gate, Ref, Target};
 use loom::cell::UnsafeCell;
 use loom::thread;
 

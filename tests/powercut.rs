@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 use fastrand::Rng;
-use kvds::options::Durability;
+use kvds::testing::Durability;
 use platter::{Before, History, Journal, Kind, Node, Survival, Tree};
 use workload::Writer;
 use workload::child::Orders;

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::env;
 use std::sync::Arc;
 
-use kvds::engine::memory::{Budget, Memory};
-use kvds::engine::{Engine, Range, Reader};
-use kvds::{Expectation, Operation, Outcome, WriteBatch};
+use kvds::testing::{
+    Budget, Engine, Expectation, Memory, Operation, Outcome, Range, Reader, WriteBatch,
+};
 use shuttle::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use shuttle::thread::{self, JoinHandle};
 

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{get, no_lease, set, write};
-use kvds::engine::Engine;
+use kvds::testing::Engine;
 
 const KEYS: u32 = 10_000;
 const OVERWRITES: u32 = 1_000_000;

@@ -9,7 +9,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 
 use arbitrary::{Result, Unstructured};
-use kvds::ffi::*;
+use kvds::testing::ffi::*;
 use tempfile::TempDir;
 
 /// The maximum number of calls of an input.

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::path::{Component, Path};
 
-use kvds::store::dir_name::{MAX_NAME_LEN, directory, unencoded};
+use kvds::testing::{MAX_NAME_LEN, directory, unencoded};
 
 /// Takes `data` for two ids, separated by a newline, and checks their directory names.
 pub fn identifiers(data: &[u8]) {

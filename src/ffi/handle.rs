@@ -109,10 +109,10 @@ pub unsafe fn release<H: Opaque>(function: &'static str, handle: *mut H) -> i64 
     })
 }
 
+#[cfg(feature = "testing")]
 impl kvds_store {
-    /// Hands a store of the Rust side over to C: the pointer is a reference that
-    /// `kvds_store_release` gives back. This is how tests and benchmarks put engines of their own
-    /// behind the C interface.
+    /// Turns a store into a handle, which `kvds_store_release` releases. Tests put their own
+    /// engines behind the C functions with it.
     pub fn from_rust(store: Ref<Store>) -> *mut kvds_store {
         into(store)
     }

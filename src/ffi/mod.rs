@@ -20,6 +20,7 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "the contract above holds for the whole body")]
 #![allow(non_camel_case_types, reason = "these are C's names")]
 #![allow(clippy::missing_safety_doc, reason = "the contract above holds for all of them")]
+#![cfg_attr(not(feature = "testing"), allow(dead_code, reason = "some constants are only C's"))]
 
 mod arg;
 mod boundary;
@@ -53,8 +54,3 @@ pub mod maintenance;
 pub mod statistics;
 
 pub mod observer;
-
-pub use self::{
-    batch::*, bytes::*, cursor::*, distributor::*, maintenance::*, observer::*, options::*,
-    read::*, statistics::*, status::*, store::*, version::*, view::*, write::*,
-};

@@ -82,7 +82,7 @@ pub unsafe extern "C" fn kvds_set_batch(
     boundary::status("kvds_set_batch", || {
         let (store, pairs) = (handle::get(store)?, arg::array("pairs", pairs, count)?);
         let set = |(index, pair): (usize, &kvds_pair)| -> Result<Operation<'_>> {
-            let named = |error: crate::Error| error.within(|| format!("pairs[{index}]"));
+            let named = |error: crate::error::Error| error.within(|| format!("pairs[{index}]"));
             Ok(Operation::Set {
                 key: arg::key("key", pair.key, pair.key_len).map_err(named)?,
                 value: arg::value("value", pair.value, pair.value_len).map_err(named)?,

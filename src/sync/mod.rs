@@ -14,16 +14,10 @@ pub mod sharded;
 
 #[cfg(any(loom, shuttle))]
 pub use self::model::{
-    Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic, thread_number,
+    Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic, thread_number,
 };
 #[cfg(not(any(loom, shuttle)))]
 pub use {
-    parking_lot::{Condvar, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard},
     std::sync::atomic,
 };
-
-// What a thread has for itself. Loom models no module that has such.
-#[cfg(shuttle)]
-pub use shuttle::thread_local;
-#[cfg(not(shuttle))]
-pub use std::thread_local;

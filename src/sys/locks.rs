@@ -98,11 +98,6 @@ impl Condvar {
         Condvar(sync::Condvar::new())
     }
 
-    /// Wakes one of those who wait.
-    pub fn notify_one(&self) {
-        self.0.notify_one();
-    }
-
     /// Wakes all who wait.
     pub fn notify_all(&self) {
         self.0.notify_all();

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use kvds::engine::memory::{Budget, Memory};
-use kvds::engine::{Engine, Lease, MAX_KEY_LEN, Maintenance, Reader, Value};
-use kvds::store::identity::Identity;
-use kvds::store::views::{self, Scoped};
-use kvds::{Backend, Operation, Outcome, Result, Store, WriteBatch};
-#[cfg(feature = "disk")]
-use kvds::{
-    Options,
-    engine::disk::{Disk, Shared},
+use kvds::testing::{
+    Backend, Budget, Engine, Identity, Lease, MAX_KEY_LEN, Maintenance, Memory, Operation, Outcome,
+    Reader, Result, Scoped, Store, Value, WriteBatch, open_view,
 };
+#[cfg(feature = "disk")]
+use kvds::testing::{Disk, Options, Shared};
 use tempfile::TempDir;
 
 /// An engine under test, and the directory it may use.
@@ -95,7 +91,7 @@ fn scope(of: Bench) -> Bench {
     let identity = Identity { tag: 0, id: c"whole".to_owned(), backend: Backend::Memory };
     let mut store = Store::on(of.engine.clone(), identity, Arc::default());
     for prefix in PREFIX {
-        store = views::open(&store, |engine| Ok(Arc::new(Scoped::new(engine, prefix))))
+        store = open_view(&store, |engine| Ok(Arc::new(Scoped::new(engine, prefix))))
             .expect("a view can be made");
     }
     let engine = store.with_shared(|engine| Ok(engine.clone())).expect("the view is open");

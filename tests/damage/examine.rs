@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use kvds::engine::Range;
-use kvds::{Error, Kind, Options, Store};
+use kvds::testing::{Error, Kind, Options, Range, Store};
 
 use super::case::{Case, Damage};
 use super::fixture::{self, Map};
@@ -181,7 +180,7 @@ impl Examination<'_> {
             })?;
         }
         let mut seen = Vec::new();
-        let mut backward = || -> kvds::Result<()> {
+        let mut backward = || -> kvds::testing::Result<()> {
             let mut cursor = store.cursor(Range::prefix(b""))?;
             cursor.last()?;
             while let Some((key, value)) = cursor.entry() {
@@ -197,7 +196,7 @@ impl Examination<'_> {
     fn saw(
         &mut self,
         what: &str,
-        result: kvds::Result<()>,
+        result: kvds::testing::Result<()>,
         seen: &[(Vec<u8>, Vec<u8>)],
         all: impl Fn(&Map) -> Vec<(Vec<u8>, Vec<u8>)>,
     ) -> Judged {

@@ -7,8 +7,10 @@ use std::ffi::CStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kvds::options::{Compression, Durability};
-use kvds::{Backend, Distributor, Operation, Options, Outcome, Ref, Store, WriteBatch};
+use kvds::testing::{
+    Backend, Compression, Distributor, Durability, Operation, Options, Outcome, Ref, Store,
+    WriteBatch,
+};
 use tempfile::TempDir;
 
 pub const ID: &CStr = c"store";
@@ -139,7 +141,7 @@ pub fn keys() -> Vec<Vec<u8>> {
     keys
 }
 
-pub fn open(base: &Path, options: &Options) -> kvds::Result<Ref<Store>> {
+pub fn open(base: &Path, options: &Options) -> kvds::testing::Result<Ref<Store>> {
     let distributor = Distributor::open(Some(base), options)?;
     distributor
         .get_or_create(ID, Backend::Disk)

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kvds::{Backend, Distributor, Options, Outcome, Ref, Store};
+use kvds::testing::{Backend, Distributor, Options, Outcome, Ref, Store};
 use tempfile::{TempDir, tempdir};
 
 use super::scale;
@@ -137,7 +137,7 @@ fn a_queue_is_emptied_in_linear_time() {
         cpu_time(|| {
             for number in 0..pairs {
                 let mut cursor = store
-                    .cursor(kvds::engine::Range::prefix(b"queue:"))
+                    .cursor(kvds::testing::Range::prefix(b"queue:"))
                     .expect("there is a cursor");
                 cursor.first().expect("the cursor moves");
                 let (key, value) = cursor.entry().expect("a pair is left");

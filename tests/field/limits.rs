@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use kvds::{Backend, Distributor, Options, Outcome, Ref, Store};
+use kvds::testing::{Backend, Distributor, Options, Outcome, Ref, Store};
 use tempfile::tempdir;
 
 use super::scale;
@@ -73,8 +73,8 @@ fn filters_of_many_keys_stay_within_the_cache() {
     for begin in (0..count).step_by(keys.len()) {
         let keys: Vec<_> = keys.iter().map(|key| (begin + key).to_be_bytes()).collect();
         let operations: Vec<_> =
-            keys.iter().map(|key| kvds::Operation::Set { key, value: b"" }).collect();
-        let batch = kvds::WriteBatch { expectations: &[], operations: &operations };
+            keys.iter().map(|key| kvds::testing::Operation::Set { key, value: b"" }).collect();
+        let batch = kvds::testing::WriteBatch { expectations: &[], operations: &operations };
         assert_eq!(store.write(&batch).expect("the write works"), Outcome::Applied);
     }
     store.compact().expect("it works");

@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use kvds::{Backend, Distributor, Kind, Options, Outcome, Ref, Store};
+use kvds::testing::{Backend, Distributor, Kind, Options, Outcome, Ref, Store};
 use tempfile::tempdir;
 
 use super::scale;
@@ -22,11 +22,11 @@ fn distributor(base: &Path) -> Ref<Distributor> {
     Distributor::open(Some(base), &options).expect("a distributor can be made")
 }
 
-fn open(distributor: &Distributor) -> kvds::Result<Ref<Store>> {
+fn open(distributor: &Distributor) -> kvds::testing::Result<Ref<Store>> {
     distributor.get_or_create(ID, Backend::Disk).map(|store| store.expect("it is made"))
 }
 
-fn fill(store: &Store, whose: &str, keys: usize) -> kvds::Result<()> {
+fn fill(store: &Store, whose: &str, keys: usize) -> kvds::testing::Result<()> {
     for key in 0..keys {
         let value = [whose.as_bytes(), &[key as u8; 1000]].concat();
         assert_eq!(store.set(format!("{whose} {key:06}").as_bytes(), &value)?, Outcome::Applied);

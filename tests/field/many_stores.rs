@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{self, Command};
 
-use kvds::{Backend, Distributor, Options, Outcome, Ref, Store};
+use kvds::testing::{Backend, Distributor, Options, Outcome, Ref, Store};
 use tempfile::tempdir;
 
 use super::scale;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use kvds::{Backend, Distributor, Options, Ref, Store};
+use kvds::testing::{Backend, Distributor, Options, Ref, Store};
 use tempfile::TempDir;
 
 fn store(base: &Path, id: &str) -> Ref<Store> {
@@ -198,7 +198,11 @@ fn compressions_that_are_not_read_say_so() {
                 assert!(is_read && value.is_some_and(|value| value.len() == 5000), "{compression}")
             }
             Err(error) => {
-                assert_eq!(error.kind(), kvds::Kind::Unsupported, "{compression}: {error}");
+                assert_eq!(
+                    error.kind(),
+                    kvds::testing::Kind::Unsupported,
+                    "{compression}: {error}"
+                );
                 assert!(!is_read, "{error}");
             }
         }

@@ -17,10 +17,11 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kvds::engine::{Cursor, Engine, Range, Reader, Value};
-use kvds::ffi::*;
-use kvds::store::identity::Identity;
-use kvds::{Backend, Conflict, Error, Kind, Outcome, Result, Store, WriteBatch};
+use kvds::testing::ffi::*;
+use kvds::testing::{
+    Backend, Conflict, Cursor, Engine, Error, Identity, Kind, Outcome, Range, Reader, Result,
+    Store, Value, WriteBatch,
+};
 use tempfile::TempDir;
 
 /// A call that spins is ended after so much processor time. A slow machine does not use it up.
@@ -442,7 +443,7 @@ fn use_while_it_changes(here: &Path, change: fn(&Path)) {
         change(&here.join("store"));
 
         let mut value = kvds_value { data: ptr::null(), len: 0, owner: ptr::null_mut() };
-        let get = || kvds::ffi::read::kvds_get(store, c"key".as_ptr().cast(), 3, &raw mut value);
+        let get = || kvds_get(store, c"key".as_ptr().cast(), 3, &raw mut value);
         assert_eq!(call("kvds_get", get), KVDS_OK, "{}", last_error());
         kvds_value_release(&raw mut value);
         for _ in 0..2 {
@@ -556,7 +557,8 @@ fn all_who_add_to_a_counter_get_their_turn() {
     let (threads, each) = (8, crate::scale(500, 20_000));
     let base = TempDir::new().expect("a directory can be made");
     let distributor =
-        kvds::Distributor::open(Some(base.path()), &kvds::Options::default()).expect("it opens");
+        kvds::testing::Distributor::open(Some(base.path()), &kvds::testing::Options::default())
+            .expect("it opens");
     for backend in [Backend::Memory, Backend::Disk] {
         let store =
             distributor.get_or_create(c"store", backend).expect("it opens").expect("it is made");

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use kvds::engine::{Cursor, Range, Reader};
-use kvds::{Conflict, Expectation, Operation, Outcome, WriteBatch};
+use kvds::testing::{Conflict, Cursor, Expectation, Operation, Outcome, Range, Reader, WriteBatch};
 
 use crate::common::{Bench, get};
 

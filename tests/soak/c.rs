@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_int, c_void};
 use std::path::Path;
 use std::ptr;
 
-use kvds::ffi::*;
+use kvds::testing::ffi::*;
 
 /// The status, which must be one of `allowed`.
 #[track_caller]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use kvds::ffi::*;
+use kvds::testing::ffi::*;
 
 use super::c::{Distributor, Store, Value};
 

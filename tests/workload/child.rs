@@ -12,8 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{env, thread};
 
 use fastrand::Rng;
-use kvds::options::Durability;
-use kvds::{Backend, Distributor, Options, Ref, Store};
+use kvds::testing::{Backend, Distributor, Durability, Options, Ref, Store};
 
 use super::Writer;
 use super::expected::Act::{Close, Copy, Destroy, Sync};

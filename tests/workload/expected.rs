@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::Path;
 
-use kvds::{Backend, Distributor, Options};
+use kvds::testing::{Backend, Distributor, Options};
 
 use super::child::copies;
 use super::{SHARED, Writer, number_in};

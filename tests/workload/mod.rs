@@ -13,7 +13,7 @@ pub mod expected;
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use kvds::{Expectation, Operation, Outcome, Result, Store, WriteBatch};
+use kvds::testing::{Expectation, Operation, Outcome, Result, Store, WriteBatch};
 
 /// The counter that all writers of a store add to.
 pub const SHARED: &[u8] = b"shared";

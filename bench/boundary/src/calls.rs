@@ -7,9 +7,8 @@ use std::path::Path;
 use std::ptr;
 use std::sync::Arc;
 
-use kvds::engine::Engine;
-use kvds::{
-    Backend, Distributor, Expectation, Operation, Options, Outcome, Ref, Store, WriteBatch,
+use kvds::testing::{
+    Backend, Distributor, Engine, Expectation, Operation, Options, Outcome, Ref, Store, WriteBatch,
 };
 
 /// Where the store is.

@@ -1,0 +1,27 @@
+//! Exports what the tests, fuzz targets and benchmarks of this repository use.
+//!
+//! The cargo feature `testing` compiles it. Programs must not rely on it: it changes in any release.
+
+pub use crate::batch::{Conflict, Expectation, Operation, Outcome, WriteBatch};
+pub use crate::engine::disk::{Disk, Shared};
+pub use crate::engine::memory::{Budget, Memory};
+pub use crate::engine::{
+    Buffer, Cursor, Engine, Lease, MAX_KEY_LEN, Maintenance, Range, Reader, Value,
+};
+pub use crate::error::{Error, Kind, Result};
+pub use crate::options::{Compression, Durability, Options};
+pub use crate::store::Store;
+pub use crate::store::dir_name::{MAX_NAME_LEN, directory, unencoded};
+pub use crate::store::identity::{Backend, Identity};
+pub use crate::store::registry::Distributor;
+pub use crate::store::views::{Scoped, SnapshotView, open as open_view};
+pub use crate::sync::gate::Gate;
+pub use crate::sync::refcount::{Counted, Ref, Target};
+
+/// The C functions and types.
+pub mod ffi {
+    pub use crate::ffi::{
+        batch::*, bytes::*, cursor::*, distributor::*, maintenance::*, observer::*, options::*,
+        read::*, statistics::*, status::*, store::*, version::*, view::*, write::*,
+    };
+}
