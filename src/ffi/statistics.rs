@@ -153,7 +153,7 @@ pub unsafe extern "C" fn kvds_set_log_callback(
             };
             std::sync::Arc::new(call) as std::sync::Arc<dyn Fn(Level, &str) + Send + Sync>
         });
-        log::to(level, callback)?;
+        log::set_callback(level, callback)?;
         Ok(KVDS_OK)
     })
 }

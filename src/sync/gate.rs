@@ -1,12 +1,12 @@
-//! Letting calls in until something is closed.
+//! A gate: calls enter until it is closed.
 //!
-//! A [`Gate`] guards a value that many calls use at once and that one call takes away. Closing lets
-//! nobody in any more and waits until those inside are out. Who must not wait, because it may be
-//! inside itself, closes without: then the last one out takes the value away.
+//! A [`Gate`] guards a value that many calls use at once and that one call drops. Closing refuses
+//! new calls and waits until the running ones leave. A call that may run inside the gate itself
+//! closes without waiting; then the last call to leave drops the value.
 //!
-//! Every call on a store goes through here, so it is as little as it can be: one count up and one
-//! down, and for each shard a count of its own, so that threads don't get in each other's way.
-//! Locks in place of the counts took three times as many instructions.
+//! Every call on a store goes through here, so it costs one increment and one decrement, on a
+//! counter that few threads share. Locks instead of the counters took three times as many
+//! instructions.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -16,32 +16,31 @@ use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::sharded::Sharded;
 use crate::sync::{Condvar, Mutex};
 
-/// A value that can be used until it is closed.
+/// A value that calls can use until it is closed.
 pub struct Gate<T> {
     closed: AtomicBool,
-    /// For each shard, how many are inside, in steps of [`ONE`], and the two marks below.
+    /// For each shard the number of calls inside, in steps of [`ONE`], and the two flags below.
     shards: Sharded<AtomicUsize>,
-    /// How many shards there may still be somebody in.
+    /// The number of shards that may still have a call inside.
     busy: AtomicUsize,
     value: UnsafeCell<Option<T>>,
-    /// Whether the value is gone.
-    ended: Mutex<bool>,
-    end: Condvar,
+    is_dropped: Mutex<bool>,
+    dropped: Condvar,
 }
 
-/// The mark of a shard that lets nobody in.
+/// The flag of a shard that refuses calls.
 const CLOSED: usize = 1;
-/// The mark of a closed shard that was found empty and has been counted as such.
+/// The flag of a closed shard that was empty and has been subtracted from `busy`.
 const EMPTIED: usize = 2;
-/// One that is inside.
+/// One call inside.
 const ONE: usize = 4;
 
-// SAFETY: those inside share the value, and one takes it, maybe on another thread: as with a
+// SAFETY: calls inside share the value, and one call takes it, maybe on another thread, as with a
 // reader-writer lock.
 unsafe impl<T: Send + Sync> Sync for Gate<T> {}
 
 impl<T> Gate<T> {
-    /// An open gate.
+    /// Creates an open gate.
     pub fn new(value: T) -> Gate<T> {
         let shards = Sharded::new(|| AtomicUsize::new(0));
         let busy = AtomicUsize::new(shards.iter().count());
@@ -50,18 +49,17 @@ impl<T> Gate<T> {
             shards,
             busy,
             value: UnsafeCell::new(Some(value)),
-            ended: Mutex::new(false),
-            end: Condvar::new(),
+            is_dropped: Mutex::new(false),
+            dropped: Condvar::new(),
         }
     }
 
-    /// Whether calls are let in.
     pub fn is_open(&self) -> bool {
         !self.closed.load(Ordering::Acquire)
     }
 
-    /// Goes in, if the gate is open. The value stays for as long as the guard lives. One thread may
-    /// be inside several times.
+    /// Enters, if the gate is open. The value lives as long as the guard. One thread may be inside
+    /// several times.
     #[inline]
     pub fn enter(&self) -> Option<Inside<'_, T>> {
         let shard = self.shards.local();
@@ -70,16 +68,18 @@ impl<T> Gate<T> {
         if before & CLOSED != 0 {
             return None;
         }
-        // SAFETY: the value is taken when all shards were found empty after they were closed. This
-        // one was open when the stay was counted, and it is counted until the guard is dropped.
+        // SAFETY: the value is taken after every closed shard was empty once. This shard was open
+        // when the call was counted, and the call is counted until the guard is dropped.
         let value = unsafe { &*self.value.get() };
         value.as_ref().map(|value| Inside { value, _stay: stay })
     }
 
-    /// Closes the gate. The value is dropped when nobody is inside any more: before this returns if
-    /// it is to `wait`. Nobody comes in after it is closed, so the wait ends when the calls that
-    /// are inside do. Only a call that runs a callback of the host's can take as long as it likes,
-    /// and from inside a callback nobody waits. Returns whether the gate was open.
+    /// Closes the gate, and returns whether it was open. The value is dropped when no call is
+    /// inside; with `wait`, before this returns.
+    ///
+    /// The wait is bounded by the calls that are inside, because no new one enters. A call that
+    /// runs a callback of the program takes as long as the callback; inside a callback, nobody
+    /// waits.
     pub fn close(&self, wait: bool) -> bool {
         if self.closed.swap(true, Ordering::AcqRel) {
             return false;
@@ -90,35 +90,35 @@ impl<T> Gate<T> {
             }
         }
         if wait {
-            let mut ended = self.ended.lock();
-            while !*ended {
-                self.end.wait(&mut ended);
+            let mut is_dropped = self.is_dropped.lock();
+            while !*is_dropped {
+                self.dropped.wait(&mut is_dropped);
             }
         }
         true
     }
 
-    /// A closed shard is empty. That is noticed by the last one to go out, and maybe by others who
-    /// only tried to come in; it counts once. The last shard takes the value along.
+    /// Called when a closed shard is empty: by the last call to leave, and maybe by calls that only
+    /// tried to enter. It counts once per shard. After the last shard, it drops the value.
     #[cold]
     fn emptied(&self, shard: &AtomicUsize) {
-        // If somebody tries to come in just now, this is left to him.
+        // If another call tries to enter just now, that call does this when it leaves.
         let first = shard
             .compare_exchange(CLOSED, CLOSED | EMPTIED, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok();
         if first && self.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // SAFETY: all shards are closed and were empty after that, so nobody is inside or will
-            // be. Only one comes here.
+            // SAFETY: all shards are closed and were empty after that, so no call is inside or will
+            // enter. One call only gets here.
             let value = unsafe { (*self.value.get()).take() };
-            // No lock is held meanwhile: this can take long and can call back.
+            // Without a lock: this can take long and can call callbacks.
             drop(value);
-            *self.ended.lock() = true;
-            self.end.notify_all();
+            *self.is_dropped.lock() = true;
+            self.dropped.notify_all();
         }
     }
 }
 
-/// A stay inside a [`Gate`].
+/// A call inside a [`Gate`].
 pub struct Inside<'a, T> {
     value: &'a T,
     _stay: Stay<'a, T>,
@@ -133,7 +133,7 @@ impl<T> Deref for Inside<'_, T> {
     }
 }
 
-/// What is counted, and counted back when it ends.
+/// Counts a call until it is dropped.
 struct Stay<'a, T> {
     gate: &'a Gate<T>,
     shard: &'a AtomicUsize,

@@ -1,10 +1,10 @@
-//! What threads do with each other, by names that a model can take over.
+//! Synchronization, and the locks and atomics that models replace.
 //!
-//! Locks and atomics come from here in the modules whose concurrency is modelled: `tests/loom.rs`
-//! and `tests/shuttle.rs`. They are parking_lot's and the standard library's, except in a build
-//! with `--cfg loom` or `--cfg shuttle`. Then they are those of the tool, which decides at each of
-//! them which thread goes on (and, if it is loom, which of the values that the memory model allows
-//! a load finds), and tries out one course of events after the other.
+//! Modules whose concurrency is modeled (`tests/loom.rs`, `tests/shuttle.rs`) use the locks and
+//! atomics of this module. They are parking_lot's and the standard library's, except in a build
+//! with `--cfg loom` or `--cfg shuttle`. Then they are those of the tool. It decides at each of
+//! them which thread continues, and runs one interleaving after the other. Loom also decides which
+//! of the values that the memory model allows a load returns.
 
 pub mod gate;
 #[cfg(any(loom, shuttle))]

@@ -1,36 +1,35 @@
-//! Reference counts that a host can see.
+//! Reference counts that programs can read.
 //!
-//! An [`Arc`] tells nobody reliably how many references are left after a release, and its count
-//! mixes the host's references with the library's own. So what a host holds has a count of its own
-//! beside the `Arc`'s: a [`Ref`] counts, a plain `Arc<Counted<T>>` merely keeps the memory. When
-//! the last `Ref` goes, [`Target::released`] runs on that thread, once; the memory follows when the
-//! library's own holders are done.
+//! The count of an [`Arc`] mixes the program's references with the library's own, and a release
+//! cannot tell reliably how many are left. So the program's references have a count of their own: a
+//! [`Ref`] counts, and a plain `Arc<Counted<T>>` only keeps the memory. Dropping the last `Ref`
+//! calls [`Target::released`] once, on that thread. The memory is freed when the library's own
+//! `Arc`s are dropped too.
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 
-/// Something handed out by counted references.
+/// An object that programs hold by counted references.
 pub trait Target {
-    /// A number that only this type has, to tell handles apart that come in as bare pointers.
+    /// A number that only this type has. It tells apart the handles that programs pass as pointers.
     const KIND: u32;
 
-    /// Runs once, when the last [`Ref`] is gone, on the thread that let go of it.
+    /// Called once, by the thread that drops the last [`Ref`].
     fn released(&self);
 }
 
-/// A target and the number of references to it.
+/// A target and the number of its references.
 #[repr(C)]
 pub struct Counted<T> {
-    // First, so that a pointer to any counted thing can be asked for its kind.
+    // First, so it can be read through a pointer to any counted type. 0 after the release.
     kind: AtomicU32,
     references: AtomicI64,
     target: T,
 }
 
 impl<T> Counted<T> {
-    /// How many references there are.
     pub fn references(&self) -> i64 {
         self.references.load(Ordering::Relaxed)
     }
@@ -44,13 +43,13 @@ impl<T> Deref for Counted<T> {
     }
 }
 
-const TAKEN: &str = "only a method that consumes the reference takes it out";
+const TAKEN: &str = "only methods that consume the reference take the Arc";
 
-/// A counted reference. Cloning and dropping it count.
+/// A counted reference.
 pub struct Ref<T: Target>(Option<Arc<Counted<T>>>);
 
 impl<T: Target> Ref<T> {
-    /// The first reference to `target`.
+    /// Creates the first reference to `target`.
     pub fn new(target: T) -> Ref<T> {
         Ref(Some(Arc::new(Counted {
             kind: AtomicU32::new(T::KIND),
@@ -59,39 +58,38 @@ impl<T: Target> Ref<T> {
         })))
     }
 
-    /// One more reference to something that is kept in memory, if it still has any.
+    /// Adds a reference, unless the last one was dropped.
     pub fn revive(kept: &Arc<Counted<T>>) -> Option<Ref<T>> {
         let one_more = |count| (count > 0).then_some(count + 1);
-        // Acquire: whoever revives sees what the holders before it wrote, as with a lock.
+        // Acquire: the new holder sees what earlier holders wrote, as with a lock.
         kept.references.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).ok()?;
         Some(Ref(Some(kept.clone())))
     }
 
-    /// Gives this reference up and says how many are left. At none, [`Target::released`] has run.
+    /// Releases this reference, and returns how many are left. At 0, [`Target::released`] has run.
     pub fn release(mut self) -> i64 {
         self.0.take().map_or(0, Self::count_down)
     }
 
-    /// Turns the reference into a bare `Arc` without counting it down; [`Ref::adopt`] turns it
-    /// back.
+    /// Converts the reference to an `Arc` without counting it down. [`Ref::adopt`] converts it back.
     pub fn forget(mut self) -> Arc<Counted<T>> {
         let Some(counted) = self.0.take() else { unreachable!("{TAKEN}") };
         counted
     }
 
-    /// Takes over a reference that [`Ref::forget`] set free.
+    /// Converts the result of [`Ref::forget`] back to the reference.
     pub fn adopt(counted: Arc<Counted<T>>) -> Ref<T> {
         Ref(Some(counted))
     }
 
-    /// What keeps the memory without counting.
+    /// Returns the `Arc`, whose clones keep the memory without counting.
     pub fn kept(&self) -> &Arc<Counted<T>> {
         let Some(counted) = &self.0 else { unreachable!("{TAKEN}") };
         counted
     }
 
     fn count_down(counted: Arc<Counted<T>>) -> i64 {
-        // Release and Acquire: what every holder did happens before the end.
+        // Release and Acquire: all that every holder did happens before the release.
         let left = counted.references.fetch_sub(1, Ordering::AcqRel) - 1;
         if left == 0 {
             counted.target.released();
@@ -111,8 +109,7 @@ impl<T: Target> Deref for Ref<T> {
 
 impl<T: Target> Clone for Ref<T> {
     fn clone(&self) -> Ref<T> {
-        // Relaxed, as in Arc: the new reference comes from a live one, so nothing can end in
-        // between.
+        // Relaxed, as in Arc: this reference is live, so the count cannot reach 0 meanwhile.
         self.kept().references.fetch_add(1, Ordering::Relaxed);
         Ref(Some(self.kept().clone()))
     }

@@ -1,14 +1,13 @@
-//! Files whose descriptors are not those of the standard streams.
+//! Descriptors above those of the standard streams.
 //!
-//! A program that has closed a standard stream, as daemons do, gives its descriptor to the next
-//! file that is opened. What the program prints would then go into that file, and closing the
-//! stream once more would close the file.
+//! If a program has closed a standard stream, as daemons do, the next file that is opened gets its
+//! descriptor. The program would then print into that file, or close it as the stream.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd};
 
-/// The same file, under another descriptor if it got that of a standard stream.
+/// Moves a file to another descriptor if it has that of a standard stream.
 pub fn above_streams(file: File) -> io::Result<File> {
     if file.as_raw_fd() > libc::STDERR_FILENO {
         return Ok(file);
@@ -20,7 +19,7 @@ pub fn above_streams(file: File) -> io::Result<File> {
     if above < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor is new, and nobody else's.
+    // SAFETY: the descriptor is new, so this file is its only owner.
     #[allow(unsafe_code)]
     Ok(unsafe { File::from_raw_fd(above) })
 }

@@ -1,9 +1,9 @@
-//! Telling a process from the one it was forked from.
+//! Detects forked children.
 //!
-//! A forked child inherits the memory of open files and databases but none of the threads that
-//! serve them. What must not be used there remembers the process it was [born](Birth) in. The
-//! question is asked on every call, so it must cost one load: a counter that `pthread_atfork` bumps
-//! in the child, rather than a system call.
+//! A forked child inherits open files and the memory of databases, but none of the threads that
+//! serve them. An object that a child must not use remembers the process that created it
+//! ([`Birth`]). Every call checks that, so the check is one load: `pthread_atfork` increments a
+//! counter in the child.
 
 use std::cell::UnsafeCell;
 use std::fs::File;
@@ -21,13 +21,13 @@ use crate::sys::signals;
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static WATCH: Once = Once::new();
 
-/// The descriptors of all [`Unshared`] files. The standard library's mutex, as unlocking it in a
-/// child touches nothing that a thread of the parent may have locked.
+/// The descriptors of all [`Unshared`] files. The mutex is the standard library's, because unlocking
+/// it in a child touches nothing that a thread of the parent may have locked.
 static UNSHARED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
 type Descriptors = MutexGuard<'static, Vec<RawFd>>;
 
-/// The lock of [`UNSHARED`] while the process forks.
+/// Holds the lock of [`UNSHARED`] while the process forks.
 struct Forking(UnsafeCell<Option<Descriptors>>);
 
 // SAFETY: only the thread that has locked `UNSHARED` for a fork touches it.
@@ -40,8 +40,8 @@ fn descriptors() -> Descriptors {
     UNSHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Keeps descriptors from being opened and closed until the fork is done, so that the child's copy
-/// of the list is true.
+/// Prevents that files are opened or closed during the fork, so the child's copy of the list is
+/// complete.
 extern "C" fn before() {
     let locked = descriptors();
     // SAFETY: this thread has the lock.
@@ -59,8 +59,8 @@ extern "C" fn in_parent() {
 
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Relaxed);
-    // SAFETY: this thread has the lock, since `before`. The descriptors are open, and nobody uses
-    // them here: an `Unshared` of another process does nothing.
+    // SAFETY: this thread has the lock, since `before`. The descriptors are open, and the child does
+    // not use them: an `Unshared` of another process does nothing.
     #[allow(unsafe_code)]
     unsafe {
         let locked = (*FORKING.0.get()).take();
@@ -72,47 +72,47 @@ extern "C" fn in_child() {
     }
 }
 
-/// How many forks lie between this process and the first one that asked.
+/// Returns the number of forks between this process and the first one that called this.
 pub fn generation() -> u32 {
     #[allow(unsafe_code)]
     WATCH.call_once(|| {
-        // SAFETY: the child's handler only touches an atomic, closes files and unlocks, which is
+        // SAFETY: the child's handler only increments an atomic, closes files and unlocks, which is
         // allowed between fork and exec. The library stays mapped for the life of the process (it
-        // is linked with `-z nodelete`), so the handlers' addresses stay good. The only error is a
-        // lack of memory; forks then go unnoticed, as they would without us.
+        // is linked with `-z nodelete`), so the handlers stay valid. The only error is a lack of
+        // memory; then forks are not detected.
         unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     });
     GENERATION.load(Relaxed)
 }
 
-/// The process in which something was made.
+/// The process that created an object.
 #[derive(Clone, Copy, Debug)]
 pub struct Birth(u32);
 
 impl Birth {
-    /// Born here and now.
+    /// Returns the current process.
     pub fn here() -> Birth {
         Birth(generation())
     }
 
-    /// Whether this is still the process of birth.
+    /// Returns whether this is the current process.
     pub fn is_here(self) -> bool {
         GENERATION.load(Relaxed) == self.0
     }
 }
 
-/// A file that a forked child does not keep open. A lock belongs to the open file and not to the
-/// process, so a child that outlives its parent would keep the parent's locks.
+/// A file that is closed in forked children. A lock belongs to the open file and not to the process,
+/// so a child that outlives its parent would keep the parent's locks.
 pub struct Unshared {
     file: ManuallyDrop<File>,
     birth: Birth,
 }
 
 impl Unshared {
-    /// The file that `open` opens. Forks wait for that.
+    /// Calls `open` while forks wait.
     pub fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<Unshared> {
         let birth = Birth::here();
-        // A signal handler that forks on this thread would wait for the lock that the thread holds.
+        // A signal handler that forks on this thread would deadlock with the lock held here.
         signals::blocked(|| {
             let mut descriptors = descriptors();
             let file = open()?;
@@ -121,7 +121,7 @@ impl Unshared {
         })
     }
 
-    /// The file, in the process that opened it.
+    /// Returns the file, in the process that opened it.
     pub fn here(&self) -> Option<&File> {
         self.birth.is_here().then_some(&*self.file)
     }
@@ -153,31 +153,30 @@ impl Drop for Unshared {
     }
 }
 
-/// State that every process has for itself: a forked child begins with a new one. What the child
-/// inherits may be locked by a thread that it did not inherit.
+/// State of one process: a forked child gets a new one. The inherited one may be locked by a thread
+/// that the child does not have.
 ///
-/// The states of the processes before are kept, as threads of this one may be using them when it is
-/// forked: one for each generation, newest first.
+/// Inherited states are never freed, because the child's thread may be using one when it forks. They
+/// are a linked list, newest first.
 pub struct PerProcess<T>(AtomicPtr<State<T>>);
 
 struct State<T> {
     generation: u32,
     value: OnceLock<T>,
-    /// That of a process before.
+    /// The state of the parent process.
     _before: *const State<T>,
 }
 
 impl<T: Default> PerProcess<T> {
-    /// None yet.
     pub const fn new() -> PerProcess<T> {
         PerProcess(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// The one of this process.
+    /// Returns the state of this process.
     pub fn get(&self) -> &T {
         let generation = generation();
         let newest = self.0.load(Acquire);
-        // SAFETY: what is in the list is whole, and is never freed.
+        // SAFETY: states in the list are initialized and never freed.
         #[allow(unsafe_code)]
         let state = unsafe { newest.as_ref() };
         let state = match state {
@@ -192,11 +191,11 @@ impl<T: Default> PerProcess<T> {
         let new =
             Box::into_raw(Box::new(State { generation, value: OnceLock::new(), _before: before }));
         match self.0.compare_exchange(before, new, AcqRel, Acquire) {
-            // SAFETY: it is in the list now, and never freed.
+            // SAFETY: it is in the list now, so it is never freed.
             #[allow(unsafe_code)]
             Ok(_) => unsafe { &*new },
-            // Another thread of this process has begun.
-            // SAFETY: nobody else has seen the new one, and the other is in the list.
+            // Another thread of this process was faster.
+            // SAFETY: only this thread knows the new state, and the other one is in the list.
             #[allow(unsafe_code)]
             Err(others) => unsafe {
                 drop(Box::from_raw(new));

@@ -1,8 +1,8 @@
-//! Telling the host what goes on inside.
+//! Log messages.
 //!
-//! Lines come from everywhere, RocksDB's background threads under RocksDB's own locks included. The
-//! host's callback may call anything, so it is never called from there: lines go into a short
-//! queue, and one thread takes them out and calls.
+//! Any thread logs, also RocksDB's background threads that hold RocksDB's locks. The program's
+//! callback may call any function, so it is not called there: messages go to a short queue, and one
+//! thread passes them to the callback.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,29 +15,29 @@ use crate::sys::locks::{Condvar, Mutex};
 use crate::sys::reentrancy;
 use crate::sys::signals;
 
-/// How important a line is. A callback gets the lines of its level and of those before it.
+/// The level of a message. A callback gets the messages of its level and of more important ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Something failed.
+    /// An operation failed.
     Error = 0,
-    /// Something is not as it should be.
+    /// Something unusual that the library handled.
     Warn = 1,
-    /// Something happened.
+    /// A normal event.
     Info = 2,
-    /// Details.
+    /// Details for debugging.
     Debug = 3,
 }
 
-/// Lines that wait; further ones are dropped and counted, as a slow callback must not eat the
-/// memory.
-const ROOM: usize = 1024;
+/// The length of the queue. Further messages are dropped and counted, so a slow callback does not
+/// use up the memory.
+const CAPACITY: usize = 1024;
 
 type Callback = dyn Fn(Level, &str) + Send + Sync;
 
 #[derive(Default)]
 struct Log {
-    /// One more than the level of the lines that are wanted; 0 for none.
-    wanted: AtomicI32,
+    /// One more than the level of the callback; 0 without a callback.
+    enabled: AtomicI32,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -45,35 +45,35 @@ struct Log {
 #[derive(Default)]
 struct State {
     callback: Option<(Level, Arc<Callback>)>,
-    lines: VecDeque<(Level, String)>,
+    queue: VecDeque<(Level, String)>,
     dropped: usize,
-    /// The number of the last call, and whether it still runs.
-    call: u64,
-    calling: bool,
-    /// Whether the thread runs.
-    runs: bool,
+    /// The number of calls of the callback so far, and whether the last one is still running.
+    calls: u64,
+    is_calling: bool,
+    has_thread: bool,
 }
 
 static LOG: PerProcess<Log> = PerProcess::new();
 
-/// Has `callback` called for each line of `level` and more important ones, instead of the one
-/// before; with None there is no more calling. When this returns, the one before is not running and
-/// will not run again, unless this is called from inside a callback.
-pub fn to(level: Level, callback: Option<Arc<Callback>>) -> Result<()> {
+/// Replaces the callback. The new one gets the messages of `level` and of more important levels.
+///
+/// When this returns, the callback before is not running and will not run again, unless this is
+/// called from inside a callback.
+pub fn set_callback(level: Level, callback: Option<Arc<Callback>>) -> Result<()> {
     let log = LOG.get();
     let mut state = log.state.lock();
-    if callback.is_some() && !state.runs {
+    if callback.is_some() && !state.has_thread {
         signals::blocked(|| thread::Builder::new().name("kvds-log".to_owned()).spawn(deliver))
             .map_err(|cause| Error::io("cannot start the thread that calls back", cause))?;
-        state.runs = true;
+        state.has_thread = true;
     }
-    log.wanted.store(callback.as_ref().map_or(0, |_| level as i32 + 1), Relaxed);
+    log.enabled.store(callback.as_ref().map_or(0, |_| level as i32 + 1), Relaxed);
     let before = std::mem::replace(&mut state.callback, callback.map(|callback| (level, callback)));
-    state.lines.clear();
+    state.queue.clear();
     state.dropped = 0;
-    let call = state.call;
-    // For one call of the host's own function at most.
-    while state.calling && state.call == call && !reentrancy::running() {
+    let calls = state.calls;
+    // The wait is bounded by one call of the callback.
+    while state.is_calling && state.calls == calls && !reentrancy::running() {
         log.changed.wait(&mut state);
     }
     drop(state);
@@ -81,25 +81,25 @@ pub fn to(level: Level, callback: Option<Arc<Callback>>) -> Result<()> {
     Ok(())
 }
 
-/// Whether lines of `level` are wanted.
-pub fn is_wanted(level: Level) -> bool {
-    (level as i32) < LOG.get().wanted.load(Relaxed)
+/// Returns whether the callback gets messages of `level`.
+pub fn is_enabled(level: Level) -> bool {
+    (level as i32) < LOG.get().enabled.load(Relaxed)
 }
 
-/// Sends a line, which is only made if it is wanted.
+/// Logs a message. `text` is only called if the callback gets the message.
 pub fn line(level: Level, text: impl FnOnce() -> String) {
-    if !is_wanted(level) {
+    if !is_enabled(level) {
         return;
     }
     let log = LOG.get();
     let text = text();
     let mut state = log.state.lock();
-    // Asked again: the callback may be another one by now.
-    if state.callback.as_ref().is_none_or(|(wanted, _)| level > *wanted) {
+    // Checked again: the callback may have been replaced.
+    if state.callback.as_ref().is_none_or(|(least, _)| level > *least) {
         return;
     }
-    if state.lines.len() < ROOM {
-        state.lines.push_back((level, text));
+    if state.queue.len() < CAPACITY {
+        state.queue.push_back((level, text));
     } else {
         state.dropped += 1;
     }
@@ -111,28 +111,27 @@ fn deliver() {
     let log = LOG.get();
     let mut state = log.state.lock();
     loop {
-        let Some((wanted, callback)) = state.callback.clone() else {
+        let Some((least, callback)) = state.callback.clone() else {
             log.changed.wait(&mut state);
             continue;
         };
         let dropped = std::mem::take(&mut state.dropped);
         if dropped > 0 {
-            let level = wanted.min(Level::Warn);
-            state
-                .lines
-                .push_back((level, format!("{dropped} lines came too fast and were dropped")));
+            let level = least.min(Level::Warn);
+            let text = format!("{dropped} messages came too fast and were dropped");
+            state.queue.push_back((level, text));
         }
-        let Some((level, text)) = state.lines.pop_front() else {
+        let Some((level, text)) = state.queue.pop_front() else {
             log.changed.wait(&mut state);
             continue;
         };
-        state.call += 1;
-        state.calling = true;
+        state.calls += 1;
+        state.is_calling = true;
         drop(state);
         reentrancy::run(|| callback(level, &text));
         drop(callback);
         state = log.state.lock();
-        state.calling = false;
+        state.is_calling = false;
         log.changed.notify_all();
     }
 }

@@ -1,5 +1,4 @@
-//! What the operating system needs care for: fork, signals, descriptors, locks, and calls that call
-//! back in.
+//! Process-wide concerns: fork, signals, descriptors, locks, log messages, and callbacks.
 
 pub mod descriptors;
 pub mod fork;

@@ -1,9 +1,8 @@
-//! Knowing that a host's callback is running on this thread.
+//! Tells whether a callback of the program is running on this thread.
 //!
-//! A call that waits for other calls to end (closing a store, taking an observer away) would wait
-//! for itself, or for a second thread that waits for it in turn, if a callback made it. So such
-//! calls ask [`running`] and then don't wait: the last of the calls they would have waited for
-//! finishes the work.
+//! Closing a store and removing an observer wait for other calls to end. Inside a callback, they
+//! could wait for themselves, or for a thread that waits for them. So they check [`running`] and
+//! don't wait there; the last of the other calls finishes the work.
 
 use std::cell::Cell;
 
@@ -11,7 +10,7 @@ thread_local! {
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Runs `call`, which enters the host's code.
+/// Runs `call`, which calls a callback.
 pub fn run<R>(call: impl FnOnce() -> R) -> R {
     struct Leave;
     impl Drop for Leave {
@@ -24,7 +23,7 @@ pub fn run<R>(call: impl FnOnce() -> R) -> R {
     call()
 }
 
-/// Whether the calling thread is inside a callback of the host.
+/// Returns whether the calling thread is inside a callback.
 pub fn running() -> bool {
     DEPTH.get() > 0
 }

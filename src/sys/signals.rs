@@ -1,7 +1,7 @@
-//! Keeping the program's signals away from threads that are not the program's.
+//! Signals are delivered to the program's threads only.
 
-/// Runs `start`, which may start threads, with all signals blocked, which those threads inherit:
-/// signals are for the program's own threads.
+/// Runs `start` with all signals blocked. Threads that it starts inherit that, so they get no
+/// signals of the program.
 pub fn blocked<R>(start: impl FnOnce() -> R) -> R {
     // SAFETY: the sets are plain memory that these calls fill, and the mask concerns this thread
     // alone.

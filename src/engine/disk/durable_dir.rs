@@ -130,7 +130,7 @@ pub fn sync(directory: &Path) -> io::Result<()> {
 /// Tells, once for each directory, that its file system cannot sync it.
 pub fn tell_unsynced(directory: &Path) {
     static TOLD: PerProcess<Mutex<BTreeSet<PathBuf>>> = PerProcess::new();
-    if !log::is_wanted(Level::Warn) {
+    if !log::is_enabled(Level::Warn) {
         return;
     }
     let mut told = TOLD.get().lock();

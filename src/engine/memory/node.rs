@@ -370,13 +370,12 @@ impl Node {
         location: Location,
         shared: Option<&'a SharedBytes>,
     ) -> Option<ValueRef<'a>> {
-        match location.inline_len() {
-            // SAFETY: `write` has written so many bytes before it set the location.
-            Some(len) => {
-                Some(ValueRef::Inline(unsafe { slice::from_raw_parts(self.inline_room(), len) }))
-            }
-            None => shared.filter(|_| location == Location::SHARED).map(ValueRef::Shared),
-        }
+        let Some(len) = location.inline_len() else {
+            return shared.filter(|_| location == Location::SHARED).map(ValueRef::Shared);
+        };
+        // SAFETY: `write` has written so many bytes before it set the location.
+        let bytes = unsafe { slice::from_raw_parts(self.inline_room(), len) };
+        Some(ValueRef::Inline(bytes))
     }
 
     /// Replaces the current value.

@@ -20,11 +20,10 @@ pub struct Table {
 #[derive(Default)]
 #[repr(C, align(64))]
 struct Bucket {
-    /// For each slot a part of the hash, or 0 if the slot is free.
-    tags: [u8; SLOTS],
-    /// How many nodes are in later buckets because this one was full. At its maximum the count
-    /// sticks, and lookups may continue in vain.
-    overflow: u8,
+    /// For each slot a part of the hash, or 0 if the slot is free. The last byte is the overflow
+    /// count: how many nodes are in later buckets because this one was full. At its maximum the
+    /// count sticks, and lookups may continue in vain.
+    tags: [u8; SLOTS + 1],
     nodes: [Option<Node>; SLOTS],
 }
 
@@ -37,7 +36,7 @@ pub struct Slot {
 
 /// Returns a number that has `byte` in each of its bytes.
 const fn repeat(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
+    byte as u64 * 0x0101_0101_0101_0101
 }
 
 impl Bucket {
@@ -45,15 +44,19 @@ impl Bucket {
     /// compared at once.
     #[inline]
     fn matches(&self, tag: u8) -> impl Iterator<Item = usize> + use<> {
-        let [a, b, c, d, e, f, g] = self.tags;
-        // A byte becomes 0 where the tag is. The last byte belongs to no slot.
-        let differing = u64::from_le_bytes([a, b, c, d, e, f, g, !tag]) ^ repeat(tag);
-        let mut equal = differing.wrapping_sub(repeat(1)) & !differing & repeat(0x80);
+        // A byte becomes 0 where the tag is. The overflow count is masked out.
+        let differing = u64::from_le_bytes(self.tags) ^ repeat(tag);
+        let mut equal = differing.wrapping_sub(repeat(1)) & !differing & (repeat(0x80) >> 8);
         std::iter::from_fn(move || {
             let slot = equal.trailing_zeros() as usize / 8;
             equal &= equal.wrapping_sub(1);
             (slot < SLOTS).then_some(slot)
         })
+    }
+
+    #[inline]
+    fn overflow(&self) -> u8 {
+        self.tags[SLOTS]
     }
 }
 
@@ -84,7 +87,7 @@ impl Table {
                     return Some(Slot { bucket: at, index });
                 }
             }
-            if bucket.overflow == 0 {
+            if bucket.overflow() == 0 {
                 break;
             }
         }
@@ -117,7 +120,7 @@ impl Table {
                 bucket.nodes[index] = Some(node);
                 return Slot { bucket: at, index };
             }
-            bucket.overflow = bucket.overflow.saturating_add(1);
+            bucket.tags[SLOTS] = bucket.overflow().saturating_add(1);
         }
         unreachable!("the table has room");
     }
@@ -142,7 +145,7 @@ impl Table {
         self.buckets[found].nodes[index] = None;
         self.len -= 1;
         for at in self.probe(hash).take_while(|at| *at != found) {
-            let overflow = &mut self.buckets[at].overflow;
+            let overflow = &mut self.buckets[at].tags[SLOTS];
             *overflow -= u8::from(*overflow < u8::MAX);
         }
     }
