@@ -40,11 +40,9 @@ impl RangeTombstone {
 
 impl Keyspace {
     /// Deletes the value of `key` if a range tombstone hides it.
-    #[inline]
+    #[cold]
     pub fn apply_tombstones(&self, shard: &mut Shard, hash: u64, key: &[u8]) {
-        if shard.has_tombstones()
-            && let Some(node) = shard.find_node(hash, key).cloned()
-        {
+        if let Some(node) = shard.find_node(hash, key).cloned() {
             self.apply_to_node(shard, &node);
             self.mark_pending(shard);
         }

@@ -25,7 +25,9 @@ impl Keyspace {
         let index = shard_of(hash);
         let mut guard = self.write(index);
         let shard = &mut *guard;
-        self.apply_tombstones(shard, hash, key);
+        if shard.has_tombstones() {
+            self.apply_tombstones(shard, hash, key);
+        }
         let slot = shard.find(hash, key);
         if let Some(conflict) = conflict(expectations, || slot.and_then(|slot| shard.value(slot))) {
             return Ok(Outcome::Refused(conflict));
@@ -89,7 +91,9 @@ impl Keyspace {
                 }
             }
         };
-        apply_tombstones(&mut shards);
+        if shards.iter().flatten().any(|shard| shard.has_tombstones()) {
+            apply_tombstones(&mut shards);
+        }
         for (expectation, hash) in batch.expectations.iter().zip(&expected) {
             let found = shard(&mut shards, *hash).get(*hash, expectation.key());
             if let Some(conflict) = expectation.conflict(found.map(ValueRef::bytes)) {
