@@ -1,5 +1,7 @@
-//! What can go wrong, told so that a person can act on it: the kind decides what a program does
-//! next, the text names the store, the path and the cause.
+//! Errors.
+//!
+//! The kind of an error tells the program what it can do. The text tells a person what failed: it
+//! names the store, the path and the cause.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -7,46 +9,32 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What the caller can do about an error. One kind per negative status of the C interface.
+/// The kind of an error. There is one for each negative status of the C interface, which documents
+/// them (`ffi/status.rs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The call itself is wrong: mend it.
     InvalidArgument,
-    /// The store or distributor was closed.
     Closed,
-    /// This view does not allow the operation.
     Denied,
-    /// Someone else has this disk store open.
     Locked,
-    /// The file system failed.
     Io,
-    /// The disk is full or a quota is reached.
     NoSpace,
-    /// Stored bytes do not check out.
     Corruption,
-    /// An allocation or a configured memory limit failed.
     NoMemory,
-    /// This backend or build cannot do it.
     Unsupported,
-    /// Not now: try again later.
     Busy,
-    /// A write to a remote engine may or may not have happened.
     #[cfg_attr(
         not(feature = "testing"),
         expect(dead_code, reason = "of the engines, only a remote one can return it")
     )]
     UnknownOutcome,
-    /// The handle was inherited through fork().
     Forked,
-    /// A bug in this library.
     Internal,
 }
 
-/// An error: a [`Kind`], a sentence, where it happened, and the error of a lower layer that caused
-/// it.
+/// An error. It is one pointer, so results of calls that rarely fail stay small.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(Box<Detail>);
@@ -61,17 +49,17 @@ struct Detail {
 }
 
 impl Error {
-    /// An error of this kind; `what` says what is wrong and, if that helps, what would be right.
+    /// Creates an error. `what` says what is wrong and, if that helps, what is allowed.
     pub fn new(kind: Kind, what: impl Into<Cow<'static, str>>) -> Error {
         Error(Box::new(Detail { kind, what: what.into(), place: None, path: None, cause: None }))
     }
 
-    /// A call that must be mended by the caller.
+    /// Creates an error of the kind [`Kind::InvalidArgument`].
     pub fn invalid(what: impl Into<Cow<'static, str>>) -> Error {
         Error::new(Kind::InvalidArgument, what)
     }
 
-    /// A failure that the operating system reported while doing `what`.
+    /// Creates an error from one of the operating system.
     pub fn io(what: impl Into<Cow<'static, str>>, cause: io::Error) -> Error {
         use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, StorageFull};
         let kind = match cause.kind() {
@@ -82,25 +70,24 @@ impl Error {
         Error::new(kind, what).because(cause)
     }
 
-    /// The same error, with the error that caused it.
+    /// Adds the error that caused this one.
     pub fn because(mut self, cause: impl StdError + Send + Sync + 'static) -> Error {
         self.0.cause = Some(Box::new(cause));
         self
     }
 
-    /// The same error, with the file or directory it is about.
+    /// Adds the file or directory.
     pub fn at(mut self, path: &Path) -> Error {
         self.0.path = Some(path.to_path_buf());
         self
     }
 
-    /// The same error, with the store or distributor it happened in. The innermost place is kept.
+    /// Adds the store or distributor, unless the error names one already.
     pub fn within(mut self, place: impl FnOnce() -> String) -> Error {
         self.0.place.get_or_insert_with(place);
         self
     }
 
-    /// What the caller can do about it.
     pub fn kind(&self) -> Kind {
         self.0.kind
     }

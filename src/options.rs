@@ -1,131 +1,122 @@
-//! Every option of a distributor, once: its name, what it takes, its default, and where it goes.
+//! The options of a distributor.
 //!
-//! The setters of the C interface end in [`Options::set_number`], and `kvds_options_set` in
-//! [`Options::set`].
+//! An option is one entry of the table `options!` below: its name, type, default and domain. The C
+//! interface has a setter for each in `ffi/options.rs`, which calls [`Options::set_number`];
+//! `kvds_options_set` calls [`Options::set`].
 
 use std::fmt::{self, Display};
 
 use crate::error::{Error, Result};
 
-/// What a write that was acknowledged survives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// The death of the process at once; a power cut after at most a second.
-    #[default]
-    Process,
-    /// A power cut at once.
-    Sync,
-    /// A clean close or a sync.
-    None,
-}
-
-/// How the blocks of disk stores are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// Fast.
-    #[default]
-    Lz4,
-    /// Small.
-    Zstd,
-}
-
-/// How a distributor behaves.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What a write that answered OK survives.
-    pub durability: Durability,
-    /// How much memory all disk stores together use for blocks that were read.
-    pub block_cache_bytes: u64,
-    /// How much memory all disk stores together use for writes that are not in a table file yet.
-    pub write_buffer_bytes: u64,
-    /// How much all memory stores together may hold; 0 for no limit.
-    pub memory_limit_bytes: u64,
-    /// How disk stores are compressed.
-    pub compression: Compression,
-    /// Whether disk stores are opened for reading only.
-    pub read_only: bool,
-    /// Whether a store that is not there is made.
-    pub create_if_missing: bool,
-    /// Whether the distributor holds one reference to each store it made.
-    pub keep_stores: bool,
-    /// How many files each disk store keeps open; -1 for all.
-    pub max_open_files: i64,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            durability: Durability::default(),
-            block_cache_bytes: 256 * MIB,
-            write_buffer_bytes: 128 * MIB,
-            memory_limit_bytes: 0,
-            compression: Compression::default(),
-            read_only: false,
-            create_if_missing: true,
-            keep_stores: false,
-            max_open_files: 500,
-        }
-    }
-}
-
 const MIB: u64 = 1 << 20;
 const TIB: i64 = 1 << 40;
 
-/// What an option takes.
-enum Takes {
+/// Defines an option whose value is one of several names. A name's position is its number in C.
+macro_rules! choice {
+    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $type {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl $type {
+            const ALL: &[$type] = &[$($type::$variant),*];
+            const NAMES: &[&str] = &[$($name),*];
+        }
+    };
+}
+
+choice! {
+    /// What an acknowledged write survives.
+    Durability {
+        /// The death of the process at once; a power failure after at most a second.
+        Process = "process",
+        /// A power failure at once.
+        Sync = "sync",
+        /// A clean close or a sync.
+        None = "none",
+    }
+}
+
+choice! {
+    /// How the blocks of disk stores are compressed.
+    Compression {
+        None = "none",
+        Lz4 = "lz4",
+        Zstd = "zstd",
+    }
+}
+
+/// Defines [`Options`], its defaults and [`TABLE`].
+macro_rules! options {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr, $domain:expr;)*) => {
+        /// The options of a distributor.
+        #[derive(Clone, Debug)]
+        pub struct Options {
+            $($(#[$doc])* pub $name: $type,)*
+        }
+
+        impl Default for Options {
+            fn default() -> Options {
+                Options { $($name: $default,)* }
+            }
+        }
+
+        /// The name and the domain of every option.
+        const TABLE: &[(&str, Domain)] = &[$((stringify!($name), $domain),)*];
+    };
+}
+
+options! {
+    /// What an acknowledged write to a disk store survives.
+    durability: Durability = Durability::Process,
+        Domain::Choice(|options, at| options.durability = Durability::ALL[at], Durability::NAMES);
+    /// The memory that all disk stores together use for blocks and rows that were read.
+    block_cache_bytes: u64 = 256 * MIB,
+        Domain::Bytes(|options| &mut options.block_cache_bytes, MIB as i64, TIB);
+    /// The memory that all disk stores together use for writes that are in no table file yet.
+    write_buffer_bytes: u64 = 128 * MIB,
+        Domain::Bytes(|options| &mut options.write_buffer_bytes, MIB as i64, TIB);
+    /// The limit of what all memory stores together hold; 0 for no limit.
+    memory_limit_bytes: u64 = 0,
+        Domain::Bytes(|options| &mut options.memory_limit_bytes, 0, i64::MAX);
+    compression: Compression = Compression::Lz4,
+        Domain::Choice(|options, at| options.compression = Compression::ALL[at], Compression::NAMES);
+    /// Whether disk stores are opened for reading only.
+    read_only: bool = false,
+        Domain::Switch(|options| &mut options.read_only);
+    /// Whether a store that does not exist is created.
+    create_if_missing: bool = true,
+        Domain::Switch(|options| &mut options.create_if_missing);
+    /// Whether the distributor holds one reference to each store that it creates.
+    keep_stores: bool = false,
+        Domain::Switch(|options| &mut options.keep_stores);
+    /// The number of files that each disk store keeps open; -1 for all.
+    max_open_files: i64 = 500,
+        Domain::Count(|options| &mut options.max_open_files, 16, 1 << 20);
+}
+
+/// The values that an option accepts, and its field.
+enum Domain {
     Switch(fn(&mut Options) -> &mut bool),
-    /// Bytes, from the first number to the second, or 0 where that means something of its own.
+    /// Bytes, from the first number to the second.
     Bytes(fn(&mut Options) -> &mut u64, i64, i64),
     /// A number, from the first to the second, or -1.
     Count(fn(&mut Options) -> &mut i64, i64, i64),
-    /// One of these names, which also have the numbers 0, 1, 2 and so on.
+    /// One of these names, or its position.
     Choice(fn(&mut Options, usize), &'static [&'static str]),
 }
 
-const TABLE: &[(&str, Takes)] = &[
-    (
-        "durability",
-        Takes::Choice(
-            |options, choice| {
-                options.durability =
-                    [Durability::Process, Durability::Sync, Durability::None][choice]
-            },
-            &["process", "sync", "none"],
-        ),
-    ),
-    ("block_cache_bytes", Takes::Bytes(|options| &mut options.block_cache_bytes, MIB as i64, TIB)),
-    (
-        "write_buffer_bytes",
-        Takes::Bytes(|options| &mut options.write_buffer_bytes, MIB as i64, TIB),
-    ),
-    ("memory_limit_bytes", Takes::Bytes(|options| &mut options.memory_limit_bytes, 0, i64::MAX)),
-    (
-        "compression",
-        Takes::Choice(
-            |options, choice| {
-                options.compression =
-                    [Compression::None, Compression::Lz4, Compression::Zstd][choice]
-            },
-            &["none", "lz4", "zstd"],
-        ),
-    ),
-    ("read_only", Takes::Switch(|options| &mut options.read_only)),
-    ("create_if_missing", Takes::Switch(|options| &mut options.create_if_missing)),
-    ("keep_stores", Takes::Switch(|options| &mut options.keep_stores)),
-    ("max_open_files", Takes::Count(|options| &mut options.max_open_files, 16, 1 << 20)),
-];
-
 impl Options {
-    /// The names of all options.
+    /// Returns the names of all options.
     pub fn names() -> impl Iterator<Item = &'static str> {
         TABLE.iter().map(|(name, _)| *name)
     }
 
     /// Sets the option `name` from text.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        self.apply(name, value, |takes| takes.parse(value.trim()))
+        self.apply(name, value, |domain| domain.parse(value.trim()))
     }
 
     /// Sets the option `name` from a number.
@@ -138,85 +129,81 @@ impl Options {
         &mut self,
         name: &str,
         value: impl Display,
-        number: impl Fn(&Takes) -> Option<i128>,
+        number: impl Fn(&Domain) -> Option<i128>,
     ) -> Result<()> {
-        let Some((_, takes)) = TABLE.iter().find(|(listed, _)| *listed == name) else {
+        let Some((_, domain)) = TABLE.iter().find(|(listed, _)| *listed == name) else {
             let names: Vec<_> = Options::names().collect();
             return Err(Error::invalid(format!(
                 "there is no option \"{name}\"; there are: {}",
                 names.join(", ")
             )));
         };
-        let done = number(takes).and_then(|number| takes.apply(self, i64::try_from(number).ok()?));
-        done.ok_or_else(|| {
-            Error::invalid(format!("option \"{name}\" takes {takes}, not \"{value}\""))
+        let number = number(domain).and_then(|number| i64::try_from(number).ok());
+        number.and_then(|number| domain.store(self, number)).ok_or_else(|| {
+            Error::invalid(format!("option \"{name}\" takes {domain}, not \"{value}\""))
         })
     }
 }
 
-impl Takes {
-    /// The number that `text` stands for.
+impl Domain {
+    /// Returns the number that `text` stands for.
     fn parse(&self, text: &str) -> Option<i128> {
         match (self, text) {
-            (Takes::Switch(_), "1" | "true" | "on" | "yes") => Some(1),
-            (Takes::Switch(_), "0" | "false" | "off" | "no") => Some(0),
-            (Takes::Switch(_), _) => None,
-            (Takes::Bytes(..), _) => bytes(text).map(i128::from),
-            (Takes::Count(..), _) => text.parse().ok(),
-            (Takes::Choice(_, names), _) => match names.iter().position(|name| *name == text) {
+            (Domain::Switch(_), "1" | "true" | "on" | "yes") => Some(1),
+            (Domain::Switch(_), "0" | "false" | "off" | "no") => Some(0),
+            (Domain::Switch(_), _) => None,
+            (Domain::Bytes(..), _) => bytes(text).map(i128::from),
+            (Domain::Count(..), _) => text.parse().ok(),
+            (Domain::Choice(_, names), _) => match names.iter().position(|name| *name == text) {
                 Some(choice) => i128::try_from(choice).ok(),
                 None => text.parse().ok(),
             },
         }
     }
 
-    fn apply(&self, options: &mut Options, number: i64) -> Option<()> {
+    /// Stores a number in its field, if the option accepts it.
+    fn store(&self, options: &mut Options, number: i64) -> Option<()> {
         match self {
-            Takes::Switch(place) => {
-                *place(options) = [false, true].get(usize::try_from(number).ok()?).copied()?
+            Domain::Switch(field) => {
+                *field(options) = [false, true].get(usize::try_from(number).ok()?).copied()?;
             }
-            Takes::Bytes(place, least, most) => {
-                *place(options) = Some(number)
-                    .filter(|bytes| (*least..=*most).contains(bytes))?
-                    .try_into()
-                    .ok()?;
+            Domain::Bytes(field, least, most) => {
+                let bytes = Some(number).filter(|bytes| (*least..=*most).contains(bytes))?;
+                *field(options) = bytes.try_into().ok()?;
             }
-            Takes::Count(place, least, most) => {
-                *place(options) = Some(number)
-                    .filter(|number| *number == -1 || (*least..=*most).contains(number))?;
+            Domain::Count(field, least, most) => {
+                let is_valid = |number: &i64| *number == -1 || (*least..=*most).contains(number);
+                *field(options) = Some(number).filter(is_valid)?;
             }
-            Takes::Choice(choose, names) => {
-                choose(
-                    options,
-                    usize::try_from(number).ok().filter(|choice| *choice < names.len())?,
-                );
+            Domain::Choice(choose, names) => {
+                let choice = usize::try_from(number).ok()?;
+                choose(options, Some(choice).filter(|choice| *choice < names.len())?);
             }
         }
         Some(())
     }
 }
 
-impl fmt::Display for Takes {
+impl fmt::Display for Domain {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Takes::Switch(_) => out.write_str("0 or 1 (also: false or true, off or on, no or yes)"),
-            Takes::Bytes(_, least, most) => {
+            Domain::Switch(_) => {
+                out.write_str("0 or 1 (also: false or true, off or on, no or yes)")
+            }
+            Domain::Bytes(_, least, most) => {
                 write!(out, "bytes from {least} to {most} (also with K, M, G or T behind)")
             }
-            Takes::Count(_, least, most) => write!(out, "-1 or a number from {least} to {most}"),
-            Takes::Choice(_, names) => {
-                let names: Vec<_> = names
-                    .iter()
-                    .enumerate()
-                    .map(|(number, name)| format!("{name} ({number})"))
-                    .collect();
+            Domain::Count(_, least, most) => write!(out, "-1 or a number from {least} to {most}"),
+            Domain::Choice(_, names) => {
+                let names = names.iter().enumerate();
+                let names: Vec<_> = names.map(|(at, name)| format!("{name} ({at})")).collect();
                 out.write_str(&names.join(", "))
             }
         }
     }
 }
 
-/// A number of bytes, maybe in units of 1024, 1024² and so on.
+/// Parses a number of bytes, maybe with a unit of KiB, MiB, GiB or TiB.
 fn bytes(text: &str) -> Option<i64> {
     let units = ["K", "M", "G", "T"];
     let unit = units.iter().position(|unit| text.ends_with(unit));

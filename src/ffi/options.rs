@@ -13,7 +13,7 @@ use super::arg;
 use super::boundary;
 use super::status::{KVDS_OK, kvds_status};
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::options::{Compression, Durability, Options};
 
 /// Options, each at its default until it is set.
 ///
@@ -76,6 +76,12 @@ pub const KVDS_DURABILITY_PROCESS: kvds_durability = 0;
 pub const KVDS_DURABILITY_SYNC: kvds_durability = 1;
 /// Only a clean close or `kvds_sync()`.
 pub const KVDS_DURABILITY_NONE: kvds_durability = 2;
+
+const _: () = assert!(
+    KVDS_DURABILITY_PROCESS == Durability::Process as i32
+        && KVDS_DURABILITY_SYNC == Durability::Sync as i32
+        && KVDS_DURABILITY_NONE == Durability::None as i32
+);
 
 /// Sets what an acknowledged write to a disk store survives.
 ///
@@ -148,6 +154,12 @@ pub const KVDS_COMPRESSION_LZ4: kvds_compression = 1;
 /// Zstandard: small.
 pub const KVDS_COMPRESSION_ZSTD: kvds_compression = 2;
 
+const _: () = assert!(
+    KVDS_COMPRESSION_NONE == Compression::None as i32
+        && KVDS_COMPRESSION_LZ4 == Compression::Lz4 as i32
+        && KVDS_COMPRESSION_ZSTD == Compression::Zstd as i32
+);
+
 /// Sets how the table files of disk stores are compressed.
 ///
 /// Files that were written with another setting stay readable. Default: `KVDS_COMPRESSION_LZ4`. By
@@ -215,6 +227,7 @@ pub unsafe extern "C" fn kvds_options_set_max_open_files(
     set("kvds_options_set_max_open_files", options, "max_open_files", files)
 }
 
+/// Sets an option of the table in `src/options.rs`.
 unsafe fn set(
     function: &'static str,
     options: *mut kvds_options,
@@ -234,7 +247,7 @@ unsafe fn get<'a>(options: *mut kvds_options) -> Result<&'a mut Options> {
     Ok(&mut (*options).0)
 }
 
-/// A copy of `options`, or the defaults for NULL.
+/// Copies `options`; NULL stands for the defaults.
 pub(super) unsafe fn or_default(options: *const kvds_options) -> Options {
     options.as_ref().map(|options| options.0.clone()).unwrap_or_default()
 }

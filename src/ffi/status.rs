@@ -1,6 +1,6 @@
 //! Status and errors.
 
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
 
 use super::boundary;
 use crate::batch::{Conflict, Outcome};
@@ -54,34 +54,55 @@ pub const KVDS_FORKED: kvds_status = -12;
 /// please report it.
 pub const KVDS_INTERNAL: kvds_status = -13;
 
+/// Lists every status once: the negative ones with the kind of error that they report.
+macro_rules! statuses {
+    ($($result:ident),*; $($status:ident = $kind:ident),* $(,)?) => {
+        fn name(status: kvds_status) -> Option<&'static CStr> {
+            let name = match status {
+                $($result => concat!(stringify!($result), "\0"),)*
+                $($status => concat!(stringify!($status), "\0"),)*
+                _ => return None,
+            };
+            CStr::from_bytes_with_nul(name.as_bytes()).ok()
+        }
+
+        /// Returns the status of an error.
+        pub(super) fn of(error: &Error) -> kvds_status {
+            match error.kind() {
+                $(Kind::$kind => $status,)*
+            }
+        }
+    };
+}
+
+statuses! {
+    KVDS_OK,
+    KVDS_NOT_FOUND,
+    KVDS_EXISTS,
+    KVDS_MISMATCH,
+    KVDS_STOPPED,
+    KVDS_TRUNCATED;
+    KVDS_INVALID_ARGUMENT = InvalidArgument,
+    KVDS_CLOSED = Closed,
+    KVDS_DENIED = Denied,
+    KVDS_LOCKED = Locked,
+    KVDS_IO = Io,
+    KVDS_NO_SPACE = NoSpace,
+    KVDS_CORRUPTION = Corruption,
+    KVDS_NO_MEMORY = NoMemory,
+    KVDS_UNSUPPORTED = Unsupported,
+    KVDS_BUSY = Busy,
+    KVDS_UNKNOWN_OUTCOME = UnknownOutcome,
+    KVDS_FORKED = Forked,
+    KVDS_INTERNAL = Internal,
+}
+
 /// Returns the name of a status, such as "KVDS_NOT_FOUND", or "KVDS_?" for an unknown number.
 ///
 /// The text is static and never NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn kvds_status_name(status: kvds_status) -> *const c_char {
-    let name = match status {
-        KVDS_OK => c"KVDS_OK",
-        KVDS_NOT_FOUND => c"KVDS_NOT_FOUND",
-        KVDS_EXISTS => c"KVDS_EXISTS",
-        KVDS_MISMATCH => c"KVDS_MISMATCH",
-        KVDS_STOPPED => c"KVDS_STOPPED",
-        KVDS_TRUNCATED => c"KVDS_TRUNCATED",
-        KVDS_INVALID_ARGUMENT => c"KVDS_INVALID_ARGUMENT",
-        KVDS_CLOSED => c"KVDS_CLOSED",
-        KVDS_DENIED => c"KVDS_DENIED",
-        KVDS_LOCKED => c"KVDS_LOCKED",
-        KVDS_IO => c"KVDS_IO",
-        KVDS_NO_SPACE => c"KVDS_NO_SPACE",
-        KVDS_CORRUPTION => c"KVDS_CORRUPTION",
-        KVDS_NO_MEMORY => c"KVDS_NO_MEMORY",
-        KVDS_UNSUPPORTED => c"KVDS_UNSUPPORTED",
-        KVDS_BUSY => c"KVDS_BUSY",
-        KVDS_UNKNOWN_OUTCOME => c"KVDS_UNKNOWN_OUTCOME",
-        KVDS_FORKED => c"KVDS_FORKED",
-        KVDS_INTERNAL => c"KVDS_INTERNAL",
-        _ => c"KVDS_?",
-    };
-    name.as_ptr()
+    name(status).unwrap_or(c"KVDS_?").as_ptr()
 }
 
 /// Returns the text of the last error on the calling thread, in English.
@@ -97,26 +118,7 @@ pub extern "C" fn kvds_last_error() -> *const c_char {
     boundary::last_error()
 }
 
-/// The status of an error.
-pub(super) fn of(error: &Error) -> kvds_status {
-    match error.kind() {
-        Kind::InvalidArgument => KVDS_INVALID_ARGUMENT,
-        Kind::Closed => KVDS_CLOSED,
-        Kind::Denied => KVDS_DENIED,
-        Kind::Locked => KVDS_LOCKED,
-        Kind::Io => KVDS_IO,
-        Kind::NoSpace => KVDS_NO_SPACE,
-        Kind::Corruption => KVDS_CORRUPTION,
-        Kind::NoMemory => KVDS_NO_MEMORY,
-        Kind::Unsupported => KVDS_UNSUPPORTED,
-        Kind::Busy => KVDS_BUSY,
-        Kind::UnknownOutcome => KVDS_UNKNOWN_OUTCOME,
-        Kind::Forked => KVDS_FORKED,
-        Kind::Internal => KVDS_INTERNAL,
-    }
-}
-
-/// The status of a write that did not fail.
+/// Returns the status of a write that did not fail.
 pub(super) fn after(outcome: Outcome) -> kvds_status {
     match outcome {
         Outcome::Applied => KVDS_OK,
@@ -126,12 +128,12 @@ pub(super) fn after(outcome: Outcome) -> kvds_status {
     }
 }
 
-/// The status of a lookup.
+/// Returns the status of a lookup.
 pub(super) fn found(exists: bool) -> kvds_status {
     if exists { KVDS_OK } else { KVDS_NOT_FOUND }
 }
 
-/// The status of an iteration.
+/// Returns the status of an iteration.
 pub(super) fn finished(complete: bool) -> kvds_status {
     if complete { KVDS_OK } else { KVDS_STOPPED }
 }
