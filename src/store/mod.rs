@@ -311,6 +311,7 @@ impl Store {
 
     /// Like [`Store::with`], with an engine to share.
     #[inline(always)]
+    #[cfg(feature = "testing")]
     pub fn with_shared<R>(&self, call: impl FnOnce(&Arc<dyn Engine>) -> Result<R>) -> Result<R> {
         self.with_content(|content| call(&content.engine))
     }
