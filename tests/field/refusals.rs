@@ -1,1 +1,0 @@
-//! What the system refuses: threads, links, room, syncs.
