@@ -1,16 +1,14 @@
 //! Compiles every program of `ctests/`, links it with the shared library of this build, and runs
 //! it.
 
-mod preload;
-mod programs;
-
 use std::fmt::Write;
 use std::fs;
 use std::mem::offset_of;
 
 use kvds::testing::ffi::*;
 
-use programs::{ROOT, Way, declared_functions, sources};
+use testkit::ROOT;
+use testkit::c_programs::{self, Way, declared_functions, sources};
 
 macro_rules! programs {
     ($($name:ident)*) => {
@@ -40,7 +38,7 @@ const INJECTING: [&str; 4] = ["descriptor_limit", "full_disk", "read_errors", "w
 fn compile_and_run(name: &str) {
     let mut arguments = vec!["-lcmocka"];
     if INJECTING.contains(&name) {
-        arguments.push(preload::library().to_str().expect("the path is text"));
+        arguments.push(testkit::preload::library().to_str().expect("the path is text"));
     }
     let way = Way {
         includes: &["include"],
@@ -48,7 +46,7 @@ fn compile_and_run(name: &str) {
         unlinked: name == "dlopen",
         ..Way::default()
     };
-    programs::compile_and_run(&format!("ctests/{name}.c"), &way, |directory| {
+    c_programs::compile_and_run(&format!("ctests/{name}.c"), &way, |directory| {
         fs::write(directory.join("rust_layout.h"), rust_layout())
             .expect("the header can be written");
     });

@@ -1,15 +1,12 @@
 //! What every engine must do, once for all of them.
 
-#[allow(dead_code)]
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Make, delete, get, no_lease, set, write};
 use kvds::testing::{Conflict, Cursor, Expectation, Operation, Outcome, Range, Reader, WriteBatch};
+use testkit::engines::{Make, delete, get, no_lease, set, write};
 
-for_every_engine! {
+testkit::for_every_engine! {
     a_fresh_engine_is_empty
     any_bytes_are_keys_and_values
     keys_are_ordered_as_memcmp_orders_them

@@ -1,15 +1,14 @@
 //! The C++ tests and examples: each is compiled by two compilers and run, and once more with
 //! AddressSanitizer and UndefinedBehaviorSanitizer. Under `make memcheck` they run under valgrind.
 
-mod programs;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
 use tempfile::TempDir;
 
-use programs::{ROOT, Way, declared_functions, in_valgrind, sources};
+use testkit::ROOT;
+use testkit::c_programs::{self, Way, declared_functions, in_valgrind, sources};
 
 macro_rules! programs {
     ($($name:ident: $directory:literal, $include:literal;)*) => {
@@ -54,12 +53,12 @@ fn compile_and_run(source: &str, include: &str) {
         .join(Path::new(source).file_name().expect("it has a name"));
     let arguments: Vec<_> = second.to_str().filter(|_| second.exists()).into_iter().collect();
     let way = Way { cpp: true, includes: &[include], arguments: &arguments, ..Way::default() };
-    programs::compile_and_run(source, &way, |_| ());
+    c_programs::compile_and_run(source, &way, |_| ());
     if in_valgrind() {
         return;
     }
-    programs::compile_and_run(source, &Way { compiler: Some("clang++"), ..way }, |_| ());
-    programs::compile_and_run(
+    c_programs::compile_and_run(source, &Way { compiler: Some("clang++"), ..way }, |_| ());
+    c_programs::compile_and_run(
         source,
         &Way { arguments: &[&arguments, SANITIZED].concat(), ..way },
         |_| (),
@@ -81,7 +80,7 @@ fn the_drop_in_has_both_kinds_of_references() {
             arguments,
             ..Way::default()
         };
-        programs::compile_and_run(source, &way, |_| ());
+        c_programs::compile_and_run(source, &way, |_| ());
     };
     let second = format!("{ROOT}/ctests/parts/compat_references.cpp");
     run("ctests/compat_references.cpp", "g++", &[&second, "-std=c++20"]);
@@ -115,7 +114,7 @@ fn files_with_both_kinds_of_references_make_one_program() {
         arguments: &arguments,
         ..Way::default()
     };
-    programs::compile_and_run("ctests/compat_references.cpp", &way, |_| ());
+    c_programs::compile_and_run("ctests/compat_references.cpp", &way, |_| ());
 }
 
 /// Every header for C++, with the directory that a program finds it by.
@@ -142,12 +141,11 @@ const STRICT: &[&str] = &[
 /// Compiles a program that is given as text, in a directory of its own, and answers it with that
 /// directory.
 fn compile_text(text: &str, way: &Way) -> (PathBuf, TempDir) {
-    let directory =
-        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let directory = testkit::temporary_directory().expect("a directory can be made");
     let source = directory.path().join("program.cpp");
     fs::write(&source, text).expect("a program can be written");
     let program =
-        programs::compile(source.to_str().expect("the path is text"), way, directory.path());
+        c_programs::compile(source.to_str().expect("the path is text"), way, directory.path());
     (program, directory)
 }
 
@@ -193,10 +191,9 @@ fn the_examples_compile_strictly() {
     for (directory, include) in [("examples/cpp", "include"), ("examples/compat", "include/compat")]
     {
         for name in sources(directory, "cpp") {
-            let temporary =
-                tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+            let temporary = testkit::temporary_directory().expect("a directory can be made");
             let way = Way { cpp: true, includes: &[include], arguments: STRICT, ..Way::default() };
-            programs::compile(&format!("{directory}/{name}.cpp"), &way, temporary.path());
+            c_programs::compile(&format!("{directory}/{name}.cpp"), &way, temporary.path());
         }
     }
 }
@@ -204,10 +201,9 @@ fn the_examples_compile_strictly() {
 /// The record manager prints the same each time, and leaves nothing behind.
 #[test]
 fn the_record_manager_tells_its_story() {
-    let directory =
-        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let directory = testkit::temporary_directory().expect("a directory can be made");
     let way = Way { cpp: true, includes: &["include/compat"], ..Way::default() };
-    let program = programs::compile("examples/compat/records.cpp", &way, directory.path());
+    let program = c_programs::compile("examples/compat/records.cpp", &way, directory.path());
     let temporary = directory.path().join("temporary");
     fs::create_dir(&temporary).expect("a directory can be made");
     let output =
@@ -285,7 +281,7 @@ fn what_the_documents_show_works() {
                 compile_text(&program, &Way { cpp: true, includes: &[include], ..Way::default() });
             let mut command = Command::new(program);
             command.current_dir(directory.path());
-            programs::succeed(command);
+            c_programs::succeed(command);
         }
     }
 }
@@ -315,10 +311,9 @@ fn every_function_of_the_c_header_has_its_cpp_form() {
 /// refers to is what it calls of the facade.
 #[test]
 fn every_function_of_the_facade_is_tested() {
-    let directory =
-        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let directory = testkit::temporary_directory().expect("a directory can be made");
     let way = Way { cpp: true, includes: &["include"], ..Way::default() };
-    let program = programs::compile("ctests/cpp_header.cpp", &way, directory.path());
+    let program = c_programs::compile("ctests/cpp_header.cpp", &way, directory.path());
     let listed = Command::new("nm")
         .args(["-D", "--undefined-only"])
         .arg(program)
@@ -383,13 +378,12 @@ fn old_directory(parent: &Path, name: &str, parts: &[&str]) -> String {
 
 /// What compilers say first about a program that they refuse; `None` from one that takes it.
 fn complaints(program: &str, arguments: &[&str]) -> Vec<Option<String>> {
-    let directory =
-        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let directory = testkit::temporary_directory().expect("a directory can be made");
     let source = directory.path().join("program.cpp");
     fs::write(&source, program).expect("a program can be written");
     let complaint = |compiler| {
         let way = Way { cpp: true, compiler: Some(compiler), ..Way::default() };
-        let mut command = programs::compiler(&way, directory.path());
+        let mut command = c_programs::compiler(&way, directory.path());
         let output = command
             .arg("-fsyntax-only")
             .args(arguments)
@@ -409,8 +403,7 @@ fn complaints(program: &str, arguments: &[&str]) -> Vec<Option<String>> {
 /// the linker missed the original's functions.
 #[test]
 fn the_wrong_order_of_include_directories_is_an_error() {
-    let temporary =
-        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let temporary = testkit::temporary_directory().expect("a directory can be made");
     let old = |name, parts: &[&str]| old_directory(temporary.path(), name, parts);
     let (whole, types, kvds) =
         (old("whole", &["types", "kvds"]), old("types", &["types"]), old("kvds", &["kvds"]));

@@ -6,8 +6,6 @@
 //! there. `make crash` does that many times.
 #![cfg(feature = "disk")]
 
-mod workload;
-
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
@@ -16,18 +14,14 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use kvds::testing::Durability;
-use workload::Writer;
-use workload::child::{Orders, copies};
-use workload::expected::{Event, Expected, Report};
+use testkit::workload::Writer;
+use testkit::workload::child::{Orders, copies};
+use testkit::workload::expected::{Event, Expected, Report};
 
 const WRITERS: u64 = 4;
 
 /// How many times the process dies at each level of durability, if the environment does not say.
 const ROUNDS: u64 = 5;
-
-fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().expect("the variable is a number"))
-}
 
 #[test]
 #[ignore = "the process that dies, in the tests below"]
@@ -58,11 +52,10 @@ fn read(reports: &Path) -> Vec<(u64, Event)> {
 
 /// One process after the other, each with the stores of the one before.
 fn die_again_and_again(durability: Durability) {
-    let rounds = variable("KVDS_CRASH_ROUNDS", 2 * ROUNDS).div_ceil(2);
-    let seed = variable("KVDS_CRASH_SEED", fastrand::u64(..1 << 32));
+    let rounds = testkit::number_from_env("KVDS_CRASH_ROUNDS", 2 * ROUNDS).div_ceil(2);
+    let seed = testkit::number_from_env("KVDS_CRASH_SEED", fastrand::u64(..1 << 32));
     let mut dice = Rng::with_seed(seed);
-    let mut directory =
-        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let mut directory = testkit::temporary_directory().expect("a directory can be made");
     directory.disable_cleanup(true);
     let base = directory.path().join("base");
     let mut writers: Vec<_> = (0..WRITERS).map(|id| Writer::new(seed, id)).collect();

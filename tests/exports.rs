@@ -1,7 +1,5 @@
 //! What the shared library shows to the dynamic linker.
 
-mod programs;
-
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -28,7 +26,7 @@ fn it_exports_the_functions_of_the_header_and_nothing_else() {
     let listing = output("nm", &["-D", "--defined-only"]);
     let mut exported: Vec<_> =
         listing.lines().filter_map(|line| line.split_whitespace().last()).collect();
-    let mut declared = programs::declared_functions();
+    let mut declared = testkit::c_programs::declared_functions();
     exported.sort_unstable();
     declared.sort_unstable();
     assert!(declared.len() > 25, "the header was read");

@@ -1,19 +1,7 @@
-//! What fuzzers found, once more: every file in `fuzz/seeds` goes to the body of its target. `make fuzz` looks for more.
+//! Runs every file in `fuzz/seeds` through its fuzz target. `make fuzz` searches for more inputs.
 
 use std::fs;
 use std::path::Path;
-
-#[path = "../fuzz/bodies/boundary.rs"]
-mod boundary;
-#[allow(dead_code)]
-mod common;
-#[path = "../fuzz/bodies/identifiers.rs"]
-mod identifiers;
-mod model {
-    pub mod program;
-}
-#[path = "../fuzz/bodies/operations.rs"]
-mod operations;
 
 fn replay(target: &str, body: fn(&[u8])) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
@@ -31,15 +19,15 @@ fn replay(target: &str, body: fn(&[u8])) {
 
 #[test]
 fn operations() {
-    replay("operations", operations::operations);
+    replay("operations", testkit::fuzz::operations);
 }
 
 #[test]
 fn boundary() {
-    replay("boundary", boundary::boundary);
+    replay("boundary", testkit::fuzz::boundary);
 }
 
 #[test]
 fn identifiers() {
-    replay("identifiers", identifiers::identifiers);
+    replay("identifiers", testkit::fuzz::identifiers);
 }

@@ -6,14 +6,10 @@
 //! answers. The whole store is one object, so that batches and iterations, which touch several
 //! keys, are judged too.
 
-#[allow(dead_code)]
-mod common;
-
 use std::sync::Arc;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Make, no_lease};
 use kvds::testing::{
     Backend, Conflict, Expectation, Identity, Operation, Outcome, Ref, SnapshotView, Store,
     WriteBatch, open_view,
@@ -21,11 +17,12 @@ use kvds::testing::{
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use testkit::engines::{Make, no_lease};
 use todc_utils::linearizability::WGLChecker;
 use todc_utils::linearizability::history::{Action, History};
 use todc_utils::specifications::Specification;
 
-for_every_engine! { histories_are_linearizable }
+testkit::for_every_engine! { histories_are_linearizable }
 
 const KEYS: usize = 3;
 const THREADS: usize = 4;

@@ -1,15 +1,9 @@
 //! Random programs of writes, snapshots, cursors and scans, against a `BTreeMap`.
 
-#[allow(dead_code)]
-mod common;
-mod model {
-    pub mod program;
-}
-
-use common::no_lease;
-use model::program::{Change, Expect, Move, Pick, Step, run};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use testkit::engines::{self, no_lease};
+use testkit::model::{Change, Expect, Move, Pick, Step, run};
 
 /// Few and short keys, so that they meet.
 fn key() -> impl Strategy<Value = Vec<u8>> {
@@ -57,8 +51,8 @@ proptest! {
 
     #[test]
     fn memory(steps in steps()) {
-        run(&common::memory(no_lease()), &steps);
-        run(&common::memory_scope(no_lease()), &steps);
+        run(&engines::memory(no_lease()), &steps);
+        run(&engines::memory_scope(no_lease()), &steps);
     }
 }
 
@@ -68,7 +62,7 @@ proptest! {
 
     #[test]
     fn disk(steps in steps()) {
-        run(&common::disk(no_lease()), &steps);
-        run(&common::disk_scope(no_lease()), &steps);
+        run(&engines::disk(no_lease()), &steps);
+        run(&engines::disk_scope(no_lease()), &steps);
     }
 }

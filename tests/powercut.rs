@@ -7,10 +7,6 @@
 //! opened and looked at. `make crash` does that many times.
 #![cfg(feature = "disk")]
 
-mod platter;
-mod preload;
-mod workload;
-
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,10 +16,10 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use kvds::testing::Durability;
-use platter::{Before, History, Journal, Kind, Node, Survival, Tree};
-use workload::Writer;
-use workload::child::Orders;
-use workload::expected::{Event, Expected};
+use testkit::simulated_disk::{Before, History, Journal, Kind, Node, Survival, Tree};
+use testkit::workload::Writer;
+use testkit::workload::child::Orders;
+use testkit::workload::expected::{Event, Expected};
 
 const WRITERS: u64 = 3;
 
@@ -40,15 +36,11 @@ const SYNCER: &[u8] = b"kvds-sync";
 /// a second for a sync.
 const PAUSE: u64 = 500_000_000;
 
-fn variable(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().expect("the variable is a number"))
-}
-
 #[test]
 #[ignore = "the process whose files are looked at, in the tests below"]
 fn the_process_that_is_cut_off() {
     let Some(orders) = Orders::received() else { return };
-    orders.follow(&|event| preload::note(&event.report()));
+    orders.follow(&|event| testkit::preload::note(&event.report()));
 }
 
 /// A directory that stands for a disk, and the journal of what is done to it.
@@ -72,7 +64,7 @@ impl Machine {
 
     fn child(&self, orders: &Orders) -> Command {
         let mut child = orders.command("the_process_that_is_cut_off");
-        preload::put_before(&mut child, &self.disk);
+        testkit::preload::put_before(&mut child, &self.disk);
         child.env("KVDS_PRELOAD_JOURNAL", &self.journal);
         child
     }
@@ -140,11 +132,10 @@ fn with_the_main_store_alone(mut image: Tree) -> Tree {
 }
 
 fn cut_again_and_again(durability: Durability) {
-    let rounds = variable("KVDS_POWERCUT_ROUNDS", ROUNDS);
-    let seed = variable("KVDS_POWERCUT_SEED", fastrand::u64(..1 << 32));
+    let rounds = testkit::number_from_env("KVDS_POWERCUT_ROUNDS", ROUNDS);
+    let seed = testkit::number_from_env("KVDS_POWERCUT_SEED", fastrand::u64(..1 << 32));
     let mut dice = Rng::with_seed(seed);
-    let mut directory =
-        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let mut directory = testkit::temporary_directory().expect("a directory can be made");
     directory.disable_cleanup(true);
     let none: Vec<_> = (0..WRITERS).map(|id| Writer::new(seed, id)).collect();
     let (mut image, mut writers) = (Tree::default(), none.clone());
@@ -250,8 +241,7 @@ fn a_power_cut_loses_nothing_that_was_synced_at_none() {
 #[test]
 fn the_journal_has_what_the_disk_has() {
     for durability in [Durability::Process, Durability::Sync, Durability::None] {
-        let directory =
-            tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+        let directory = testkit::temporary_directory().expect("a directory can be made");
         let machine = Machine::new(directory.path(), &Tree::default());
         let base = Machine::base(&machine.disk);
         let orders =

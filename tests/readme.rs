@@ -84,8 +84,7 @@ fn the_program_is_linked_as_shown_and_prints_what_is_shown() {
             eprintln!("left out, as there is no pkg-config: {link}");
             continue;
         }
-        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
-            .expect("a temporary directory can be made");
+        let directory = testkit::temporary_directory().expect("a temporary directory can be made");
         let directory = directory.path();
         imitate_repository(directory);
         fs::write(directory.join("app.c"), program).expect("the program can be written");
@@ -109,8 +108,7 @@ fn the_program_is_linked_as_shown_and_prints_what_is_shown() {
 /// The example that `make demo` runs, on a text whose words are known.
 #[test]
 fn the_word_count_counts() {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
-        .expect("a temporary directory can be made");
+    let directory = testkit::temporary_directory().expect("a temporary directory can be made");
     let directory = directory.path();
     imitate_repository(directory);
     let link = "-Iinclude -Ltarget/release -lkvds -pthread -Wl,-rpath,\"$PWD/target/release\"";
@@ -161,8 +159,7 @@ fn the_word_count_counts() {
 /// The other examples need no arguments and no disk. Each ends well only if what it shows is so.
 #[test]
 fn the_other_examples_prove_what_they_show() {
-    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
-        .expect("a temporary directory can be made");
+    let directory = testkit::temporary_directory().expect("a temporary directory can be made");
     let directory = directory.path();
     imitate_repository(directory);
     let link = "-Iinclude -Ltarget/release -lkvds -pthread -Wl,-rpath,\"$PWD/target/release\"";

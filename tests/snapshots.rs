@@ -1,10 +1,7 @@
 //! What a snapshot costs: what was overwritten since, for as long as it lives, and nothing else.
 
-#[allow(dead_code)]
-mod common;
-
-use common::{get, no_lease, set, write};
 use kvds::testing::Engine;
+use testkit::engines::{self, get, no_lease, set, write};
 
 const KEYS: u32 = 10_000;
 const OVERWRITES: u32 = 1_000_000;
@@ -35,7 +32,7 @@ fn overwrite(engine: &dyn Engine, count: u32) {
 /// In memory, a snapshot keeps one old version of each key, however often that is overwritten.
 #[test]
 fn memory_grows_by_what_was_overwritten_and_falls_back() {
-    let bench = common::memory(no_lease());
+    let bench = engines::memory(no_lease());
     overwrite(&*bench.engine, KEYS);
     let held = || bench.maintenance().stats().expect("there are figures").memory_bytes;
     let before = held();
@@ -58,7 +55,7 @@ fn memory_grows_by_what_was_overwritten_and_falls_back() {
 #[test]
 #[cfg(feature = "disk")]
 fn disk_grows_by_what_was_overwritten_and_falls_back() {
-    let bench = common::disk(no_lease());
+    let bench = engines::disk(no_lease());
     overwrite(&*bench.engine, KEYS);
     let taken = || {
         bench.maintenance().compact().expect("it compacts");

@@ -1,6 +1,3 @@
 #![no_main]
 
-#[path = "../bodies/boundary.rs"]
-mod boundary;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| boundary::boundary(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| testkit::fuzz::boundary(data));

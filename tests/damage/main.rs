@@ -12,19 +12,17 @@
 //! last record at most.
 #![cfg(feature = "disk")]
 
-mod damage {
-    pub mod case;
-    pub mod examine;
-    pub mod fixture;
-    pub mod run;
-}
+mod case;
+mod check_store;
+mod fixture;
+mod processes;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use damage::case::{Case, Damage};
-use damage::fixture::Fixture;
-use damage::run::{self, Verdict};
+use case::{Case, Damage};
+use fixture::Fixture;
+use processes::Verdict;
 
 /// Where a process of this test finds what it is to do.
 const ORDERS: &str = "KVDS_DAMAGE_ORDERS";
@@ -35,7 +33,7 @@ fn damage_is_told_and_never_read() {
     let all = std::env::var("KVDS_DAMAGE").is_ok_and(|how| how == "all");
     let cases = if all { every_case(&fixture) } else { sample(&fixture) };
     eprintln!("{}", fixture.description());
-    let verdicts = run::in_processes(&fixture, &cases, ORDERS, "one_process_of_it");
+    let verdicts = processes::in_processes(&fixture, &cases, ORDERS, "one_process_of_it");
     let mut table: BTreeMap<(&str, &str), BTreeMap<&str, usize>> = BTreeMap::new();
     let mut wrong = Vec::new();
     for (case, verdict) in cases.iter().zip(&verdicts) {
@@ -58,7 +56,7 @@ fn damage_is_told_and_never_read() {
 #[test]
 fn one_process_of_it() {
     if let Some(orders) = std::env::var_os(ORDERS) {
-        run::follow(Path::new(&orders));
+        processes::follow(Path::new(&orders));
     }
 }
 

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::case::Case;
-use super::examine::{Known, Told, examine};
+use super::check_store::{Known, Told, examine};
 use super::fixture::{Fixture, copy, room};
 
 /// How a case ended.

@@ -83,8 +83,7 @@ fn the_process_with_one_key() {
 fn a_store_with_one_key_takes_little_of_the_disk() {
     for killed in [false, true] {
         // Not /tmp, which may be in memory.
-        let base =
-            tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+        let base = testkit::temporary_directory().expect("a directory can be made");
         let path = base.path().join("small");
         let mut child = Command::new(std::env::current_exe().expect("a program has a path"));
         child

@@ -5,20 +5,18 @@
 //! soak` runs it for MINUTES=30 and judges whether memory, threads and open files level off.
 #![cfg(feature = "disk")]
 
-mod soak {
-    pub mod c;
-    pub mod gauge;
-    pub mod load;
-}
+mod c;
+mod load;
+mod resource_usage;
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use soak::c::Distributor;
-use soak::gauge::{self, Sample};
-use soak::load::Worker;
+use c::Distributor;
+use load::Worker;
+use resource_usage::Sample;
 
 const THREADS: usize = 4;
 
@@ -35,8 +33,8 @@ fn stores_come_and_go() {
     let duration = minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0));
     let samples = run(duration, minutes.is_some());
     if minutes.is_some() {
-        let courses = gauge::courses(&samples);
-        eprintln!("\n{}", gauge::head());
+        let courses = resource_usage::courses(&samples);
+        eprintln!("\n{}", resource_usage::head());
         courses.iter().for_each(|course| eprintln!("{course}"));
         let growing = courses.iter().filter(|course| !course.levels_off()).count();
         assert_eq!(growing, 0, "something grows: see the table");
@@ -116,7 +114,7 @@ fn what_grows_is_seen() {
         };
         (0..200).map(sample).collect()
     };
-    assert!(gauge::courses(&course(0)).iter().all(|course| course.levels_off()));
-    let verdicts = gauge::courses(&course(200)).map(|course| course.levels_off());
+    assert!(resource_usage::courses(&course(0)).iter().all(|course| course.levels_off()));
+    let verdicts = resource_usage::courses(&course(200)).map(|course| course.levels_off());
     assert_eq!(verdicts, [false, true, true], "40 MB more at the end are not level");
 }

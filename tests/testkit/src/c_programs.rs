@@ -3,14 +3,15 @@
 //! With `KVDS_VALGRIND=1` they run under valgrind, with smaller loops. `KVDS_LIBRARY` names another
 //! library to test. If that one is built with a sanitizer, `KVDS_SANITIZER` and
 //! `KVDS_SANITIZER_RUNTIME` say which, so that the programs are too: see `scripts/sanitize`.
-#![allow(dead_code)] // Each test uses a part of this.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, iter};
 
-pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use kvds::testing::Disk;
+
+use crate::ROOT;
 
 /// The name of the shared library that programs are linked to: its SONAME, which the dynamic linker
 /// looks for.
@@ -44,8 +45,7 @@ pub struct Way<'a> {
 pub fn compile_and_run(source: &str, way: &Way, prepare: impl Fn(&Path)) {
     // Everything is in one directory of the test's own, as builds and other runs of the tests may
     // happen meanwhile.
-    let mut directory =
-        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made");
+    let mut directory = crate::temporary_directory().expect("a directory can be made");
     prepare(directory.path());
     let program = compile(source, way, directory.path());
     let mut command = if in_valgrind() { under_valgrind(&program) } else { Command::new(&program) };
@@ -124,7 +124,7 @@ pub fn compiler(way: &Way, directory: &Path) -> Command {
             .flag(format!("-fsanitize={sanitizer}"))
             .flag("-fno-omit-frame-pointer");
     }
-    if cfg!(not(feature = "disk")) {
+    if Disk::available().is_err() {
         build.define("KVDS_TEST_NO_DISK", None);
     }
     if cfg!(debug_assertions) && env::var_os("KVDS_LIBRARY").is_none() {

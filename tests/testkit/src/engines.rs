@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use kvds::testing::{
-    Backend, Budget, Engine, Identity, Lease, MAX_KEY_LEN, Maintenance, Memory, Operation, Outcome,
-    Reader, Result, Scoped, Store, Value, WriteBatch, open_view,
+    Backend, Budget, Disk, Engine, Identity, Lease, MAX_KEY_LEN, Maintenance, Memory, Operation,
+    Options, Outcome, Reader, Result, Scoped, Shared, Store, Value, WriteBatch, open_view,
 };
-#[cfg(feature = "disk")]
-use kvds::testing::{Disk, Options, Shared};
 use tempfile::TempDir;
 
 /// An engine under test, and the directory it may use.
 #[derive(Clone)]
-pub struct Bench {
+pub struct TestEngine {
     pub engine: Arc<dyn Engine>,
     /// The longest key it takes.
     pub longest: usize,
@@ -20,31 +18,29 @@ pub struct Bench {
     _directory: Arc<TempDir>,
 }
 
-impl Bench {
+impl TestEngine {
     /// The maintenance of the engine, or of the engine that a scope is of.
-    #[allow(dead_code, reason = "not every suite needs it")]
     pub fn maintenance(&self) -> &dyn Maintenance {
         let base = self._neighbours.as_ref().map_or(&self.engine, |neighbours| &neighbours.0);
         base.maintenance().expect("every engine here has maintenance")
     }
 }
 
-pub type Make = fn(Lease) -> Bench;
+pub type Make = fn(Lease) -> TestEngine;
 
-fn bench(engine: Arc<dyn Engine>, directory: Arc<TempDir>) -> Bench {
-    Bench { engine, longest: MAX_KEY_LEN, _neighbours: None, _directory: directory }
+fn bench(engine: Arc<dyn Engine>, directory: Arc<TempDir>) -> TestEngine {
+    TestEngine { engine, longest: MAX_KEY_LEN, _neighbours: None, _directory: directory }
 }
 
 fn directory() -> Arc<TempDir> {
     Arc::new(TempDir::new().expect("a temporary directory can be made"))
 }
 
-pub fn memory(lease: Lease) -> Bench {
+pub fn memory(lease: Lease) -> TestEngine {
     bench(Arc::new(Memory::new(Arc::new(Budget::new(0)), lease)), directory())
 }
 
-#[cfg(feature = "disk")]
-pub fn disk(lease: Lease) -> Bench {
+pub fn disk(lease: Lease) -> TestEngine {
     let directory = directory();
     let options = Options::default();
     let engine =
@@ -53,13 +49,12 @@ pub fn disk(lease: Lease) -> Bench {
 }
 
 /// A scope of a scope of a memory store.
-pub fn memory_scope(lease: Lease) -> Bench {
+pub fn memory_scope(lease: Lease) -> TestEngine {
     scope(memory(lease))
 }
 
 /// A scope of a scope of a disk store.
-#[cfg(feature = "disk")]
-pub fn disk_scope(lease: Lease) -> Bench {
+pub fn disk_scope(lease: Lease) -> TestEngine {
     scope(disk(lease))
 }
 
@@ -84,7 +79,7 @@ impl Drop for Neighbours {
     }
 }
 
-fn scope(of: Bench) -> Bench {
+fn scope(of: TestEngine) -> TestEngine {
     for key in NEIGHBOURS {
         write(&*of.engine, &[set(key, "neighbour")]);
     }
@@ -95,7 +90,7 @@ fn scope(of: Bench) -> Bench {
             .expect("a view can be made");
     }
     let engine = store.with_shared(|engine| Ok(engine.clone())).expect("the view is open");
-    Bench {
+    TestEngine {
         engine,
         longest: MAX_KEY_LEN - PREFIX.concat().len(),
         _neighbours: Some(Arc::new(Neighbours(of.engine))),
@@ -108,18 +103,18 @@ fn scope(of: Bench) -> Bench {
 macro_rules! for_every_engine {
     ($($test:ident)*) => {
         mod memory {
-            $(#[test] fn $test() { super::$test(super::common::memory) })*
+            $(#[test] fn $test() { super::$test($crate::engines::memory) })*
         }
         mod memory_scope {
-            $(#[test] fn $test() { super::$test(super::common::memory_scope) })*
+            $(#[test] fn $test() { super::$test($crate::engines::memory_scope) })*
         }
         #[cfg(feature = "disk")]
         mod disk {
-            $(#[test] fn $test() { super::$test(super::common::disk) })*
+            $(#[test] fn $test() { super::$test($crate::engines::disk) })*
         }
         #[cfg(feature = "disk")]
         mod disk_scope {
-            $(#[test] fn $test() { super::$test(super::common::disk_scope) })*
+            $(#[test] fn $test() { super::$test($crate::engines::disk_scope) })*
         }
     };
 }

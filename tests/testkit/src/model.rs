@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kvds::testing::{Conflict, Cursor, Expectation, Operation, Outcome, Range, Reader, WriteBatch};
 
-use crate::common::{Bench, get};
+use crate::engines::{TestEngine, get};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -122,7 +122,7 @@ fn write(map: &mut Map, expects: &[Expect], changes: &[Change]) -> Outcome {
 }
 
 /// Runs a program on a fresh engine.
-pub fn run(bench: &Bench, steps: &[Step]) {
+pub fn run(bench: &TestEngine, steps: &[Step]) {
     let mut now = Map::new();
     let mut snapshots: Vec<(Arc<dyn Reader>, Map)> = Vec::new();
     let mut cursors: Vec<Track> = Vec::new();

@@ -1,6 +1,5 @@
 //! Compiles the library of `ctests/preload`, puts it between a process and its files, and writes
 //! notes into its journal. `ctests/preload/preload.h` says what it does.
-#![allow(dead_code)] // Each test uses a part of this.
 
 use std::env;
 use std::ffi::{CStr, c_void};
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::{ROOT, target_tmp};
 
 /// Preloads the library into a process, for the files below `directory`.
 pub fn put_before(command: &mut Command, directory: &Path) {
@@ -21,14 +20,14 @@ pub fn put_before(command: &mut Command, directory: &Path) {
 pub fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
     LIBRARY.get_or_init(|| {
-        let to = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let to = target_tmp().expect("a directory can be made");
         let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
         let mut build = cc::Build::new();
         build
             .cargo_metadata(false)
             .host(&target)
             .target(&target)
-            .out_dir(to)
+            .out_dir(&to)
             .opt_level(1)
             .debug(true)
             .pic(true);

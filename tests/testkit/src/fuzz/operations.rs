@@ -2,8 +2,10 @@
 
 use arbitrary::{Result, Unstructured};
 
-use crate::common::{self, Make, no_lease};
-use crate::model::program::{self, Change, Expect, Move, Step};
+use kvds::testing::Disk;
+
+use crate::engines::{self, Make, no_lease};
+use crate::model::{self, Change, Expect, Move, Step};
 
 /// The maximum number of steps: enough for every state, and few enough to read.
 const STEPS: usize = 120;
@@ -12,25 +14,19 @@ const STEPS: usize = 120;
 const COMPACTIONS: usize = 2;
 
 /// The engines. Opening a disk store is slow, so memory comes first and more often.
-const ENGINES: [Make; 6] = [
-    common::memory,
-    common::memory_scope,
-    common::memory,
-    common::memory_scope,
-    #[cfg(feature = "disk")]
-    common::disk,
-    #[cfg(feature = "disk")]
-    common::disk_scope,
-    #[cfg(not(feature = "disk"))]
-    common::memory,
-    #[cfg(not(feature = "disk"))]
-    common::memory_scope,
-];
+fn every_engine() -> [Make; 6] {
+    let (third, scope) = if Disk::available().is_ok() {
+        (engines::disk as Make, engines::disk_scope as Make)
+    } else {
+        (engines::memory as Make, engines::memory_scope as Make)
+    };
+    [engines::memory, engines::memory_scope, engines::memory, engines::memory_scope, third, scope]
+}
 
 /// Runs the program that `data` encodes: the first byte chooses the engine, the others the steps.
 pub fn operations(data: &[u8]) {
     let mut bytes = Unstructured::new(data);
-    let Ok(engine) = bytes.choose(&ENGINES) else { return };
+    let Ok(engine) = bytes.choose(&every_engine()).copied() else { return };
     let mut steps = Vec::new();
     let mut compactions = 0;
     while !bytes.is_empty() && steps.len() < STEPS {
@@ -44,7 +40,7 @@ pub fn operations(data: &[u8]) {
             Err(_) => break,
         }
     }
-    program::run(&engine(no_lease()), &steps);
+    model::run(&engine(no_lease()), &steps);
 }
 
 fn step(bytes: &mut Unstructured<'_>) -> Result<Step> {

@@ -4,7 +4,6 @@
 //! What a sync has covered is there. Of everything else a disk may have any part, within reason: a
 //! write may be torn, its pages may come in any order, and what happens to the entries of one
 //! directory comes in its order, as on every file system that keeps a journal of its own.
-#![allow(dead_code)] // Each test uses a part of this.
 
 mod journal;
 

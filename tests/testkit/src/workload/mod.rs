@@ -5,7 +5,6 @@
 //! the writer and what it wrote before; so what is found under its keys is what is there after some
 //! number of writes, or it is wrong. There is no third thing: a write that is missing, half a
 //! batch, or a value that nobody wrote all make a content that no number explains.
-#![allow(dead_code)] // Each test uses a part of this.
 
 pub mod child;
 pub mod expected;
