@@ -1,5 +1,5 @@
 /*
- * kvds for C++: the functions of kvds.h as C++17 classes, in this header alone.
+ * kvds for C++17 and later: the functions of kvds.h as classes. Nothing else needs to be included.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
@@ -10,20 +10,23 @@
  *     for (auto [name, born] : (*users)->scan("a"))
  *         std::cout << name << ": " << born << '\n';
  *
- * What kvds.h says of a function holds for the function of the same name here. What is added to it:
+ * A function here does what kvds.h says of the C function that its comment names. In addition:
  *
- * Answers. `true` or a value is yes. `false`, an empty optional or an empty object is a plain "no" or a failure; which of the
- * two, last_status() says, and last_error() has the text of a failure. Both belong to the calling thread.
+ * - Results: `true` or a value is success. `false`, an empty optional or an empty object is an
+ *   expected negative result or an error: last_status() says which, and last_error() has the text
+ *   of an error. Both belong to the calling thread.
  *
- * Bytes are std::string or std::string_view (or what converts to it), and may contain zeros. A string_view that is answered
- * says how long it is valid.
+ * - Bytes are std::string or std::string_view, or anything that converts to std::string_view. They
+ *   may contain zeros. Where a function returns a std::string_view, its comment says how long it is
+ *   valid.
  *
- * Owners. Everything here gives back what it holds when it is destroyed. Stores and distributors are counted references:
- * to copy one is to share it. Values, options, batches and cursors can be moved only.
+ * - Ownership: every object releases what it holds when it is destroyed. Stores and distributors
+ *   are counted references, and copies share the object. Values, options, batches and cursors can
+ *   only be moved.
  *
- * Exceptions. The library throws none; std::bad_alloc can come from the strings and containers that are made here. An
- * exception that a callback throws stops the iteration and arrives at its caller. An observer or a log must not throw:
- * the program ends (std::terminate).
+ * - Exceptions: the library throws none. The strings and containers that this header creates can
+ *   throw std::bad_alloc. If a callback throws, the iteration stops and the caller gets the
+ *   exception. If an observer or a log throws, std::terminate() is called.
  */
 
 #ifndef KVDS_HPP
@@ -49,7 +52,7 @@
 
 namespace kvds {
 
-/* ------------------------------------------------------------------------------------------------ names for numbers */
+/* ------------------------------------------------------------------------------------ constants */
 
 /* Generated from abi/api.json by `cargo xtask declarations`, as far as END. */
 
@@ -106,31 +109,31 @@ enum class log_level : kvds_log_level {
 
 /* END */
 
-/** What a view allows; see store_c::view. */
+/** What a view permits; see store_c::view. */
 enum class rights : int {
     read = KVDS_VIEW_READ,                        /**< `KVDS_VIEW_READ` */
     write = KVDS_VIEW_WRITE,                      /**< `KVDS_VIEW_WRITE` */
     read_write = KVDS_VIEW_READ | KVDS_VIEW_WRITE /**< both */
 };
 
-/** Figures of a store; `kvds_stats`. */
+/** Statistics of a store; `kvds_stats`. */
 using stats = kvds_stats;
 
-/* ------------------------------------------------------------------------------------------------- within the header */
+/* ------------------------------------------------------------------------------------- internal */
 
-/** What this header needs for itself; not for programs. */
+/** For this header alone, not for programs. */
 namespace detail {
 
-/** Anything that text can be taken from: std::string, std::string_view, a literal, a class that converts to a view. */
+/** Enabled for types that convert to std::string_view: strings, views, literals and others. */
 template <class Text>
 using if_text = std::enable_if_t<std::is_convertible_v<const Text &, std::string_view>>;
 
-/** Whether the texts in a container stay where they are when the loop over it goes on, so that views of them stay valid. */
+/** Whether views of a container's texts stay valid after the iterator has moved. */
 template <class Container, class Element = decltype(*std::begin(std::declval<const Container &>()))>
 inline constexpr bool keeps_texts =
     std::is_reference_v<Element> || std::is_trivially_destructible_v<Element>;
 
-/** bool itself, for conversions that go no further. */
+/** Enabled for bool alone, so that a conversion to bool does not also convert to numbers. */
 template <class Bool>
 using if_bool = std::enable_if_t<std::is_same_v<Bool, bool>>;
 
@@ -140,19 +143,25 @@ inline status &last() noexcept
     return last;
 }
 
-inline status keep(kvds_status answer) noexcept { return last() = static_cast<status>(answer); }
+inline status keep(kvds_status result) noexcept { return last() = static_cast<status>(result); }
 
-inline bool ok(kvds_status answer) noexcept { return keep(answer) == status::ok; }
+inline bool ok(kvds_status result) noexcept { return keep(result) == status::ok; }
 
 inline kvds_bytes bytes(std::string_view text) noexcept { return { text.data(), text.size() }; }
 
-/** Text for C, which would cut it short at a zero: text that has one becomes what every function refuses as no UTF-8. */
+/**
+ * Text for C. Text with a zero, at which C would cut it off, becomes text that is not UTF-8, which
+ * every function refuses.
+ */
 inline const char *c_str(const std::string &text) noexcept
 {
     return text.find('\0') == std::string::npos ? text.c_str() : "\xff";
 }
 
-/** The same for an id, which may be any bytes: an empty one is what every function refuses. */
+/**
+ * An id for C. Ids may be any bytes, so one with a zero becomes empty, which every function
+ * refuses.
+ */
 inline const char *id_str(const std::string &id) noexcept
 {
     return id.find('\0') == std::string::npos ? id.c_str() : "";
@@ -168,7 +177,7 @@ inline std::string_view text(const kvds_bytes &bytes) noexcept
     return text(bytes.data, bytes.len);
 }
 
-/** Calls a callback for C, which no exception may pass through: it is kept here, and stops the iteration. */
+/** Calls a callback from C. An exception stops the iteration and is kept, as it must not pass C. */
 template <class Callback>
 class relay_c {
 public:
@@ -189,10 +198,10 @@ public:
 #endif
     }
 
-    /** To be called when the iteration has ended, with its answer. */
-    bool end(kvds_status answer)
+    /** Ends the iteration, which returned `result`: rethrows what the callback threw. */
+    bool end(kvds_status result)
     {
-        const status ended = keep(answer);
+        const status ended = keep(result);
 #if defined(__cpp_exceptions)
         if (thrown_)
             std::rethrow_exception(thrown_);
@@ -205,7 +214,7 @@ private:
     std::exception_ptr thrown_;
 };
 
-/** Owns what C made and frees. */
+/** Frees a handle of the C interface. */
 template <class Handle, void (*release)(Handle *)>
 struct release_with {
     void operator()(Handle *handle) const noexcept { release(handle); }
@@ -216,48 +225,48 @@ using owner = std::unique_ptr<Handle, release_with<Handle, release>>;
 
 } // namespace detail
 
-/* ------------------------------------------------------------------------------------------------- version and status */
+/* --------------------------------------------------------------------------- version and status */
 
-/** The version of the library that is running; `kvds_version`. */
+/** Returns the version of the library that is running; `kvds_version`. */
 inline const char *version() noexcept { return kvds_version(); }
 
-/** A status as its constant is spelt, such as "KVDS_NOT_FOUND"; `kvds_status_name`. */
+/** Returns the name of a status, such as "KVDS_NOT_FOUND"; `kvds_status_name`. */
 inline const char *to_string(status status) noexcept
 {
     return kvds_status_name(static_cast<kvds_status>(status));
 }
 
-/** What the last call of this thread through this header was answered. */
+/** Returns the status of this thread's last call through this header. */
 inline status last_status() noexcept { return detail::last(); }
 
-/** The text of the last failure on this thread; `kvds_last_error`. Valid until the next failing call on this thread. */
+/** Returns the text of this thread's last error, valid until its next one; `kvds_last_error`. */
 inline const char *last_error() noexcept { return kvds_last_error(); }
 
-/* -------------------------------------------------------------------------------------------------- shared and mortal */
+/* --------------------------------------------------------------------- references and lifetimes */
 
-/** What is shared by counted references: a class that derives from this can be held by shared_obj_c. Threads: any. */
+/** A base with a reference count, for classes that shared_obj_c holds. Any thread may use it. */
 class shared_c {
 public:
-    /** Nobody holds it yet. */
+    /** Starts with a count of 0. */
     shared_c() noexcept = default;
     virtual ~shared_c() = default;
     shared_c(const shared_c &) = delete;
     shared_c &operator=(const shared_c &) = delete;
 
-    /** Counts one reference more. */
+    /** Adds a reference. */
     const shared_c *acquire() const noexcept
     {
         references_.fetch_add(1, std::memory_order_relaxed);
         return this;
     }
 
-    /** Counts one reference less and answers how many are left. Who gets 0 destroys the object. */
+    /** Removes a reference and returns how many are left. At 0 the caller deletes the object. */
     std::int64_t release() const noexcept
     {
         return references_.fetch_sub(1, std::memory_order_acq_rel) - 1;
     }
 
-    /** How many references there are; other threads may change it at any time. */
+    /** Returns the number of references; other threads may change it at any time. */
     std::int64_t refCount() const noexcept { return references_.load(std::memory_order_relaxed); }
 
 private:
@@ -265,32 +274,33 @@ private:
 };
 
 /**
- * A counted reference to an object that has its counter in itself (acquire, release, refCount), one pointer in size. The
- * last reference destroys the object. Threads: the counting is safe from any; one reference is for one thread at a time.
+ * A counted reference to an object that has a counter (acquire, release, refCount). It has the size
+ * of a pointer, and the last reference deletes the object. References to one object may be used by
+ * any threads, and one reference by one thread at a time.
  */
 template <class T>
 class shared_obj_c {
 public:
-    /** The object's class, as std::shared_ptr names it. */
+    /** The class of the object. */
     using element_type = T;
 
-    /** Refers to nothing. */
+    /** Creates an empty reference. */
     shared_obj_c() noexcept = default;
 
-    /** One more reference to an object, which was made with `new`. */
+    /** Adds a reference to an object that was created with `new`. */
     shared_obj_c(T *object) noexcept : object_(object)
     {
         if (object_)
             object_->acquire();
     }
 
-    /** One more reference to what the other refers to. */
+    /** Adds a reference to the object of `other`. */
     shared_obj_c(const shared_obj_c &other) noexcept : shared_obj_c(other.object_) {}
 
-    /** Takes the other's reference over. */
+    /** Moves the reference out of `other`. */
     shared_obj_c(shared_obj_c &&other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
 
-    /** Refers to what the other refers to. */
+    /** Replaces the reference by that of `other`. */
     shared_obj_c &operator=(shared_obj_c other) noexcept
     {
         std::swap(object_, other.object_);
@@ -303,86 +313,86 @@ public:
             delete object_;
     }
 
-    /** The object; there must be one. */
+    /** Returns the object; undefined for an empty reference. */
     T &operator*() const noexcept { return *object_; }
 
-    /** The object; there must be one. */
+    /** Returns the object; undefined for an empty reference. */
     T *operator->() const noexcept { return object_; }
 
-    /** The object, or NULL. Valid as long as a reference. */
+    /** Returns the object, or NULL. It is valid as long as a reference to it. */
     T *get() const noexcept { return object_; }
 
-    /** The object, or NULL: another name of get(). */
+    /** Returns the object, or NULL, like get(). */
     T *ptr() const noexcept { return object_; }
 
-    /** Gives up the reference. */
+    /** Releases the reference. */
     void reset() noexcept { shared_obj_c().swap(*this); }
 
-    /** Gives up the reference, and takes one to another object. */
+    /** Replaces the reference by one to `object`. */
     void reset(T *object) noexcept { shared_obj_c(object).swap(*this); }
 
-    /** Exchanges two references. */
+    /** Swaps two references. */
     void swap(shared_obj_c &other) noexcept { std::swap(object_, other.object_); }
 
-    /** Exchanges two references. */
+    /** Swaps two references. */
     friend void swap(shared_obj_c &a, shared_obj_c &b) noexcept { a.swap(b); }
 
     /** Returns the number of references to the object; 0 without an object. */
     long use_count() const noexcept { return object_ ? static_cast<long>(object_->refCount()) : 0; }
 
-    /** Whether there is an object. To bool alone: a reference is no number. */
+    /** Returns whether there is an object. Converts to bool only, and not on to a number. */
     template <class Bool, class = detail::if_bool<Bool>>
     operator Bool() const noexcept
     {
         return object_ != nullptr;
     }
 
-    /** Whether both refer to the same object. */
+    /** Returns whether both refer to the same object. */
     bool operator==(const shared_obj_c &other) const noexcept { return object_ == other.object_; }
 
-    /** Whether they refer to different objects. */
+    /** Returns whether they refer to different objects. */
     bool operator!=(const shared_obj_c &other) const noexcept { return object_ != other.object_; }
 
-    /** The order of containers: by address. */
+    /** Compares addresses, for containers. */
     bool operator<(const shared_obj_c &other) const noexcept
     {
         return std::less<T *>()(object_, other.object_);
     }
 
-    /** The order of containers: by address. */
+    /** Compares addresses, for containers. */
     bool operator>(const shared_obj_c &other) const noexcept { return other < *this; }
 
-    /** The order of containers: by address. */
+    /** Compares addresses, for containers. */
     bool operator<=(const shared_obj_c &other) const noexcept { return !(other < *this); }
 
-    /** The order of containers: by address. */
+    /** Compares addresses, for containers. */
     bool operator>=(const shared_obj_c &other) const noexcept { return !(*this < other); }
 
-    /** The order of owners, which is that of the objects. */
+    /** Compares the addresses of the objects. */
     bool owner_before(const shared_obj_c &other) const noexcept { return *this < other; }
 
-    /** Whether both refer to the same object. */
+    /** Returns whether both refer to the same object. */
     template <class U>
     friend bool operator==(const shared_obj_c &a, const std::shared_ptr<U> &b) noexcept
     {
         return a.object_ == b.get();
     }
 
-    /** Whether both refer to the same object. */
+    /** Returns whether both refer to the same object. */
     template <class U>
     friend bool operator==(const std::shared_ptr<U> &a, const shared_obj_c &b) noexcept
     {
         return b == a;
     }
 
-    /** Whether they refer to different objects. */
+    /** Returns whether they refer to different objects. */
     template <class U>
     friend bool operator!=(const shared_obj_c &a, const std::shared_ptr<U> &b) noexcept
     {
         return !(a == b);
     }
 
-    /** Whether they refer to different objects. */
+    /** Returns whether they refer to different objects. */
     template <class U>
     friend bool operator!=(const std::shared_ptr<U> &a, const shared_obj_c &b) noexcept
     {
@@ -390,8 +400,8 @@ public:
     }
 
     /**
-     * Converts to a std::shared_ptr that holds one reference. Each conversion makes an owner of its
-     * own: a std::weak_ptr to it expires with that owner, not with the object.
+     * Converts to a std::shared_ptr that holds one reference. Each conversion creates an owner of
+     * its own: a std::weak_ptr to it expires with that owner, not with the object.
      */
     template <class Base, class = std::enable_if_t<std::is_convertible_v<T *, Base *>>>
     operator std::shared_ptr<Base>() const
@@ -405,27 +415,30 @@ private:
     T *object_ = nullptr;
 };
 
-/** A new object with one reference to it. For classes that derive from shared_c alone, so that std::make_shared stays. */
+/** Creates an object and a reference to it. Only for classes that derive from shared_c. */
 template <class T, class... Arguments, class = std::enable_if_t<std::is_base_of_v<shared_c, T>>>
 shared_obj_c<T> make_shared(Arguments &&...arguments)
 {
     return shared_obj_c<T>(new T(std::forward<Arguments>(arguments)...));
 }
 
-/** Tells an observer when it is destroyed; a copy tells of its own end. The observer must live longer. */
+/**
+ * Calls an observer when it is destroyed. A copy calls it too, at its own end. The observer must
+ * outlive it.
+ */
 class lifetime_c {
 public:
-    /** Who is told. */
+    /** The interface of observers. */
     class observer_if {
     public:
         virtual ~observer_if() = default;
-        /** A lifetime has ended. */
+        /** Called at the end of a lifetime. */
         virtual void death_ind() = 0;
     };
 
-    /** Begins a lifetime. */
+    /** Begins a lifetime that `observer` observes. */
     constexpr lifetime_c(observer_if &observer) noexcept : observer_(observer) {}
-    /** Begins a lifetime of its own, with the same observer. */
+    /** Begins another lifetime with the same observer. */
     lifetime_c(const lifetime_c &) = default;
     ~lifetime_c() { observer_.death_ind(); }
 
@@ -433,22 +446,22 @@ private:
     observer_if &observer_;
 };
 
-/** lifetime_c with a number, by which one observer can tell many lifetimes apart. */
+/** Like lifetime_c, with a number that tells lifetimes with one observer apart. */
 class lifetime_tagged_c {
 public:
-    /** Who is told. */
+    /** The interface of observers. */
     class observer_if {
     public:
         virtual ~observer_if() = default;
-        /** The lifetime with this tag has ended. */
+        /** Called at the end of the lifetime with this tag. */
         virtual void death_ind(const std::size_t tag) = 0;
     };
 
-    /** Begins a lifetime. */
+    /** Begins a lifetime that `observer` observes. */
     constexpr lifetime_tagged_c(observer_if &observer, const std::size_t tag) noexcept
         : observer_(observer), tag_(tag)
     {}
-    /** Begins a lifetime of its own, with the same observer and tag. */
+    /** Begins another lifetime with the same observer and tag. */
     lifetime_tagged_c(const lifetime_tagged_c &) = default;
     ~lifetime_tagged_c() { observer_.death_ind(tag_); }
 
@@ -457,169 +470,172 @@ private:
     const std::size_t tag_;
 };
 
-/* --------------------------------------------------------------------------------------------------------- interfaces */
+/* ----------------------------------------------------------------------------------- interfaces */
 
-/** What is known of a store. */
+/** The state of a store. */
 class kv_stat {
 public:
     virtual ~kv_stat() = default;
-    /** Whether it can be used. */
+    /** Returns whether the store can be used. */
     virtual bool is_open() const = 0;
 };
 
-/** Reading a store. */
+/** The functions that read a store. */
 class kv_reader_c {
 public:
     virtual ~kv_reader_c() = default;
-    /** Puts the value of the key into `value` and answers true; false, and `value` as it was, if there is none. */
+    /** Copies the value of `key` to `value`; false, and `value` unchanged, if there is none. */
     virtual bool get(const std::string &key, std::string &value) = 0;
-    /** Whether the key is there. */
+    /** Returns whether `key` exists. */
     virtual bool exists(const std::string &key) const = 0;
-    /** Shows the pairs whose key begins with the prefix, in order, as of one moment, until the callback answers false. */
+    /**
+     * Calls `callback` for each pair whose key begins with `prefix`, in order and from one
+     * snapshot, until it returns false.
+     */
     virtual void iterate(
         const std::string &prefix,
         std::function<bool(const std::string &key, const std::string &value)> callback) const = 0;
 };
 
-/** Writing a store. */
+/** The functions that write a store. */
 class kv_writer_c {
 public:
     virtual ~kv_writer_c() = default;
-    /** Sets a key, whether or not it was there. */
+    /** Sets `key` to `value`, whether or not the key exists. */
     virtual bool set(const std::string &key, const std::string &value) = 0;
-    /** Removes a key; false if it was not there. */
+    /** Deletes `key`; false if it does not exist. */
     virtual bool del(const std::string &key) = 0;
-    /** Sets all the keys in one atomic step. */
+    /** Sets all keys in one atomic step. */
     virtual bool set_batch(const std::map<std::string, std::string> &pairs) = 0;
-    /** Removes all the keys, which may be absent, in one atomic step. */
+    /** Deletes all keys in one atomic step. They need not exist. */
     virtual bool delete_batch(const std::vector<std::string> &keys) = 0;
-    /** Sets a key if it is not there yet. */
+    /** Sets `key` to `value` if the key does not exist. */
     virtual bool set_nx(const std::string &key, const std::string &value) = 0;
-    /** Sets a key to a new value if it has the expected one. */
+    /** Sets `key` to `value` if its value is `expected`. */
     virtual bool compare_and_swap(const std::string &key, const std::string &expected,
                                   const std::string &value) = 0;
 };
 
-/** A store as hosts see it; they can also write their own. */
+/** The interface of stores. Programs can derive stores of their own from it. */
 class kv_c : public kv_reader_c, public kv_writer_c, public kv_stat {};
 
-/* ------------------------------------------------------------------------------------------- values, batches, cursors */
+/* --------------------------------------------------------------------- values, batches, cursors */
 
-/** A value that a store gave, without a copy where that costs less; `kvds_value`. Valid whatever happens to the store. */
+/** A value that a store returned, valid whatever happens to the store; `kvds_value`. */
 class value_c {
 public:
-    /** Empty. */
+    /** Creates an empty value. */
     value_c() noexcept = default;
-    /** Owns what a function of kvds.h gave. */
+    /** Takes ownership of a value that a function of kvds.h returned. */
     explicit value_c(const kvds_value &value) noexcept : value_(value) {}
-    /** Takes the other's bytes over. */
+    /** Moves the bytes out of `other`. */
     value_c(value_c &&other) noexcept : value_(std::exchange(other.value_, kvds_value{})) {}
-    /** Takes the other's bytes over and gives up its own. */
+    /** Releases the bytes and moves those of `other` here. */
     value_c &operator=(value_c &&other) noexcept
     {
         value_c taken(std::move(other));
         std::swap(value_, taken.value_);
         return *this;
     }
-    /** Gives the bytes back; `kvds_value_release`. */
+    /** Releases the bytes; `kvds_value_release`. */
     ~value_c() { kvds_value_release(&value_); }
 
-    /** The bytes, valid as long as this. */
+    /** Returns the bytes, valid as long as this object. */
     std::string_view view() const noexcept { return detail::text(value_.data, value_.len); }
-    /** The bytes, valid as long as this. */
+    /** Returns the bytes, valid as long as this object. */
     operator std::string_view() const noexcept { return view(); }
-    /** A copy of the bytes. */
+    /** Returns a copy of the bytes. */
     std::string str() const { return std::string(view()); }
-    /** How many bytes. */
+    /** Returns the number of bytes. */
     std::size_t size() const noexcept { return value_.len; }
 
 private:
     kvds_value value_{};
 };
 
-/** Operations, and expectations of what is there before them, for store_c::write; `kvds_batch`. One thread at a time. */
+/** A batch of operations and expectations for store_c::write; `kvds_batch`. */
 class batch_c {
 public:
-    /** An empty batch; `kvds_batch_new`. It is freed (`kvds_batch_free`) when this is destroyed. */
+    /** Creates an empty batch; `kvds_batch_new`. The destructor frees it; `kvds_batch_free`. */
     batch_c() : batch_(kvds_batch_new()) {}
 
-    /** Adds the operation to set a key; `kvds_batch_set`. */
+    /** Adds an operation that sets `key` to `value`; `kvds_batch_set`. */
     bool set(std::string_view key, std::string_view value)
     {
         return detail::ok(
             kvds_batch_set(handle(), key.data(), key.size(), value.data(), value.size()));
     }
-    /** Adds the operation to remove a key; `kvds_batch_del`. */
+    /** Adds an operation that deletes `key`; `kvds_batch_del`. */
     bool del(std::string_view key)
     {
         return detail::ok(kvds_batch_del(handle(), key.data(), key.size()));
     }
-    /** Adds the expectation that a key has a value; `kvds_batch_expect`. */
+    /** Adds the expectation that the value of `key` is `value`; `kvds_batch_expect`. */
     bool expect(std::string_view key, std::string_view value)
     {
         return detail::ok(
             kvds_batch_expect(handle(), key.data(), key.size(), value.data(), value.size()));
     }
-    /** Adds the expectation that a key is not there; `kvds_batch_expect_absent`. */
+    /** Adds the expectation that `key` does not exist; `kvds_batch_expect_absent`. */
     bool expect_absent(std::string_view key)
     {
         return detail::ok(kvds_batch_expect_absent(handle(), key.data(), key.size()));
     }
-    /** Empties the batch; `kvds_batch_clear`. */
+    /** Removes everything from the batch; `kvds_batch_clear`. */
     void clear() noexcept { kvds_batch_clear(handle()); }
-    /** How many operations there are; `kvds_batch_count`. */
+    /** Returns the number of operations; `kvds_batch_count`. */
     std::size_t count() const noexcept { return kvds_batch_count(handle()); }
-    /** For functions of kvds.h; still owned by this. */
+    /** Returns the handle for functions of kvds.h. This object still owns it. */
     kvds_batch *handle() const noexcept { return batch_.get(); }
 
 private:
     detail::owner<kvds_batch, kvds_batch_free> batch_;
 };
 
-/** Which keys a cursor or a scan goes over: from `start` to before `end`, if they are not empty, with the prefix. */
+/** The keys that begin with `prefix`, are not less than `start`, and are less than `end`. */
 struct range {
-    std::string_view prefix{}; /**< What the keys begin with; empty for any. */
-    std::string_view start{};  /**< The first key; empty for no lower bound. */
-    std::string_view end{};    /**< The first key that is too far; empty for no upper bound. */
+    std::string_view prefix{}; /**< What all keys begin with; empty for no prefix. */
+    std::string_view start{};  /**< Lower bound, inclusive; empty for none. */
+    std::string_view end{};    /**< Upper bound, exclusive; empty for none. */
 };
 
-/** A movable position in a range of keys, over one moment; `kvds_cursor`. One thread at a time. Made by store_c::cursor. */
+/** A cursor over a range of keys, in one snapshot; `kvds_cursor`. See store_c::cursor. */
 class cursor_c {
 public:
-    /** Owns what `kvds_cursor_new` gave; it is freed (`kvds_cursor_free`) when this is destroyed. */
+    /** Takes ownership of a cursor. The destructor frees it; `kvds_cursor_free`. */
     explicit cursor_c(kvds_cursor *cursor) noexcept : cursor_(cursor) {}
 
     /** Moves to the first entry; `kvds_cursor_first`. */
     bool first() { return detail::ok(kvds_cursor_first(handle())); }
     /** Moves to the last entry; `kvds_cursor_last`. */
     bool last() { return detail::ok(kvds_cursor_last(handle())); }
-    /** Moves one entry on; `kvds_cursor_next`. */
+    /** Moves to the next entry; `kvds_cursor_next`. */
     bool next() { return detail::ok(kvds_cursor_next(handle())); }
-    /** Moves one entry back; `kvds_cursor_prev`. */
+    /** Moves to the previous entry; `kvds_cursor_prev`. */
     bool prev() { return detail::ok(kvds_cursor_prev(handle())); }
-    /** Moves to the first entry from this key on; `kvds_cursor_seek`. */
+    /** Moves to the first entry whose key is `key` or greater; `kvds_cursor_seek`. */
     bool seek(std::string_view key)
     {
         return detail::ok(kvds_cursor_seek(handle(), key.data(), key.size()));
     }
-    /** Whether it stands on an entry; `kvds_cursor_valid`. */
+    /** Returns whether the cursor is on an entry; `kvds_cursor_valid`. */
     bool valid() const noexcept { return kvds_cursor_valid(handle()) == 1; }
 
-    /** The key, valid until the next move; empty if it stands on no entry; `kvds_cursor_key`. */
+    /** Returns the key, valid until the next move; empty on no entry; `kvds_cursor_key`. */
     std::string_view key() const
     {
         kvds_bytes key{};
         detail::keep(kvds_cursor_key(handle(), &key));
         return detail::text(key);
     }
-    /** The value, valid until the next move; empty if it stands on no entry; `kvds_cursor_value`. */
+    /** Returns the value, valid until the next move; empty on no entry; `kvds_cursor_value`. */
     std::string_view value() const
     {
         kvds_bytes value{};
         detail::keep(kvds_cursor_value(handle(), &value));
         return detail::text(value);
     }
-    /** For functions of kvds.h; still owned by this. */
+    /** Returns the handle for functions of kvds.h. This object still owns it. */
     kvds_cursor *handle() const noexcept { return cursor_.get(); }
 
 private:
@@ -627,65 +643,66 @@ private:
 };
 
 /**
- * The pairs of a range of keys in order, over one moment, for `for (auto [key, value] : store->scan("user:"))`. Keys and
- * values are valid until the loop goes on. When the loop has ended by itself, last_status() is `not_found` if all was shown,
- * else the failure.
+ * The pairs of a range of keys in order, from one snapshot, for loops such as
+ * `for (auto [key, value] : store->scan("user:"))`. A key and its value are valid until the next
+ * iteration of the loop. When the loop has ended by itself, last_status() is `not_found` if it
+ * visited all pairs; otherwise it is the error.
  */
 class scan_c {
 public:
-    /** Goes over the cursor's range. */
+    /** Scans the range of the cursor. */
     explicit scan_c(cursor_c cursor) noexcept : cursor_(std::move(cursor)) {}
 
-    /** An input iterator: all iterators of a scan stand at the same place. */
+    /** An input iterator. All iterators of a scan share one position. */
     class iterator {
     public:
-        using iterator_category = std::input_iterator_tag; /**< Goes forward, once. */
+        using iterator_category = std::input_iterator_tag;                /**< Single pass. */
         using value_type = std::pair<std::string_view, std::string_view>; /**< Key and value. */
         using reference = value_type;                                     /**< Key and value. */
-        using pointer = void;                                             /**< There is none. */
-        using difference_type = std::ptrdiff_t; /**< As the standard asks. */
+        using pointer = void;                   /**< Elements have no address. */
+        using difference_type = std::ptrdiff_t; /**< Required of iterators. */
 
-        /** The end. */
+        /** Creates the end iterator. */
         iterator() noexcept = default;
-        /** Where the cursor stands. */
+        /** Creates an iterator at the position of the cursor. */
         explicit iterator(cursor_c &cursor) noexcept : cursor_(cursor.valid() ? &cursor : nullptr)
         {}
-        /** Key and value, valid until the iterator goes on. */
+        /** Returns key and value, valid until the iterator moves. */
         value_type operator*() const { return { cursor_->key(), cursor_->value() }; }
-        /** Goes on. */
+        /** Moves to the next pair. */
         iterator &operator++()
         {
             if (!cursor_->next())
                 cursor_ = nullptr;
             return *this;
         }
-        /** Goes on. */
+        /** Moves to the next pair. */
         void operator++(int) { ++*this; }
-        /** Whether both are at the end, or neither is. */
+        /** Returns whether both or neither are at the end. */
         bool operator==(const iterator &other) const noexcept { return cursor_ == other.cursor_; }
-        /** Whether one is at the end and the other is not. */
+        /** Returns whether only one of them is at the end. */
         bool operator!=(const iterator &other) const noexcept { return cursor_ != other.cursor_; }
 
     private:
         cursor_c *cursor_ = nullptr;
     };
 
-    /** Begins, also anew, with the first pair. */
+    /** Returns an iterator at the first pair. May be called again. */
     iterator begin()
     {
-        // Without a cursor the failure to make one is what last_status() is to say.
+        // Without a cursor, last_status() is the error of creating it.
         if (cursor_.handle() == nullptr || !cursor_.first())
             return end();
         return iterator(cursor_);
     }
-    /** Behind the last pair. */
+    /** Returns the end iterator. */
     iterator end() const noexcept { return {}; }
 
 private:
     cursor_c cursor_;
 };
 
-/* ------------------------------------------------------------------------------------------------------------- stores */
+/* --------------------------------------------------------------------------------------- stores */
 
 class options_c;
 class store_c;
@@ -694,50 +711,50 @@ template <>
 class shared_obj_c<store_c>;
 
 /**
- * A store, or a view of one; `kvds_store`. Held by shared_obj_c<store_c>, which gives it `->`. Threads: any, all calls at
- * the same time. The functions of kv_c take std::string; beside each of them is one that takes whatever converts to
- * std::string_view. A const store can be read.
+ * A store, or a view of one; `kvds_store`. Programs hold it by shared_obj_c<store_c>. Any threads
+ * may call all functions at the same time. The functions of kv_c take std::string; each has an
+ * overload for types that convert to std::string_view. A const store can only be read.
  */
 class store_c final : public kv_c {
 public:
     store_c(const store_c &) = delete;
     store_c &operator=(const store_c &) = delete;
 
-    /** Opens the disk store in exactly this directory, without a distributor; `kvds_store_open`. */
+    /** Opens the disk store in exactly the directory `path`; `kvds_store_open`. */
     static std::optional<shared_obj_c<store_c>> open(const std::string &path);
-    /** Opens the disk store in exactly this directory, with options; `kvds_store_open`. */
+    /** Opens the disk store in exactly the directory `path`, with options; `kvds_store_open`. */
     static std::optional<shared_obj_c<store_c>> open(const std::string &path,
                                                      const options_c &options);
 
     /* ---- identity and references */
 
-    /** Counts one reference more; `kvds_store_retain`. */
+    /** Adds a reference; `kvds_store_retain`. */
     const store_c *acquire() const noexcept
     {
         kvds_store_retain(handle_);
         return this;
     }
-    /** Gives up a reference and answers how many are left; at 0 the store is gone; `kvds_store_release`. */
+    /** Releases a reference and returns how many are left; `kvds_store_release`. */
     std::int64_t release() const noexcept { return kvds_store_release(handle_); }
-    /** How many references there are; `kvds_store_ref_count`. */
+    /** Returns the number of references; `kvds_store_ref_count`. */
     std::int64_t refCount() const noexcept { return kvds_store_ref_count(handle_); }
-    /** The number of the store in its distributor; `kvds_store_tag`. */
+    /** Returns the tag, which is unique in the distributor; `kvds_store_tag`. */
     std::uint64_t tag() const noexcept { return kvds_store_tag(handle_); }
-    /** The id it was asked for by, valid as long as a reference; `kvds_store_id`. */
+    /** Returns the id, valid as long as a reference; `kvds_store_id`. */
     const char *id() const noexcept { return kvds_store_id(handle_); }
-    /** The backend it was asked for with; `kvds_store_backend`. */
+    /** Returns the backend; `kvds_store_backend`. */
     kvds::backend backend() const noexcept
     {
         return static_cast<kvds::backend>(kvds_store_backend(handle_));
     }
-    /** For functions of kvds.h; still owned by the reference. */
+    /** Returns the handle for functions of kvds.h. The reference still owns it. */
     kvds_store *handle() const noexcept { return handle_; }
-    /** kvds::last_status(), for who has a store at hand. */
+    /** Returns kvds::last_status(). */
     static status last_status() noexcept { return kvds::last_status(); }
 
-    /** Whether it can be used; `kvds_is_open`. */
+    /** Returns whether the store can be used; `kvds_is_open`. */
     bool is_open() const override { return kvds_is_open(handle_) == 1; }
-    /** Closes it for every holder; `kvds_close`. */
+    /** Closes the store for every holder; `kvds_close`. */
     bool close() { return detail::ok(kvds_close(handle_)); }
 
     /* ---- reading */
@@ -747,13 +764,13 @@ public:
     {
         return get(std::string_view(key), value);
     }
-    /** Puts the value of the key into `value`, which stays as it was if there is none; `kvds_get`. */
+    /** Copies the value of `key` to `value`, which is unchanged if there is none; `kvds_get`. */
     template <class Key, class = detail::if_text<Key>>
     bool get(const Key &key, std::string &value)
     {
         return std::as_const(*this).get(key, value);
     }
-    /** Puts the value of the key into `value`, which stays as it was if there is none; `kvds_get`. */
+    /** Copies the value of `key` to `value`, which is unchanged if there is none; `kvds_get`. */
     template <class Key, class = detail::if_text<Key>>
     bool get(const Key &key, std::string &value) const
     {
@@ -763,7 +780,7 @@ public:
         value.assign(found->view());
         return true;
     }
-    /** The value of the key; `kvds_get`. */
+    /** Returns a copy of the value of `key`; `kvds_get`. */
     std::optional<std::string> get(std::string_view key) const
     {
         const auto found = get_value(key);
@@ -771,7 +788,7 @@ public:
             return std::nullopt;
         return found->str();
     }
-    /** The value of the key, not copied where sharing costs less; `kvds_get`. */
+    /** Returns the value of `key`, without a copy if that costs less; `kvds_get`. */
     std::optional<value_c> get_value(std::string_view key) const
     {
         kvds_value value{};
@@ -779,7 +796,7 @@ public:
             return std::nullopt;
         return value_c(value);
     }
-    /** Copies the value of the key into a buffer, if it has room; `len` becomes the value's length; `kvds_get_into`. */
+    /** Copies the value of `key` to `buffer` if it fits, and sets `len`; `kvds_get_into`. */
     bool get_into(std::string_view key, void *buffer, std::size_t capacity, std::size_t &len) const
     {
         return detail::ok(kvds_get_into(handle_, key.data(), key.size(), buffer, capacity, &len));
@@ -787,7 +804,7 @@ public:
 
     /** `kvds_exists` */
     bool exists(const std::string &key) const override { return exists(std::string_view(key)); }
-    /** Whether the key is there; `kvds_exists`. */
+    /** Returns whether `key` exists; `kvds_exists`. */
     template <class Key, class = detail::if_text<Key>>
     bool exists(const Key &key) const
     {
@@ -795,7 +812,7 @@ public:
         return detail::ok(kvds_exists(handle_, k.data(), k.size()));
     }
 
-    /** The values of many keys (a container of texts), as of one moment, in their order; `kvds_multi_get`. */
+    /** Returns the values of a container of keys, in order, from one snapshot; `kvds_multi_get`. */
     template <class Keys>
     std::optional<std::vector<std::optional<value_c>>> multi_get(const Keys &keys) const
     {
@@ -811,7 +828,7 @@ public:
                 found[i].emplace(values[i]);
         return found;
     }
-    /** The values of the keys in braces; `kvds_multi_get`. */
+    /** Returns the values of the keys in braces; `kvds_multi_get`. */
     std::optional<std::vector<std::optional<value_c>>>
     multi_get(std::initializer_list<std::string_view> keys) const
     {
@@ -831,8 +848,9 @@ public:
         });
     }
     /**
-     * Shows the pairs whose key begins with the prefix to a callback that takes two string_views, valid during the call, and
-     * answers whether to go on; `kvds_iterate`. True if the end was reached or the callback ended it (`stopped`).
+     * Calls `callback` for each pair whose key begins with `prefix`; `kvds_iterate`. It gets two
+     * std::string_view that are valid during the call, and returns whether to continue. Returns
+     * true if all pairs were visited or the callback stopped (`stopped`).
      */
     template <class Prefix, class Callback, class = detail::if_text<Prefix>,
               class = std::enable_if_t<
@@ -850,7 +868,7 @@ public:
         return called.end(kvds_iterate(handle_, p.data(), p.size(), visit, &called));
     }
 
-    /** A cursor over a range of keys, as of now, which stands on no entry yet; `kvds_cursor_new`. */
+    /** Creates a cursor over a range of keys, as of now, on no entry yet; `kvds_cursor_new`. */
     std::optional<cursor_c> cursor(const range &range = {}) const
     {
         cursor_c made = new_cursor(range);
@@ -858,15 +876,15 @@ public:
             return std::nullopt;
         return made;
     }
-    /** The pairs of a range of keys, as of now, for a loop; `kvds_cursor_new`. */
+    /** Returns the pairs of a range of keys, as of now, for a loop; `kvds_cursor_new`. */
     scan_c scan(const range &range) const { return scan_c(new_cursor(range)); }
-    /** The pairs whose key begins with the prefix, as of now, for a loop; `kvds_cursor_new`. */
+    /** Returns the pairs whose key begins with `prefix`, for a loop; `kvds_cursor_new`. */
     template <class Prefix, class = detail::if_text<Prefix>>
     scan_c scan(const Prefix &prefix) const
     {
         return scan(range{ prefix, {}, {} });
     }
-    /** All pairs, as of now, for a loop; `kvds_cursor_new`. */
+    /** Returns all pairs, as of now, for a loop; `kvds_cursor_new`. */
     scan_c scan() const { return scan(range{}); }
 
     /* ---- writing */
@@ -876,7 +894,7 @@ public:
     {
         return set(std::string_view(key), std::string_view(value));
     }
-    /** Sets a key, whether or not it was there; `kvds_set`. */
+    /** Sets `key` to `value`, whether or not the key exists; `kvds_set`. */
     template <class Key, class Value, class = detail::if_text<Key>, class = detail::if_text<Value>>
     bool set(const Key &key, const Value &value)
     {
@@ -886,7 +904,7 @@ public:
 
     /** `kvds_del` */
     bool del(const std::string &key) override { return del(std::string_view(key)); }
-    /** Removes a key; false if it was not there; `kvds_del`. */
+    /** Deletes `key`; false if it does not exist; `kvds_del`. */
     template <class Key, class = detail::if_text<Key>>
     bool del(const Key &key)
     {
@@ -899,12 +917,12 @@ public:
     {
         return set_batch<std::map<std::string, std::string>>(pairs);
     }
-    /** Sets all the keys of a container of pairs in one atomic step; if a key comes twice, the last wins; `kvds_set_batch`. */
+    /** Sets the pairs of a container in one step; the last of a key wins; `kvds_set_batch`. */
     template <class Pairs>
     bool set_batch(const Pairs &pairs)
     {
         static_assert(detail::keeps_texts<Pairs>,
-                      "the pairs must be in the container, not made while it is gone through");
+                      "the pairs must be in the container, not created by its iterators");
         std::vector<kvds_pair> all;
         for (const auto &[key, value] : pairs) {
             const std::string_view k = key, v = value;
@@ -924,14 +942,14 @@ public:
     {
         return delete_batch<std::vector<std::string>>(keys);
     }
-    /** Removes all the keys of a container, which may be absent, in one atomic step; `kvds_delete_batch`. */
+    /** Deletes the keys of a container, which need not exist, in one step; `kvds_delete_batch`. */
     template <class Keys>
     bool delete_batch(const Keys &keys)
     {
         const std::vector<kvds_bytes> all = bytes_of(keys);
         return detail::ok(kvds_delete_batch(handle_, all.data(), all.size()));
     }
-    /** Removes the keys in braces in one atomic step; `kvds_delete_batch`. */
+    /** Deletes the keys in braces in one atomic step; `kvds_delete_batch`. */
     bool delete_batch(std::initializer_list<std::string_view> keys)
     {
         return delete_batch<std::initializer_list<std::string_view>>(keys);
@@ -942,7 +960,7 @@ public:
     {
         return set_nx(std::string_view(key), std::string_view(value));
     }
-    /** Sets a key if it is not there yet; `kvds_set_nx`. */
+    /** Sets `key` to `value` if the key does not exist; `kvds_set_nx`. */
     template <class Key, class Value, class = detail::if_text<Key>, class = detail::if_text<Value>>
     bool set_nx(const Key &key, const Value &value)
     {
@@ -957,7 +975,7 @@ public:
         return compare_and_swap(std::string_view(key), std::string_view(expected),
                                 std::string_view(value));
     }
-    /** Sets a key to a new value if it has the expected one; `kvds_compare_and_swap`. */
+    /** Sets `key` to `value` if its value is `expected`; `kvds_compare_and_swap`. */
     template <class Key, class Expected, class Value, class = detail::if_text<Key>,
               class = detail::if_text<Expected>, class = detail::if_text<Value>>
     bool compare_and_swap(const Key &key, const Expected &expected, const Value &value)
@@ -967,13 +985,13 @@ public:
                                                 v.data(), v.size()));
     }
 
-    /** Removes a key if it has the expected value; `kvds_compare_and_delete`. */
+    /** Deletes `key` if its value is `expected`; `kvds_compare_and_delete`. */
     bool compare_and_delete(std::string_view key, std::string_view expected)
     {
         return detail::ok(kvds_compare_and_delete(handle_, key.data(), key.size(), expected.data(),
                                                   expected.size()));
     }
-    /** Adds to the number that a key has as its value, and answers the sum; `kvds_add`. */
+    /** Adds `delta` to the number stored under `key` and returns the sum; `kvds_add`. */
     std::optional<std::int64_t> add(std::string_view key, std::int64_t delta)
     {
         std::int64_t sum = 0;
@@ -981,37 +999,37 @@ public:
             return std::nullopt;
         return sum;
     }
-    /** Removes every key that begins with the prefix in one atomic step; `kvds_delete_prefix`. */
+    /** Deletes every key that begins with `prefix` in one atomic step; `kvds_delete_prefix`. */
     bool delete_prefix(std::string_view prefix)
     {
         return detail::ok(kvds_delete_prefix(handle_, prefix.data(), prefix.size()));
     }
-    /** Applies a batch in one atomic step if its expectations hold; `kvds_write`. */
+    /** Applies `batch` in one atomic step if every expectation holds; `kvds_write`. */
     bool write(const batch_c &batch) { return detail::ok(kvds_write(handle_, batch.handle())); }
 
     /* ---- views */
 
-    /** A view that allows only some of what this allows; `kvds_store_view`. */
+    /** Creates a view that permits only some operations; `kvds_store_view`. */
     std::optional<shared_obj_c<store_c>> view(rights rights) const;
-    /** A view of the keys that begin with the prefix, without it; `kvds_store_scope`. */
+    /** Creates a view of the keys that begin with `prefix`, without it; `kvds_store_scope`. */
     std::optional<shared_obj_c<store_c>> scope(std::string_view prefix) const;
-    /** A view of the store as it is now; `kvds_store_snapshot`. */
+    /** Creates a read-only view that no later write changes; `kvds_store_snapshot`. */
     std::optional<shared_obj_c<store_c>> snapshot() const;
 
-    /* ---- care */
+    /* ---- durability, maintenance, statistics */
 
-    /** Makes what was acknowledged survive a power cut; `kvds_sync`. */
+    /** Makes every acknowledged write survive a power failure; `kvds_sync`. */
     bool sync() const { return detail::ok(kvds_sync(handle_)); }
-    /** Gives back the disk space of what is gone; `kvds_compact`. */
+    /** Reclaims the disk space of overwritten and deleted entries; `kvds_compact`. */
     bool compact() const { return detail::ok(kvds_compact(handle_)); }
-    /** Has a store opened with `read_only` show what was written since; `kvds_refresh`. */
+    /** Shows what another process has written to a `read_only` store; `kvds_refresh`. */
     bool refresh() const { return detail::ok(kvds_refresh(handle_)); }
-    /** Makes a copy as a disk store in the directory `path`; `kvds_checkpoint`. */
+    /** Copies the store to a new disk store in the directory `path`; `kvds_checkpoint`. */
     bool checkpoint(const std::string &path) const
     {
         return detail::ok(kvds_checkpoint(handle_, detail::c_str(path)));
     }
-    /** Figures of the store; `kvds_store_stats`. */
+    /** Returns the statistics of the store; `kvds_store_stats`. */
     std::optional<kvds::stats> stats() const
     {
         kvds::stats stats{};
@@ -1019,7 +1037,7 @@ public:
             return std::nullopt;
         return stats;
     }
-    /** What is known of the store under a name, as text; `kvds_store_property`. */
+    /** Returns the property `name` of the store as text; `kvds_store_property`. */
     std::optional<std::string> property(const std::string &name) const
     {
         kvds_value text{};
@@ -1038,7 +1056,7 @@ private:
     static std::vector<kvds_bytes> bytes_of(const Keys &keys)
     {
         static_assert(detail::keeps_texts<Keys>,
-                      "the keys must be in the container, not made while it is gone through");
+                      "the keys must be in the container, not created by its iterators");
         std::vector<kvds_bytes> all;
         for (const auto &key : keys)
             all.push_back(detail::bytes(key));
@@ -1058,29 +1076,29 @@ private:
 };
 
 /**
- * A counted reference to a store (`kvds_store`), counted by the library. It is what shared_obj_c is to any object, with one
- * difference: the store_c that get() points to is this reference's own and lives as long. Compare references, not those
- * pointers.
+ * A reference to a store (`kvds_store`), counted by the library. It differs from other shared_obj_c
+ * in one point: get() points to a store_c of this reference, which lives as long as the reference.
+ * Compare references, not these pointers.
  */
 template <>
 class shared_obj_c<store_c> {
 public:
-    /** The class of what get() points to, as std::shared_ptr names it. */
+    /** The class that get() points to. */
     using element_type = store_c;
 
-    /** Refers to nothing. */
+    /** Creates an empty reference. */
     shared_obj_c() noexcept : store_(nullptr) {}
-    /** One more reference to a store. */
+    /** Adds a reference to `store`. */
     shared_obj_c(const store_c *store) noexcept
         : store_(store ? kvds_store_retain(store->handle()) : nullptr)
     {}
-    /** One more reference to what the other refers to. */
+    /** Adds a reference to the object of `other`. */
     shared_obj_c(const shared_obj_c &other) noexcept : store_(kvds_store_retain(other.handle())) {}
-    /** Takes the other's reference over. */
+    /** Moves the reference out of `other`. */
     shared_obj_c(shared_obj_c &&other) noexcept
         : store_(std::exchange(other.store_.handle_, nullptr))
     {}
-    /** Refers to what the other refers to. */
+    /** Replaces the reference by that of `other`. */
     shared_obj_c &operator=(shared_obj_c other) noexcept
     {
         std::swap(store_.handle_, other.store_.handle_);
@@ -1088,7 +1106,7 @@ public:
     }
     ~shared_obj_c() = default;
 
-    /** Takes over a reference that a function of kvds.h gave; NULL refers to nothing. */
+    /** Takes ownership of a reference that a function of kvds.h returned; may be NULL. */
     static shared_obj_c adopt(kvds_store *handle) noexcept
     {
         shared_obj_c adopted;
@@ -1096,53 +1114,53 @@ public:
         return adopted;
     }
 
-    /** The store; there must be one. */
+    /** Returns the store; undefined for an empty reference. */
     store_c &operator*() const noexcept { return store_; }
-    /** The store; there must be one. */
+    /** Returns the store; undefined for an empty reference. */
     store_c *operator->() const noexcept { return &store_; }
-    /** The store, or NULL. Valid as long as this reference. */
+    /** Returns the store, or NULL. It is valid as long as this reference. */
     store_c *get() const noexcept { return *this ? &store_ : nullptr; }
-    /** The store, or NULL: another name of get(). */
+    /** Returns the store, or NULL, like get(). */
     store_c *ptr() const noexcept { return get(); }
-    /** For functions of kvds.h; still owned by this. */
+    /** Returns the handle for functions of kvds.h. This object still owns it. */
     kvds_store *handle() const noexcept { return store_.handle(); }
-    /** Gives up the reference. */
+    /** Releases the reference. */
     void reset() noexcept { shared_obj_c().swap(*this); }
-    /** Gives up the reference, and takes one to another store. */
+    /** Replaces the reference by one to `store`. */
     void reset(const store_c *store) noexcept { shared_obj_c(store).swap(*this); }
-    /** Exchanges two references. */
+    /** Swaps two references. */
     void swap(shared_obj_c &other) noexcept { std::swap(store_.handle_, other.store_.handle_); }
-    /** Exchanges two references. */
+    /** Swaps two references. */
     friend void swap(shared_obj_c &a, shared_obj_c &b) noexcept { a.swap(b); }
     /** Returns the number of references to the store; 0 without a store. */
     long use_count() const noexcept { return *this ? static_cast<long>(store_.refCount()) : 0; }
-    /** Whether there is a store. To bool alone: a reference is no number. */
+    /** Returns whether there is a store. Converts to bool only, and not on to a number. */
     template <class Bool, class = detail::if_bool<Bool>>
     operator Bool() const noexcept
     {
         return handle() != nullptr;
     }
-    /** Whether both refer to the same store. */
+    /** Returns whether both refer to the same store. */
     bool operator==(const shared_obj_c &other) const noexcept { return handle() == other.handle(); }
-    /** Whether they refer to different stores. */
+    /** Returns whether they refer to different stores. */
     bool operator!=(const shared_obj_c &other) const noexcept { return handle() != other.handle(); }
-    /** The order of containers: by address. */
+    /** Compares addresses, for containers. */
     bool operator<(const shared_obj_c &other) const noexcept
     {
         return std::less<kvds_store *>()(handle(), other.handle());
     }
-    /** The order of containers: by address. */
+    /** Compares addresses, for containers. */
     bool operator>(const shared_obj_c &other) const noexcept { return other < *this; }
-    /** The order of containers: by address. */
+    /** Compares addresses, for containers. */
     bool operator<=(const shared_obj_c &other) const noexcept { return !(other < *this); }
-    /** The order of containers: by address. */
+    /** Compares addresses, for containers. */
     bool operator>=(const shared_obj_c &other) const noexcept { return !(*this < other); }
-    /** The order of owners, which is that of the stores. */
+    /** Compares the addresses of the stores. */
     bool owner_before(const shared_obj_c &other) const noexcept { return *this < other; }
 
     /**
-     * Converts to a std::shared_ptr that holds one reference. Each conversion makes an owner of its
-     * own: a std::weak_ptr to it expires with that owner, not with the store.
+     * Converts to a std::shared_ptr that holds one reference. Each conversion creates an owner of
+     * its own: a std::weak_ptr to it expires with that owner, not with the store.
      */
     template <class Base, class = std::enable_if_t<std::is_convertible_v<store_c *, Base *>>>
     operator std::shared_ptr<Base>() const
@@ -1154,7 +1172,7 @@ public:
     }
 
 private:
-    // Reading through a const reference may write to the store, as with a pointer.
+    // A const reference allows writing to the store, as a const pointer does.
     mutable store_c store_;
 };
 
@@ -1182,64 +1200,64 @@ inline std::optional<shared_obj_c<store_c>> store_c::snapshot() const
     return shared_obj_c<store_c>::adopt(snapshot);
 }
 
-/* ------------------------------------------------------------------------------------------------------- distributors */
+/* --------------------------------------------------------------------------------- distributors */
 
-/** Settings for a distributor, which copies them; `kvds_options`. One thread at a time. */
+/** Options of a distributor or a store, which copies them; `kvds_options`. */
 class options_c {
 public:
-    /** Every option at its default; `kvds_options_new`. They are freed (`kvds_options_free`) when this is destroyed. */
+    /** Creates options at their defaults; `kvds_options_new`. Freed by `kvds_options_free`. */
     options_c() : options_(kvds_options_new()) {}
 
-    /** Sets an option by name, from text; `kvds_options_set`. */
+    /** Sets the option `name` from text; `kvds_options_set`. */
     bool set(const std::string &name, const std::string &value)
     {
         return detail::ok(kvds_options_set(handle(), detail::c_str(name), detail::c_str(value)));
     }
-    /** What an acknowledged write survives; `kvds_options_set_durability`. */
+    /** Sets what an acknowledged write survives; `kvds_options_set_durability`. */
     bool durability(kvds::durability durability)
     {
         return detail::ok(
             kvds_options_set_durability(handle(), static_cast<kvds_durability>(durability)));
     }
-    /** Memory for blocks that were read, of all disk stores together; `kvds_options_set_block_cache_bytes`. */
+    /** Sets the memory for data that was read; `kvds_options_set_block_cache_bytes`. */
     bool block_cache_bytes(std::uint64_t bytes)
     {
         return detail::ok(kvds_options_set_block_cache_bytes(handle(), bytes));
     }
-    /** Memory for what is written, of all disk stores together; `kvds_options_set_write_buffer_bytes`. */
+    /** Sets the memory for writes not yet in a table; `kvds_options_set_write_buffer_bytes`. */
     bool write_buffer_bytes(std::uint64_t bytes)
     {
         return detail::ok(kvds_options_set_write_buffer_bytes(handle(), bytes));
     }
-    /** How much all memory stores together may hold; `kvds_options_set_memory_limit_bytes`. */
+    /** Sets how much all memory stores hold at most; `kvds_options_set_memory_limit_bytes`. */
     bool memory_limit_bytes(std::uint64_t bytes)
     {
         return detail::ok(kvds_options_set_memory_limit_bytes(handle(), bytes));
     }
-    /** How tables are compressed; `kvds_options_set_compression`. */
+    /** Sets how table files are compressed; `kvds_options_set_compression`. */
     bool compression(kvds::compression compression)
     {
         return detail::ok(
             kvds_options_set_compression(handle(), static_cast<kvds_compression>(compression)));
     }
-    /** Whether disk stores are opened for reading only; `kvds_options_set_read_only`. */
+    /** Sets whether disk stores are opened for reading only; `kvds_options_set_read_only`. */
     bool read_only(bool read_only)
     {
         return detail::ok(kvds_options_set_read_only(handle(), read_only));
     }
-    /** Whether a store that is not there is made; `kvds_options_set_create_if_missing`. */
+    /** Sets whether missing stores are created; `kvds_options_set_create_if_missing`. */
     bool create_if_missing(bool create)
     {
         return detail::ok(kvds_options_set_create_if_missing(handle(), create));
     }
-    /** Whether the distributor holds the stores it made; `kvds_options_set_keep_stores`. */
+    /** Sets whether the distributor keeps its stores; `kvds_options_set_keep_stores`. */
     bool keep_stores(bool keep) { return detail::ok(kvds_options_set_keep_stores(handle(), keep)); }
-    /** How many files a disk store keeps open; `kvds_options_set_max_open_files`. */
+    /** Sets how many files a disk store keeps open; `kvds_options_set_max_open_files`. */
     bool max_open_files(std::int64_t files)
     {
         return detail::ok(kvds_options_set_max_open_files(handle(), files));
     }
-    /** For functions of kvds.h; still owned by this. */
+    /** Returns the handle for functions of kvds.h. This object still owns it. */
     kvds_options *handle() const noexcept { return options_.get(); }
 
 private:
@@ -1258,7 +1276,7 @@ inline std::optional<shared_obj_c<store_c>> store_c::open(const std::string &pat
                                                           const options_c &options)
 {
     kvds_store *store = nullptr;
-    // As in distributor_c: NULL would mean the defaults.
+    // NULL means the defaults in C. Options that were moved from are an error, as elsewhere.
     const kvds_status opened = options.handle()
                                    ? kvds_store_open(detail::c_str(path), options.handle(), &store)
                                    : kvds_options_set(nullptr, "", "");
@@ -1268,81 +1286,82 @@ inline std::optional<shared_obj_c<store_c>> store_c::open(const std::string &pat
 }
 
 /**
- * Hands out stores by name; `kvds_distributor`. A counted reference itself: a copy is the same distributor. Threads: any,
- * all calls at the same time.
+ * Returns stores by name; `kvds_distributor`. It is a counted reference: a copy is the same
+ * distributor. Any threads may call all functions at the same time.
  */
 class distributor_c {
 public:
-    /** With memory stores only; `kvds_distributor_new`. */
+    /** Creates a distributor of memory stores only; `kvds_distributor_new`. */
     distributor_c() : distributor_c(std::string()) {}
-    /** With disk stores under `base_path`, if it is not empty; `kvds_distributor_new`. False as a bool if that failed. */
+    /** Creates a distributor with disk stores under `base_path`; false as a bool after an error. */
     explicit distributor_c(const std::string &base_path)
     {
         detail::keep(kvds_distributor_open(detail::c_str(base_path), nullptr, &distributor_));
     }
-    /** With options; `kvds_distributor_open`. False as a bool if that failed. */
+    /** Creates a distributor with options; `kvds_distributor_open`. */
     distributor_c(const std::string &base_path, const options_c &options)
     {
-        // NULL would mean the defaults to C. Options that were moved away are refused as any call on them is.
+        // NULL means the defaults in C. Options that were moved from are an error, as elsewhere.
         detail::keep(options.handle() ? kvds_distributor_open(detail::c_str(base_path),
                                                               options.handle(), &distributor_)
                                       : kvds_options_set(nullptr, "", ""));
     }
-    /** The same distributor; `kvds_distributor_retain`. */
+    /** Adds a reference to the distributor of `other`; `kvds_distributor_retain`. */
     distributor_c(const distributor_c &other) noexcept
         : distributor_(kvds_distributor_retain(other.distributor_))
     {}
-    /** Takes the other's reference over. */
+    /** Moves the reference out of `other`. */
     distributor_c(distributor_c &&other) noexcept
         : distributor_(std::exchange(other.distributor_, nullptr))
     {}
-    /** Refers to the other's distributor. */
+    /** Replaces the reference by that of `other`. */
     distributor_c &operator=(distributor_c other) noexcept
     {
         std::swap(distributor_, other.distributor_);
         return *this;
     }
-    /** Gives up the reference; `kvds_distributor_release`. Stores that are still held go on. */
+    /** Releases the reference; `kvds_distributor_release`. Referenced stores keep working. */
     ~distributor_c() { kvds_distributor_release(distributor_); }
 
-    /** Whether there is a distributor: opening it did not fail. */
+    /** Returns whether there is a distributor. */
     explicit operator bool() const noexcept { return distributor_ != nullptr; }
-    /** How many references there are; `kvds_distributor_ref_count`. */
+    /** Returns the number of references; `kvds_distributor_ref_count`. */
     std::int64_t refCount() const noexcept { return kvds_distributor_ref_count(distributor_); }
-    /** For functions of kvds.h; still owned by this. */
+    /** Returns the handle for functions of kvds.h. This object still owns it. */
     kvds_distributor *handle() const noexcept { return distributor_; }
-    /** kvds::last_status(), for who has a distributor at hand. */
+    /** Returns kvds::last_status(). */
     static status last_status() noexcept { return kvds::last_status(); }
 
-    /** The live store of this name, made if there is none; `kvds_distributor_get_or_create`. */
+    /** Gets the live store `id`, or creates or opens it; `kvds_distributor_get_or_create`. */
     std::optional<shared_obj_c<store_c>> get_or_create(const std::string &id, backend backend) const
     {
         return ask(kvds_distributor_get_or_create, id, backend);
     }
-    /** The live store of this name, if there is one; `kvds_distributor_get`. */
+    /** Gets the live store `id`, if there is one; `kvds_distributor_get`. */
     std::optional<shared_obj_c<store_c>> get(const std::string &id, backend backend) const
     {
         return ask(kvds_distributor_get, id, backend);
     }
-    /** Gives up the reference that option `keep_stores` made it hold; `kvds_distributor_evict`. */
+    /** Releases the reference of the option `keep_stores`; `kvds_distributor_evict`. */
     bool evict(const std::string &id, backend backend) const
     {
         return detail::ok(kvds_distributor_evict(distributor_, detail::id_str(id),
                                                  static_cast<kvds_backend>(backend)));
     }
-    /** Removes the files of a disk store, for good; `kvds_distributor_destroy_store`. */
+    /** Deletes the files of a disk store; `kvds_distributor_destroy_store`. */
     bool destroy_store(const std::string &id) const
     {
         return detail::ok(kvds_distributor_destroy_store(distributor_, detail::id_str(id)));
     }
-    /** Closes every live store and refuses new ones; `kvds_distributor_shutdown`. */
+    /** Closes every live store and returns no more; `kvds_distributor_shutdown`. */
     bool shutdown() const { return detail::ok(kvds_distributor_shutdown(distributor_)); }
-    /** How many live stores there are; `kvds_distributor_store_count`. */
+    /** Returns the number of live stores; `kvds_distributor_store_count`. */
     std::size_t store_count() const noexcept { return kvds_distributor_store_count(distributor_); }
 
     /**
-     * Shows every live store to `callback(std::string_view id, backend, std::uint64_t tag, std::int64_t ref_count)`, which
-     * answers whether to go on; `kvds_distributor_for_each`. True if all were shown or the callback ended it (`stopped`).
+     * Calls `callback(std::string_view id, backend, std::uint64_t tag, std::int64_t ref_count)` for
+     * every live store; `kvds_distributor_for_each`. It returns whether to continue. Returns true
+     * if all stores were visited or the callback stopped (`stopped`).
      */
     template <class Callback>
     bool for_each(Callback &&callback) const
@@ -1357,11 +1376,11 @@ public:
         return called.end(kvds_distributor_for_each(distributor_, visit, &called));
     }
 
-    /** Who is told of the death of a store: its tag, its id (valid during the call) and its backend. */
+    /** Called when a store dies. The id is valid during the call. */
     using on_death =
         std::function<void(std::uint64_t tag, std::string_view id, kvds::backend backend)>;
 
-    /** Has a function called when a store dies, and answers a number for unobserve(); `kvds_distributor_observe`. */
+    /** Registers an observer; returns its number for unobserve(); `kvds_distributor_observe`. */
     std::optional<std::uint64_t> observe(on_death callback) const
     {
         const auto called = [](void *function, std::uint64_t tag, const char *id,
@@ -1370,21 +1389,24 @@ public:
         };
         const auto free = [](void *function) noexcept { delete static_cast<on_death *>(function); };
         std::uint64_t observer = 0;
-        // C refuses what is no function when it is given, and not when it is to be called.
-        const kvds_death told = callback ? +called : nullptr;
+        // An empty function is an error now, and not when a store dies.
+        const kvds_death on_store_death = callback ? +called : nullptr;
         if (!detail::ok(kvds_distributor_observe(
-                distributor_, told, new on_death(std::move(callback)), free, &observer)))
+                distributor_, on_store_death, new on_death(std::move(callback)), free, &observer)))
             return std::nullopt;
         return observer;
     }
-    /** Has an observer told the tag of each store that dies; it must live until unobserve(); `kvds_distributor_observe`. */
+    /**
+     * Registers an observer that gets the tag of each store that dies; `kvds_distributor_observe`.
+     * It must live until unobserve().
+     */
     std::optional<std::uint64_t> observe(lifetime_tagged_c::observer_if &observer) const
     {
         return observe([&observer](std::uint64_t tag, std::string_view, kvds::backend) {
             observer.death_ind(tag);
         });
     }
-    /** Takes an observer away: it is not running and will not be called again; `kvds_distributor_unobserve`. */
+    /** Removes an observer, after which no call of it runs; `kvds_distributor_unobserve`. */
     bool unobserve(std::uint64_t observer) const
     {
         return detail::ok(kvds_distributor_unobserve(distributor_, observer));
@@ -1405,24 +1427,24 @@ private:
     kvds_distributor *distributor_ = nullptr;
 };
 
-/* ---------------------------------------------------------------------------------------------------------------- log */
+/* ------------------------------------------------------------------------------------------ log */
 
-/** Who is told what goes on in the library. Called by one thread of the library's own. */
+/** A receiver of log messages. One thread of the library calls it. */
 class log_if {
 public:
     virtual ~log_if() = default;
-    /** One message, valid during the call. */
+    /** Called for each message, which is valid during the call. */
     virtual void line(log_level level, std::string_view text) = 0;
 };
 
 /**
- * Has `log` told what goes on, from lines of `level` to more important ones; NULL ends it; `kvds_set_log_callback`. There is
- * one log in the process. It must live until it is replaced.
+ * Registers `log` for messages of `level` and more important ones; `kvds_set_log_callback`. NULL
+ * removes it. A process has one log, which must live until it is replaced.
  */
 inline bool set_log_callback(log_level level, log_if *log)
 {
-    const auto line = [](void *told, kvds_log_level important, const char *text) noexcept {
-        static_cast<log_if *>(told)->line(static_cast<log_level>(important), text);
+    const auto line = [](void *receiver, kvds_log_level important, const char *text) noexcept {
+        static_cast<log_if *>(receiver)->line(static_cast<log_level>(important), text);
     };
     return detail::ok(
         kvds_set_log_callback(static_cast<kvds_log_level>(level), log ? +line : nullptr, log));
@@ -1435,7 +1457,7 @@ inline bool set_log_callback(log_level level, log_if *log)
 /** Hashes a counted reference: references to the same object have the same hash. */
 template <class T>
 struct std::hash<kvds::shared_obj_c<T>> {
-    /** The hash of the object's address. */
+    /** Returns the hash of the object's address. */
     std::size_t operator()(const kvds::shared_obj_c<T> &reference) const noexcept
     {
         return std::hash<T *>()(reference.get());
@@ -1445,7 +1467,7 @@ struct std::hash<kvds::shared_obj_c<T>> {
 /** Hashes a counted reference to a store: references to the same store have the same hash. */
 template <>
 struct std::hash<kvds::shared_obj_c<kvds::store_c>> {
-    /** The hash of the handle's address. */
+    /** Returns the hash of the handle's address. */
     std::size_t operator()(const kvds::shared_obj_c<kvds::store_c> &reference) const noexcept
     {
         return std::hash<kvds_store *>()(reference.handle());

@@ -1,9 +1,9 @@
 /*
- * bank: money moves between accounts with kvds, and none of it is ever lost or made.
+ * bank: transfers money between accounts with kvds, and never loses or creates any.
  *
- * Several threads transfer between the same few accounts, each transfer one conditional batch: both
- * new balances, if both old ones are still what they were. An auditor sums up all accounts in
- * snapshots meanwhile, and must find the same total each time. No lock is held anywhere.
+ * Several threads transfer between the same few accounts. Each transfer is a conditional batch that
+ * sets both balances if neither has changed since the thread read it. Meanwhile an auditor adds up
+ * all accounts in snapshots, and must get the same total each time. The program has no locks.
  *
  *     cc bank.c -lkvds -pthread -o bank
  *     ./bank
@@ -26,35 +26,35 @@
 
 enum {
     TELLERS = 4,      /* threads that transfer */
-    TRANSFERS = 2000, /* of each */
-    ACCOUNTS = 10,    /* few, so that the tellers meet often */
-    OPENING = 1000,   /* in each account */
-    NUMBER_ROOM = 21, /* bytes for any int64_t as decimal text and a NUL */
+    TRANSFERS = 2000, /* by each of them */
+    ACCOUNTS = 10,    /* few, so that tellers often conflict */
+    OPENING = 1000,   /* balance of each account at the start */
+    NUMBER_ROOM = 21, /* bytes of any int64_t as decimal text with a NUL */
     NAME_ROOM = 24,
 };
 
 static const int64_t TOTAL = (int64_t)ACCOUNTS * OPENING;
 
-/* The names of the accounts begin with this, so that an iteration finds them all. */
+/* The prefix of the keys of accounts. */
 static const char ACCOUNT[] = "account/";
 
 struct bank {
     kvds_store *store;
-    atomic_uint tellers; /* that have come to work */
+    atomic_uint tellers; /* started so far */
     atomic_uint_fast64_t retries;
 };
 
-/* Whether a call was answered with KVDS_OK; else says why not. To be called on the thread that made the call. */
+/* Returns whether a call of this thread returned KVDS_OK, and prints why if it did not. */
 static bool succeeded(kvds_status status)
 {
     if (status < 0)
         fprintf(stderr, "bank: %s: %s\n", kvds_status_name(status), kvds_last_error());
     else if (status > 0)
-        fprintf(stderr, "bank: unexpected answer %s\n", kvds_status_name(status));
+        fprintf(stderr, "bank: unexpected status %s\n", kvds_status_name(status));
     return status == KVDS_OK;
 }
 
-/* An account as it was read: the balance is kept as text too, to be compared byte by byte when it is written. */
+/* An account as a thread read it. A batch compares the text with the value in the store. */
 struct account {
     char name[NAME_ROOM];
     char text[NUMBER_ROOM];
@@ -62,7 +62,7 @@ struct account {
     int64_t balance;
 };
 
-/* A value has no NUL at its end, so room for one is left in the buffer. */
+/* No NUL follows a value, so the buffer keeps room for one. */
 static bool read_account(kvds_store *store, unsigned number, struct account *account)
 {
     snprintf(account->name, sizeof account->name, "%s%02u", ACCOUNT, number);
@@ -75,7 +75,7 @@ static bool read_account(kvds_store *store, unsigned number, struct account *acc
     return true;
 }
 
-/* Adds to the batch that the account's balance changes by `amount`, provided that it is still the one that was read. */
+/* Adds to the batch: change the balance by `amount`, if it is still what the thread read. */
 static bool change_balance(kvds_batch *batch, const struct account *account, int64_t amount)
 {
     char text[NUMBER_ROOM];
@@ -86,7 +86,7 @@ static bool change_balance(kvds_batch *batch, const struct account *account, int
            succeeded(kvds_batch_set(batch, account->name, name_len, text, (size_t)len));
 }
 
-/* Moves money. If one of the balances has changed since it was read, nothing is written: then read them again. */
+/* Transfers money. If a balance has changed in the meantime, reads both again and retries. */
 static bool transfer(struct bank *bank, kvds_batch *batch, unsigned from, unsigned to,
                      int64_t amount)
 {
@@ -95,9 +95,9 @@ static bool transfer(struct bank *bank, kvds_batch *batch, unsigned from, unsign
         if (!read_account(bank->store, from, &payer) || !read_account(bank->store, to, &payee))
             return false;
         if (payer.balance < amount)
-            return true; /* no credit */
+            return true; /* too little money: no transfer */
         if (amount == 1)
-            sched_yield(); /* an invitation to the others to change the balances now */
+            sched_yield(); /* lets other threads change the balances */
         kvds_batch_clear(batch);
         if (!change_balance(batch, &payer, -amount) || !change_balance(batch, &payee, amount))
             return false;
@@ -108,12 +108,13 @@ static bool transfer(struct bank *bank, kvds_batch *batch, unsigned from, unsign
     }
 }
 
-/* Returns the bank if all went well, or NULL. */
+/* Returns NULL after an error. */
 static void *serve(void *argument)
 {
     struct bank *bank = argument;
     kvds_batch *batch = kvds_batch_new();
-    uint32_t random = atomic_fetch_add(&bank->tellers, 1); /* other transfers for each teller */
+    uint32_t random =
+        atomic_fetch_add(&bank->tellers, 1); /* a different sequence for each teller */
     bool good = batch != NULL;
     for (int i = 0; good && i < TRANSFERS; i++) {
         random = random * 1664525 + 1013904223;
@@ -124,7 +125,7 @@ static void *serve(void *argument)
     return good ? bank : NULL;
 }
 
-/* Sums up all accounts as of one moment. The tellers go on meanwhile, and the sum comes out right nevertheless. */
+/* Adds up all accounts in a snapshot, while the tellers continue to transfer. */
 static bool audit(kvds_store *store, int64_t *sum)
 {
     kvds_store *snapshot;
@@ -135,7 +136,7 @@ static bool audit(kvds_store *store, int64_t *sum)
         good = read_account(snapshot, i, &account);
         *sum += good ? account.balance : 0;
     }
-    /* Outputs of failed calls are NULL, and releasing NULL does nothing. */
+    /* After an error the output is NULL, and releasing NULL does nothing. */
     kvds_store_release(snapshot);
     if (good && *sum != TOTAL) {
         fprintf(stderr, "bank: the accounts have %" PRId64 ", not %" PRId64 "\n", *sum, TOTAL);
@@ -172,7 +173,7 @@ static bool open_accounts(kvds_store *store)
     return good;
 }
 
-/* Opens for business until all transfers are made. A thread that was started is waited for in any case. */
+/* Runs the tellers and the auditor. Waits for every thread that was started. */
 static bool do_business(kvds_store *store, uint64_t *retries, uint64_t *audits)
 {
     struct bank bank = { .store = store };
@@ -203,7 +204,7 @@ int main(void)
     kvds_store *store = NULL;
     uint64_t retries = 0, audits = 0;
     int64_t sum = 0;
-    /* Without a base path there are stores in memory only; on disk all of this would go the same way. */
+    /* Without a base path there are only memory stores. Disk stores do the same. */
     bool good =
         succeeded(kvds_distributor_open(NULL, NULL, &distributor)) &&
         succeeded(kvds_distributor_get_or_create(distributor, "bank", KVDS_MEMORY, &store)) &&
@@ -211,9 +212,9 @@ int main(void)
     if (good) {
         printf("transfers  %d, by %d tellers over %d accounts\n", TELLERS * TRANSFERS, TELLERS,
                ACCOUNTS);
-        printf("retries    %" PRIu64 ", as another teller was faster\n", retries);
-        printf("audits     %" PRIu64 " in snapshots meanwhile, none of them off\n", audits);
-        printf("balance    %" PRId64 ", as at the opening\n", sum);
+        printf("retries    %" PRIu64 ", because another teller was faster\n", retries);
+        printf("audits     %" PRIu64 " in snapshots meanwhile, all correct\n", audits);
+        printf("balance    %" PRId64 ", as at the start\n", sum);
     }
     kvds_store_release(store);
     kvds_distributor_release(distributor);

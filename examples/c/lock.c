@@ -1,10 +1,10 @@
 /*
  * lock: a lock that is a key in a kvds store.
  *
- * Taking it is setting the key if it is not there, with a token of the owner as its value;
- * releasing it is removing the key if it still has that token, so that nobody releases what
- * somebody else holds. Several threads take the lock in turns and increment a counter that nothing
- * else protects. It goes the same way with stores on disk.
+ * To take the lock, a thread sets the key to its token, if the key does not exist. To release it,
+ * the thread deletes the key, if it still has that token. So only the owner can release the lock.
+ * Several threads take the lock and increment a counter that nothing else protects. Disk stores
+ * work the same way.
  *
  *     cc lock.c -lkvds -pthread -o lock
  *     ./lock
@@ -26,12 +26,12 @@
 
 enum {
     THREADS = 4,
-    TURNS = 2000, /* of each */
+    TURNS = 2000, /* per thread */
 };
 
 static const char LOCK[] = "locks/counter";
 
-/* What the threads compete for. `counter` is a plain number: two increments at the same time would lose one. */
+/* `counter` is a plain number: of two simultaneous increments, one would be lost. */
 struct work {
     kvds_store *store;
     uint64_t counter;
@@ -40,12 +40,12 @@ struct work {
 struct worker {
     pthread_t thread;
     struct work *work;
-    char token[32]; /* no two owners have the same */
+    char token[32]; /* unique */
     uint64_t waits;
     bool good;
 };
 
-/* Says of an answer that should not have come what it means. Returns false. To be called on the thread that got it. */
+/* Prints an unexpected status that this thread got, and returns false. */
 static bool complain(const char *what, kvds_status status)
 {
     fprintf(stderr, "lock: %s: %s", what, kvds_status_name(status));
@@ -59,16 +59,16 @@ static kvds_status try_lock(kvds_store *store, const char *token)
 }
 
 /*
- * KVDS_OK if the lock was this owner's and is free now. KVDS_MISMATCH if it is somebody else's,
- * KVDS_NOT_FOUND if it is nobody's: nothing is changed then. To look whose it is and to remove it
- * in two calls would leave a gap between them.
+ * Releases the lock: KVDS_OK. If another owner has it, returns KVDS_MISMATCH, and if it is free,
+ * KVDS_NOT_FOUND; neither changes anything. With two calls, one to compare and one to delete, the
+ * owner could change in between.
  */
 static kvds_status unlock(kvds_store *store, const char *token)
 {
     return kvds_compare_and_delete(store, LOCK, strlen(LOCK), token, strlen(token));
 }
 
-/* Takes the lock, or lets the other threads run and tries again. */
+/* Takes the lock. While another thread has it, yields and retries. */
 static bool lock(struct worker *worker)
 {
     kvds_status status;
@@ -90,7 +90,7 @@ static void *take_turns(void *argument)
             break;
         uint64_t seen = work->counter;
         if (i % 100 == 0)
-            sched_yield(); /* an invitation to everybody else to increment it now, if they could */
+            sched_yield(); /* without the lock, other threads would increment it now */
         work->counter = seen + 1;
         kvds_status status = unlock(work->store, worker->token);
         worker->good = status == KVDS_OK || complain("the lock is not its owner's", status);
@@ -98,7 +98,7 @@ static void *take_turns(void *argument)
     return NULL;
 }
 
-/* All threads at work. Those that were started are waited for in any case. */
+/* Runs all threads. Waits for every thread that was started. */
 static bool compete(struct work *work)
 {
     struct worker workers[THREADS];
@@ -124,7 +124,7 @@ static bool compete(struct work *work)
     return good;
 }
 
-/* Whether the counter is right, which it is only if no two threads were inside at once. */
+/* The counter is correct only if at most one thread had the lock at any time. */
 static bool check_counter(const struct work *work)
 {
     if (work->counter != THREADS * TURNS) {
@@ -132,13 +132,13 @@ static bool check_counter(const struct work *work)
                 THREADS * TURNS);
         return false;
     }
-    printf("the counter is %" PRIu64 ": no increment got lost\n", work->counter);
+    printf("the counter is %" PRIu64 ": no increment was lost\n", work->counter);
     return true;
 }
 
 typedef kvds_status step_function(kvds_store *store, const char *token);
 
-/* A lock is released by its owner, once, and by nobody else. */
+/* Only the owner can release the lock, and only once. */
 static bool refuse_strangers(kvds_store *store)
 {
     static const struct {

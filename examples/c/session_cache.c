@@ -1,10 +1,10 @@
 /*
- * session_cache: the sessions of users in a kvds store in memory, each until it expires.
+ * session_cache: sessions of users that expire, in a memory store of kvds.
  *
- * Every user has a scope: a view of the store in which the keys are session ids, and which reaches
- * nobody else's. The value of a session is the time at which it expires. A sweep goes over all
- * sessions with a cursor and removes each expired one only if it still has the time that the cursor
- * saw: what is renewed meanwhile survives, without any lock.
+ * Every user has a scope: a view of the store that contains only the user's sessions. Its keys are
+ * session ids, and the values are the times at which they expire. A sweep visits all sessions with
+ * a cursor. It deletes an expired session only if the session still has the time that the cursor
+ * shows, so a session that is renewed in the meantime survives. The program has no locks.
  *
  *     cc session_cache.c -lkvds -o session_cache
  *     ./session_cache
@@ -22,32 +22,32 @@
 
 enum {
     LIFETIME = 60,  /* seconds from the last renewal to the end of a session */
-    TIME_ROOM = 21, /* bytes for any int64_t as decimal text and a NUL */
+    TIME_ROOM = 21, /* bytes of any int64_t as decimal text with a NUL */
     NAME_ROOM = 64,
 };
 
-/* Seconds. A server would ask its clock; here time goes by as the story needs it. */
-typedef int64_t moment;
+/* A time in seconds. A server would use its clock. */
+typedef int64_t seconds;
 
-/* Whether a call was answered as expected; else says why not. To be called on the thread that made the call. */
-static bool answered(kvds_status expected, kvds_status status)
+/* Returns whether a call of this thread returned `expected`, and prints why if it did not. */
+static bool returned(kvds_status expected, kvds_status status)
 {
     if (status == expected)
         return true;
-    fprintf(stderr, "session_cache: unexpected answer %s", kvds_status_name(status));
+    fprintf(stderr, "session_cache: unexpected status %s", kvds_status_name(status));
     fprintf(stderr, status < 0 ? ": %s\n" : "\n", kvds_last_error());
     return false;
 }
 
-static bool succeeded(kvds_status status) { return answered(KVDS_OK, status); }
+static bool succeeded(kvds_status status) { return returned(KVDS_OK, status); }
 
-static size_t format_time(moment time, char text[TIME_ROOM])
+static size_t format_time(seconds time, char text[TIME_ROOM])
 {
     return (size_t)snprintf(text, TIME_ROOM, "%" PRId64, time);
 }
 
-/* A value is bytes with a length and no NUL behind. One too long for a time is none of ours, and never expires. */
-static moment parse_time(const void *value, size_t len)
+/* No NUL follows a value, so it is copied. A value that is too long to be a time never expires. */
+static seconds parse_time(const void *value, size_t len)
 {
     char text[TIME_ROOM] = "";
     if (len >= sizeof text)
@@ -56,7 +56,7 @@ static moment parse_time(const void *value, size_t len)
     return strtoll(text, NULL, 10);
 }
 
-/* The sessions of one user, as a store. A user's name has no '/', so that no scope lies within another one. */
+/* Gets the scope of a user. Names of users contain no '/', so scopes do not overlap. */
 static bool open_user(kvds_store *store, const char *user, kvds_store **out)
 {
     char prefix[NAME_ROOM];
@@ -64,8 +64,8 @@ static bool open_user(kvds_store *store, const char *user, kvds_store **out)
     return succeeded(kvds_store_scope(store, prefix, (size_t)len, out));
 }
 
-/* KVDS_EXISTS if there is a session of this id already. */
-static kvds_status log_in(kvds_store *user, const char *id, moment now)
+/* Creates a session; KVDS_EXISTS if the id is in use. */
+static kvds_status log_in(kvds_store *user, const char *id, seconds now)
 {
     char expiry[TIME_ROOM];
     size_t len = format_time(now + LIFETIME, expiry);
@@ -73,11 +73,11 @@ static kvds_status log_in(kvds_store *user, const char *id, moment now)
 }
 
 /*
- * Lets a session live on. KVDS_NOT_FOUND if there is none, or it has expired, whether or not a
- * sweep has removed it yet. The new time is written only over the one that was read: a session that
- * is removed meanwhile does not come back.
+ * Extends a session. Returns KVDS_NOT_FOUND if there is none, or if it has expired, whether or not
+ * a sweep has deleted it. Replaces only the time that it read, so a session that is deleted in the
+ * meantime does not reappear.
  */
-static kvds_status renew(kvds_store *user, const char *id, moment now)
+static kvds_status renew(kvds_store *user, const char *id, seconds now)
 {
     for (;;) {
         char before[TIME_ROOM], after[TIME_ROOM];
@@ -102,7 +102,7 @@ static int count_session(void *user_data, const void *key, size_t key_len, const
     return 1;
 }
 
-/* Whether a store or scope has so many sessions. */
+/* Prints and checks the number of sessions in a store or scope. */
 static bool has_sessions(const char *whose, kvds_store *sessions, size_t expected)
 {
     size_t count = 0;
@@ -119,11 +119,10 @@ struct sweep {
 };
 
 /*
- * Removes what has expired of what the cursor shows, which is how things were when it was made. The
- * key and the value are the cursor's own bytes and valid until it moves, so they can be passed on
- * as they are.
+ * Deletes the expired sessions that the cursor shows. The cursor owns the key and the value, which
+ * are valid until it moves, so they can be passed to other calls without a copy.
  */
-static bool sweep(kvds_cursor *cursor, kvds_store *store, moment now, struct sweep *sweep)
+static bool sweep(kvds_cursor *cursor, kvds_store *store, seconds now, struct sweep *sweep)
 {
     kvds_status status = kvds_cursor_first(cursor);
     for (; status == KVDS_OK; status = kvds_cursor_next(cursor)) {
@@ -139,21 +138,20 @@ static bool sweep(kvds_cursor *cursor, kvds_store *store, moment now, struct swe
         if (removed == KVDS_OK)
             sweep->removed++;
         else if (removed == KVDS_MISMATCH)
-            sweep->renewed++; /* since the cursor was made */
-        else if (!answered(KVDS_NOT_FOUND,
-                           removed)) /* the user logged out, or another sweep was faster */
+            sweep->renewed++;                        /* after the cursor was created */
+        else if (!returned(KVDS_NOT_FOUND, removed)) /* deleted by another thread */
             return false;
     }
-    return answered(KVDS_NOT_FOUND, status);
+    return returned(KVDS_NOT_FOUND, status);
 }
 
-/* A sweep in two parts, with what other threads of a server might do in between. */
-static bool sweep_while_in_use(kvds_store *store, kvds_store *ada, kvds_store *bob, moment now)
+/* Sweeps. Between the creation of the cursor and its use, other sessions change. */
+static bool sweep_while_in_use(kvds_store *store, kvds_store *ada, kvds_store *bob, seconds now)
 {
     kvds_cursor *cursor;
     if (!succeeded(kvds_cursor_new(store, NULL, &cursor)))
         return false;
-    /* "phone" is renewed in its last second, which is over when the sweep comes to it; "desk" logs out. */
+    /* "phone" is renewed in its last second, before the sweep reaches it. "desk" logs out. */
     struct sweep done = { 0 };
     bool good = succeeded(renew(ada, "phone", now - 1)) &&
                 succeeded(kvds_del(bob, "desk", strlen("desk"))) &&
@@ -171,24 +169,24 @@ static bool sweep_while_in_use(kvds_store *store, kvds_store *ada, kvds_store *b
 
 static bool run(kvds_store *store, kvds_store *ada, kvds_store *bob)
 {
-    static const moment MORNING = 1000, LATER = MORNING + LIFETIME / 2, END = MORNING + LIFETIME;
+    static const seconds MORNING = 1000, LATER = MORNING + LIFETIME / 2, END = MORNING + LIFETIME;
     return succeeded(log_in(ada, "laptop", MORNING)) && succeeded(log_in(ada, "phone", MORNING)) &&
-           succeeded(log_in(bob, "laptop", MORNING)) && /* the same id, but not the same session */
+           succeeded(log_in(bob, "laptop", MORNING)) && /* the same id in another scope */
            succeeded(log_in(bob, "desk", MORNING)) && succeeded(log_in(bob, "tablet", MORNING)) &&
-           answered(KVDS_EXISTS, log_in(ada, "phone", MORNING)) && has_sessions("ada", ada, 2) &&
+           returned(KVDS_EXISTS, log_in(ada, "phone", MORNING)) && has_sessions("ada", ada, 2) &&
            has_sessions("bob", bob, 3) &&
 
            succeeded(renew(bob, "tablet", LATER)) && sweep_while_in_use(store, ada, bob, END) &&
            has_sessions("ada", ada, 1) && has_sessions("bob", bob, 1) &&
            succeeded(kvds_exists(ada, "phone", strlen("phone"))) &&
            succeeded(kvds_exists(bob, "tablet", strlen("tablet"))) &&
-           answered(KVDS_NOT_FOUND, renew(ada, "laptop", END)) &&
-           answered(KVDS_NOT_FOUND,
-                    renew(bob, "tablet", LATER + LIFETIME)) && /* too late, though no sweep came */
+           returned(KVDS_NOT_FOUND, renew(ada, "laptop", END)) &&
+           /* expired, even without a sweep: */
+           returned(KVDS_NOT_FOUND, renew(bob, "tablet", LATER + LIFETIME)) &&
 
-           /* Ada logs out everywhere: all of her scope in one step, and nothing of Bob's. */
-           succeeded(kvds_delete_prefix(ada, NULL, 0)) &&
-           has_sessions("ada", ada, 0) && has_sessions("all", store, 1);
+           /* Ada logs out everywhere: this deletes her scope in one step, and nothing of Bob's. */
+           succeeded(kvds_delete_prefix(ada, NULL, 0)) && has_sessions("ada", ada, 0) &&
+           has_sessions("all", store, 1);
 }
 
 int main(void)
@@ -199,7 +197,7 @@ int main(void)
         succeeded(kvds_distributor_open(NULL, NULL, &distributor)) &&
         succeeded(kvds_distributor_get_or_create(distributor, "sessions", KVDS_MEMORY, &store)) &&
         open_user(store, "ada", &ada) && open_user(store, "bob", &bob) && run(store, ada, bob);
-    /* In any order: each scope keeps the store alive by itself. Releasing NULL does nothing. */
+    /* In any order, as each scope keeps the store alive. Releasing NULL does nothing. */
     kvds_store_release(store);
     kvds_store_release(ada);
     kvds_store_release(bob);

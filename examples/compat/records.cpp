@@ -1,17 +1,17 @@
 /*
- * records: a record manager, in the style of programs that were written against the original C++
- * package of kvds. It includes what they include, and is compiled with one more include directory:
+ * records: a record manager like a program for the original C++ package of kvds. It includes the
+ * original's headers, and is compiled with one more include directory:
  *
  *     c++ -std=c++17 -Iinclude/compat records.cpp -lkvds -pthread -o records
  *     ./records
  *
- * A type of records has numbered fields, each a text or a number. All of it is in the keys of one
- * store:
+ * A type of records has numbered fields, each a text or a number. One store holds everything under
+ * these keys:
  *
  *     record:schema:TYPE:N      the name and the kind of field N
  *     record:next:TYPE          the id of the next record
  *     record:data:TYPE:ID:N     field N of a record
- *     record:lock:TYPE:ID       whose turn it is to change a record
+ *     record:lock:TYPE:ID       the owner of the lock on a record
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -32,7 +32,7 @@
 
 using backend_e = kvds::kv_c_distributor_c::kv_c_backend_e;
 
-/* Numbers in keys have leading zeros, as keys are in the order of their bytes: 10 would come before 9. */
+/* Numbers in keys have leading zeros, because keys are ordered by bytes: "10" is before "9". */
 static std::string padded(std::size_t number)
 {
     char text[24];
@@ -45,16 +45,16 @@ struct field_s {
     bool is_number;
 };
 
-/* One record: its id, and a value for each field. */
+/* A record: its id, and a value for each field. */
 struct record_s {
     std::size_t id;
     std::vector<std::string> values;
 };
 
-/* The turn to change one record, taken and given back with this object. Who takes it writes a token of its own. */
-class turn_c {
+/* A lock on one record, held during the lifetime of this object. Its value is the owner's token. */
+class record_lock_c {
 public:
-    turn_c(kvds::kv_c &store, const std::string &key, const std::string &token)
+    record_lock_c(kvds::kv_c &store, const std::string &key, const std::string &token)
         : store_(store), key_(key), token_(token)
     {
         while (!store_.set_nx(key_, token_)) {
@@ -63,15 +63,15 @@ public:
             std::this_thread::yield();
         }
     }
-    ~turn_c()
+    ~record_lock_c()
     {
-        /* While the token is there, nobody else takes the turn, so nothing can come between the two calls. */
+        /* No other thread takes the lock while the token exists, so two calls are safe. */
         std::string owner;
         if (store_.get(key_, owner) && owner == token_)
             store_.del(key_);
     }
-    turn_c(const turn_c &) = delete;
-    turn_c &operator=(const turn_c &) = delete;
+    record_lock_c(const record_lock_c &) = delete;
+    record_lock_c &operator=(const record_lock_c &) = delete;
 
 private:
     kvds::kv_c &store_;
@@ -103,7 +103,7 @@ public:
         return found;
     }
 
-    /* All the fields of a record are written in one step: nobody sees half a record. */
+    /* Writes all fields of a record in one atomic step. */
     std::size_t create(const std::string &type, const std::vector<std::string> &values)
     {
         check(type, values);
@@ -122,11 +122,11 @@ public:
         return !record.values.empty();
     }
 
-    /* Changes a record as `change` says, while nobody else changes it. `who` is told apart from all others by its name. */
+    /* Calls `change` for a record under its lock. `who` is a unique token for the lock. */
     void update(const std::string &type, std::size_t id, const std::string &who,
                 std::function<void(record_s &)> change)
     {
-        const turn_c turn(*store_, "record:lock:" + type + ":" + padded(id), who);
+        const record_lock_c lock(*store_, "record:lock:" + type + ":" + padded(id), who);
         record_s record;
         must(load(type, id, record), "no such " + type);
         change(record);
@@ -144,7 +144,7 @@ public:
         must(store_->delete_batch(keys), "cannot remove a " + type);
     }
 
-    /* Prints every record of every type: an iteration over the types' fields, and in it iterations over the data. */
+    /* Prints all records, by an iteration over the types and nested iterations over their data. */
     void print(std::ostream &out) const
     {
         std::string seen;
@@ -199,7 +199,7 @@ private:
         must(store_->set_batch(pairs), "cannot write a " + type);
     }
 
-    /* Whoever counts on from the number that it read has the id to itself. Who came too late reads again. */
+    /* A thread owns the id that it read if it can increment it. Otherwise it reads again. */
     std::size_t next_id(const std::string &type)
     {
         const std::string key = "record:next:" + type;
@@ -214,7 +214,7 @@ private:
     std::shared_ptr<kvds::kv_c> store_;
 };
 
-static void tell_the_story(const std::string &path)
+static void run(const std::string &path)
 {
     kvds::kv_c_distributor_c distributor(path);
     auto store = distributor.get_or_create_kv_c("records", backend_e::DISK);
@@ -239,7 +239,7 @@ static void tell_the_story(const std::string &path)
         std::cout << "refused: " << refused.what() << '\n';
     }
 
-    /* Four desks lend the same book, each fifty times, and no loan is forgotten. */
+    /* Four threads lend the same book fifty times each, and no loan is lost. */
     std::vector<std::thread> desks;
     for (int desk = 0; desk < 4; desk++)
         desks.emplace_back([&records, notes, who = "desk " + std::to_string(desk)] {
@@ -267,7 +267,7 @@ int main()
     }
     int result = EXIT_SUCCESS;
     try {
-        tell_the_story(path);
+        run(path);
     } catch (const std::exception &failure) {
         std::cerr << "records: " << failure.what() << '\n';
         result = EXIT_FAILURE;

@@ -1,9 +1,9 @@
 /*
- * scan: a batch, a snapshot and a scan, with the C++ facade of kvds.
+ * scan: a batch, a snapshot and a scan, with the C++ header of kvds.
  *
- * The stock of a shop is in a store, a key for each article. A sale moves pieces from the shelf to
- * the basket in one step, if nobody took them meanwhile; a snapshot from before still shows the
- * shelf as it was.
+ * A store has the stock of a shop, with a key for each article. A sale moves an article from the
+ * shelf to the basket in one step, if its number has not changed in the meantime. A snapshot from
+ * before the sale still shows the shelf.
  *
  *     c++ -std=c++17 scan.cpp -lkvds -o scan
  *     ./scan
@@ -17,18 +17,18 @@
 #include <iostream>
 #include <stdexcept>
 
-/* Every pair below the prefix. Key and value are views, valid until the loop goes on. */
+/* Prints every pair with the prefix. Key and value are valid until the next iteration. */
 static void print(const char *title, kvds::store_c &store, std::string_view prefix)
 {
     std::cout << title << '\n';
     for (auto [article, pieces] : store.scan(prefix))
         std::cout << "  " << article << ": " << pieces << '\n';
-    /* The loop ends at the last pair or at a failure, and the status says which. */
+    /* The loop ends after the last pair or at an error; last_status() says which. */
     if (kvds::last_status() != kvds::status::not_found)
         throw std::runtime_error(kvds::last_error());
 }
 
-/* Moves all pieces of an article to the basket. False if somebody was faster, or if there is no such article. */
+/* Moves an article to the basket. False if there is none, or if another thread was faster. */
 static bool sell(kvds::store_c &store, const std::string &article)
 {
     const auto pieces = store.get("shelf/" + article);
@@ -39,9 +39,9 @@ static bool sell(kvds::store_c &store, const std::string &article)
            sale.set("basket/" + article, *pieces) && store.write(sale);
 }
 
-static void tell_the_story()
+static void run()
 {
-    const kvds::distributor_c distributor; /* with a path, it has stores on disk too */
+    const kvds::distributor_c distributor; /* with a path, it has disk stores too */
     const auto store = distributor.get_or_create("shop", kvds::backend::memory);
     if (!store)
         throw std::runtime_error(kvds::last_error());
@@ -63,7 +63,7 @@ static void tell_the_story()
 int main()
 {
     try {
-        tell_the_story();
+        run();
         return EXIT_SUCCESS;
     } catch (const std::exception &failure) {
         std::cerr << "scan: " << failure.what() << '\n';

@@ -1,9 +1,9 @@
 /*
- * sessions: sharing stores among the parts of a program, with the C++ facade of kvds.
+ * sessions: shares stores among the parts of a program, with the C++ header of kvds.
  *
- * Parts of a program ask the distributor for a store by name and hold it by a counted reference. A
- * part that is given a scope of a store reaches nothing else of it. When the last reference goes,
- * the store does, and an observer is told.
+ * Parts of a program ask the distributor for a store by name and hold a counted reference to it. A
+ * part that has only a scope of a store can reach nothing else in it. When the last reference is
+ * released, the store is destroyed and an observer is called.
  *
  *     c++ -std=c++17 sessions.cpp -lkvds -o sessions
  *     ./sessions
@@ -19,7 +19,7 @@
 
 using store_ref = kvds::shared_obj_c<kvds::store_c>;
 
-/* The sessions of one user. It can be given any kv_c: a store, a scope of one, or something of the program's own. */
+/* The sessions of one user, in any kv_c: a store, a scope, or a class of the program. */
 class sessions_c {
 public:
     explicit sessions_c(std::shared_ptr<kvds::kv_c> store) : store_(std::move(store)) {}
@@ -43,22 +43,22 @@ private:
     std::shared_ptr<kvds::kv_c> store_;
 };
 
-/* What the distributor or a store was to give; it says why if it gave nothing. */
-static store_ref given(std::optional<store_ref> store)
+/* Returns the store, or throws the last error. */
+static store_ref store_of(std::optional<store_ref> store)
 {
     if (!store)
         throw std::runtime_error(kvds::last_error());
     return *store;
 }
 
-static void tell_the_story()
+static void run()
 {
     const kvds::distributor_c distributor;
     distributor.observe(
         [](std::uint64_t, std::string_view id, kvds::backend) { std::cout << id << " is gone\n"; });
 
-    store_ref all = given(distributor.get_or_create("sessions", kvds::backend::memory));
-    sessions_c of_ada(given(all->scope("ada/"))), of_bob(given(all->scope("bob/")));
+    store_ref all = store_of(distributor.get_or_create("sessions", kvds::backend::memory));
+    sessions_c of_ada(store_of(all->scope("ada/"))), of_bob(store_of(all->scope("bob/")));
     of_ada.begin("1", "phone");
     of_ada.begin("2", "laptop");
     of_bob.begin("1", "tablet");
@@ -68,14 +68,14 @@ static void tell_the_story()
 
     for (auto [session, device] : all->scan())
         std::cout << "  " << session << ": " << device << '\n';
-    all = nullptr; /* the scopes keep the store alive, until the end of this function */
+    all = nullptr; /* the scopes keep the store alive until this function returns */
     std::cout << "ada still has " << of_ada.count() << '\n';
 }
 
 int main()
 {
     try {
-        tell_the_story();
+        run();
         return EXIT_SUCCESS;
     } catch (const std::exception &failure) {
         std::cerr << "sessions: " << failure.what() << '\n';

@@ -13,13 +13,13 @@
 
 namespace kvds {
 
-/** A store on disk. Closed at first. */
+/** A disk store. It is closed until open() is called. */
 class datastore_c : public detail::opened_c {
 public:
     /**
-     * Opens the database in the directory `path`, which is made if it is not there, with those
-     * above it. False if this is open, if anyone else has the directory open, or if it cannot be
-     * opened: then last_error() says why.
+     * Opens the store in the directory `path`, which is created if it does not exist, with those
+     * above it. Returns false if this object is open or the directory cannot be opened:
+     * last_error() says why.
      */
     bool open(const std::string &path)
     {

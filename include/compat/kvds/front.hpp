@@ -1,5 +1,5 @@
 /*
- * What the stores of the compatible headers have in common. Not for programs.
+ * The base of the store classes in include/compat. Not for programs.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -20,11 +20,11 @@
 namespace kvds::detail {
 
 /**
- * A kv_c in front of a store of the library, with the return values of the original. Closed while
- * there is no store.
+ * A kv_c that forwards to a store of the library and returns what the original returns. It is
+ * closed while there is no store.
  *
- * Programs derive from the classes that are made of this one. What is not in the original begins
- * with `front_`, so that it hides no name of theirs, and is overridden by none.
+ * Programs derive from the classes that derive from this one. Names that the original does not have
+ * begin with `front_`, so that they neither hide nor override names of programs.
  */
 class front_c : public kv_c {
 public:
@@ -52,7 +52,7 @@ public:
     {
         return front_ask([&](store_c &store) { return store.set(key, value); });
     }
-    /** Removes a key. If it was not there, the answer is false in memory and true on disk. */
+    /** Deletes `key`. If it does not exist, returns false in memory and true on disk. */
     bool del(const std::string &key) override
     {
         return front_ask([&](store_c &store) {
@@ -80,7 +80,7 @@ public:
     }
 
 protected:
-    /** A reference to the store, with which it stays while a call goes on; empty if there is none. */
+    /** Returns a reference that keeps the store during a call; empty if there is no store. */
     virtual shared_obj_c<store_c> front_held() const = 0;
 
 private:
@@ -92,10 +92,13 @@ private:
     }
 };
 
-/** A front that is closed until it is opened, and can be closed again. Threads: any, all calls at the same time. */
+/** A front_c that can be opened and closed. Any threads may call all functions at the same time. */
 class opened_c : public front_c {
 public:
-    /** Closes the store: calls that are running end first, except those that this is called in. False if it was closed. */
+    /**
+     * Closes the store after its running calls have ended; see kvds_close(). False if it was
+     * closed.
+     */
     bool close()
     {
         shared_obj_c<store_c> closing;
@@ -103,13 +106,12 @@ public:
             const std::lock_guard<std::mutex> lock(front_mutex_);
             std::swap(closing, front_store_);
         }
-        // With no lock held, as the calls that end first may have callbacks, and those may call
-        // anything here.
+        // Without the lock, as callbacks of running calls may call functions of this object.
         return closing ? closing->close() : ok(KVDS_CLOSED);
     }
 
 protected:
-    /** Opens the store that `make` gives, unless one is open or it gives none. */
+    /** Opens the store that `make` returns, unless a store is open already. */
     template <class Make>
     bool front_open(Make make)
     {

@@ -1,8 +1,7 @@
 /*
- * kvds for programs that were written against the original C++ package: they are compiled as they
- * are, with the directory that this file's directory is in as the first include directory, and
- * linked with kvds. docs/migrating.md says what differs. New programs include kvds.hpp beside
- * kvds.h.
+ * kvds for programs that were written against the original C++ package. Compile them unchanged with
+ * include/compat as the first include directory, and link them with kvds. docs/migrating.md lists
+ * the differences. New programs include kvds.hpp, which is beside kvds.h.
  *
  * KVDS_COMPAT_SHARED_PTR, defined before the first include of these headers, makes the
  * distributor's references std::shared_ptr<kvds::kv_c>, as they are in the original since late
@@ -36,13 +35,13 @@ namespace kvds {
 
 namespace detail {
 
-/** A store that the distributor keeps: one object for all who ask for the store. Owned by std::shared_ptr. */
+/** A store that the distributor keeps: one object for all callers, owned by std::shared_ptr. */
 class kept_c final : public front_c, public std::enable_shared_from_this<kept_c> {
 public:
-    /** In front of `store`. */
+    /** Forwards to `store`. */
     explicit kept_c(shared_obj_c<store_c> store) noexcept : front_store_(std::move(store)) {}
 
-    /** Returns the number of references, of all kinds, the distributor's own included. */
+    /** Returns the number of references of all kinds, including that of the distributor. */
     std::int64_t refCount() const noexcept { return weak_from_this().use_count(); }
 
 private:
@@ -54,27 +53,27 @@ private:
 } // namespace detail
 
 /**
- * A counted reference to a store that the distributor keeps. It is a std::shared_ptr as well, and
- * shares its count with those that are made of it: a std::weak_ptr made of it expires with the last
- * reference of all.
+ * A counted reference to a store that the distributor keeps. It is also a std::shared_ptr and
+ * shares its count with those that are created from it: a std::weak_ptr to it expires with the last
+ * reference of any kind.
  */
 template <>
 class shared_obj_c<detail::kept_c> : public std::shared_ptr<detail::kept_c> {
 public:
-    /** Refers to nothing. */
+    /** Creates an empty reference. */
     shared_obj_c() noexcept = default;
-    /** One more reference to what a std::shared_ptr refers to. */
+    /** Takes a reference from a std::shared_ptr. */
     shared_obj_c(std::shared_ptr<detail::kept_c> other) noexcept : shared_ptr(std::move(other)) {}
-    /** One more reference to a store that there are references to; NULL refers to nothing. */
+    /** Adds a reference to a store that has references already; may be NULL. */
     shared_obj_c(detail::kept_c *store) : shared_ptr(store ? store->shared_from_this() : nullptr) {}
 
-    /** The store, or NULL: another name of get(). */
+    /** Returns the store, or NULL, like get(). */
     detail::kept_c *ptr() const noexcept { return get(); }
-    /** Gives up the reference. */
+    /** Releases the reference. */
     void reset() noexcept { shared_ptr::reset(); }
-    /** Gives up the reference, and takes one to another store. */
+    /** Replaces the reference by one to `store`. */
     void reset(detail::kept_c *store) { *this = shared_obj_c(store); }
-    /** Whether there is a store. To bool alone: a reference is no number. */
+    /** Returns whether there is a store. Converts to bool only, and not on to a number. */
     template <class Bool, class = detail::if_bool<Bool>>
     operator Bool() const noexcept
     {
@@ -83,9 +82,9 @@ public:
 };
 
 /**
- * Hands out stores by name, and keeps each until it is destroyed itself: the data of a memory store
- * outlives the program's references to it. References that outlive the distributor go on. Threads:
- * any, all calls at the same time.
+ * Returns stores by name, and keeps each until it is destroyed itself: the data of a memory store
+ * outlives the program's references to it. References that outlive the distributor keep working.
+ * Any threads may call all functions at the same time.
  */
 class kv_c_distributor_c {
 public:
@@ -95,25 +94,27 @@ public:
         DISK = 1    /**< In a directory under the distributor's path. */
     };
 
-    /** With disk stores in directories under `path`, which is made with the first; "" is the current directory. */
+    /**
+     * Creates a distributor with disk stores under `path`, which is created with the first of them;
+     * "" is the current directory.
+     */
     kv_c_distributor_c(const std::string &path) : path_(path.empty() ? "." : path), disk_(path_) {}
 
     kv_c_distributor_c(const kv_c_distributor_c &) = delete;
     kv_c_distributor_c &operator=(const kv_c_distributor_c &) = delete;
 
     /**
-     * The store of this name and backend, made if there is none. All threads get the same object,
-     * so references can be compared, and so can the pointers that get() gives. Empty if it cannot
-     * be made: last_error() says why.
+     * Gets the store `id` on `backend`, or creates it. All threads get the same object, so
+     * references and the pointers that get() returns can be compared. Returns an empty optional on
+     * an error: last_error() says why.
      *
-     * The id of a memory store is any bytes, of any number. That of a disk store is UTF-8, not
-     * empty, and has no zero byte; bytes outside `A-Z a-z 0-9 . _ -` are percent-encoded in the
-     * name of its directory.
+     * The id of a memory store may be any bytes of any length. The id of a disk store is UTF-8
+     * without a zero byte, and not empty; bytes outside `A-Z a-z 0-9 . _ -` are percent-encoded in
+     * the name of its directory.
      */
 #ifdef KVDS_COMPAT_SHARED_PTR
-    // The tag makes this another symbol than the function below, which other files of the program
-    // may have compiled. All else of the class is the same in both, so that they can pass each
-    // other their distributors.
+    // The tag gives this another symbol than the function below, which other files of the program
+    // may use. The rest of the class is the same in both, so the files can share distributors.
     [[gnu::abi_tag("shared_ptr")]] std::optional<std::shared_ptr<kv_c>>
     get_or_create_kv_c(const std::string &id, kv_c_backend_e backend)
     {
@@ -135,8 +136,8 @@ private:
         const auto known = stores_.find({ backend, id });
         if (known != stores_.end())
             return known->second;
-        // Memory stores have nothing to do with the path. One that was refused is refused again for
-        // a disk store, so that last_error() of this thread says why.
+        // Memory stores do not need the path. For a disk store, an invalid path fails again here,
+        // so that last_error() of this thread says why.
         const bool in_memory = backend == kv_c_backend_e::MEMORY;
         if (!in_memory && !disk_)
             disk_ = distributor_c(path_);
@@ -153,9 +154,9 @@ private:
     }
 
     /**
-     * The id that the library gets. The id of a memory store may be any bytes: one that the library
-     * does not take, such as one with a zero byte, is a number there, behind a byte with which no
-     * other begins.
+     * Returns the id for the library. Ids of memory stores may be any bytes here. One that the
+     * library does not accept, such as one with a zero byte, becomes a number after a byte with
+     * which no other id begins.
      */
     std::string name_of(const std::string &id, kv_c_backend_e backend) const
     {

@@ -11,10 +11,10 @@
 
 namespace kvds {
 
-/** A store in memory of its own. Closed at first; what is in it goes when it is closed. */
+/** A memory store without a name. It is closed until open() is called; close() drops its data. */
 class memstore_c : public detail::opened_c {
 public:
-    /** Opens an empty store; the path is of no account. False if it is open. */
+    /** Opens an empty store; the path is ignored. Returns false if this object is open. */
     bool open(const std::string &)
     {
         return front_open(

@@ -1,13 +1,13 @@
 /*
- * Checks the order of the include directories: whether the compiler finds these headers, and not
- * those that the original package has under the same names. Each of these headers includes this
+ * Checks the order of the include directories: the compiler must find these headers, and not those
+ * of the original package, which have the same names. Each header of include/compat includes this
  * one.
  *
- * If the original's directory has all of its headers and comes first, a program reads none of
- * these. `-include kvds/order.hpp` on the compiler's command line finds that out too.
+ * If the original's directory comes first and has all headers, a program includes none of these.
+ * `-include kvds/order.hpp` on the compiler's command line detects that too.
  *
- * How: each header is included by the name that programs use, with KVDS_COMPAT_PROBE defined. One
- * of these then defines a macro and nothing else.
+ * This header includes each header by the name that programs use, with KVDS_COMPAT_PROBE defined.
+ * Those of include/compat then define a macro and nothing else.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -17,8 +17,7 @@
 
 #define KVDS_COMPAT_PROBE
 
-// A program may include these headers by a path, with no include directory for them. Then there is
-// no order.
+// A program may include these headers by a path, without an include directory that has them.
 #if __has_include(<kvds/kvds.hpp>)
 #define KVDS_COMPAT_PROBE_KVDS
 #include <kvds/kvds.hpp>

@@ -1,5 +1,5 @@
 /*
- * Counted references under the names they had in the original C++ package: pkg::types::shared_c,
+ * Counted references under their names in the original C++ package: pkg::types::shared_c,
  * shared_obj_c, make_shared.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
@@ -8,7 +8,7 @@
 #include "../kvds/order.hpp"
 
 #if defined(KVDS_COMPAT_PROBE_KVDS)
-// The kvds/kvds.hpp that was found includes this, so it is the original's.
+// The kvds/kvds.hpp that was found includes this header, so it is the original's.
 #include "../kvds/wrong_order.hpp"
 #elif defined(KVDS_COMPAT_PROBE)
 #define KVDS_COMPAT_FOUND_SHARED_OBJ
