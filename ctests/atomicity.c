@@ -1,10 +1,10 @@
-/* Many threads at once on what is more than one key: nothing is seen half done, and nothing gets lost. */
+/* Several threads work on several keys: no thread sees half of a write, and no write is lost. */
 
 #include "check.h"
 
 enum { MOST_THREADS = 16 };
 
-/* Runs a function on several threads, and another one on this thread meanwhile, if there is one. */
+/* Runs a function on several threads, and `meanwhile` on this thread, if it is not NULL. */
 static void run_threads(size_t count, void *(*run)(void *), void *shared,
                         void (*meanwhile)(void *shared))
 {
@@ -18,7 +18,7 @@ static void run_threads(size_t count, void *(*run)(void *), void *shared,
         join(threads[i]);
 }
 
-/* A number that is different on every step, for choices that need no more than that. Each thread has its own. */
+/* A pseudo-random number. Each thread has a state of its own. */
 static uint32_t next_number(uint32_t *number)
 {
     *number = *number * 1664525 + 1013904223;
@@ -48,7 +48,7 @@ static int64_t balance_of(kvds_store *store, struct text account, struct text *w
     return number_in(written->data, written->len);
 }
 
-/* Adds to a balance, on the condition that it is still what was read. */
+/* Adds to the batch: change a balance by `amount`, if it is still what this thread read. */
 static void change(kvds_batch *batch, struct text account, struct text before, int64_t after)
 {
     const struct text now = text_of("%lld", (long long)after);
@@ -148,7 +148,7 @@ static void sum_by_many_keys(kvds_store *store)
     must_balance(sum);
 }
 
-/* In a snapshot the same sum comes out in every way, account by account too, however long that takes. */
+/* A snapshot has the same sum by every way of reading, account by account too. */
 static void sum_in_a_snapshot(kvds_store *store)
 {
     kvds_store *snapshot;
@@ -177,13 +177,13 @@ static void audit(void *shared)
         sums[turn % COUNT_OF(sums)](bank->store);
 }
 
-static void no_money_is_lost_or_made(void **state)
+static void transfers_keep_the_total(void **state)
 {
     struct fixture *f = *state;
     struct bank bank = {
         .store = f->store, .transfers = scaled(1000), .movers = 0, .running = MOVERS
     };
-    /* What lies around the accounts is none of theirs. */
+    /* Neighboring keys are not accounts. */
     assert_ok(kvds_set(f->store, BYTES("account"), BYTES("1")));
     assert_ok(kvds_set(f->store, BYTES("account."), BYTES("1")));
     for (size_t i = 0; i < ACCOUNTS; i++) {
@@ -202,7 +202,7 @@ struct counter {
     atomic_uchar seen[COUNTERS * MOST_ADDITIONS + 1];
 };
 
-/* Each sum is given out once. */
+/* Each sum is returned once. */
 static void *count_on(void *argument)
 {
     struct counter *counter = argument;
@@ -229,7 +229,7 @@ static void no_addition_is_lost(void **state)
     free(counter);
 }
 
-/* Who puts something there takes it away again itself, however many try: as a lock is taken and released. */
+/* The thread that sets the key also deletes it, as with a lock, however many threads try. */
 struct lock {
     kvds_store *store;
     size_t turns;
@@ -248,7 +248,7 @@ static void *take_turns(void *argument)
             must_ok(kvds_compare_and_delete(lock->store, BYTES("lock"), me.data, me.len));
             done++;
         } else {
-            must_answer(KVDS_EXISTS, status);
+            must_return(KVDS_EXISTS, status);
             status = kvds_compare_and_delete(lock->store, BYTES("lock"), me.data, me.len);
             must(status == KVDS_MISMATCH || status == KVDS_NOT_FOUND);
         }
@@ -265,7 +265,7 @@ static void only_the_owner_releases_a_lock(void **state)
     assert_int_equal(lock.unprotected, OWNERS * lock.turns);
 }
 
-/* A group of keys that are set and removed together, again and again. */
+/* Sets and deletes a group of keys together, repeatedly. */
 enum { GROUP = 50 };
 
 struct group {
@@ -329,14 +329,14 @@ static void watch_group(void *shared)
     }
 }
 
-static void a_group_is_there_as_a_whole_or_not_at_all(void **state)
+static void a_batch_is_visible_as_a_whole_or_not_at_all(void **state)
 {
     struct fixture *f = *state;
     struct group group = { .store = f->store, .rounds = scaled(1000), .done = false };
     assert_ok(kvds_set(f->store, BYTES("group"), BYTES("stays")));
     assert_ok(kvds_set(f->store, BYTES("group."), BYTES("stays")));
     run_threads(1, set_and_remove, &group, watch_group);
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("group-0")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("group-0")));
     assert_true(has(f->store, BYTES("group"), BYTES("stays")));
     assert_true(has(f->store, BYTES("group."), BYTES("stays")));
 }
@@ -344,10 +344,10 @@ static void a_group_is_there_as_a_whole_or_not_at_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(no_money_is_lost_or_made),
+        ON_BOTH(transfers_keep_the_total),
         ON_BOTH(no_addition_is_lost),
         ON_BOTH(only_the_owner_releases_a_lock),
-        ON_BOTH(a_group_is_there_as_a_whole_or_not_at_all),
+        ON_BOTH(a_batch_is_visible_as_a_whole_or_not_at_all),
     };
     return RUN("atomicity", tests);
 }

@@ -1,9 +1,12 @@
-/* Writes of several steps in one: batches with expectations, counters, conditional removal and removal by prefix. */
+/* Batches with expectations, counters, conditional deletion and deletion by prefix. */
 
 #include "check.h"
 #include "pairs.h"
 
-/* Fills a batch from text: "+a=1" sets, "-a" removes, "?a=1" expects the value, "!a" expects that the key is absent. */
+/*
+ * Fills a batch from text: "+a=1" sets, "-a" deletes, "?a=1" expects a value, "!a" expects no
+ * value.
+ */
 static void fill(kvds_batch *batch, const char *steps)
 {
     while (*steps) {
@@ -22,7 +25,7 @@ static void fill(kvds_batch *batch, const char *steps)
     }
 }
 
-static void a_batch_is_applied_if_all_it_expects_is_so(void **state)
+static void a_batch_is_applied_if_every_expectation_holds(void **state)
 {
     static const struct {
         const char *before, *steps;
@@ -39,7 +42,10 @@ static void a_batch_is_applied_if_all_it_expects_is_so(void **state)
         { "a=1", "-a +a=2", KVDS_OK, "a=2" },
         { "a=1", "+a=2 -a +b=3 +a=4 -b", KVDS_OK, "a=4" },
         { "", "+a=1 +b=2 -a +c=3 -c", KVDS_OK, "b=2" },
-        /* Expectations that hold, of what was there before the batch and wherever they stand in it. */
+        /*
+         * Expectations that hold: they are about the data before the batch, wherever they stand in
+         * it.
+         */
         { "a=1", "?a=1 +a=2", KVDS_OK, "a=2" },
         { "a=1", "+a=2 ?a=1", KVDS_OK, "a=2" },
         { "a=1", "?a=1 ?a=1 -a !b !b +b=2", KVDS_OK, "b=2" },
@@ -47,7 +53,7 @@ static void a_batch_is_applied_if_all_it_expects_is_so(void **state)
         { "a=", "?a= +a=1", KVDS_OK, "a=1" },
         { "=1", "?=1 -", KVDS_OK, "" },
         { "a=1", "?a=1 !b", KVDS_OK, "a=1" },
-        /* Expectations that don't: of another value, of none, of any, and of two at once. */
+        /* Expectations that do not hold: another value, no value, any value, and two at once. */
         { "a=1", "?a=2 +b=3", KVDS_MISMATCH, "a=1" },
         { "a=1", "+a=2 ?a=2", KVDS_MISMATCH, "a=1" },
         { "a=12", "?a=1 -a", KVDS_MISMATCH, "a=12" },
@@ -70,7 +76,7 @@ static void a_batch_is_applied_if_all_it_expects_is_so(void **state)
         kvds_batch_clear(batch);
         fill(batch, cases[i].steps);
         if (kvds_write(f->store, batch) != cases[i].status)
-            fail_msg("on \"%s\" the batch \"%s\" answers something else", cases[i].before,
+            fail_msg("on \"%s\" the batch \"%s\" returns another status", cases[i].before,
                      cases[i].steps);
         assert_pairs(cases[i].after, f->store);
     }
@@ -88,7 +94,7 @@ static void a_batch_is_counted_cleared_and_used_again(void **state)
 
     assert_ok(kvds_write(f->store, batch));
     assert_ok(kvds_write(other, batch));
-    assert_answer(KVDS_MISMATCH, kvds_write(f->store, batch));
+    assert_returns(KVDS_MISMATCH, kvds_write(f->store, batch));
     assert_int_equal(kvds_batch_count(batch), 4);
     fill(batch, "+d=4");
     assert_int_equal(kvds_batch_count(batch), 5);
@@ -104,13 +110,13 @@ static void a_batch_is_counted_cleared_and_used_again(void **state)
     assert_ok(kvds_write(f->store, batch));
     assert_pairs("a=2 c=3 e=5", f->store);
 
-    /* It is nobody's: it outlives every store it was used on. */
+    /* A batch belongs to no store and outlives every store that it was written to. */
     kvds_store_release(other);
     assert_int_equal(kvds_batch_count(batch), 1);
     kvds_batch_free(batch);
 }
 
-static void a_batch_has_copies(void **state)
+static void a_batch_copies_keys_and_values(void **state)
 {
     struct fixture *f = *state;
     char key[] = "key", value[] = "old", expected[] = "one";
@@ -126,7 +132,7 @@ static void a_batch_has_copies(void **state)
     kvds_batch_free(batch);
 }
 
-static void what_is_wrong_is_not_added(void **state)
+static void invalid_operations_are_not_added(void **state)
 {
     static const char longest[KVDS_MAX_KEY_LEN + 1];
     static const size_t too_long = (size_t)KVDS_MAX_VALUE_LEN + 1;
@@ -193,8 +199,8 @@ static void compare_and_delete_compares_everything(void **state)
         struct text key, value;
         read_pair(&expected, &key, &value);
         reset_pairs(f->store, cases[i].before);
-        assert_answer(cases[i].status,
-                      kvds_compare_and_delete(f->store, key.data, key.len, value.data, value.len));
+        assert_returns(cases[i].status,
+                       kvds_compare_and_delete(f->store, key.data, key.len, value.data, value.len));
         assert_pairs(cases[i].after, f->store);
     }
     assert_invalid(kvds_compare_and_delete(f->store, NULL, 1, BYTES("1")));
@@ -237,11 +243,11 @@ static void add_counts_in_decimal(void **state)
         assert_ok(kvds_delete_prefix(f->store, NULL, 0));
         if (cases[i].before)
             assert_ok(kvds_set(f->store, BYTES("n"), cases[i].before, strlen(cases[i].before)));
-        assert_answer(cases[i].status, kvds_add(f->store, BYTES("n"), cases[i].delta, &sum));
+        assert_returns(cases[i].status, kvds_add(f->store, BYTES("n"), cases[i].delta, &sum));
         assert_true(sum == cases[i].sum);
         assert_true(has(f->store, BYTES("n"), cases[i].after, strlen(cases[i].after)));
     }
-    /* A zero ends no number. */
+    /* A zero does not end a number. */
     reset_pairs(f->store, "n=1%00");
     assert_invalid(kvds_add(f->store, BYTES("n"), 1, NULL));
     assert_error_says("number");
@@ -253,7 +259,7 @@ static void add_counts_in_decimal(void **state)
     assert_invalid(kvds_add(f->store, NULL, 1, 1, NULL));
 }
 
-static void a_prefix_goes_with_its_keys(void **state)
+static void delete_prefix_deletes_exactly_its_keys(void **state)
 {
     static const struct {
         const char *before, *prefix, *after;
@@ -277,7 +283,7 @@ static void a_prefix_goes_with_its_keys(void **state)
         for (int twice = 0; twice < 2; twice++)
             assert_ok(kvds_delete_prefix(f->store, prefix.data, prefix.len));
         assert_pairs(cases[i].after, f->store);
-        /* What is set again is there again. */
+        /* A key that is set again exists again. */
         reset_pairs(f->store, cases[i].before);
         assert_pairs(cases[i].before, f->store);
     }
@@ -292,13 +298,13 @@ static void a_prefix_goes_with_its_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(a_batch_is_applied_if_all_it_expects_is_so),
+        ON_BOTH(a_batch_is_applied_if_every_expectation_holds),
         ON_BOTH(a_batch_is_counted_cleared_and_used_again),
-        ON_BOTH(a_batch_has_copies),
-        ON_BOTH(what_is_wrong_is_not_added),
+        ON_BOTH(a_batch_copies_keys_and_values),
+        ON_BOTH(invalid_operations_are_not_added),
         ON_BOTH(compare_and_delete_compares_everything),
         ON_BOTH(add_counts_in_decimal),
-        ON_BOTH(a_prefix_goes_with_its_keys),
+        ON_BOTH(delete_prefix_deletes_exactly_its_keys),
     };
     return RUN("batches", tests);
 }

@@ -1,4 +1,4 @@
-/* What callbacks may do: everything, on the store that calls them too. */
+/* Callbacks may call every function, also on the store that calls them. */
 
 #include "check.h"
 
@@ -6,7 +6,7 @@ enum { PAIRS = 100 };
 
 static struct text numbered_key(size_t number) { return text_of("key-%03zu", number); }
 
-/* Fills the store with numbered pairs, all with the same value. */
+/* Sets `count` numbered keys to the same value. */
 static void fill(kvds_store *store, size_t count, const char *value)
 {
     for (size_t i = 0; i < count; i++) {
@@ -15,11 +15,11 @@ static void fill(kvds_store *store, size_t count, const char *value)
     }
 }
 
-/* An iteration over what `fill` put in: every pair in its turn, with the value from before the iteration. */
+/* An iteration over the pairs of `fill`: each in order, with its value before the iteration. */
 struct walk {
     struct fixture *f;
     size_t shown;
-    /* What the callback does beside looking, and when it stops. */
+    /* What the callback also does, and when it stops. */
     void (*act)(struct walk *walk, const char *key, size_t key_len);
     size_t most;
     sem_t reached, go_on;
@@ -34,7 +34,7 @@ static int look(void *user_data, const void *key, size_t key_len, const void *va
     must(value_len == 6 && memcmp(value, "before", 6) == 0);
     if (walk->act)
         walk->act(walk, key, key_len);
-    /* What is shown stays in its place to the end of the callback, whatever the callback does. */
+    /* The bytes stay in place until the callback returns, whatever it does. */
     must(memcmp(key, expected.data, key_len) == 0 && memcmp(value, "before", 6) == 0);
     return walk->shown < walk->most;
 }
@@ -52,7 +52,7 @@ static void iterate_all(struct fixture *f, void (*act)(struct walk *, const char
     assert_int_equal(walk.shown, PAIRS);
 }
 
-/* Writes in every way, before and after where the iteration stands. */
+/* Writes in every way, before and after the position of the iteration. */
 static void write_everywhere(kvds_store *store, const char *key, size_t key_len)
 {
     const kvds_pair pairs[] = { { BYTES("key-0"), BYTES("batch") },
@@ -81,7 +81,7 @@ static void an_iteration_sees_no_write_of_its_callback(void **state)
     assert_true(has(f->store, BYTES("key-001"), BYTES("swapped")));
     assert_true(has(f->store, BYTES("key-0505"), BYTES("new")));
     assert_true(has(f->store, BYTES("key-9"), BYTES("batch")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key-000")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key-000")));
 }
 
 static void nest(struct walk *walk, const char *key, size_t key_len)
@@ -89,7 +89,7 @@ static void nest(struct walk *walk, const char *key, size_t key_len)
     struct walk inner = walk_of(walk->f, NULL);
     inner.most = walk->shown + 1;
     kvds_status expected = inner.most <= PAIRS ? KVDS_STOPPED : KVDS_OK;
-    must_answer(expected, kvds_iterate(walk->f->store, BYTES("key-"), look, &inner));
+    must_return(expected, kvds_iterate(walk->f->store, BYTES("key-"), look, &inner));
     must_ok(kvds_exists(walk->f->store, key, key_len));
 }
 
@@ -102,7 +102,7 @@ static void a_callback_stops_its_iteration(void **state)
     for (size_t most = 1; most <= PAIRS; most += 33) {
         struct walk walk = walk_of(f, NULL);
         walk.most = most;
-        assert_answer(KVDS_STOPPED, kvds_iterate(f->store, NULL, 0, look, &walk));
+        assert_returns(KVDS_STOPPED, kvds_iterate(f->store, NULL, 0, look, &walk));
         assert_int_equal(walk.shown, most);
     }
 }
@@ -123,7 +123,7 @@ static void a_callback_may_release_the_last_reference(void **state)
     assert_int_equal(kvds_store_tag(f->store), 1);
 }
 
-/* The next store of the same name, on disk with the same data, while the one before is still being iterated. */
+/* Opens the next store of the same name while the iteration of the previous one continues. */
 static void release_and_open_again(struct walk *walk, const char *key, size_t key_len)
 {
     struct fixture *f = walk->f;
@@ -133,15 +133,15 @@ static void release_and_open_again(struct walk *walk, const char *key, size_t ke
         f->store = open_again(f);
         must(kvds_store_tag(f->store) == 1);
     }
-    must_answer(there, kvds_exists(f->store, key, key_len));
-    must_answer(there, kvds_del(f->store, key, key_len));
+    must_return(there, kvds_exists(f->store, key, key_len));
+    must_return(there, kvds_del(f->store, key, key_len));
 }
 
 static void a_callback_may_release_and_open_again(void **state)
 {
     struct fixture *f = *state;
     iterate_all(f, release_and_open_again);
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key-099")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key-099")));
     release_store(f);
     f->store = open_again(f);
 }
@@ -151,7 +151,7 @@ static void close_store(struct walk *walk, const char *key, size_t key_len)
     (void)key, (void)key_len;
     if (walk->shown == 1)
         must_ok(kvds_close(walk->f->store));
-    must_answer_everywhere(KVDS_CLOSED, walk->f->store);
+    must_return_everywhere(KVDS_CLOSED, walk->f->store);
 }
 
 static void a_callback_may_close_the_store(void **state)
@@ -172,7 +172,7 @@ static void a_callback_may_shut_down_the_distributor(void **state)
 {
     struct fixture *f = *state;
     iterate_all(f, shut_down);
-    assert_answer(KVDS_CLOSED, kvds_exists(f->store, BYTES("key-000")));
+    assert_returns(KVDS_CLOSED, kvds_exists(f->store, BYTES("key-000")));
 }
 
 static void ask_again(struct walk *walk, const char *key, size_t key_len)
@@ -183,9 +183,9 @@ static void ask_again(struct walk *walk, const char *key, size_t key_len)
     must(kvds_store_release(same) == 1);
 }
 
-static void a_callback_may_ask_for_the_store(void **state) { iterate_all(*state, ask_again); }
+static void a_callback_may_open_the_store(void **state) { iterate_all(*state, ask_again); }
 
-/* A long iteration: it waits at its first pair until another thread has written. */
+/* A long iteration that waits at its first pair until another thread has written. */
 static void wait_for_writer(struct walk *walk, const char *key, size_t key_len)
 {
     (void)key, (void)key_len;
@@ -219,13 +219,13 @@ static void a_long_iteration_blocks_no_writer(void **state)
     assert_true(has(f->store, BYTES("key-007"), BYTES("swapped")));
 }
 
-/* Readers that iterate while a writer changes all pairs at once, again and again. */
-struct moments {
+/* Readers iterate while a writer changes all pairs in one step, repeatedly. */
+struct readers {
     struct fixture *f;
     atomic_bool done;
 };
 
-struct moment {
+struct reading {
     size_t shown;
     uint64_t generation;
 };
@@ -233,33 +233,33 @@ struct moment {
 static int same_generation(void *user_data, const void *key, size_t key_len, const void *value,
                            size_t value_len)
 {
-    struct moment *moment = user_data;
+    struct reading *reading = user_data;
     uint64_t generation;
     (void)key, (void)key_len;
     must(value_len == sizeof generation);
     memcpy(&generation, value, sizeof generation);
-    must(moment->shown++ == 0 || generation == moment->generation);
-    moment->generation = generation;
+    must(reading->shown++ == 0 || generation == reading->generation);
+    reading->generation = generation;
     return 1;
 }
 
 static void *iterate_until_done(void *argument)
 {
-    struct moments *moments = argument;
+    struct readers *shared = argument;
     uint64_t latest = 0;
-    while (!atomic_load(&moments->done)) {
-        struct moment moment = { 0, 0 };
-        must_ok(kvds_iterate(moments->f->store, BYTES("key-"), same_generation, &moment));
-        must(moment.shown == 10 && moment.generation >= latest);
-        latest = moment.generation;
+    while (!atomic_load(&shared->done)) {
+        struct reading reading = { 0, 0 };
+        must_ok(kvds_iterate(shared->f->store, BYTES("key-"), same_generation, &reading));
+        must(reading.shown == 10 && reading.generation >= latest);
+        latest = reading.generation;
     }
     return NULL;
 }
 
-static void iterations_see_one_moment_each(void **state)
+static void each_iteration_reads_one_snapshot(void **state)
 {
-    struct moments moments = { .f = *state };
-    pthread_t readers[2];
+    struct readers shared = { .f = *state };
+    pthread_t threads[2];
     for (uint64_t generation = 0; generation < scaled(2000); generation++) {
         struct text keys[10];
         kvds_pair pairs[10];
@@ -267,17 +267,17 @@ static void iterations_see_one_moment_each(void **state)
             keys[i] = numbered_key(i);
             pairs[i] = (kvds_pair){ keys[i].data, keys[i].len, &generation, sizeof generation };
         }
-        assert_ok(kvds_set_batch(moments.f->store, pairs, COUNT_OF(pairs)));
+        assert_ok(kvds_set_batch(shared.f->store, pairs, COUNT_OF(pairs)));
         if (generation == 0)
-            for (size_t i = 0; i < COUNT_OF(readers); i++)
-                readers[i] = start(iterate_until_done, &moments);
+            for (size_t i = 0; i < COUNT_OF(threads); i++)
+                threads[i] = start(iterate_until_done, &shared);
     }
-    atomic_store(&moments.done, true);
-    for (size_t i = 0; i < COUNT_OF(readers); i++)
-        join(readers[i]);
+    atomic_store(&shared.done, true);
+    for (size_t i = 0; i < COUNT_OF(threads); i++)
+        join(threads[i]);
 }
 
-/* The callback that is shown live stores. */
+/* A callback of kvds_distributor_for_each. */
 static int end_store(void *user_data, const char *id, kvds_backend backend, uint64_t tag,
                      int64_t ref_count)
 {
@@ -290,7 +290,7 @@ static int end_store(void *user_data, const char *id, kvds_backend backend, uint
     return 1;
 }
 
-static void the_callback_for_stores_may_end_them(void **state)
+static void a_callback_of_for_each_may_close_stores(void **state)
 {
     struct fixture *f = *state;
     assert_ok(kvds_distributor_for_each(f->distributor, end_store, f));
@@ -307,10 +307,10 @@ int main(void)
         ON_BOTH(a_callback_may_release_and_open_again),
         ON_BOTH(a_callback_may_close_the_store),
         ON_BOTH(a_callback_may_shut_down_the_distributor),
-        ON_BOTH(a_callback_may_ask_for_the_store),
+        ON_BOTH(a_callback_may_open_the_store),
         ON_BOTH(a_long_iteration_blocks_no_writer),
-        ON_BOTH(iterations_see_one_moment_each),
-        ON_BOTH(the_callback_for_stores_may_end_them),
+        ON_BOTH(each_iteration_reads_one_snapshot),
+        ON_BOTH(a_callback_of_for_each_may_close_stores),
     };
     return RUN("callbacks", tests);
 }

@@ -1,4 +1,4 @@
-/* Threads of programs that are made in unusual ways: with small stacks, and to be cancelled. */
+/* Calls on threads with small stacks, and on threads that are cancelled. */
 
 #include "check.h"
 
@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 
 /*
- * What the header promises of an optimized library. Frames are larger in others, and with a
- * sanitizer.
+ * The header promises this for an optimized library. Other builds and sanitizers have larger
+ * frames.
  */
 enum { SMALL_STACK = 80 << 10 };
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(KVDS_TEST_UNOPTIMIZED)
@@ -24,7 +24,7 @@ enum { SMALL_STACK = 80 << 10 };
 
 static void use(kvds_distributor *distributor, kvds_backend backend, const char *copy)
 {
-    /* The stack is for the library. */
+    /* Static, so that the stack is for the library. */
     static kvds_bytes keys[64];
     static struct text texts[64];
     static kvds_value values[64];
@@ -67,7 +67,7 @@ static void use(kvds_distributor *distributor, kvds_backend backend, const char 
     if (HAS_DISK)
         must_ok(kvds_checkpoint(store, copy));
     must_ok(kvds_delete_prefix(store, BYTES("key-1")));
-    must_answer(KVDS_INVALID_ARGUMENT, kvds_set(store, NULL, 1, NULL, 0));
+    must_return(KVDS_INVALID_ARGUMENT, kvds_set(store, NULL, 1, NULL, 0));
     kvds_store_release(store);
     if (backend == KVDS_DISK) {
         kvds_store_release(open_store(distributor, "used", backend));
@@ -83,10 +83,7 @@ static void *use_and_end(void *argument)
     return NULL;
 }
 
-/*
- * Programs with a thousand threads give each a small stack. Behind it lies what must not be
- * touched.
- */
+/* Programs with a thousand threads give each a small stack. A guard page follows it. */
 static void a_small_stack_is_enough(void **state)
 {
     struct fixture *f = *state;
@@ -118,7 +115,7 @@ static void *write_for_ever(void *argument)
     return NULL;
 }
 
-/* As the header says how. */
+/* As the header recommends. */
 static void a_thread_is_cancelled_between_calls(void **state)
 {
     struct fixture *f = *state;
@@ -144,10 +141,7 @@ static void *sync_for_ever(void *argument)
     return NULL;
 }
 
-/*
- * The process ends where a lock of the library would stay locked for ever, and nothing acknowledged
- * is lost.
- */
+/* The process aborts, as a lock of the library would stay locked. No acknowledged write is lost. */
 static void cancelling_inside_a_call_ends_the_process(void **state)
 {
     struct fixture *f = *state;
@@ -156,7 +150,7 @@ static void cancelling_inside_a_call_ends_the_process(void **state)
     pid_t child = fork();
     must(child >= 0);
     if (child == 0) {
-        /* It tells why it ends, which is no news here. */
+        /* Discards the message of the abort. */
         must(freopen("/dev/null", "w", stderr) != NULL);
         struct fixture own = { .distributor = kvds_distributor_new(f->base) };
         own.store = open_store(own.distributor, "store", KVDS_DISK);

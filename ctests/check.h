@@ -1,6 +1,6 @@
 /*
- * What the C tests share: a fresh directory, distributor and store for every test, the table of
- * backends, and checks that print what the library said. To be included before anything else.
+ * Shared by the C tests: a new directory, distributor and store for each test, the table of
+ * backends, and checks that print the last error. Include it before other headers.
  */
 
 #ifndef CHECK_H
@@ -44,10 +44,10 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* A string literal as the two arguments for bytes: zeros inside count, the one at the end does not. */
+/* A string literal as pointer and length, without the zero at its end. */
 #define BYTES(literal) (literal), (sizeof(literal) - 1)
 
-/* The path of something in a directory, as a temporary string. */
+/* The path of `name` in a directory, as a temporary string. */
 #define PATH(directory, name) path_of((char[PATH_MAX]){ 0 }, directory, name)
 
 /* A short text with its length, such as a numbered key. */
@@ -66,7 +66,9 @@ __attribute__((format(printf, 1, 2))) static inline struct text text_of(const ch
     return text;
 }
 
-/* A count that KVDS_TEST_SCALE can make smaller, in percent: under valgrind everything takes fifty times as long. */
+/*
+ * Scales a count by KVDS_TEST_SCALE, in percent. Under valgrind, everything takes 50 times as long.
+ */
 static inline size_t scaled(size_t count)
 {
     const char *percent = getenv("KVDS_TEST_SCALE");
@@ -84,13 +86,13 @@ static inline bool field_is_full(void)
 }
 
 /*
- * Checks for callbacks, other threads and forked children, which cmocka's checks must not jump out
- * of: they end the program.
+ * Checks that abort the program, for callbacks, other threads and forked children. cmocka's checks
+ * must not jump out of these.
  */
 #define must(condition) \
     ((condition) ? (void)0 : give_up(__FILE__, __LINE__, #condition, "is not so"))
-#define must_answer(status, call) check_or_give_up(status, call, #call, __FILE__, __LINE__)
-#define must_ok(call) must_answer(KVDS_OK, call)
+#define must_return(status, call) check_or_give_up(status, call, #call, __FILE__, __LINE__)
+#define must_ok(call) must_return(KVDS_OK, call)
 
 _Noreturn static inline void give_up(const char *file, int line, const char *what,
                                      const char *fault)
@@ -105,22 +107,22 @@ static inline void check_or_give_up(kvds_status expected, kvds_status status, co
 {
     if (status != expected) {
         const struct text fault =
-            text_of("answers %s, not %s", kvds_status_name(status), kvds_status_name(expected));
+            text_of("returns %s, not %s", kvds_status_name(status), kvds_status_name(expected));
         give_up(file, line, call, fault.data);
     }
 }
 
-/* Checks for a test's own thread. */
-#define assert_answer(status, call) check_answer(status, call, #call, __FILE__, __LINE__)
-#define assert_ok(call) assert_answer(KVDS_OK, call)
-#define assert_invalid(call) assert_answer(KVDS_INVALID_ARGUMENT, call)
+/* Checks for the thread of the test. */
+#define assert_returns(status, call) check_returns(status, call, #call, __FILE__, __LINE__)
+#define assert_ok(call) assert_returns(KVDS_OK, call)
+#define assert_invalid(call) assert_returns(KVDS_INVALID_ARGUMENT, call)
 #define assert_error_says(text) check_error_says(text, __FILE__, __LINE__)
 
-static inline void check_answer(kvds_status expected, kvds_status status, const char *call,
-                                const char *file, int line)
+static inline void check_returns(kvds_status expected, kvds_status status, const char *call,
+                                 const char *file, int line)
 {
     if (status != expected) {
-        print_error("%s\nanswers %s, not %s; kvds_last_error: %s\n", call, kvds_status_name(status),
+        print_error("%s\nreturns %s, not %s; kvds_last_error: %s\n", call, kvds_status_name(status),
                     kvds_status_name(expected), kvds_last_error());
         _fail(file, line);
     }
@@ -134,7 +136,7 @@ static inline void check_error_says(const char *text, const char *file, int line
     }
 }
 
-/* Whether the store has this value under this key, and no other. */
+/* Whether `key` has this value. */
 static inline bool has(kvds_store *store, const void *key, size_t key_len, const void *value,
                        size_t value_len)
 {
@@ -152,30 +154,30 @@ static inline int pass_over(void *user_data, const void *key, size_t key_len, co
     return 1;
 }
 
-/* Makes every call that can fail on a store, and says which one does not answer as expected. */
-static inline void must_answer_everywhere(kvds_status expected, kvds_store *store)
+/* Makes every call that can fail on a store. Each must return `expected`. */
+static inline void must_return_everywhere(kvds_status expected, kvds_store *store)
 {
     const kvds_pair pair = { "key", 3, "value", 5 };
     const kvds_bytes key = { "key", 3 };
     kvds_value value = { &value, 99, &value };
     size_t len = 99;
 
-    must_answer(expected, kvds_get(store, "key", 3, &value));
+    must_return(expected, kvds_get(store, "key", 3, &value));
     must(value.data == NULL && value.len == 0 && value.owner == NULL);
-    must_answer(expected, kvds_get_into(store, "key", 3, NULL, 0, &len));
+    must_return(expected, kvds_get_into(store, "key", 3, NULL, 0, &len));
     must(len == 0);
-    must_answer(expected, kvds_exists(store, "key", 3));
-    must_answer(expected, kvds_iterate(store, NULL, 0, pass_over, NULL));
-    must_answer(expected, kvds_set(store, "key", 3, "value", 5));
-    must_answer(expected, kvds_del(store, "key", 3));
-    must_answer(expected, kvds_set_batch(store, &pair, 1));
-    must_answer(expected, kvds_delete_batch(store, &key, 1));
-    must_answer(expected, kvds_set_nx(store, "key", 3, "value", 5));
-    must_answer(expected, kvds_compare_and_swap(store, "key", 3, "value", 5, "other", 5));
-    must_answer(expected, kvds_close(store));
+    must_return(expected, kvds_exists(store, "key", 3));
+    must_return(expected, kvds_iterate(store, NULL, 0, pass_over, NULL));
+    must_return(expected, kvds_set(store, "key", 3, "value", 5));
+    must_return(expected, kvds_del(store, "key", 3));
+    must_return(expected, kvds_set_batch(store, &pair, 1));
+    must_return(expected, kvds_delete_batch(store, &key, 1));
+    must_return(expected, kvds_set_nx(store, "key", 3, "value", 5));
+    must_return(expected, kvds_compare_and_swap(store, "key", 3, "value", 5, "other", 5));
+    must_return(expected, kvds_close(store));
 }
 
-/* A reference to a store, which the caller owns. */
+/* Returns a reference to a store, which the caller owns. */
 #define open_store(distributor, id, backend) \
     open_store_or_give_up(distributor, id, backend, __FILE__, __LINE__)
 
@@ -188,7 +190,7 @@ static inline kvds_store *open_store_or_give_up(kvds_distributor *distributor, c
     return store;
 }
 
-/* A distributor with one option at a value that is given as text. The caller owns it. */
+/* Returns a distributor with one option set from text. The caller owns it. */
 static inline kvds_distributor *distributor_with(const char *base, const char *option,
                                                  const char *value)
 {
@@ -200,7 +202,6 @@ static inline kvds_distributor *distributor_with(const char *base, const char *o
     return distributor;
 }
 
-/* Starts a thread. */
 static inline pthread_t start(void *(*run)(void *), void *argument)
 {
     pthread_t thread;
@@ -214,7 +215,7 @@ static inline void make_semaphore(sem_t *semaphore) { must(sem_init(semaphore, 0
 
 static inline void post(sem_t *semaphore) { must(sem_post(semaphore) == 0); }
 
-/* Waits for a semaphore, also when a signal comes between. */
+/* Waits for a semaphore, also across signals. */
 static inline void await(sem_t *semaphore)
 {
     while (sem_wait(semaphore) != 0)
@@ -269,7 +270,7 @@ static inline void remove_directory(const char *path)
     must(nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }
 
-/* Becomes another run of this program. Under valgrind the link in /proc is right only for those who read it. */
+/* Executes this program again. Under valgrind, /proc/self/exe is correct only through readlink. */
 _Noreturn static inline void become_this_program(char *const arguments[])
 {
     char program[PATH_MAX] = "";
@@ -278,7 +279,9 @@ _Noreturn static inline void become_this_program(char *const arguments[])
     _exit(127);
 }
 
-/* Waits for a child process, and returns its exit status, or 128 and the number of the signal that ended it. */
+/*
+ * Waits for a child. Returns its exit status, or 128 plus the number of the signal that ended it.
+ */
 static inline int exit_status_of(pid_t child)
 {
     int status;
@@ -287,7 +290,7 @@ static inline int exit_status_of(pid_t child)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* What every test begins with. A test may release the store or the distributor, and put another in its place. */
+/* The state before each test. A test may release or replace the store and the distributor. */
 struct fixture {
     kvds_backend backend;
     char base[PATH_MAX];
@@ -295,7 +298,7 @@ struct fixture {
     kvds_store *store;
 };
 
-/* A reference to the fixture's store by its name: the same one while it is live, else a new one. */
+/* Gets the fixture's store by its name: the live one, or a new one. */
 #define open_again(fixture) open_store((fixture)->distributor, "store", (fixture)->backend)
 
 static inline int64_t release_store(struct fixture *f)
@@ -334,9 +337,8 @@ static inline int tear_down(void **state)
 }
 
 /*
- * The table of backends. A file lists its tests with these macros, once each: what has nothing to
- * do with the backend is for memory. A build without disk stores leaves out what is for disk when
- * it runs them.
+ * The table of backends. A program lists each test with one of these macros. Tests that do not
+ * depend on the backend use memory. A build without disk stores skips the tests on disk.
  */
 static kvds_backend backends[] = { KVDS_MEMORY, KVDS_DISK };
 

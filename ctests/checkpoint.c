@@ -1,11 +1,11 @@
-/* Copies of stores: what is in them, and what is left alone when they are made. */
+/* Copies of stores: their contents, and the files that copying must not touch. */
 
 #include "check.h"
 #include "views.h"
 
 #include <signal.h>
 
-/* Keys from empty to many, and more bytes than a copy is likely to take in one piece. */
+/* Writes an empty key, many keys, and more bytes than a copy is likely to take in one piece. */
 static void write_things(kvds_store *store)
 {
     static char big[1 << 20];
@@ -28,7 +28,7 @@ static bool same_bytes(kvds_bytes one, kvds_bytes other)
     return one.len == other.len && (one.len == 0 || memcmp(one.data, other.data, one.len) == 0);
 }
 
-/* Walks over both stores at once, and returns how many pairs both have. */
+/* Compares two stores, and returns how many pairs both have. */
 static size_t assert_same_pairs(kvds_store *one, kvds_store *other)
 {
     kvds_cursor *cursor, *other_cursor;
@@ -37,7 +37,7 @@ static size_t assert_same_pairs(kvds_store *one, kvds_store *other)
     assert_ok(kvds_cursor_new(other, NULL, &other_cursor));
     size_t count = 0;
     kvds_status status = kvds_cursor_first(cursor);
-    assert_answer(status, kvds_cursor_first(other_cursor));
+    assert_returns(status, kvds_cursor_first(other_cursor));
     while (status == KVDS_OK) {
         assert_ok(kvds_cursor_key(cursor, &bytes));
         assert_ok(kvds_cursor_key(other_cursor, &other_bytes));
@@ -47,49 +47,49 @@ static size_t assert_same_pairs(kvds_store *one, kvds_store *other)
         assert_true(same_bytes(bytes, other_bytes));
         count++;
         status = kvds_cursor_next(cursor);
-        assert_answer(status, kvds_cursor_next(other_cursor));
+        assert_returns(status, kvds_cursor_next(other_cursor));
     }
-    assert_answer(KVDS_NOT_FOUND, status);
+    assert_returns(KVDS_NOT_FOUND, status);
     kvds_cursor_free(cursor);
     kvds_cursor_free(other_cursor);
     return count;
 }
 
-/* Copies everything that a store can be read through, itself included; each copy must be of its moment. */
-static void a_copy_is_of_one_moment(void **state)
+/* Copies a store and its views. Each copy must have the data of its time. */
+static void a_copy_is_a_snapshot(void **state)
 {
     struct fixture *f = *state;
     write_things(f->store);
     kvds_store *snapshot = snapshot_of(f->store);
-    kvds_store *shown[] = { kvds_store_retain(f->store), scope_of(f->store, BYTES("k")),
-                            view_of(f->store, READ), snapshot, scope_of(snapshot, BYTES("k")) };
-    kvds_store *moments[COUNT_OF(shown)];
+    kvds_store *sources[] = { kvds_store_retain(f->store), scope_of(f->store, BYTES("k")),
+                              view_of(f->store, READ), snapshot, scope_of(snapshot, BYTES("k")) };
+    kvds_store *expected[COUNT_OF(sources)];
     char copies[PATH_MAX], path[PATH_MAX];
     path_of(copies, f->base, "directories/that are/missing");
-    for (size_t i = 0; i < COUNT_OF(shown); i++) {
+    for (size_t i = 0; i < COUNT_OF(sources); i++) {
         const struct text name = text_of("copy-%zu", i);
         assert_ok(kvds_set(f->store, BYTES("kbig1"), name.data, name.len));
-        moments[i] = snapshot_of(shown[i]);
-        assert_ok(kvds_checkpoint(shown[i], path_of(path, copies, name.data)));
+        expected[i] = snapshot_of(sources[i]);
+        assert_ok(kvds_checkpoint(sources[i], path_of(path, copies, name.data)));
         assert_ok(kvds_set(f->store, BYTES("k after the copy"), name.data, name.len));
         assert_ok(kvds_delete_prefix(f->store, BYTES("kbig2")));
     }
     kvds_distributor *distributor = kvds_distributor_new(copies);
-    for (size_t i = 0; i < COUNT_OF(shown); i++) {
+    for (size_t i = 0; i < COUNT_OF(sources); i++) {
         const struct text name = text_of("copy-%zu", i);
         kvds_store *copy = open_store(distributor, name.data, KVDS_DISK);
-        assert_true(assert_same_pairs(copy, moments[i]) > 5);
+        assert_true(assert_same_pairs(copy, expected[i]) > 5);
         assert_ok(kvds_set(copy, BYTES("k in the copy"), BYTES("value")));
-        assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("k in the copy")));
+        assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("k in the copy")));
         kvds_store_release(copy);
-        kvds_store_release(moments[i]);
-        kvds_store_release(shown[i]);
+        kvds_store_release(expected[i]);
+        kvds_store_release(sources[i]);
     }
     kvds_distributor_release(distributor);
 }
 
-/* What was never in a log must be in the copy too. */
-static void a_copy_has_what_is_in_no_log(void **state)
+/* Data that was never in a log must be in the copy too. */
+static void a_copy_has_data_that_is_not_in_the_log(void **state)
 {
     struct fixture *f = *state;
     release_store(f);
@@ -103,7 +103,7 @@ static void a_copy_has_what_is_in_no_log(void **state)
     kvds_store_release(copy);
 }
 
-static void a_copy_needs_a_place_of_its_own(void **state)
+static void a_copy_needs_a_new_path(void **state)
 {
     struct fixture *f = *state;
     char directory[PATH_MAX], file[PATH_MAX];
@@ -118,22 +118,22 @@ static void a_copy_needs_a_place_of_its_own(void **state)
         assert_error_says(taken[i]);
     }
     assert_int_equal(entries_in(directory), 0);
-    assert_answer(KVDS_IO, kvds_checkpoint(f->store, PATH(file, "copy")));
+    assert_returns(KVDS_IO, kvds_checkpoint(f->store, PATH(file, "copy")));
     assert_invalid(kvds_checkpoint(f->store, NULL));
     assert_invalid(kvds_checkpoint(f->store, ""));
     assert_invalid(kvds_checkpoint(f->store, "\xFF"));
     assert_invalid(kvds_checkpoint(NULL, PATH(f->base, "copy")));
 
     kvds_store *writable = view_of(f->store, WRITE);
-    assert_answer(KVDS_DENIED, kvds_checkpoint(writable, PATH(f->base, "copy")));
+    assert_returns(KVDS_DENIED, kvds_checkpoint(writable, PATH(f->base, "copy")));
     kvds_store_release(writable);
     assert_ok(kvds_close(f->store));
-    assert_answer(KVDS_CLOSED, kvds_checkpoint(f->store, PATH(f->base, "copy")));
+    assert_returns(KVDS_CLOSED, kvds_checkpoint(f->store, PATH(f->base, "copy")));
     assert_false(is_there(PATH(f->base, "copy")));
 }
 
-/* Whatever a copy needs while it is made, nothing beside it is taken for that. */
-static void a_copy_leaves_its_neighbours_alone(void **state)
+/* The temporary directory of a copy takes no name that is in use. */
+static void a_copy_takes_no_name_that_is_in_use(void **state)
 {
     struct fixture *f = *state;
     char neighbour[PATH_MAX];
@@ -145,7 +145,7 @@ static void a_copy_leaves_its_neighbours_alone(void **state)
     assert_int_equal(entries_in(neighbour), 1);
 }
 
-/* A process that makes one copy after the other, of a store that takes some time. */
+/* A process that makes one copy after another of a large store. */
 _Noreturn static void copy_for_ever(const char *base)
 {
     static char big[64 << 10];
@@ -160,7 +160,7 @@ _Noreturn static void copy_for_ever(const char *base)
     }
 }
 
-/* The directory in which a copy is just being made, if there is one with something in it. */
+/* Finds the temporary directory of a copy that has files already. */
 static bool find_workshop(char path[PATH_MAX], const char *base)
 {
     DIR *entries = opendir(base);
@@ -173,7 +173,7 @@ static bool find_workshop(char path[PATH_MAX], const char *base)
     return found;
 }
 
-/* Stops the process while it makes a copy in the directory that becomes `path`. */
+/* Stops the process while it makes a copy; `path` becomes the temporary directory. */
 static void stop_in_the_middle(pid_t process, char path[PATH_MAX], const char *base)
 {
     for (;;) {
@@ -189,10 +189,10 @@ static void stop_in_the_middle(pid_t process, char path[PATH_MAX], const char *b
 }
 
 /*
- * A program that was killed while it copied, night after night, had left a directory each time,
- * until the disk was full. The next copy removes what the dead left, and nothing of the living.
+ * A program that was killed during each nightly copy left a directory each time, until the disk was
+ * full. The next copy removes directories of processes that died, and no others.
  */
-static void the_next_copy_removes_what_the_dead_left(void **state)
+static void the_next_copy_removes_directories_of_killed_processes(void **state)
 {
     struct fixture *f = *state;
     char path[PATH_MAX];
@@ -209,7 +209,7 @@ static void the_next_copy_removes_what_the_dead_left(void **state)
     assert_int_equal(waitpid(other, NULL, 0), other);
     assert_true(is_there(path));
 
-    /* Neither is one of the library's, whatever it looks like. */
+    /* Neither is a directory of the library. */
     assert_int_equal(mkdir(PATH(f->base, ".kvds-copy-mine"), 0777), 0);
     write_file(PATH(f->base, ".kvds-copy-1-1"), "a file");
     assert_ok(kvds_checkpoint(f->store, PATH(f->base, "after")));
@@ -219,7 +219,7 @@ static void the_next_copy_removes_what_the_dead_left(void **state)
     assert_true(is_there(PATH(f->base, "beside/CURRENT")));
 }
 
-/* A thread that makes a copy at the same time as another one. */
+/* Copies at the same time as another thread. */
 struct copying {
     kvds_store *store;
     const char *path;
@@ -235,8 +235,8 @@ static void *copy_together(void *argument)
     return NULL;
 }
 
-/* If two ask for the same place, one gets it, and a whole copy. */
-static void one_of_two_gets_the_place(void **state)
+/* If two copies have the same path, one succeeds, and it is complete. */
+static void one_of_two_copies_to_one_path_succeeds(void **state)
 {
     struct fixture *f = *state;
     kvds_store *stores[] = { f->store, open_store(f->distributor, "other", f->backend) };
@@ -272,7 +272,7 @@ static void one_of_two_gets_the_place(void **state)
 static void a_build_without_disk_stores_makes_no_copies(void **state)
 {
     struct fixture *f = *state;
-    assert_answer(KVDS_UNSUPPORTED, kvds_checkpoint(f->store, PATH(f->base, "copy")));
+    assert_returns(KVDS_UNSUPPORTED, kvds_checkpoint(f->store, PATH(f->base, "copy")));
     assert_int_equal(entries_in(f->base), 0);
 }
 
@@ -286,12 +286,12 @@ int main(int count, char **arguments)
         return RUN("checkpoint", tests);
     }
     const struct CMUnitTest tests[] = {
-        ON_BOTH(a_copy_is_of_one_moment),
-        ON_DISK(a_copy_has_what_is_in_no_log),
-        ON_BOTH(a_copy_needs_a_place_of_its_own),
-        ON_BOTH(a_copy_leaves_its_neighbours_alone),
-        ON_DISK(the_next_copy_removes_what_the_dead_left),
-        ON_BOTH(one_of_two_gets_the_place),
+        ON_BOTH(a_copy_is_a_snapshot),
+        ON_DISK(a_copy_has_data_that_is_not_in_the_log),
+        ON_BOTH(a_copy_needs_a_new_path),
+        ON_BOTH(a_copy_takes_no_name_that_is_in_use),
+        ON_DISK(the_next_copy_removes_directories_of_killed_processes),
+        ON_BOTH(one_of_two_copies_to_one_path_succeeds),
     };
     return RUN("checkpoint", tests);
 }

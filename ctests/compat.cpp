@@ -1,4 +1,4 @@
-/* The headers for programs of the original C++ package: every name of it, with nothing but those include paths. */
+/* The headers for programs of the original C++ package: every name of it, by its include paths. */
 #include <types/lifetime.hpp>
 #include <types/shared_obj.hpp>
 
@@ -25,12 +25,12 @@ using text_map = std::map<std::string, std::string>;
 
 namespace {
 
-/* How programs name what the distributor gives, which has no public name. */
+/* The type of references that the distributor returns, which has no public name. */
 using store_opt =
     decltype(std::declval<distributor_c>().get_or_create_kv_c(std::string(), backend_e::MEMORY));
 using store_ref = store_opt::value_type;
 
-/* A directory of a test's own, which is the working directory meanwhile and goes with it. */
+/* A temporary directory, which is the working directory during the test. */
 class directory_c {
 public:
     directory_c() : before_(std::filesystem::current_path())
@@ -76,7 +76,7 @@ std::vector<backend_e> backends()
 #endif
 }
 
-/* What every open store does, whoever opened it. `absent` is what it answers to del of an absent key. */
+/* Checks an open store. `absent` is what deleting an absent key returns. */
 void use(kvds::kv_c &store, bool absent)
 {
     std::string value = "as it was";
@@ -98,10 +98,10 @@ void use(kvds::kv_c &store, bool absent)
     CHECK(store.delete_batch({ "a", "absent" }));
     CHECK(store.del("b"));
     CHECK(store.del("b") == absent);
-    CHECK_FALSE(store.del(std::string(1 << 20, 'k'))); /* a failure is none of these */
+    CHECK_FALSE(store.del(std::string(1 << 20, 'k'))); /* an error is false, and not `absent` */
     CHECK(all(store) == text_map{ { "c", "4" }, { "d", "5" } });
 
-    /* Nested, and writing meanwhile. */
+    /* Nested iterations that write. */
     int pairs = 0;
     store.iterate("", [&](const std::string &outer, const std::string &) {
         store.iterate("", [&](const std::string &inner, const std::string &) {
@@ -124,7 +124,7 @@ void use(kvds::kv_c &store, bool absent)
     CHECK(store.exists("c"));
 }
 
-/* What every closed store does. */
+/* Checks a closed store. */
 void use_closed(kvds::kv_c &store)
 {
     std::string value = "as it was";
@@ -142,7 +142,7 @@ void use_closed(kvds::kv_c &store)
     CHECK(all(store).empty());
 }
 
-/* Opening, closing and using one of the classes that a program opens itself. */
+/* Opens, uses and closes a class that programs open themselves. */
 template <class Store>
 void open_and_close(const std::string &path, bool is_disk)
 {
@@ -160,7 +160,7 @@ void open_and_close(const std::string &path, bool is_disk)
     CHECK(store.exists("c") == is_disk);
     CHECK(store.set("c", "again"));
 
-    /* Closed in the middle of an iteration, from its own callback. */
+    /* The callback of an iteration closes the store. */
     REQUIRE(store.set("d", ""));
     store.iterate("", [&](const std::string &, const std::string &) {
         CHECK(store.close());
@@ -171,7 +171,7 @@ void open_and_close(const std::string &path, bool is_disk)
     use_closed(store);
 }
 
-/* Threads that use a store while others open and close it: answers of yes and no, and nothing worse. */
+/* Threads use a store while others open and close it: calls return true or false. */
 template <class Store>
 void open_and_close_meanwhile(const std::string &path)
 {
@@ -193,7 +193,7 @@ void open_and_close_meanwhile(const std::string &path)
             }
         });
     for (int round = 0; round < 10; round++) {
-        /* A reader may hold the last bytes of the files for a moment more. */
+        /* A reader may keep the files open for a short time. */
         while (!store.open(path))
             std::this_thread::yield();
         CHECK(store.is_open());
@@ -205,7 +205,7 @@ void open_and_close_meanwhile(const std::string &path)
     CHECK_FALSE(store.is_open());
 }
 
-/* A store as programs write their own, each function with `override`. */
+/* A store class of a program, each function with `override`. */
 class upper_c final : public kvds::kv_c {
 public:
     explicit upper_c(kvds::kv_c &below) : below_(below) {}
@@ -238,7 +238,7 @@ private:
     kvds::kv_c &below_;
 };
 
-/* A program's class that holds a store by what the distributor gives, and hands it on as a std::shared_ptr. */
+/* A class of a program that holds a distributor's reference and returns it as a std::shared_ptr. */
 class session_c {
 public:
     explicit session_c(distributor_c &distributor)
@@ -267,7 +267,7 @@ TEST_CASE("the distributor's stores")
         CHECK(std::filesystem::exists(directory.path / "made" / "here" / "store") ==
               (where == backend_e::DISK));
 
-        /* Kept when the program has let go of it. */
+        /* The store outlives the references of the program. */
         kvds::kv_c *const raw = store->get();
         store.reset();
         CHECK(raw->exists("c"));
@@ -283,7 +283,10 @@ TEST_CASE("the distributor's stores")
 
         CHECK_FALSE(distributor.get_or_create_kv_c("store", static_cast<backend_e>(7)));
 
-        /* What is wrong is said when a store is asked for, on the thread that asks. Memory stores need no path. */
+        /*
+         * Errors are reported when a store is requested, on that thread. Memory stores need no
+         * path.
+         */
         distributor_c nowhere("\xff");
         std::thread([&] {
             const auto made = nowhere.get_or_create_kv_c("store", where);
@@ -308,7 +311,7 @@ TEST_CASE("memory and disk stores have names of their own")
     CHECK_FALSE(disk);
     CHECK(kvds::last_status() == kvds::status::unsupported);
 #else
-    /* As the original did: an empty path is the current directory. */
+    /* As in the original, an empty path is the current directory. */
     REQUIRE(disk);
     CHECK(std::filesystem::is_directory(directory.path / "same"));
     CHECK_FALSE((*disk)->exists("k"));
@@ -364,7 +367,7 @@ TEST_CASE("references: copies, comparison, bool, std::shared_ptr")
         CHECK(held["a"] == direct);
         CHECK(readers.front()->exists("k"));
 
-        /* They go on when the distributor is gone, each kind of them by itself. */
+        /* References of each kind keep working after the distributor is destroyed. */
         distributor.reset();
         CHECK(held["b"]->set("k", "v"));
         opt.reset();
@@ -502,13 +505,13 @@ TEST_CASE("datastore_c: one directory by all its paths")
     for (const std::string path : { "", "a/file/x", "full", "\xff/x", "x\xff", "/proc/x" }) {
         CAPTURE(path);
         std::filesystem::create_directory("full");
-        write_file("full/000001.log"); /* the name of a store's file */
+        write_file("full/000001.log"); /* the name of a file of stores */
         write_file("a/file");
         CHECK_FALSE(refused.open(path));
         CHECK(kvds::last_status() != kvds::status::ok);
         const std::string why = kvds::last_error();
         CHECK(why != "");
-        CHECK(why.find("NULL") == std::string::npos); /* a reason that the program has to do with */
+        CHECK(why.find("NULL") == std::string::npos); /* a reason within the program */
         use_closed(refused);
     }
     std::filesystem::create_directory("others");
@@ -520,8 +523,8 @@ TEST_CASE("datastore_c: one directory by all its paths")
 }
 
 /*
- * The directory was one of another name: "rm 2" was "rm%202". A program that removed its directory,
- * to begin anew, and opened it again got the old data back.
+ * The directory once had an encoded name: "rm%202" for "rm 2". A program that deleted its directory
+ * and opened it again got the old data.
  */
 TEST_CASE("datastore_c: the directory has the name that the program gave")
 {
@@ -549,7 +552,7 @@ TEST_CASE("datastore_c: the directory has the name that the program gave")
 }
 #endif
 
-/* The original took any std::string for the id of a memory store. */
+/* The original accepted any std::string as the id of a memory store. */
 TEST_CASE("memory stores: any id")
 {
     distributor_c distributor("unused");
@@ -592,8 +595,10 @@ TEST_CASE("memory stores: any id")
     }
 }
 
-/* docs/migrating.md lists what differs from the original. What no other test tries is tried here, in its order. */
-TEST_CASE("differences: what is refused, and not thrown")
+/*
+ * Tests the differences that docs/migrating.md lists and that no other test covers, in its order.
+ */
+TEST_CASE("differences: errors are returned, not thrown")
 {
     directory_c directory;
     write_file("file");
@@ -640,14 +645,14 @@ TEST_CASE("differences: where disk stores are")
           std::set<std::string>{ "..%2Fup", "a%2Fb", "%2E%2E", "%2Fabs", "plain-1._", "a%20b" });
     CHECK_FALSE(std::filesystem::exists("up"));
 
-    /* Directories above are made for a datastore_c as well. There are no log files. */
+    /* A datastore_c also creates the directories above. There are no log files. */
     kvds::datastore_c store;
     REQUIRE(store.open("not/there/yet"));
     REQUIRE(store.set("k", "v"));
     for (const auto &entry : std::filesystem::directory_iterator("not/there/yet"))
         CHECK(entry.path().filename().string().rfind("LOG", 0) != 0);
 
-    /* What is open is open under all its names. */
+    /* An open store is open under all its names. */
     std::filesystem::create_directory_symlink("yet", "not/there/link");
     kvds::datastore_c second;
     CHECK_FALSE(second.open("not/there/link"));

@@ -1,7 +1,7 @@
 /*
- * What the original's programs do with references to stores. Since late 2025 those are
- * std::shared_ptr<kvds::kv_c>. This program is compiled with KVDS_COMPAT_SHARED_PTR, where they are
- * that, and without, where they are counted references that do the same.
+ * What programs of the original do with references to stores. In the original since late 2025 they
+ * are std::shared_ptr<kvds::kv_c>. This program is compiled twice: with KVDS_COMPAT_SHARED_PTR they
+ * are that, and without it they are counted references that do the same.
  */
 #include <kvds/datastore.hpp>
 #include <kvds/memstore.hpp>
@@ -33,7 +33,7 @@ using shared = std::shared_ptr<kvds::kv_c>;
 static_assert(std::is_same_v<store_opt, std::optional<std::shared_ptr<kvds::kv_c>>>);
 #endif
 
-/* A file of the same program that is compiled the other way round. */
+/* A file of the same program that is compiled with the opposite setting. */
 std::size_t other_way(distributor_c &distributor, const std::string &id, kvds::kv_c *expected);
 shared other_way_holds(distributor_c &distributor, const std::string &id);
 std::uintptr_t other_way_function();
@@ -45,7 +45,7 @@ store_opt make(distributor_c &distributor, const std::string &id = "store")
     return distributor.get_or_create_kv_c(id, backend_e::MEMORY);
 }
 
-/* A store of the program's own, over one that a class of the original keeps. */
+/* A store class of the program, over a reference of the distributor. */
 class logged_c : public kvds::memstore_c {
 public:
     bool set(const std::string &key, const std::string &value) override
@@ -57,7 +57,7 @@ public:
     std::vector<std::string> log;
 
 private:
-    /* Names that mean something else inside of kvds. None of them is to override or to hide anything. */
+    /* Names that mean something else inside of kvds. They must not override or hide anything. */
     bool store(const std::string &key) const { return store_ == key; }
     void ask(const std::string &key) { log.push_back(key); }
     int held() const { return mutex_; }
@@ -87,7 +87,7 @@ TEST_CASE("reset, use_count, swap, element_type")
 {
     distributor_c distributor("unused");
     auto a = make(distributor, "a").value();
-    CHECK(a.use_count() == 2); /* one is the distributor's */
+    CHECK(a.use_count() == 2); /* one belongs to the distributor */
     auto copy = a;
     CHECK(a.use_count() == 3);
     CHECK(copy.use_count() == 3);
@@ -188,7 +188,7 @@ TEST_CASE("pointer casts and aliasing")
     CHECK(constant->exists("k"));
     CHECK(ref.use_count() == 5);
 
-    /* Something of the program's that keeps the store alive. */
+    /* An object of the program that keeps the store alive. */
     static const int part = 7;
     const std::shared_ptr<const int> alias(ref, &part);
     const std::weak_ptr<kvds::kv_c> weak = ref;
@@ -199,7 +199,7 @@ TEST_CASE("pointer casts and aliasing")
     CHECK_FALSE((alias.owner_before(reader) || reader.owner_before(alias)));
 }
 
-TEST_CASE("a reference where the program's own stores are too")
+TEST_CASE("references beside store classes of the program")
 {
     distributor_c distributor("unused");
     std::vector<shared> stores;
@@ -219,10 +219,10 @@ TEST_CASE("a reference where the program's own stores are too")
     CHECK(either->exists("k"));
     either = std::make_shared<kvds::memstore_c>();
     CHECK_FALSE(either->is_open());
-    /* No reference is a number or, but where it is asked, a bool. */
+    /* A reference does not convert to a number, and to bool only on request. */
     static_assert(!std::is_convertible_v<store_ref, bool>);
 #else
-    /* What the counted references of the original have. */
+    /* The members of counted references of the original. */
     auto counted = make(distributor).value();
     pkg::types::shared_obj_c copy(counted);
     static_assert(std::is_same_v<decltype(copy), store_ref>);
@@ -269,7 +269,7 @@ TEST_CASE("all threads get the same object, and lose none of its references")
 
 TEST_CASE("a program of which one file defines KVDS_COMPAT_SHARED_PTR and another does not")
 {
-    /* One function for both would return one type to a caller that takes it for the other. */
+    /* One symbol for both would return one type to a caller that expects the other. */
     const auto function = &distributor_c::get_or_create_kv_c;
     std::uintptr_t address;
     std::memcpy(&address, &function, sizeof address);
@@ -307,7 +307,7 @@ TEST_CASE("classes that derive from memstore_c and datastore_c")
     REQUIRE(mkdtemp(path.data()) != nullptr);
     REQUIRE(logged.open(""));
     {
-        /* Destroyed by whatever base the program has it. */
+        /* Destroyed through each base class. */
         const std::unique_ptr<kvds::datastore_c> store = std::make_unique<mirrored_c>(logged);
         const std::unique_ptr<kvds::kv_reader_c> reader = std::make_unique<mirrored_c>(logged);
 #ifndef KVDS_TEST_NO_DISK

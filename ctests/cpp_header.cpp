@@ -1,4 +1,4 @@
-/* The C++ facade: every function of kvds.hpp, on every backend. */
+/* The C++ header: every function of kvds.hpp, on every backend. */
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
@@ -20,7 +20,7 @@ using kvds::backend;
 using kvds::last_status;
 using kvds::status;
 
-/* For messages. */
+/* For messages of doctest. */
 template <>
 struct doctest::StringMaker<kvds::status> {
     static String convert(kvds::status status) { return kvds::to_string(status); }
@@ -31,7 +31,7 @@ using store_ref = kvds::shared_obj_c<kvds::store_c>;
 
 namespace {
 
-/* A directory of a test's own, which goes with it. */
+/* A temporary directory. */
 class directory_c {
 public:
     directory_c()
@@ -154,7 +154,7 @@ TEST_CASE("values outlive their key and their store; a buffer of the caller's")
         CHECK(one->view() == "1");
         *one = std::move(*two);
         CHECK(one->view() == "2");
-        CHECK(two->size() == 0); /* the 1 was given back at once, and not kept here */
+        CHECK(two->size() == 0); /* the reference was released at once */
 
         REQUIRE(store.set("short", "abc"));
         std::array<char, 3> buffer{};
@@ -229,7 +229,7 @@ TEST_CASE("many keys")
     });
 }
 
-/* C would cut a text at its zero: "a" would have been taken, or destroyed, for "a\0b". */
+/* C would cut a text at its zero, and create or destroy "a" instead of "a\0b". */
 TEST_CASE("texts with a zero are refused where C has no length for them")
 {
     using namespace std::string_literals;
@@ -242,7 +242,7 @@ TEST_CASE("texts with a zero are refused where C has no length for them")
             CHECK_FALSE(distributor.evict(zero, store.backend()));
             CHECK(last_status() == status::invalid_argument);
             CHECK_FALSE(distributor.destroy_store(zero));
-            CHECK(last_status() != status::busy); /* what "store" would have been answered */
+            CHECK(last_status() != status::busy); /* what the call returns for "store" */
             CHECK_FALSE(store.property("kvds.keys\0"s));
             CHECK_FALSE(store.checkpoint((directory.path / "copy").string() + zero));
             CHECK_FALSE(kvds::distributor_c(directory.path.string() + zero));
@@ -308,7 +308,7 @@ TEST_CASE("iterating with callbacks of every kind")
         CHECK(store.iterate("", [&](auto, auto) { return false; }));
         CHECK(last_status() == status::stopped);
 
-        /* Nested, and writing meanwhile. */
+        /* Nested iterations that write. */
         int pairs = 0;
         store.iterate("", [&](auto key, auto) {
             store.iterate("", [&](auto inner, auto) {
@@ -322,7 +322,7 @@ TEST_CASE("iterating with callbacks of every kind")
     });
 }
 
-TEST_CASE("an exception that a callback throws stops the iteration and arrives at its caller")
+TEST_CASE("an exception that a callback throws stops the iteration and reaches its caller")
 {
     for_every_backend([](kvds::store_c &store, kvds::distributor_c &distributor, auto &) {
         REQUIRE(store.set_batch({ { "a", "1" }, { "b", "2" } }));
@@ -341,7 +341,7 @@ TEST_CASE("an exception that a callback throws stops the iteration and arrives a
                              "through a std::function", std::runtime_error);
         CHECK_THROWS_AS(distributor.for_each([](auto...) -> bool { throw 1; }), int);
 
-        /* From inside a nested iteration through the outer one. */
+        /* Thrown in a nested iteration, through the outer one. */
         CHECK_THROWS_AS(store.iterate("", [&](auto, auto) { return store.iterate("", thrower); }),
                         std::runtime_error);
         CHECK(store.set("a", "still usable"));
@@ -364,7 +364,7 @@ TEST_CASE("scans and cursors")
         CHECK(all(store.scan({})).size() == 5);
         CHECK(all(store.scan("none")).empty());
 
-        /* Over one moment, whatever is written in the loop. */
+        /* The loop reads a snapshot, whatever it writes. */
         int seen = 0;
         for (auto [key, value] : store.scan()) {
             REQUIRE(store.set(std::string(key) + "x", value));
@@ -436,11 +436,11 @@ TEST_CASE("views")
         CHECK((*then)->get("ada") == "1");
         CHECK_FALSE((*users)->exists("ada"));
         CHECK(*then != *users);
-        CHECK(store.refCount() == 1 + 4); /* the views of views share */
+        CHECK(store.refCount() == 1 + 4); /* views of views share the store */
     });
 }
 
-TEST_CASE("care")
+TEST_CASE("durability, maintenance and statistics")
 {
     for_every_backend([](kvds::store_c &store, auto &, directory_c &directory) {
         REQUIRE(store.set("a", "1"));
@@ -576,7 +576,7 @@ TEST_CASE("options")
     CHECK(last_status() == status::invalid_argument);
 }
 
-TEST_CASE("options that were moved away are refused, and don't mean the defaults")
+TEST_CASE("options that were moved from are an error, and not the defaults")
 {
     kvds::options_c options;
     CHECK(options.read_only(true));
@@ -639,7 +639,7 @@ TEST_CASE("observers of death")
         const auto by_function = distributor.observe(
             [&dead, &distributor, witness](std::uint64_t, std::string_view id, backend found) {
                 dead.emplace_back(id);
-                /* The name is free again. */
+                /* The name can be used again. */
                 CHECK_FALSE(distributor.get(std::string(id), found));
             });
         const auto by_object = distributor.observe(tags);
@@ -663,7 +663,7 @@ TEST_CASE("observers of death")
         CHECK(tags.tags == std::vector<std::size_t>{ 0, 1 });
         CHECK(distributor.unobserve(*by_object));
 
-        /* A function that is none is refused here. It would end the program when a store dies. */
+        /* An empty function is an error here. It would end the program when a store dies. */
         CHECK_FALSE(distributor.observe(kvds::distributor_c::on_death()));
         CHECK(last_status() == status::invalid_argument);
     }

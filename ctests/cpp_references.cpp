@@ -1,4 +1,4 @@
-/* References, lifetimes, and stores of a host's own behind kv_c. */
+/* References, lifetimes, and store classes of programs behind kv_c. */
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
@@ -30,7 +30,7 @@ private:
 using counted = kvds::shared_obj_c<counted_c>;
 using store_ref = kvds::shared_obj_c<kvds::store_c>;
 
-/* A store as a host may write its own. */
+/* A store class of a program. */
 class host_store_c : public kvds::kv_c {
 public:
     bool is_open() const override { return true; }
@@ -87,7 +87,7 @@ private:
     std::map<std::string, std::string> data_;
 };
 
-/* What a host does with any store. */
+/* Uses any store. */
 void use(kvds::kv_c &store)
 {
     std::string value;
@@ -114,7 +114,7 @@ template <class A, class B>
 struct are_comparable<A, B, std::void_t<decltype(std::declval<A>() == std::declval<B>())>>
     : std::true_type {};
 
-/* Containers that make their texts while they are gone through. Views of those would dangle. */
+/* Containers whose iterators create the texts. Views of these would dangle. */
 struct makes_texts {
     struct iterator {
         std::string operator*() const { return "made"; }
@@ -124,7 +124,7 @@ struct makes_texts {
 
 } // namespace
 
-TEST_CASE("a reference is a bool and no number")
+TEST_CASE("a reference converts to bool and not to a number")
 {
     static_assert(std::is_convertible_v<counted, bool> && std::is_convertible_v<store_ref, bool>);
     static_assert(!std::is_convertible_v<counted, int> && !std::is_convertible_v<store_ref, int>);
@@ -137,7 +137,7 @@ TEST_CASE("a reference is a bool and no number")
     CHECK(none == nullptr);
 }
 
-/* What programs do with a std::shared_ptr they can do with a reference, as far as it is true of one. */
+/* The members that a reference shares with std::shared_ptr. */
 template <class Reference>
 static void is_used_as_a_shared_ptr(Reference a, Reference b)
 {
@@ -147,7 +147,7 @@ static void is_used_as_a_shared_ptr(Reference a, Reference b)
     CHECK(Reference().use_count() == 0);
     static_assert(std::is_same_v<decltype(a.get()), typename Reference::element_type *>);
 
-    /* All were equal when the order was that of bool. */
+    /* All were once equal, because they were compared as bool. */
     CHECK((a < b) != (b < a));
     CHECK((a > b) == (b < a));
     CHECK((a <= b) == (a < b));
@@ -175,7 +175,7 @@ static void is_used_as_a_shared_ptr(Reference a, Reference b)
     CHECK(b.use_count() == 1);
 }
 
-TEST_CASE("what a reference has of a std::shared_ptr")
+TEST_CASE("members that a reference shares with std::shared_ptr")
 {
     int alive = 0;
     is_used_as_a_shared_ptr(kvds::make_shared<counted_c>(alive),
@@ -238,16 +238,16 @@ TEST_CASE("an object lives as long as its references")
     delete acquired;
 }
 
-TEST_CASE("std::make_shared stays what it is beside ours")
+TEST_CASE("std::make_shared is not replaced by kvds::make_shared")
 {
     using namespace std;
     using namespace kvds;
     CHECK(*make_shared<int>(5) == 5);
-    /* Ours would be found through the argument. */
+    /* Argument-dependent lookup must not find kvds::make_shared. */
     CHECK(make_shared<std::optional<distributor_c>>(distributor_c())->has_value());
 }
 
-TEST_CASE("counting from many threads loses nothing")
+TEST_CASE("reference counts are correct with many threads")
 {
     int alive = 0;
     kvds::distributor_c distributor;
@@ -297,7 +297,7 @@ TEST_CASE("a reference to a store counts in the library")
     CHECK(a->refCount() == 3);
     from_pointer = store_ref();
 
-    /* To C and back. */
+    /* To the C interface and back. */
     store_ref adopted = store_ref::adopt(kvds_store_retain(a.handle()));
     CHECK(adopted == a);
     CHECK(a->refCount() == 3);
@@ -313,7 +313,7 @@ TEST_CASE("a reference to a store counts in the library")
     CHECK(std::shared_ptr<kvds::kv_c>(store_ref()) == nullptr);
 }
 
-TEST_CASE("lifetimes tell of their end")
+TEST_CASE("lifetimes call their observer at their end")
 {
     class observer_c : public kvds::lifetime_c::observer_if,
                        public kvds::lifetime_tagged_c::observer_if {
@@ -333,7 +333,7 @@ TEST_CASE("lifetimes tell of their end")
     CHECK(observer.tags == std::vector<std::size_t>{ 2, 1 });
 }
 
-TEST_CASE("a host's own store and the library's are used alike")
+TEST_CASE("store classes of programs are used like those of the library")
 {
     host_store_c own;
     use(own);

@@ -1,4 +1,4 @@
-/* Cursors over ranges in both directions, and many keys at once. */
+/* Cursors over ranges in both directions, and lookups of several keys. */
 
 #include "check.h"
 #include "pairs.h"
@@ -11,7 +11,7 @@ static kvds_cursor *cursor_over(kvds_store *store, const kvds_range *range)
     return cursor;
 }
 
-/* The pairs in the other order. */
+/* Returns the pairs in reverse order. */
 static struct pairs reversed(struct pairs pairs)
 {
     struct pairs other = { .len = 0 };
@@ -28,7 +28,7 @@ static struct pairs reversed(struct pairs pairs)
     return other;
 }
 
-static void a_cursor_goes_over_its_range(void **state)
+static void a_cursor_visits_its_range(void **state)
 {
     static const char all[] =
         "=0 a=1 a%00=2 ab=3 b=4 c=5 %7F=6 %80=7 %FE%FF=8 %FF=9 %FF%FF=10 %FF%FFa=11";
@@ -49,14 +49,14 @@ static void a_cursor_goes_over_its_range(void **state)
         { { BYTES("a"), NULL, 0, NULL, 0 }, "a=1 a%00=2 ab=3" },
         { { BYTES("\xFF"), NULL, 0, NULL, 0 }, "%FF=9 %FF%FF=10 %FF%FFa=11" },
         { { BYTES("\xFF\xFF"), NULL, 0, NULL, 0 }, "%FF%FF=10 %FF%FFa=11" },
-        /* A prefix and a range: what is in both. */
+        /* A prefix and bounds: the keys that match both. */
         { { BYTES("a"), BYTES("a\0"), NULL, 0 }, "a%00=2 ab=3" },
         { { BYTES("a"), NULL, 0, BYTES("ab") }, "a=1 a%00=2" },
         { { BYTES("a"), BYTES("A"), BYTES("z") }, "a=1 a%00=2 ab=3" },
         { { BYTES("a"), BYTES("a\0"), BYTES("ab") }, "a%00=2" },
         { { BYTES("\xFF"), BYTES("b"), BYTES("\xFF\xFF") }, "%FF=9" },
         { { BYTES("\xFF"), BYTES("\xFF\xFF"), NULL, 0 }, "%FF%FF=10 %FF%FFa=11" },
-        /* Nothing. */
+        /* No key matches. */
         { { NULL, 0, BYTES("d"), BYTES("e") }, "" },
         { { NULL, 0, BYTES("b"), BYTES("b") }, "" },
         { { NULL, 0, BYTES("c"), BYTES("a") }, "" },
@@ -81,14 +81,14 @@ static void a_cursor_goes_over_its_range(void **state)
     }
 }
 
-/* A cursor on an entry says so in three ways. */
+/* Checks the three functions that report the entry of a cursor. */
 static void assert_stands_on(const char *key, const kvds_cursor *cursor)
 {
     kvds_bytes found_key = { &found_key, 99 }, found_value = found_key;
     kvds_status status = key ? KVDS_OK : KVDS_NOT_FOUND;
     assert_int_equal(kvds_cursor_valid(cursor), key != NULL);
-    assert_answer(status, kvds_cursor_key(cursor, &found_key));
-    assert_answer(status, kvds_cursor_value(cursor, &found_value));
+    assert_returns(status, kvds_cursor_key(cursor, &found_key));
+    assert_returns(status, kvds_cursor_value(cursor, &found_value));
     assert_int_equal(found_key.len, key ? strlen(key) : 0);
     assert_int_equal(found_value.len, found_key.len);
     if (key) {
@@ -100,7 +100,7 @@ static void assert_stands_on(const char *key, const kvds_cursor *cursor)
     }
 }
 
-/* Moves, one after another, and the key that the cursor stands on then: NULL for none. */
+/* Moves, and the key that the cursor is on after each: NULL for none. */
 struct step {
     kvds_status (*move)(kvds_cursor *); /* NULL to seek */
     const char *sought, *key;
@@ -117,7 +117,7 @@ static void assert_steps(kvds_store *store, const kvds_range *range, const struc
                                  ? step->move(cursor)
                                  : kvds_cursor_seek(cursor, step->sought, strlen(step->sought));
         if (status != (step->key ? KVDS_OK : KVDS_NOT_FOUND))
-            fail_msg("step %zu answers %s", i, kvds_status_name(status));
+            fail_msg("step %zu returns %s", i, kvds_status_name(status));
         assert_stands_on(step->key, cursor);
     }
     kvds_cursor_free(cursor);
@@ -132,7 +132,7 @@ static void assert_steps(kvds_store *store, const kvds_range *range, const struc
 #define SEEK(sought, key) { NULL, sought, key }
 /* clang-format on */
 
-static void a_cursor_turns_and_runs_off_either_end(void **state)
+static void a_cursor_changes_direction_and_passes_both_ends(void **state)
 {
     static const struct step everywhere[] = {
         NEXT(NULL),         PREV(NULL),       FIRST("b"),     NEXT("d"),       PREV("b"),
@@ -165,7 +165,7 @@ static void a_cursor_turns_and_runs_off_either_end(void **state)
     assert_steps(f->store, NULL, nowhere, COUNT_OF(nowhere));
 }
 
-static void a_cursor_is_over_one_moment(void **state)
+static void a_cursor_reads_a_snapshot(void **state)
 {
     static const char before[] = "a=1 b=2 c=3 d=4";
     struct fixture *f = *state;
@@ -202,9 +202,9 @@ static void a_cursor_outlives_its_store(void **state)
     assert_int_equal(release_store(f), 0);
     assert_string_equal(pairs_forward(released).text, "a=1 b=2");
     if (f->backend == KVDS_DISK)
-        assert_answer(KVDS_BUSY, kvds_distributor_destroy_store(f->distributor, "store"));
+        assert_returns(KVDS_BUSY, kvds_distributor_destroy_store(f->distributor, "store"));
 
-    /* The store is there again at once: the cursor does not keep it locked, nor sees what is written then. */
+    /* The store can be opened at once. The cursor neither locks it nor sees later writes. */
     f->store = open_again(f);
     assert_int_equal(kvds_store_tag(f->store), 1);
     assert_pairs(f->backend == KVDS_DISK ? "a=1 b=2" : "", f->store);
@@ -216,7 +216,7 @@ static void a_cursor_outlives_its_store(void **state)
     join(start(walk_and_free, released));
 }
 
-static void a_cursor_goes_over_any_view(void **state)
+static void a_cursor_works_on_every_view(void **state)
 {
     static const kvds_range range = { NULL, 0, BYTES("a"), BYTES("b") };
     struct fixture *f = *state;
@@ -248,7 +248,7 @@ static void a_cursor_goes_over_any_view(void **state)
     assert_int_equal(kvds_store_ref_count(f->store), 1);
 }
 
-static void wrong_calls_on_cursors_are_told(void **state)
+static void invalid_calls_on_cursors_fail(void **state)
 {
     static const char zeros[KVDS_MAX_KEY_LEN + 1];
     static const kvds_range wrong[] = {
@@ -298,7 +298,7 @@ static void wrong_calls_on_cursors_are_told(void **state)
     kvds_cursor_free(cursor);
 }
 
-static void many_keys_are_looked_up_at_once(void **state)
+static void multi_get_returns_values_in_order(void **state)
 {
     static const char *const expected[] = { "2", NULL, "0", "", NULL, "2" };
     static const kvds_bytes keys[] = {
@@ -310,7 +310,7 @@ static void many_keys_are_looked_up_at_once(void **state)
     struct fixture *f = *state;
     set_pairs(f->store, "=0 a=1 b=2 empty=");
     assert_ok(kvds_multi_get(f->store, keys, COUNT_OF(keys), values, statuses));
-    /* They stay as they are. */
+    /* They stay valid. */
     reset_pairs(f->store, "b=3");
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         assert_int_equal(statuses[i], expected[i] ? KVDS_OK : KVDS_NOT_FOUND);
@@ -326,7 +326,7 @@ static void many_keys_are_looked_up_at_once(void **state)
     assert_ptr_equal(values[0].data, f);
 }
 
-static void wrong_lookups_of_many_keys_are_told(void **state)
+static void invalid_calls_of_multi_get_fail(void **state)
 {
     enum { COUNT = 2 };
     static const char zeros[KVDS_MAX_KEY_LEN + 1];
@@ -367,10 +367,14 @@ static void wrong_lookups_of_many_keys_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(a_cursor_goes_over_its_range),    ON_BOTH(a_cursor_turns_and_runs_off_either_end),
-        ON_BOTH(a_cursor_is_over_one_moment),     ON_BOTH(a_cursor_outlives_its_store),
-        ON_BOTH(a_cursor_goes_over_any_view),     ON_BOTH(wrong_calls_on_cursors_are_told),
-        ON_BOTH(many_keys_are_looked_up_at_once), ON_BOTH(wrong_lookups_of_many_keys_are_told),
+        ON_BOTH(a_cursor_visits_its_range),
+        ON_BOTH(a_cursor_changes_direction_and_passes_both_ends),
+        ON_BOTH(a_cursor_reads_a_snapshot),
+        ON_BOTH(a_cursor_outlives_its_store),
+        ON_BOTH(a_cursor_works_on_every_view),
+        ON_BOTH(invalid_calls_on_cursors_fail),
+        ON_BOTH(multi_get_returns_values_in_order),
+        ON_BOTH(invalid_calls_of_multi_get_fail),
     };
     return RUN("cursors", tests);
 }

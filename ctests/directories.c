@@ -1,4 +1,4 @@
-/* Ids, base paths and the directories that become of them. */
+/* Ids, base paths and the directories of stores. */
 
 #include "check.h"
 
@@ -34,7 +34,7 @@ static void ids_name_directories(void **state)
             kvds_store_release(store);
         }
     }
-    /* One for each, one for the fixture's store, and nothing beside. A memory store makes none. */
+    /* One per id and one for the fixture's store. A memory store creates none. */
     assert_int_equal(entries_in(f->base), f->backend == KVDS_DISK ? COUNT_OF(names) + 1 : 0);
 }
 
@@ -56,8 +56,8 @@ static void names_have_255_bytes_at_most(void **state)
         char id[257] = "";
         memset(id, ids[i].byte, ids[i].len);
         kvds_store *store = f->store;
-        assert_answer(ids[i].status,
-                      kvds_distributor_get_or_create(f->distributor, id, f->backend, &store));
+        assert_returns(ids[i].status,
+                       kvds_distributor_get_or_create(f->distributor, id, f->backend, &store));
         assert_int_equal(store != NULL, ids[i].status == KVDS_OK);
         kvds_store_release(store);
         if (ids[i].status != KVDS_OK) {
@@ -68,8 +68,8 @@ static void names_have_255_bytes_at_most(void **state)
 }
 
 /*
- * A memory store has no directory, so the limits of directories are none of its ids'. Programs have
- * ids that are binary hashes, Latin-1 or long.
+ * A memory store has no directory, so its id has no limits of file systems. Programs use binary
+ * hashes, Latin-1 and long texts as ids.
  */
 static void ids_of_memory_stores_are_any_bytes(void **state)
 {
@@ -93,7 +93,7 @@ static void ids_of_memory_stores_are_any_bytes(void **state)
         assert_true(has(again, BYTES("key"), &i, sizeof i));
         kvds_store_release(again);
         kvds_store_release(stores[i]);
-        assert_answer(KVDS_NOT_FOUND, kvds_distributor_evict(f->distributor, ids[i], KVDS_MEMORY));
+        assert_returns(KVDS_NOT_FOUND, kvds_distributor_evict(f->distributor, ids[i], KVDS_MEMORY));
     }
     const char *refused[] = { "", too_long };
     for (size_t i = 0; i < COUNT_OF(refused); i++) {
@@ -108,7 +108,7 @@ static void ids_of_memory_stores_are_any_bytes(void **state)
     }
 }
 
-static void missing_base_directories_are_made(void **state)
+static void missing_base_directories_are_created(void **state)
 {
     struct fixture *f = *state;
     kvds_distributor *deep = kvds_distributor_new(PATH(f->base, "not/there/yet"));
@@ -120,7 +120,7 @@ static void missing_base_directories_are_made(void **state)
     kvds_distributor_release(deep);
 }
 
-static void a_relative_base_path_counts_from_where_it_was_given(void **state)
+static void a_relative_base_path_is_resolved_at_the_call(void **state)
 {
     struct fixture *f = *state;
     char before[PATH_MAX];
@@ -164,15 +164,15 @@ static void one_distributor_has_a_directory(void **state)
     for (size_t i = 0; i < COUNT_OF(same); i++) {
         kvds_distributor *other = kvds_distributor_new(same[i]);
         kvds_store *store = f->store;
-        assert_answer(KVDS_LOCKED,
-                      kvds_distributor_get_or_create(other, "store", KVDS_DISK, &store));
+        assert_returns(KVDS_LOCKED,
+                       kvds_distributor_get_or_create(other, "store", KVDS_DISK, &store));
         assert_null(store);
         assert_error_says(name);
         assert_error_says("/store");
-        assert_answer(KVDS_LOCKED, kvds_distributor_destroy_store(other, "store"));
+        assert_returns(KVDS_LOCKED, kvds_distributor_destroy_store(other, "store"));
         assert_int_equal(kvds_distributor_store_count(other), 0);
 
-        /* A directory that nobody has is free under all its names. */
+        /* A directory that no store has open can be opened by every path to it. */
         release_store(f);
         store = open_store(other, "store", KVDS_DISK);
         assert_true(has(store, BYTES("key"), BYTES("value")));
@@ -194,15 +194,16 @@ static void a_failed_creation_leaves_nothing_behind(void **state)
     for (size_t i = 0; i < COUNT_OF(bases); i++) {
         kvds_distributor *distributor = kvds_distributor_new(bases[i]);
         kvds_store *store = f->store;
-        /* The second time is as the first: the registry has nothing left of it. */
+        /* The second attempt fails in the same way: the registry kept nothing of the first. */
         for (int times = 0; times < 2; times++) {
-            assert_answer(KVDS_IO,
-                          kvds_distributor_get_or_create(distributor, "file", KVDS_DISK, &store));
+            assert_returns(KVDS_IO,
+                           kvds_distributor_get_or_create(distributor, "file", KVDS_DISK, &store));
             assert_null(store);
             assert_error_says(file);
         }
         assert_int_equal(kvds_distributor_store_count(distributor), 0);
-        assert_answer(KVDS_NOT_FOUND, kvds_distributor_get(distributor, "file", KVDS_DISK, &store));
+        assert_returns(KVDS_NOT_FOUND,
+                       kvds_distributor_get(distributor, "file", KVDS_DISK, &store));
         kvds_distributor_release(distributor);
     }
     assert_int_equal(entries_in(f->base), before);
@@ -213,14 +214,14 @@ static void a_failed_creation_leaves_nothing_behind(void **state)
     fclose(unchanged);
     assert_string_equal(text, "a regular file");
 
-    /* With the file out of the way, all is well. */
+    /* Without the file, the call succeeds. */
     assert_int_equal(remove(file), 0);
     kvds_store_release(open_store(f->distributor, "file", KVDS_DISK));
 }
 
 /*
- * A directory under the base path need not be a store: then nothing is made in it, and nothing in
- * it is destroyed. RocksDB would take files with names like its own for its own, and remove them.
+ * A directory without a store gets no store if it has files with names like those of RocksDB, which
+ * RocksDB would delete. Destroying it deletes nothing.
  */
 static void only_stores_are_opened_and_destroyed(void **state)
 {
@@ -229,7 +230,7 @@ static void only_stores_are_opened_and_destroyed(void **state)
     kvds_store *store;
     path_of(foreign, f->base, "foreign");
     assert_int_equal(mkdir(foreign, 0777), 0);
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
     const char *in_the_way[] = { "20240101.log",   "1.sst",           "000123.ldb",
                                  "7.blob",         "000009.dbtmp",    "MANIFEST-000001",
                                  "OPTIONS-000005", "OPTIONS-1.dbtmp", "IDENTITY",
@@ -239,8 +240,8 @@ static void only_stores_are_opened_and_destroyed(void **state)
         write_file(file, "not ours");
         write_file(PATH(foreign, "README"), "not ours");
         for (int times = 0; times < 2; times++) {
-            assert_answer(KVDS_NOT_FOUND,
-                          kvds_distributor_destroy_store(f->distributor, "foreign"));
+            assert_returns(KVDS_NOT_FOUND,
+                           kvds_distributor_destroy_store(f->distributor, "foreign"));
             assert_invalid(
                 kvds_distributor_get_or_create(f->distributor, "foreign", KVDS_DISK, &store));
             assert_error_says(file);
@@ -252,18 +253,20 @@ static void only_stores_are_opened_and_destroyed(void **state)
     }
     assert_int_equal(remove(PATH(foreign, "README")), 0);
 
-    /* An empty directory will do, and what somebody puts beside a store stays when the store goes. */
+    /*
+     * A store is created in an empty directory, and other files stay when the store is destroyed.
+     */
     kvds_store_release(open_store(f->distributor, "foreign", KVDS_DISK));
     write_file(PATH(foreign, "notes"), "not ours");
     assert_ok(kvds_distributor_destroy_store(f->distributor, "foreign"));
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "foreign"));
     assert_true(is_there(PATH(foreign, "notes")));
     assert_int_equal(entries_in(foreign), 1);
 }
 
 /*
- * Programs that are given a path (the compatible C++ classes, command lines, backups) open that
- * directory and no other: "rm 2" is not "rm%202".
+ * Programs that have a path (the compatible C++ classes, command lines, backups) open exactly that
+ * directory: "rm 2" is not "rm%202".
  */
 static void a_path_opens_exactly_that_directory(void **state)
 {
@@ -274,7 +277,7 @@ static void a_path_opens_exactly_that_directory(void **state)
         kvds_store *store = f->store;
         kvds_options *options = kvds_options_new();
         assert_ok(kvds_options_set_create_if_missing(options, 0));
-        assert_answer(KVDS_NOT_FOUND, kvds_store_open(paths[i], options, &store));
+        assert_returns(KVDS_NOT_FOUND, kvds_store_open(paths[i], options, &store));
         assert_null(store);
         assert_false(is_there(paths[i]));
 
@@ -286,14 +289,14 @@ static void a_path_opens_exactly_that_directory(void **state)
         assert_int_equal(kvds_store_ref_count(store), 1);
         assert_ok(kvds_set(store, BYTES("key"), paths[i], strlen(paths[i])));
         kvds_store *second = f->store;
-        assert_answer(KVDS_LOCKED, kvds_store_open(paths[i], NULL, &second));
+        assert_returns(KVDS_LOCKED, kvds_store_open(paths[i], NULL, &second));
         assert_null(second);
         assert_error_says(paths[i]);
-        /* Reading only is possible beside a writer. */
+        /* A reader can open it beside a writer. */
         assert_ok(kvds_options_set_read_only(options, 1));
         assert_ok(kvds_store_open(paths[i], options, &second));
         assert_true(has(second, BYTES("key"), paths[i], strlen(paths[i])));
-        assert_answer(KVDS_DENIED, kvds_set(second, BYTES("key"), BYTES("value")));
+        assert_returns(KVDS_DENIED, kvds_set(second, BYTES("key"), BYTES("value")));
         kvds_store_release(second);
         assert_int_equal(kvds_store_release(store), 0);
 
@@ -304,18 +307,18 @@ static void a_path_opens_exactly_that_directory(void **state)
         assert_ok(kvds_close(store));
         kvds_store_release(store);
     }
-    /* What one distributor has open nobody else opens, and the other way round. */
+    /* A store that a distributor has open cannot be opened by its path, and vice versa. */
     kvds_store *store = f->store;
-    assert_answer(KVDS_LOCKED, kvds_store_open(PATH(f->base, "store"), NULL, &store));
+    assert_returns(KVDS_LOCKED, kvds_store_open(PATH(f->base, "store"), NULL, &store));
     assert_null(store);
     release_store(f);
     assert_ok(kvds_store_open(PATH(f->base, "store"), NULL, &store));
-    assert_answer(KVDS_LOCKED,
-                  kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store));
+    assert_returns(KVDS_LOCKED,
+                   kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store));
     kvds_store_release(store);
 }
 
-static void a_relative_path_counts_from_where_it_was_given(void **state)
+static void a_relative_path_is_resolved_at_the_call(void **state)
 {
     struct fixture *f = *state;
     char before[PATH_MAX];
@@ -333,7 +336,7 @@ static void a_relative_path_counts_from_where_it_was_given(void **state)
     kvds_store_release(store);
 }
 
-static void a_path_that_names_no_directory_is_refused(void **state)
+static void a_path_that_is_not_a_directory_is_an_error(void **state)
 {
     struct fixture *f = *state;
     const char *paths[] = { NULL, "", "\xFF" };
@@ -347,17 +350,16 @@ static void a_path_that_names_no_directory_is_refused(void **state)
     assert_false(is_there(PATH(f->base, "x")));
     kvds_store *store = f->store;
     write_file(PATH(f->base, "file"), "a regular file");
-    assert_answer(KVDS_IO, kvds_store_open(PATH(f->base, "file"), NULL, &store));
+    assert_returns(KVDS_IO, kvds_store_open(PATH(f->base, "file"), NULL, &store));
     assert_null(store);
     assert_error_says("file");
 }
 
 /*
- * A directory that was made by hand has a README, one in a repository a .gitkeep, the root of a
- * file system a lost+found. RocksDB touches none of them, so they are no reason to refuse it, and
- * they outlive the store.
+ * A directory may have a README, a .gitkeep or a lost+found. RocksDB touches none of them, so the
+ * directory is accepted, and these files stay when the store is destroyed.
  */
-static void files_that_no_store_touches_are_not_in_the_way(void **state)
+static void other_files_do_not_prevent_a_store(void **state)
 {
     struct fixture *f = *state;
     static const char *const files[] = {
@@ -384,16 +386,16 @@ static void files_that_no_store_touches_are_not_in_the_way(void **state)
             assert_true(is_there(file));
         }
         assert_ok(kvds_distributor_destroy_store(f->distributor, id.data));
-        /* RocksDB's own log is part of a store. */
+        /* RocksDB's log of messages is part of a store. */
         if (i >= COUNT_OF(files) || strncmp(files[i], "LOG", 3) != 0)
             assert_true(is_there(file));
-        assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, id.data));
+        assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, id.data));
     }
 }
 
 /*
- * The original package put a store into the directory of its plain id. kvds made a new, empty store
- * beside it, under the encoded name, and the program found nothing.
+ * The original package named directories by plain ids. kvds once created a new, empty store under
+ * the encoded name beside such a directory, and the program found no data.
  */
 static void a_store_under_its_plain_id_is_opened(void **state)
 {
@@ -405,8 +407,8 @@ static void a_store_under_its_plain_id_is_opened(void **state)
         kvds_store *store, *again;
         assert_ok(kvds_store_open(plain, NULL, &store));
         assert_ok(kvds_set(store, BYTES("key"), ids[i], strlen(ids[i])));
-        assert_answer(KVDS_LOCKED,
-                      kvds_distributor_get_or_create(f->distributor, ids[i], KVDS_DISK, &again));
+        assert_returns(KVDS_LOCKED,
+                       kvds_distributor_get_or_create(f->distributor, ids[i], KVDS_DISK, &again));
         kvds_store_release(store);
 
         size_t before = entries_in(f->base);
@@ -415,21 +417,21 @@ static void a_store_under_its_plain_id_is_opened(void **state)
         assert_true(has(store, BYTES("key"), ids[i], strlen(ids[i])));
         assert_ptr_equal(again = open_store(f->distributor, ids[i], KVDS_DISK), store);
         kvds_store_release(again);
-        assert_answer(KVDS_BUSY, kvds_distributor_destroy_store(f->distributor, ids[i]));
+        assert_returns(KVDS_BUSY, kvds_distributor_destroy_store(f->distributor, ids[i]));
         kvds_store_release(store);
         assert_int_equal(entries_in(f->base), before);
 
         assert_ok(kvds_distributor_destroy_store(f->distributor, ids[i]));
         assert_false(is_there(plain));
-        assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, ids[i]));
-        /* What comes now is encoded. */
+        assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, ids[i]));
+        /* New stores have encoded names. */
         store = open_store(f->distributor, ids[i], KVDS_DISK);
-        assert_answer(KVDS_NOT_FOUND, kvds_exists(store, BYTES("key")));
+        assert_returns(KVDS_NOT_FOUND, kvds_exists(store, BYTES("key")));
         assert_false(is_there(plain));
         kvds_store_release(store);
         assert_ok(kvds_distributor_destroy_store(f->distributor, ids[i]));
     }
-    /* Reading only finds it too, and makes nothing. */
+    /* A reader finds it too, and creates nothing. */
     kvds_store *store;
     assert_ok(kvds_store_open(PATH(f->base, "a b"), NULL, &store));
     assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
@@ -440,7 +442,7 @@ static void a_store_under_its_plain_id_is_opened(void **state)
     kvds_store_release(store);
     kvds_distributor_release(reader);
 
-    /* A directory of the same name that is no store is none. */
+    /* A directory of that name without a store does not count. */
     assert_int_equal(mkdir(PATH(f->base, "just a directory"), 0777), 0);
     write_file(PATH(PATH(f->base, "just a directory"), "notes"), "not ours");
     write_file(PATH(f->base, "just a file"), "not ours");
@@ -451,7 +453,7 @@ static void a_store_under_its_plain_id_is_opened(void **state)
     assert_int_equal(entries_in(PATH(f->base, "just a directory")), 1);
 }
 
-static void two_stores_of_one_id_are_told(void **state)
+static void two_stores_of_one_id_are_an_error(void **state)
 {
     struct fixture *f = *state;
     const char *plain = PATH(f->base, "a b"), *encoded = PATH(f->base, "a%20b");
@@ -469,11 +471,11 @@ static void two_stores_of_one_id_are_told(void **state)
     assert_error_says(encoded);
     assert_true(is_there(PATH(plain, "CURRENT")));
     assert_true(is_there(PATH(encoded, "CURRENT")));
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_get(f->distributor, "a b", KVDS_DISK, &store));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_get(f->distributor, "a b", KVDS_DISK, &store));
 }
 
-/* No id reaches another store, or anything outside of the base path, by way of its plain form. */
-static void plain_ids_stay_below_the_base_path_and_apart(void **state)
+/* No plain id reaches another store, or a path outside of the base path. */
+static void plain_ids_stay_below_the_base_path_and_distinct(void **state)
 {
     struct fixture *f = *state;
     char base[PATH_MAX];
@@ -503,7 +505,7 @@ static void plain_ids_stay_below_the_base_path_and_apart(void **state)
                           "." };
     for (size_t i = 0; i < COUNT_OF(ids); i++) {
         size_t before = entries_in(base);
-        assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(distributor, ids[i]));
+        assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy_store(distributor, ids[i]));
         kvds_store_release(open_store(distributor, ids[i], KVDS_DISK));
         assert_int_equal(entries_in(base), before + 1);
         assert_ok(kvds_distributor_destroy_store(distributor, ids[i]));
@@ -521,16 +523,16 @@ static void a_build_without_disk_stores_says_so(void **state)
 {
     struct fixture *f = *state;
     kvds_store *store = f->store;
-    assert_answer(KVDS_UNSUPPORTED,
-                  kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store));
+    assert_returns(KVDS_UNSUPPORTED,
+                   kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store));
     assert_null(store);
     assert_error_says("disk");
-    assert_answer(KVDS_UNSUPPORTED,
-                  kvds_distributor_get(f->distributor, "store", KVDS_DISK, &store));
-    assert_answer(KVDS_UNSUPPORTED, kvds_distributor_evict(f->distributor, "store", KVDS_DISK));
-    assert_answer(KVDS_UNSUPPORTED, kvds_distributor_destroy_store(f->distributor, "store"));
+    assert_returns(KVDS_UNSUPPORTED,
+                   kvds_distributor_get(f->distributor, "store", KVDS_DISK, &store));
+    assert_returns(KVDS_UNSUPPORTED, kvds_distributor_evict(f->distributor, "store", KVDS_DISK));
+    assert_returns(KVDS_UNSUPPORTED, kvds_distributor_destroy_store(f->distributor, "store"));
     store = f->store;
-    assert_answer(KVDS_UNSUPPORTED, kvds_store_open(PATH(f->base, "path"), NULL, &store));
+    assert_returns(KVDS_UNSUPPORTED, kvds_store_open(PATH(f->base, "path"), NULL, &store));
     assert_null(store);
     assert_int_equal(entries_in(f->base), 0);
 }
@@ -542,19 +544,19 @@ int main(void)
         ON_BOTH(ids_name_directories),
         ON_DISK(names_have_255_bytes_at_most),
         ON_MEMORY(ids_of_memory_stores_are_any_bytes),
-        ON_DISK(missing_base_directories_are_made),
-        ON_DISK(a_relative_base_path_counts_from_where_it_was_given),
+        ON_DISK(missing_base_directories_are_created),
+        ON_DISK(a_relative_base_path_is_resolved_at_the_call),
         ON_DISK(without_a_base_path_there_are_memory_stores_only),
         ON_DISK(one_distributor_has_a_directory),
         ON_DISK(a_failed_creation_leaves_nothing_behind),
         ON_DISK(only_stores_are_opened_and_destroyed),
-        ON_DISK(files_that_no_store_touches_are_not_in_the_way),
+        ON_DISK(other_files_do_not_prevent_a_store),
         ON_DISK(a_store_under_its_plain_id_is_opened),
-        ON_DISK(two_stores_of_one_id_are_told),
-        ON_DISK(plain_ids_stay_below_the_base_path_and_apart),
+        ON_DISK(two_stores_of_one_id_are_an_error),
+        ON_DISK(plain_ids_stay_below_the_base_path_and_distinct),
         ON_DISK(a_path_opens_exactly_that_directory),
-        ON_DISK(a_relative_path_counts_from_where_it_was_given),
-        ON_DISK(a_path_that_names_no_directory_is_refused),
+        ON_DISK(a_relative_path_is_resolved_at_the_call),
+        ON_DISK(a_path_that_is_not_a_directory_is_an_error),
 #ifdef KVDS_TEST_NO_DISK
         ON_MEMORY(a_build_without_disk_stores_says_so),
 #endif

@@ -153,7 +153,7 @@ static void check_ledger(const struct ledger *ledger, kvds_store *store, bool re
         if (ledger->acknowledged[i])
             must(has(store, key.data, key.len, value_of(i), VALUE_LEN));
         else if (!refused_too)
-            must_answer(KVDS_NOT_FOUND, kvds_exists(store, key.data, key.len));
+            must_return(KVDS_NOT_FOUND, kvds_exists(store, key.data, key.len));
     }
 }
 
@@ -188,10 +188,10 @@ static void fail_repeatedly(struct ledger *ledger, const struct fault *fault, si
     kvds_status status = KVDS_OK;
     while (status == KVDS_OK)
         status = trigger(ledger, fault);
-    must_answer(fault->status, status);
+    must_return(fault->status, status);
     check_error(fault, ledger->base, "ledger");
     for (size_t i = 0; i < times; i++)
-        must_answer(fault->status, trigger(ledger, fault));
+        must_return(fault->status, trigger(ledger, fault));
     check_error(fault, ledger->base, "ledger");
 }
 
@@ -314,17 +314,17 @@ static void try_to_open(const struct fault *fault)
                      *below = kvds_distributor_new(deep);
     kvds_store *store;
     fault->inject(ledger.base);
-    must_answer(fault->status,
+    must_return(fault->status,
                 kvds_distributor_get_or_create(distributor, "new", KVDS_DISK, &store));
     check_error(fault, ledger.base, "new");
-    must_answer(fault->status, kvds_distributor_get_or_create(below, "new", KVDS_DISK, &store));
+    must_return(fault->status, kvds_distributor_get_or_create(below, "new", KVDS_DISK, &store));
     check_error(fault, deep, "new");
     if (fault->flags & HAS_RESERVE) {
         must_ok(kvds_distributor_get_or_create(distributor, "ledger", KVDS_DISK, &store));
         check_ledger(&ledger, store, false);
         kvds_store_release(store);
     } else {
-        must_answer(fault->status,
+        must_return(fault->status,
                     kvds_distributor_get_or_create(distributor, "ledger", KVDS_DISK, &store));
         check_error(fault, ledger.base, "ledger");
         must(store == NULL);

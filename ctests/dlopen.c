@@ -1,6 +1,6 @@
 /*
- * The library loaded at run time, unloaded and loaded again. This program is not linked with it,
- * and so does without check.h.
+ * Loads the library at run time, unloads it and loads it again. This program is not linked with it,
+ * so it cannot use check.h.
  */
 
 #define _GNU_SOURCE
@@ -29,7 +29,7 @@ _Noreturn static void give_up(int line, const char *what)
     abort();
 }
 
-/* The functions that are used here, with the types that the header gives them. */
+/* The functions that this program calls, with their types from the header. */
 /* clang-format off */
 #define FUNCTIONS(X) \
     X(kvds_last_error) \
@@ -46,7 +46,7 @@ struct library {
     FUNCTIONS(POINTER)
 };
 
-/* ISO C knows no conversion from an object's pointer to a function's; POSIX says that the bytes are good. */
+/* ISO C has no conversion from object to function pointers; POSIX allows copying the bytes. */
 static void find(void *handle, const char *name, void *function)
 {
     void *symbol = dlsym(handle, name);
@@ -89,7 +89,7 @@ static void use(const struct library *kvds, const char *base)
     must(kvds->kvds_distributor_release(distributor) == 0);
 }
 
-/* A thread that outlives the handle by which the library was loaded, and then frees what the library kept for it. */
+/* This thread ends after dlclose(), and then frees the library's thread-local memory. */
 struct guest {
     struct library library;
     const char *base;
@@ -117,8 +117,8 @@ static void copy(const char *from, const char *to)
 }
 
 /*
- * Two plugins of one program may bring a copy of the library each. The copies know nothing of each
- * other, and the locks of POSIX do not hold within a process: both opened the store.
+ * Two plugins of one program may each load a copy of the library. POSIX locks do not hold within a
+ * process, so both copies once opened the same store.
  */
 static void two_copies_share_no_store(const char *path, const char *base)
 {

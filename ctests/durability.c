@@ -1,6 +1,6 @@
 /*
- * Who syncs, and when. The library's calls of fdatasync and fsync come to the ones that this
- * program defines, which count them, so that it can be seen what each level of durability does.
+ * Who syncs, and when, at each level of durability. This program defines fdatasync and fsync, which
+ * the library then calls, and counts the calls.
  */
 
 #include "check.h"
@@ -11,7 +11,7 @@ enum { WRITERS = 8, WRITES = 40 };
 
 static atomic_size_t syncs;
 
-/* Slow, as on a disk that has to turn, so that other writers have time to come and share the next one. */
+/* Slow, as on a hard disk, so that other writers have time to share the next sync. */
 static int count_and_sync(long call, int file)
 {
     atomic_fetch_add(&syncs, 1);
@@ -49,11 +49,11 @@ static void *write_many(void *argument)
     return NULL;
 }
 
-static void sync_syncs_every_write_before_it_answers(void **state)
+static void sync_syncs_every_write_before_it_returns(void **state)
 {
     kvds_distributor *distributor = with_durability(*state, KVDS_DURABILITY_SYNC);
     kvds_store *store = open_store(distributor, "durable", KVDS_DISK);
-    /* The first one also makes the directory remember the log. */
+    /* The first sync also syncs the directory. */
     assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
     for (int i = 0; i < 10; i++) {
         size_t before = syncs;
@@ -62,7 +62,7 @@ static void sync_syncs_every_write_before_it_answers(void **state)
     }
     assert_ok(kvds_del(store, BYTES("key")));
     size_t before = syncs;
-    assert_answer(KVDS_NOT_FOUND, kvds_del(store, BYTES("key")));
+    assert_returns(KVDS_NOT_FOUND, kvds_del(store, BYTES("key")));
     assert_int_equal(syncs, before);
     close_all(store, distributor);
 }
@@ -90,7 +90,7 @@ static void process_syncs_in_the_background(void **state)
     for (int i = 0; i < 2; i++) {
         size_t before = syncs;
         assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
-        /* It comes within a second, however long that is on this machine. */
+        /* The background sync comes within a second. */
         while (syncs == before)
             usleep(10000);
     }
@@ -100,13 +100,15 @@ static void process_syncs_in_the_background(void **state)
     close_all(store, distributor);
 }
 
-/* What the thread that syncs has not come to yet is synced by closing: a clean close must not be worse than none. */
-static void closing_syncs_what_is_left(void **state)
+/*
+ * Closing syncs what the background thread has not synced: it must not be worse than not closing.
+ */
+static void closing_syncs_the_rest(void **state)
 {
     kvds_distributor *distributor = with_durability(*state, KVDS_DURABILITY_PROCESS);
     kvds_store *store = open_store(distributor, "closed", KVDS_DISK);
     assert_ok(kvds_set(store, BYTES("key"), BYTES("value")));
-    /* Begun right behind a sync of the thread's, so that the next one is half a second away. */
+    /* Starts right after a background sync, so that the next one is half a second away. */
     for (size_t before = syncs; syncs == before;)
         usleep(1000);
     usleep(20000);
@@ -116,7 +118,7 @@ static void closing_syncs_what_is_left(void **state)
     assert_true(syncs > before);
 }
 
-static void none_syncs_when_it_is_told_to(void **state)
+static void none_syncs_only_on_request(void **state)
 {
     kvds_distributor *distributor = with_durability(*state, KVDS_DURABILITY_NONE);
     kvds_store *store = open_store(distributor, "careless", KVDS_DISK);
@@ -132,11 +134,11 @@ static void none_syncs_when_it_is_told_to(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_DISK(sync_syncs_every_write_before_it_answers),
+        ON_DISK(sync_syncs_every_write_before_it_returns),
         ON_DISK(writers_share_a_sync),
         ON_DISK(process_syncs_in_the_background),
-        ON_DISK(closing_syncs_what_is_left),
-        ON_DISK(none_syncs_when_it_is_told_to),
+        ON_DISK(closing_syncs_the_rest),
+        ON_DISK(none_syncs_only_on_request),
     };
     return RUN("durability", tests);
 }

@@ -1,9 +1,7 @@
 /*
- * Leaving the process with stores open, while other threads write: nothing acknowledged is lost and
- * nothing crashes.
- *
- * Without arguments the program is the parent, which starts itself as a child for every way to
- * leave, notes what the child was told is written, and looks for it afterwards.
+ * Exits with stores open while other threads write: no acknowledged write is lost, and the process
+ * does not crash. Without arguments the program is the parent. It starts itself as a child for each
+ * way to exit, records the acknowledged writes, and looks for them afterwards.
  */
 
 #include "check.h"
@@ -18,7 +16,7 @@ enum way {
     WAYS
 };
 
-/* What goes through the pipe: small enough to go in one piece. */
+/* A message in the pipe, small enough to be written atomically. */
 struct acknowledged {
     size_t writer, number;
 };
@@ -51,9 +49,8 @@ static void *leave_from_here(void *argument)
 }
 
 /*
- * An exit handler that is older than the library's first use runs after all that the library could
- * have registered for the exit itself. Once, RocksDB's threads were gone by then, and this waited
- * for ever for a flush.
+ * An exit handler that is registered before the first use of the library runs after any handler of
+ * the library. RocksDB's threads had ended by then, and this one waited forever for a flush.
  */
 static kvds_distributor *exit_distributor;
 static kvds_backend exit_backend;
@@ -68,7 +65,7 @@ static void go_on(void)
     kvds_distributor_release(exit_distributor);
 }
 
-/* The child. What its threads use must outlive `main`, hence static. */
+/* The child. Its variables are static, as its threads outlive main. */
 static int write_and_leave(enum way way, kvds_backend backend, int pipe, const char *base)
 {
     static const char big[1 << 20];
@@ -101,7 +98,7 @@ static int write_and_leave(enum way way, kvds_backend backend, int pipe, const c
     return STATUS;
 }
 
-/* Starts the child as a process of its own, not as a forked copy of this one. */
+/* Starts the child as a new process, not as a forked copy of this one. */
 static pid_t start_child(enum way way, kvds_backend backend, char *base, int pipe)
 {
     struct text numbers[] = { text_of("%d", way), text_of("%d", backend), text_of("%d", pipe) };

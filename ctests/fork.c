@@ -1,15 +1,15 @@
-/* What a forked child may do with what it inherited, and that the parent never notices. */
+/* What a forked child may do with inherited stores, without an effect on the parent. */
 
 #include "check.h"
 
-/* The fixture, and what a child finds beside it. */
+/* The fixture, and values that a child inherits. */
 struct inheritance {
     struct fixture *f;
     kvds_value big, small;
     int parent_is_done;
 };
 
-/* Runs a part of a test in a forked child, which leaves without any handlers of exit. */
+/* Runs a function in a forked child, which ends with _exit(). */
 static pid_t start_child(void (*run)(struct inheritance *), struct inheritance *inheritance)
 {
     fflush(NULL);
@@ -33,19 +33,19 @@ static void use_inherited_disk_store(struct inheritance *inherited)
 {
     struct fixture *f = inherited->f;
     kvds_store *store = f->store;
-    must_answer_everywhere(KVDS_FORKED, f->store);
+    must_return_everywhere(KVDS_FORKED, f->store);
     must(kvds_is_open(f->store) == 0);
-    must_answer(KVDS_FORKED,
+    must_return(KVDS_FORKED,
                 kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store));
     must(store == NULL);
-    must_answer(KVDS_FORKED,
+    must_return(KVDS_FORKED,
                 kvds_distributor_get_or_create(f->distributor, "other", KVDS_DISK, &store));
-    must_answer(KVDS_FORKED, kvds_distributor_get(f->distributor, "store", KVDS_DISK, &store));
-    must_answer(KVDS_FORKED, kvds_distributor_evict(f->distributor, "store", KVDS_DISK));
-    must_answer(KVDS_FORKED, kvds_distributor_destroy_store(f->distributor, "store"));
+    must_return(KVDS_FORKED, kvds_distributor_get(f->distributor, "store", KVDS_DISK, &store));
+    must_return(KVDS_FORKED, kvds_distributor_evict(f->distributor, "store", KVDS_DISK));
+    must_return(KVDS_FORKED, kvds_distributor_destroy_store(f->distributor, "store"));
     must(strstr(kvds_last_error(), "fork") != NULL);
 
-    /* References are given back as ever, in an order that makes the value the last to go. */
+    /* Releases work as usual. The value is released last. */
     must(release_store(f) == 0);
     must_ok(kvds_distributor_shutdown(f->distributor));
     must(release_distributor(f) == 0);
@@ -56,7 +56,7 @@ static void use_inherited_disk_store(struct inheritance *inherited)
     must(inherited->big.data == NULL);
 }
 
-static void an_inherited_disk_store_is_the_parents(void **state)
+static void an_inherited_disk_store_returns_forked(void **state)
 {
     struct fixture *f = *state;
     struct inheritance inheritance = { .f = f };
@@ -92,18 +92,18 @@ static void use_inherited_memory_store(struct inheritance *inherited)
     must(release_distributor(f) == 0);
 }
 
-static void a_memory_store_goes_on_as_a_copy(void **state)
+static void a_memory_store_continues_as_a_copy(void **state)
 {
     struct fixture *f = *state;
     struct inheritance inheritance = { .f = f };
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
     run_child(use_inherited_memory_store, &inheritance);
     assert_true(has(f->store, BYTES("key"), BYTES("value")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("new")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("new")));
     assert_int_equal(kvds_store_ref_count(f->store), 1);
 }
 
-/* Opens a disk store of its own, fills it, and finds everything when it opens it again. */
+/* Creates a disk store, fills it, and finds everything after reopening it. */
 static void open_own_store(struct inheritance *inherited)
 {
     const size_t count = scaled(5000);
@@ -119,8 +119,8 @@ static void open_own_store(struct inheritance *inherited)
         must(kvds_store_release(store) == 0);
     }
     kvds_store *store;
-    must_answer(KVDS_LOCKED, kvds_distributor_get_or_create(own, "store", KVDS_DISK, &store));
-    must_answer(KVDS_LOCKED, kvds_distributor_destroy_store(own, "store"));
+    must_return(KVDS_LOCKED, kvds_distributor_get_or_create(own, "store", KVDS_DISK, &store));
+    must_return(KVDS_LOCKED, kvds_distributor_destroy_store(own, "store"));
     must(kvds_distributor_release(own) == 0);
 }
 
@@ -135,7 +135,7 @@ static void a_child_opens_stores_of_its_own(void **state)
     kvds_store_release(childs);
 }
 
-/* Writes enough to be flushed several times, in two halves, and compacts it. */
+/* Writes enough for several flushes, in two halves, and compacts. */
 static void write_much(const char *base, const char *id)
 {
     kvds_distributor *own = kvds_distributor_new(base);
@@ -153,7 +153,7 @@ static void write_much(const char *base, const char *id)
     must(kvds_distributor_release(own) == 0);
 }
 
-/* A child that waits for ever ends by this instead, so that the test fails. */
+/* Ends a child that hangs, so that the test fails. */
 enum { FOR_EVER = 300 };
 
 static void write_much_in_child_and_grandchild(struct inheritance *inherited)
@@ -174,8 +174,8 @@ static void write_much_in_child_and_grandchild(struct inheritance *inherited)
 }
 
 /*
- * In programs that fork workers, as Python's multiprocessing does, every worker hung as soon as its
- * store was flushed: RocksDB's pools counted the parent's threads as waiting for work.
+ * In programs that fork workers, as Python's multiprocessing does, every worker hung when its store
+ * was flushed: RocksDB's pools counted the parent's threads as waiting for work.
  */
 static void children_flush_and_compact(void **state)
 {
@@ -183,14 +183,14 @@ static void children_flush_and_compact(void **state)
     struct inheritance inheritance = { .f = f };
     write_much(f->base, "parent's");
     run_child(write_much_in_child_and_grandchild, &inheritance);
-    /* The same when nothing is open any more. */
+    /* The same when no store is open any more. */
     assert_int_equal(release_store(f), 0);
     assert_int_equal(release_distributor(f), 0);
     run_child(write_much_in_child_and_grandchild, &inheritance);
     write_much(f->base, "parent's");
 }
 
-/* Writes so much that RocksDB's threads have work when the call returns. */
+/* Writes so much that RocksDB's threads still work when this function returns. */
 static void keep_busy(kvds_store *store, size_t round)
 {
     for (size_t i = 0; i < 16; i++) {
@@ -211,8 +211,8 @@ static void write_a_little(struct inheritance *inherited)
     must(kvds_distributor_release(own) == 0);
 }
 
-/* A lock that one of RocksDB's threads holds when the process forks is not held in the child. */
-static void a_fork_comes_while_the_parent_flushes(void **state)
+/* A lock that a RocksDB thread holds during the fork is free in the child. */
+static void a_fork_while_the_parent_flushes_works(void **state)
 {
     struct fixture *f = *state;
     struct inheritance inheritance = { .f = f };
@@ -242,7 +242,7 @@ static void leave_to_child(struct inheritance *inherited)
     }
 }
 
-/* A daemon may replace itself by a child again and again. State was kept apart to a depth of 32. */
+/* A daemon may replace itself by a child repeatedly. This once worked only to a depth of 32. */
 static void children_of_children_work_at_any_depth(void **state)
 {
     struct fixture *f = *state;
@@ -262,7 +262,7 @@ static void take_over(struct inheritance *inherited)
     must(kvds_distributor_release(own) == 0);
 }
 
-static void a_child_opens_anew_what_its_parent_released(void **state)
+static void a_child_opens_a_store_that_its_parent_released(void **state)
 {
     struct fixture *f = *state;
     struct inheritance inheritance = { .f = f };
@@ -296,11 +296,10 @@ static void end_the_log(struct inheritance *inherited)
 }
 
 /*
- * The thread that calls back for the log is never inside a call of the program's, so a fork can
- * come while it holds its lock. The child, which does not have that thread, once waited for it for
- * ever.
+ * A fork can come while the thread that calls the log callback holds its lock. The child does not
+ * have that thread, and once waited for the lock forever.
  */
-static void a_child_has_a_log_of_its_own(void **state)
+static void a_log_callback_works_in_a_child(void **state)
 {
     struct fixture *f = *state;
     struct inheritance inheritance = { .f = f };
@@ -315,14 +314,14 @@ static void a_child_has_a_log_of_its_own(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_DISK(an_inherited_disk_store_is_the_parents),
-        ON_MEMORY(a_memory_store_goes_on_as_a_copy),
+        ON_DISK(an_inherited_disk_store_returns_forked),
+        ON_MEMORY(a_memory_store_continues_as_a_copy),
         ON_DISK(a_child_opens_stores_of_its_own),
         ON_DISK(children_flush_and_compact),
-        ON_DISK(a_fork_comes_while_the_parent_flushes),
+        ON_DISK(a_fork_while_the_parent_flushes_works),
         ON_DISK(children_of_children_work_at_any_depth),
-        ON_DISK(a_child_opens_anew_what_its_parent_released),
-        ON_DISK(a_child_has_a_log_of_its_own),
+        ON_DISK(a_child_opens_a_store_that_its_parent_released),
+        ON_DISK(a_log_callback_works_in_a_child),
     };
     return RUN("fork", tests);
 }

@@ -79,7 +79,7 @@ static size_t fill_store(kvds_store *store, size_t from)
     kvds_status status;
     while ((status = set_half(store, from)) == KVDS_OK)
         from++;
-    must_answer(KVDS_NO_SPACE, status);
+    must_return(KVDS_NO_SPACE, status);
     must(strstr(kvds_last_error(), "No space left on device"));
     return from;
 }
@@ -133,7 +133,7 @@ static void empty_a_full_disk(void (*delete_half)(kvds_store *, size_t), bool re
     must_ok(kvds_compact(ledger.store));
     for (size_t i = 0; i < count; i++) {
         const struct text key = half_key(i);
-        must_answer(i % 2 ? KVDS_OK : KVDS_NOT_FOUND, kvds_exists(ledger.store, key.data, key.len));
+        must_return(i % 2 ? KVDS_OK : KVDS_NOT_FOUND, kvds_exists(ledger.store, key.data, key.len));
     }
     /* Most of the deleted entries' space is free. */
     must(fill_store(ledger.store, count) - count > count / 4);

@@ -1,4 +1,6 @@
-/* Wrong calls: each is answered, none does anything, and the text says what to mend. */
+/*
+ * Invalid calls: each returns a status, none has an effect, and the error text says what is wrong.
+ */
 
 #include "check.h"
 
@@ -14,18 +16,18 @@ static int on_store(void *user_data, const char *id, kvds_backend backend, uint6
     return 1;
 }
 
-/* The store has what the tests put there and nothing else. */
+/* The store has only what the tests put there. */
 static void assert_unchanged(const struct fixture *f)
 {
     assert_true(has(f->store, BYTES("key"), BYTES("value")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("a")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, NULL, 0));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("a")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, NULL, 0));
 }
 
-static void a_null_store_is_told(void **state)
+static void a_null_store_is_an_error(void **state)
 {
     struct fixture *f = *state;
-    must_answer_everywhere(KVDS_INVALID_ARGUMENT, NULL);
+    must_return_everywhere(KVDS_INVALID_ARGUMENT, NULL);
     assert_error_says("NULL");
     assert_null(kvds_store_retain(NULL));
     assert_int_equal(kvds_store_release(NULL), 0);
@@ -37,7 +39,7 @@ static void a_null_store_is_told(void **state)
     assert_int_equal(kvds_store_ref_count(f->store), 1);
 }
 
-/* Makes every call that can fail on something that is no distributor. */
+/* Makes every call that can fail on a pointer that is not a distributor. */
 static void assert_is_no_distributor(struct fixture *f, kvds_distributor *distributor)
 {
     kvds_store *store = f->store;
@@ -59,18 +61,18 @@ static void assert_is_no_distributor(struct fixture *f, kvds_distributor *distri
     assert_int_equal(kvds_distributor_ref_count(distributor), 0);
 }
 
-static void a_null_distributor_is_told(void **state)
+static void a_null_distributor_is_an_error(void **state)
 {
     assert_is_no_distributor(*state, NULL);
     assert_null(kvds_distributor_retain(NULL));
     assert_int_equal(kvds_distributor_release(NULL), 0);
 }
 
-static void handles_are_told_apart(void **state)
+static void handles_of_another_kind_are_errors(void **state)
 {
     struct fixture *f = *state;
     kvds_store *no_store = (kvds_store *)f->distributor;
-    must_answer_everywhere(KVDS_INVALID_ARGUMENT, no_store);
+    must_return_everywhere(KVDS_INVALID_ARGUMENT, no_store);
     assert_error_says("kvds_store");
     assert_null(kvds_store_retain(no_store));
     assert_int_equal(kvds_store_release(no_store), 0);
@@ -84,14 +86,14 @@ static void handles_are_told_apart(void **state)
     assert_int_equal(kvds_distributor_release(no_distributor), 0);
 
     kvds_store *no_handle = (kvds_store *)((char *)f->store + 1);
-    must_answer_everywhere(KVDS_INVALID_ARGUMENT, no_handle);
+    must_return_everywhere(KVDS_INVALID_ARGUMENT, no_handle);
 
     assert_int_equal(kvds_distributor_ref_count(f->distributor), 1);
     assert_int_equal(kvds_store_ref_count(f->store), 1);
     assert_int_equal(kvds_is_open(f->store), 1);
 }
 
-static void null_arguments_of_distributors_are_told(void **state)
+static void null_arguments_of_distributors_are_errors(void **state)
 {
     struct fixture *f = *state;
     kvds_distributor *d = f->distributor;
@@ -114,7 +116,7 @@ static void null_arguments_of_distributors_are_told(void **state)
     assert_int_equal(kvds_distributor_store_count(d), 1);
 }
 
-static void null_arguments_of_stores_are_told(void **state)
+static void null_arguments_of_stores_are_errors(void **state)
 {
     struct fixture *f = *state;
     kvds_store *s = f->store;
@@ -161,7 +163,7 @@ static void null_arguments_of_stores_are_told(void **state)
     assert_unchanged(f);
 }
 
-static void lengths_over_the_limit_are_told(void **state)
+static void lengths_over_the_limit_are_errors(void **state)
 {
     struct fixture *f = *state;
     kvds_store *s = f->store;
@@ -169,7 +171,9 @@ static void lengths_over_the_limit_are_told(void **state)
     size_t len = 99;
     assert_ok(kvds_set(s, BYTES("key"), BYTES("value")));
 
-    /* The bytes are not there: a length over the limit is refused before anything is read. */
+    /*
+     * The buffer is shorter than the length: a length over the limit fails before any byte is read.
+     */
     const size_t lengths[] = { KVDS_MAX_KEY_LEN + 1, SIZE_MAX / 2, SIZE_MAX };
     for (size_t i = 0; i < COUNT_OF(lengths); i++) {
         const size_t n = lengths[i];
@@ -197,7 +201,7 @@ static void lengths_over_the_limit_are_told(void **state)
     assert_unchanged(f);
 }
 
-static void a_bad_member_spoils_its_batch(void **state)
+static void an_invalid_member_fails_its_batch(void **state)
 {
     struct fixture *f = *state;
     kvds_store *s = f->store;
@@ -224,7 +228,7 @@ static void a_bad_member_spoils_its_batch(void **state)
         assert_invalid(kvds_delete_batch(s, keys, COUNT_OF(keys)));
         assert_error_says("keys[1]");
     }
-    /* More than there can be in memory, so that nothing behind the first one is looked at. */
+    /* A count that memory cannot hold fails before any element but the first is read. */
     const kvds_pair pair = { BYTES("a"), BYTES("value") };
     const kvds_bytes key = { BYTES("key") };
     assert_invalid(kvds_set_batch(s, &pair, SIZE_MAX));
@@ -234,7 +238,7 @@ static void a_bad_member_spoils_its_batch(void **state)
     assert_unchanged(f);
 }
 
-static void numbers_that_are_no_backend_are_told(void **state)
+static void unknown_backends_are_errors(void **state)
 {
     struct fixture *f = *state;
     const kvds_backend numbers[] = { -1, 2, 99, INT32_MIN, INT32_MAX };
@@ -251,7 +255,7 @@ static void numbers_that_are_no_backend_are_told(void **state)
     assert_int_equal(kvds_distributor_store_count(f->distributor), 1);
 }
 
-static void text_that_is_not_utf8_is_told(void **state)
+static void text_that_is_not_utf8_is_an_error(void **state)
 {
     struct fixture *f = *state;
     kvds_store *store = f->store;
@@ -267,7 +271,7 @@ static void text_that_is_not_utf8_is_told(void **state)
     assert_null(distributor);
 }
 
-static void options_say_what_there_is(void **state)
+static void option_errors_list_what_is_allowed(void **state)
 {
     struct fixture *f = *state;
     kvds_options *options = kvds_options_new();
@@ -287,7 +291,7 @@ static void options_say_what_there_is(void **state)
     assert_invalid(kvds_options_set_keep_stores(options, 2));
     assert_invalid(kvds_options_set_keep_stores(options, -1));
 
-    /* None of it changed anything: stores are not kept. */
+    /* No option has changed: the distributor keeps no stores. */
     kvds_distributor *distributor;
     assert_ok(kvds_distributor_open(NULL, options, &distributor));
     assert_int_equal(kvds_store_release(open_store(distributor, "store", KVDS_MEMORY)), 0);
@@ -297,7 +301,7 @@ static void options_say_what_there_is(void **state)
     assert_int_equal(kvds_store_ref_count(f->store), 1);
 }
 
-static void values_can_be_released_again(void **state)
+static void values_can_be_released_twice(void **state)
 {
     struct fixture *f = *state;
     static const char big[1 << 20];
@@ -355,7 +359,7 @@ static void *fail_once(void *argument)
 {
     (void)argument;
     must(strcmp(kvds_last_error(), "") == 0);
-    must_answer(KVDS_INVALID_ARGUMENT, kvds_close(NULL));
+    must_return(KVDS_INVALID_ARGUMENT, kvds_close(NULL));
     must(strstr(kvds_last_error(), "kvds_close") != NULL);
     return NULL;
 }
@@ -372,17 +376,17 @@ static void each_thread_has_its_last_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(a_null_store_is_told),
-        ON_BOTH(a_null_distributor_is_told),
-        ON_BOTH(handles_are_told_apart),
-        ON_BOTH(null_arguments_of_distributors_are_told),
-        ON_BOTH(null_arguments_of_stores_are_told),
-        ON_BOTH(lengths_over_the_limit_are_told),
-        ON_BOTH(a_bad_member_spoils_its_batch),
-        ON_BOTH(numbers_that_are_no_backend_are_told),
-        ON_DISK(text_that_is_not_utf8_is_told),
-        ON_MEMORY(options_say_what_there_is),
-        ON_BOTH(values_can_be_released_again),
+        ON_BOTH(a_null_store_is_an_error),
+        ON_BOTH(a_null_distributor_is_an_error),
+        ON_BOTH(handles_of_another_kind_are_errors),
+        ON_BOTH(null_arguments_of_distributors_are_errors),
+        ON_BOTH(null_arguments_of_stores_are_errors),
+        ON_BOTH(lengths_over_the_limit_are_errors),
+        ON_BOTH(an_invalid_member_fails_its_batch),
+        ON_BOTH(unknown_backends_are_errors),
+        ON_DISK(text_that_is_not_utf8_is_an_error),
+        ON_MEMORY(option_errors_list_what_is_allowed),
+        ON_BOTH(values_can_be_released_twice),
         ON_MEMORY(statuses_have_names),
         ON_MEMORY(each_thread_has_its_last_error),
     };

@@ -1,8 +1,8 @@
-/* The header as C reads it against the library as Rust compiled it: sizes, offsets and constants. */
+/* Compares sizes, offsets and constants in C with those in Rust. */
 
 #include "check.h"
 
-/* Lists of what Rust says, made by the test that compiles this file. */
+/* Rust's numbers, which tests/c.rs generates. */
 #include "rust_layout.h"
 
 struct entry {

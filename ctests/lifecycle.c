@@ -1,4 +1,4 @@
-/* Stores and distributors from their first reference to their last, and what the registry knows meanwhile. */
+/* Stores and distributors from the first reference to the last, and the registry of live stores. */
 
 #include "check.h"
 
@@ -27,7 +27,7 @@ static void references_of_distributors_are_counted(void **state)
     kvds_store_release(f->store);
 }
 
-static void a_store_says_what_it_is(void **state)
+static void a_store_has_an_id_a_backend_and_a_tag(void **state)
 {
     struct fixture *f = *state;
     assert_string_equal(kvds_store_id(f->store), "store");
@@ -69,29 +69,29 @@ static void memory_and_disk_have_separate_names(void **state)
     kvds_store *memory = open_store(f->distributor, "store", KVDS_MEMORY);
     assert_ptr_not_equal(memory, f->store);
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("on disk")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(memory, BYTES("key")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(memory, BYTES("key")));
     kvds_store_release(memory);
 }
 
-static void closing_is_for_every_holder(void **state)
+static void closing_affects_every_holder(void **state)
 {
     struct fixture *f = *state;
     kvds_store *same = open_again(f);
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
     assert_ok(kvds_close(f->store));
     assert_int_equal(kvds_is_open(same), 0);
-    must_answer_everywhere(KVDS_CLOSED, same);
+    must_return_everywhere(KVDS_CLOSED, same);
     assert_error_says("store");
     assert_int_equal(kvds_distributor_store_count(f->distributor), 0);
 
-    /* What it is can still be asked, and its references are still to be released. */
+    /* Its identity can still be read, and its references must still be released. */
     assert_string_equal(kvds_store_id(same), "store");
     assert_int_equal(kvds_store_release(same), 1);
     assert_ptr_equal(kvds_store_retain(f->store), f->store);
     assert_int_equal(kvds_store_release(f->store), 1);
 }
 
-static void a_closed_store_leaves_its_name_free(void **state)
+static void closing_a_store_frees_its_name(void **state)
 {
     struct fixture *f = *state;
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
@@ -99,11 +99,11 @@ static void a_closed_store_leaves_its_name_free(void **state)
     kvds_store *next = open_again(f);
     assert_ptr_not_equal(next, f->store);
     assert_int_equal(kvds_store_tag(next), 1);
-    assert_answer(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
-                  kvds_exists(next, BYTES("key")));
-    assert_answer(KVDS_CLOSED, kvds_exists(f->store, BYTES("key")));
+    assert_returns(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
+                   kvds_exists(next, BYTES("key")));
+    assert_returns(KVDS_CLOSED, kvds_exists(f->store, BYTES("key")));
 
-    /* The end of the closed one does nothing to the one that has its name now. */
+    /* The end of the closed store does not affect the new store of its name. */
     assert_int_equal(release_store(f), 0);
     f->store = next;
     assert_ptr_equal(open_again(f), next);
@@ -120,7 +120,7 @@ static void only_data_on_disk_outlives_the_last_reference(void **state)
     if (f->backend == KVDS_DISK)
         assert_true(has(f->store, BYTES("key"), BYTES("value")));
     else
-        assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key")));
+        assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key")));
 }
 
 static void stores_outlive_their_distributor(void **state)
@@ -131,11 +131,11 @@ static void stores_outlive_their_distributor(void **state)
     assert_true(has(f->store, BYTES("key"), BYTES("value")));
     assert_int_equal(release_store(f), 0);
 
-    /* The next distributor finds the store closed properly. */
+    /* The store was closed, so the next distributor can open it. */
     f->distributor = kvds_distributor_new(f->base);
     f->store = open_again(f);
-    assert_answer(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
-                  kvds_exists(f->store, BYTES("key")));
+    assert_returns(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
+                   kvds_exists(f->store, BYTES("key")));
 }
 
 static void get_finds_live_stores_only(void **state)
@@ -145,16 +145,16 @@ static void get_finds_live_stores_only(void **state)
     assert_ok(kvds_distributor_get(f->distributor, "store", f->backend, &found));
     assert_ptr_equal(found, f->store);
     assert_int_equal(kvds_store_release(found), 1);
-    assert_answer(KVDS_NOT_FOUND,
-                  kvds_distributor_get(f->distributor, "other", f->backend, &found));
+    assert_returns(KVDS_NOT_FOUND,
+                   kvds_distributor_get(f->distributor, "other", f->backend, &found));
     assert_null(found);
 
     release_store(f);
-    assert_answer(KVDS_NOT_FOUND,
-                  kvds_distributor_get(f->distributor, "store", f->backend, &found));
+    assert_returns(KVDS_NOT_FOUND,
+                   kvds_distributor_get(f->distributor, "store", f->backend, &found));
 }
 
-/* Puts a distributor that keeps its stores in the place of the fixture's. */
+/* Replaces the fixture's distributor by one that keeps its stores. */
 static void keep_stores(struct fixture *f)
 {
     kvds_options *options = kvds_options_new();
@@ -169,7 +169,7 @@ static void keep_stores(struct fixture *f)
 static void kept_stores_live_until_evicted(void **state)
 {
     struct fixture *f = *state;
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_evict(f->distributor, "store", f->backend));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_evict(f->distributor, "store", f->backend));
     keep_stores(f);
     assert_int_equal(kvds_store_ref_count(f->store), 2);
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
@@ -179,8 +179,8 @@ static void kept_stores_live_until_evicted(void **state)
     assert_int_equal(kvds_store_tag(f->store), 0);
     assert_true(has(f->store, BYTES("key"), BYTES("value")));
     assert_ok(kvds_distributor_evict(f->distributor, "store", f->backend));
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_evict(f->distributor, "store", f->backend));
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_evict(f->distributor, "other", f->backend));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_evict(f->distributor, "store", f->backend));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_evict(f->distributor, "other", f->backend));
     assert_int_equal(kvds_store_ref_count(f->store), 1);
 }
 
@@ -194,7 +194,7 @@ static void evicting_the_last_reference_ends_the_store(void **state)
     assert_int_equal(kvds_distributor_store_count(f->distributor), 0);
 }
 
-static void kept_stores_go_with_the_distributor(void **state)
+static void kept_stores_end_with_the_distributor(void **state)
 {
     struct fixture *f = *state;
     keep_stores(f);
@@ -226,25 +226,25 @@ static void shutdown_closes_everything(void **state)
     assert_ok(kvds_distributor_shutdown(f->distributor));
     assert_int_equal(kvds_is_open(f->store), 0);
     assert_int_equal(kvds_store_ref_count(f->store), 1);
-    must_answer_everywhere(KVDS_CLOSED, f->store);
+    must_return_everywhere(KVDS_CLOSED, f->store);
     assert_int_equal(kvds_distributor_store_count(f->distributor), 0);
 
     kvds_store *none = f->store;
-    assert_answer(KVDS_CLOSED,
-                  kvds_distributor_get_or_create(f->distributor, "store", f->backend, &none));
+    assert_returns(KVDS_CLOSED,
+                   kvds_distributor_get_or_create(f->distributor, "store", f->backend, &none));
     assert_null(none);
-    assert_answer(KVDS_CLOSED, kvds_distributor_get(f->distributor, "store", f->backend, &none));
+    assert_returns(KVDS_CLOSED, kvds_distributor_get(f->distributor, "store", f->backend, &none));
     if (f->backend == KVDS_DISK)
-        assert_answer(KVDS_CLOSED, kvds_distributor_destroy_store(f->distributor, "store"));
+        assert_returns(KVDS_CLOSED, kvds_distributor_destroy_store(f->distributor, "store"));
     assert_ok(kvds_distributor_shutdown(f->distributor));
 
-    /* The files are free for the next distributor, though the references are not released yet. */
+    /* The next distributor can open the files, although references are not released yet. */
     kvds_distributor *next = kvds_distributor_new(f->base);
     kvds_store_release(open_store(next, "store", f->backend));
     kvds_distributor_release(next);
 }
 
-/* What was shown of live stores, as text, and when to stop. */
+/* The visited stores as text, and when to stop. */
 struct shown {
     char text[256];
     int most;
@@ -260,7 +260,7 @@ static int note_store(void *user_data, const char *id, kvds_backend backend, uin
     return --shown->most;
 }
 
-static void live_stores_are_shown_in_order(void **state)
+static void for_each_visits_live_stores_in_order(void **state)
 {
     struct fixture *f = *state;
     kvds_store *z = open_store(f->distributor, "z", KVDS_MEMORY);
@@ -273,7 +273,7 @@ static void live_stores_are_shown_in_order(void **state)
     assert_string_equal(all.text, f->backend == KVDS_DISK ? "z:0:1:1 a:1:2:2 store:1:0:1 "
                                                           : "a:0:2:2 store:0:0:1 z:0:1:1 ");
     struct shown two = { "", 2 };
-    assert_answer(KVDS_STOPPED, kvds_distributor_for_each(f->distributor, note_store, &two));
+    assert_returns(KVDS_STOPPED, kvds_distributor_for_each(f->distributor, note_store, &two));
     assert_string_equal(two.text,
                         f->backend == KVDS_DISK ? "z:0:1:1 a:1:2:2 " : "a:0:2:2 store:0:0:1 ");
 
@@ -287,17 +287,17 @@ static void destroying_removes_the_files(void **state)
 {
     struct fixture *f = *state;
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
-    assert_answer(KVDS_BUSY, kvds_distributor_destroy_store(f->distributor, "store"));
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "other"));
+    assert_returns(KVDS_BUSY, kvds_distributor_destroy_store(f->distributor, "store"));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "other"));
     assert_true(is_there(PATH(f->base, "store")));
 
     release_store(f);
     assert_ok(kvds_distributor_destroy_store(f->distributor, "store"));
     assert_int_equal(entries_in(f->base), 0);
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "store"));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "store"));
 
     f->store = open_again(f);
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key")));
 }
 
 static void values_outlive_their_store(void **state)
@@ -332,7 +332,7 @@ static void a_held_value_never_locks_its_store(void **state)
     assert_ok(kvds_set(f->store, BYTES("big"), big, sizeof big));
     assert_ok(kvds_get(f->store, BYTES("big"), &value));
     assert_int_equal(release_store(f), 0);
-    assert_answer(KVDS_BUSY, kvds_distributor_destroy_store(f->distributor, "store"));
+    assert_returns(KVDS_BUSY, kvds_distributor_destroy_store(f->distributor, "store"));
 
     f->store = open_again(f);
     assert_int_equal(kvds_store_tag(f->store), 1);
@@ -348,21 +348,21 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_BOTH(references_of_stores_are_counted),
         ON_BOTH(references_of_distributors_are_counted),
-        ON_BOTH(a_store_says_what_it_is),
+        ON_BOTH(a_store_has_an_id_a_backend_and_a_tag),
         ON_BOTH(tags_count_from_zero_in_order_of_creation),
         ON_BOTH(tags_count_in_each_distributor),
         ON_DISK(memory_and_disk_have_separate_names),
-        ON_BOTH(closing_is_for_every_holder),
-        ON_BOTH(a_closed_store_leaves_its_name_free),
+        ON_BOTH(closing_affects_every_holder),
+        ON_BOTH(closing_a_store_frees_its_name),
         ON_BOTH(only_data_on_disk_outlives_the_last_reference),
         ON_BOTH(stores_outlive_their_distributor),
         ON_BOTH(get_finds_live_stores_only),
         ON_BOTH(kept_stores_live_until_evicted),
         ON_BOTH(evicting_the_last_reference_ends_the_store),
-        ON_BOTH(kept_stores_go_with_the_distributor),
+        ON_BOTH(kept_stores_end_with_the_distributor),
         ON_MEMORY(options_set_by_setter_and_unset_again),
         ON_BOTH(shutdown_closes_everything),
-        ON_BOTH(live_stores_are_shown_in_order),
+        ON_BOTH(for_each_visits_live_stores_in_order),
         ON_DISK(destroying_removes_the_files),
         ON_BOTH(values_outlive_their_store),
         ON_DISK(a_held_value_never_locks_its_store),

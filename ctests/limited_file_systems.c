@@ -1,14 +1,13 @@
-/* File systems that refuse what RocksDB and the library rely on: FAT, CIFS, and many of FUSE. */
+/* File systems that lack hard links or syncs of directories: FAT, CIFS, and many of FUSE. */
 
 #include "check.h"
 
 #include <fcntl.h>
 #include <sys/syscall.h>
 
-/* Which calls are refused. */
 static atomic_bool links_are_refused, directories_are_not_synced;
 
-/* In front of those of the C library, for the program, the library and RocksDB. */
+/* Replace those of the C library for the program, the library and RocksDB. */
 int link(const char *path, const char *new_path)
 {
     if (atomic_load(&links_are_refused)) {
@@ -33,7 +32,7 @@ int fsync(int file) { return sync_with(SYS_fsync, file); }
 
 int fdatasync(int file) { return sync_with(SYS_fdatasync, file); }
 
-/* Tables and a log, so that a copy consists of both. */
+/* Writes a table and a log, so that a copy has both. */
 static void fill(kvds_store *store)
 {
     for (int i = 0; i < 100; i++) {
@@ -52,21 +51,21 @@ static void check_filled(kvds_store *store)
     }
 }
 
-/* Where there are no links a copy is read and written, as the header says. */
-static void a_copy_needs_no_links(void **state)
+/* Without hard links a copy is read and written, as the header says. */
+static void a_copy_needs_no_hard_links(void **state)
 {
     struct fixture *f = *state;
     fill(f->store);
     atomic_store(&links_are_refused, true);
     kvds_status status = kvds_checkpoint(f->store, PATH(f->base, "copy"));
     atomic_store(&links_are_refused, false);
-    assert_answer(KVDS_OK, status);
+    assert_returns(KVDS_OK, status);
     kvds_store *copy = open_store(f->distributor, "copy", KVDS_DISK);
     check_filled(copy);
     kvds_store_release(copy);
 }
 
-/* How many lines tell that the directory of a store cannot be synced. */
+/* How many messages say that the directory of a store cannot be synced. */
 struct lines {
     const char *directory;
     atomic_int count;
@@ -80,8 +79,8 @@ static void count_lines(void *user_data, kvds_log_level level, const char *text)
         atomic_fetch_add(&lines->count, 1);
 }
 
-/* SQLite goes on there as well. The log tells it once for each store. */
-static void directories_need_no_sync(void **state)
+/* Stores work, as in SQLite. The log gets one message per store. */
+static void stores_work_without_syncs_of_directories(void **state)
 {
     struct fixture *f = *state;
     char directory[PATH_MAX];
@@ -96,7 +95,7 @@ static void directories_need_no_sync(void **state)
         check_filled(store);
         kvds_store_release(store);
     }
-    /* Lines come in their order, so when this one is there all are. */
+    /* Messages come in order, so all others have come before this one. */
     for (int waits = 0; waits < 30000 && atomic_load(&lines.count) == 0; waits++)
         usleep(1000);
     assert_ok(kvds_distributor_destroy_store(f->distributor, "unsynced"));
@@ -108,8 +107,8 @@ static void directories_need_no_sync(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_DISK(a_copy_needs_no_links),
-        ON_DISK(directories_need_no_sync),
+        ON_DISK(a_copy_needs_no_hard_links),
+        ON_DISK(stores_work_without_syncs_of_directories),
     };
     return RUN("limited_file_systems", tests);
 }

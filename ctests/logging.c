@@ -1,11 +1,13 @@
-/* The callback for the log: who is called with what, and that nobody is called any more once that was said. */
+/* The log callback: its messages, and that it is not called after it was replaced. */
 
 #include "check.h"
 
-/* Where lines go. It is freed when the callback was replaced, so that a call that comes later is found out. */
+/*
+ * The state of a callback. It is freed once the callback is replaced, so a later call is detected.
+ */
 struct log {
     kvds_log_level level;
-    /* A text to look for, and the semaphore that is posted for each line that has it. */
+    /* A text, and the semaphore that is posted for each message with it. */
     const char *wanted;
     sem_t found;
     atomic_bool over;
@@ -21,7 +23,7 @@ static struct log *make_log(kvds_log_level level, const char *wanted)
     return log;
 }
 
-/* After the callback was replaced. */
+/* Set after the callback was replaced. */
 static void free_log(struct log *log)
 {
     atomic_store(&log->over, true);
@@ -39,7 +41,7 @@ static void note(void *user_data, kvds_log_level level, const char *text)
         post(&log->found);
 }
 
-/* Gives the log something to tell. */
+/* Causes a message. */
 static void open_and_close(struct fixture *f)
 {
     release_store(f);
@@ -49,7 +51,7 @@ static void open_and_close(struct fixture *f)
 
 static void end_log(void) { must_ok(kvds_set_log_callback(KVDS_LOG_INFO, NULL, NULL)); }
 
-static void lines_arrive(void **state)
+static void messages_arrive(void **state)
 {
     struct fixture *f = *state;
     static const kvds_log_level levels[] = { KVDS_LOG_INFO, KVDS_LOG_DEBUG };
@@ -64,7 +66,7 @@ static void lines_arrive(void **state)
             free_log(log);
         }
     }
-    /* The lines go nowhere else. */
+    /* No messages go elsewhere. */
     assert_ok(kvds_compact(f->store));
     release_store(f);
     f->store = open_again(f);
@@ -75,7 +77,7 @@ static void lines_arrive(void **state)
     closedir(entries);
 }
 
-static void only_what_is_important_enough_arrives(void **state)
+static void only_messages_of_the_level_arrive(void **state)
 {
     struct fixture *f = *state;
     for (kvds_log_level level = KVDS_LOG_ERROR; level <= KVDS_LOG_DEBUG; level++) {
@@ -118,7 +120,7 @@ static void a_level_is_one_of_four(void **state)
         assert_error_says(text_of("%d", none[i]).data);
         assert_invalid(kvds_set_log_callback(none[i], NULL, NULL));
     }
-    /* A call that fails leaves the callback as it was. */
+    /* A call that fails does not replace the callback. */
     if (f->backend == KVDS_DISK) {
         open_and_close(f);
         await(&log->found);
@@ -127,7 +129,7 @@ static void a_level_is_one_of_four(void **state)
     free_log(log);
 }
 
-/* A callback that stays until it is let go. */
+/* A callback that blocks until it is released. */
 struct stay {
     atomic_bool entered_once, left;
     sem_t entered, go;
@@ -152,7 +154,7 @@ static void *end_log_and_look(void *argument)
     return NULL;
 }
 
-static void the_end_waits_for_the_callback(void **state)
+static void removing_a_callback_waits_for_its_call(void **state)
 {
     struct fixture *f = *state;
     struct stay staying = { .entered_once = false };
@@ -162,7 +164,7 @@ static void the_end_waits_for_the_callback(void **state)
     open_and_close(f);
     await(&staying.entered);
     pthread_t ending = start(end_log_and_look, &staying);
-    /* A callback that stays holds nothing up, however much there is to tell. */
+    /* A blocked callback delays nothing, however many messages there are. */
     for (size_t i = 0; i < scaled(20); i++)
         open_and_close(f);
     assert_true(has(f->store, BYTES("key"), BYTES("value")));
@@ -172,7 +174,7 @@ static void the_end_waits_for_the_callback(void **state)
     assert_int_equal(sem_destroy(&staying.go), 0);
 }
 
-/* A callback that calls the library back: the first time it does everything, and at last has another take its place. */
+/* A callback that calls the library. At last it registers another callback. */
 struct caller {
     struct fixture *f;
     struct log *next;
@@ -213,7 +215,7 @@ static void the_callback_may_call_the_library(void **state)
     assert_int_equal(sem_destroy(&caller.done), 0);
 }
 
-/* Lines of opening a store, of which there may be one that warns. */
+/* Messages of opening a store, among them a possible warning. */
 struct warnings {
     sem_t opened;
     atomic_int warned;
@@ -230,7 +232,7 @@ static void count_warnings(void *user_data, kvds_log_level level, const char *te
         post(&warnings->opened);
 }
 
-/* Makes it look as if the store had been written by RocksDB 7.8.3 last, which says so in the file OPTIONS. */
+/* Changes the file OPTIONS as if RocksDB 7.8.3 had written the store last. */
 static void age(const char *store)
 {
     char newest[PATH_MAX] = "";
@@ -246,11 +248,10 @@ static void age(const char *store)
 }
 
 /*
- * RocksDB before 9.11 ends reading a log of kvds at a record that it does not know, and drops what
- * follows without a word. Who has such a program beside should hear of it when the store changes
- * hands: once.
+ * RocksDB before 9.11 stops reading a log of kvds at a record that it does not know, and silently
+ * drops the rest. When such a version has written the store, the library warns, once.
  */
-static void a_store_of_an_older_rocksdb_is_told_once(void **state)
+static void a_store_of_an_older_rocksdb_is_logged_once(void **state)
 {
     struct fixture *f = *state;
     struct warnings warnings = { .warned = 0 };
@@ -272,12 +273,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(a_level_is_one_of_four),
-        ON_DISK(lines_arrive),
-        ON_DISK(only_what_is_important_enough_arrives),
+        ON_DISK(messages_arrive),
+        ON_DISK(only_messages_of_the_level_arrive),
         ON_DISK(a_replaced_callback_is_not_called),
-        ON_DISK(the_end_waits_for_the_callback),
+        ON_DISK(removing_a_callback_waits_for_its_call),
         ON_DISK(the_callback_may_call_the_library),
-        ON_DISK(a_store_of_an_older_rocksdb_is_told_once),
+        ON_DISK(a_store_of_an_older_rocksdb_is_logged_once),
     };
     return RUN("logging", tests);
 }

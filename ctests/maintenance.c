@@ -1,9 +1,9 @@
-/* Taking care of a store: syncing and compacting it, and what is known of it. */
+/* Maintenance and statistics: sync, compact, stats and properties. */
 
 #include "check.h"
 #include "views.h"
 
-/* Everything that a store can be read through, itself included. */
+/* A store and its views. */
 enum { ITSELF, ITS_SCOPE, ITS_SNAPSHOT, ITS_READ_VIEW, SCOPE_OF_SNAPSHOT, FACES };
 
 static void show_faces(kvds_store *store, kvds_store *faces[FACES])
@@ -28,7 +28,7 @@ static kvds_stats stats_of(kvds_store *store)
     return stats;
 }
 
-static void syncing_and_compacting_change_nothing(void **state)
+static void syncing_and_compacting_change_no_data(void **state)
 {
     static kvds_status (*const cares[])(kvds_store *) = { kvds_sync, kvds_compact, kvds_refresh };
     struct fixture *f = *state;
@@ -47,14 +47,14 @@ static void syncing_and_compacting_change_nothing(void **state)
     assert_ok(kvds_close(f->store));
     for (size_t i = 0; i < COUNT_OF(cares); i++) {
         for (size_t j = 0; j < FACES; j++)
-            assert_answer(KVDS_CLOSED, cares[i](faces[j]));
-        assert_answer(KVDS_CLOSED, cares[i](writable));
+            assert_returns(KVDS_CLOSED, cares[i](faces[j]));
+        assert_returns(KVDS_CLOSED, cares[i](writable));
     }
     kvds_store_release(writable);
     hide_faces(faces);
 }
 
-static void compacting_gives_disk_space_back(void **state)
+static void compacting_frees_disk_space(void **state)
 {
     struct fixture *f = *state;
     static char noise[1 << 20];
@@ -67,7 +67,7 @@ static void compacting_gives_disk_space_back(void **state)
     assert_true(stats_of(f->store).disk_bytes > 4 * sizeof noise);
     assert_ok(kvds_delete_prefix(f->store, NULL, 0));
     assert_ok(kvds_compact(f->store));
-    /* Opened again, the store has no files left of what it was before. */
+    /* Reopening deletes obsolete files. */
     release_store(f);
     f->store = open_again(f);
     assert_true(stats_of(f->store).disk_bytes < sizeof noise);
@@ -100,18 +100,18 @@ static void stats_count_what_is_done(void **state)
     kvds_store *faces[FACES];
 
     assert_counts(f->store, 0, 0, 0);
-    assert_answer(KVDS_NOT_FOUND, kvds_get(f->store, BYTES("a"), &value));
+    assert_returns(KVDS_NOT_FOUND, kvds_get(f->store, BYTES("a"), &value));
     assert_counts(f->store, 1, 0, 0);
     assert_ok(kvds_set(f->store, BYTES("a"), BYTES("value")));
     assert_ok(kvds_get(f->store, BYTES("a"), &value));
     kvds_value_release(&value);
     assert_counts(f->store, 2, 1, 1);
     assert_ok(kvds_get_into(f->store, BYTES("a"), buffer, sizeof buffer, &len));
-    assert_answer(KVDS_TRUNCATED, kvds_get_into(f->store, BYTES("a"), NULL, 0, &len));
-    assert_answer(KVDS_NOT_FOUND, kvds_get_into(f->store, BYTES("b"), NULL, 0, &len));
+    assert_returns(KVDS_TRUNCATED, kvds_get_into(f->store, BYTES("a"), NULL, 0, &len));
+    assert_returns(KVDS_NOT_FOUND, kvds_get_into(f->store, BYTES("b"), NULL, 0, &len));
     assert_counts(f->store, 5, 3, 1);
     assert_ok(kvds_exists(f->store, BYTES("a")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("b")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("b")));
     assert_counts(f->store, 7, 4, 1);
     assert_ok(kvds_set_batch(f->store, pairs, COUNT_OF(pairs)));
     assert_counts(f->store, 7, 4, 4);
@@ -120,17 +120,17 @@ static void stats_count_what_is_done(void **state)
         kvds_value_release(&values[i]);
     assert_counts(f->store, 10, 6, 4);
 
-    /* What is refused is not written; the look that a condition takes is no read. */
-    assert_answer(KVDS_EXISTS, kvds_set_nx(f->store, BYTES("a"), BYTES("other")));
-    assert_answer(KVDS_NOT_FOUND, kvds_del(f->store, BYTES("missing")));
-    assert_answer(KVDS_MISMATCH,
-                  kvds_compare_and_swap(f->store, BYTES("a"), BYTES("b"), BYTES("c")));
+    /* Failed writes do not count as writes, and checking a condition does not count as a read. */
+    assert_returns(KVDS_EXISTS, kvds_set_nx(f->store, BYTES("a"), BYTES("other")));
+    assert_returns(KVDS_NOT_FOUND, kvds_del(f->store, BYTES("missing")));
+    assert_returns(KVDS_MISMATCH,
+                   kvds_compare_and_swap(f->store, BYTES("a"), BYTES("b"), BYTES("c")));
     assert_invalid(kvds_set(f->store, NULL, 1, BYTES("value")));
     assert_ok(kvds_batch_set(batch, BYTES("e"), BYTES("e")));
     assert_ok(kvds_batch_del(batch, BYTES("d")));
     assert_ok(kvds_write(f->store, batch));
     assert_ok(kvds_batch_expect(batch, BYTES("a"), BYTES("other")));
-    assert_answer(KVDS_MISMATCH, kvds_write(f->store, batch));
+    assert_returns(KVDS_MISMATCH, kvds_write(f->store, batch));
     kvds_batch_free(batch);
     assert_counts(f->store, 10, 6, 6);
     assert_ok(kvds_set_nx(f->store, BYTES("f"), BYTES("f")));
@@ -138,10 +138,13 @@ static void stats_count_what_is_done(void **state)
     assert_ok(kvds_delete_batch(f->store, keys + 1, 2));
     assert_counts(f->store, 10, 6, 10);
 
-    /* Now there are "a", "c" and "e". Views have the store's figures, and what is read through them counts there. */
+    /*
+     * Now there are "a", "c" and "e". Views have the statistics of their store, and their reads
+     * count.
+     */
     show_faces(f->store, faces);
     assert_ok(kvds_exists(faces[ITS_SNAPSHOT], BYTES("a")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(faces[ITS_SCOPE], BYTES("a")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(faces[ITS_SCOPE], BYTES("a")));
     for (size_t i = 0; i < FACES; i++) {
         assert_counts(faces[i], 12, 7, 10);
         const kvds_stats stats = stats_of(faces[i]);
@@ -160,7 +163,7 @@ static void stats_count_what_is_done(void **state)
     hide_faces(faces);
 }
 
-static void stats_fit_what_the_caller_knows(void **state)
+static void stats_fit_the_size_that_the_caller_passes(void **state)
 {
     struct fixture *f = *state;
     enum { ROOM = sizeof(kvds_stats) + 32, UNTOUCHED = 0xAA };
@@ -187,7 +190,7 @@ static void stats_fit_what_the_caller_knows(void **state)
     assert_memory_equal(room, untouched, ROOM);
     assert_invalid(kvds_store_stats(f->store, NULL, sizeof whole));
     assert_ok(kvds_close(f->store));
-    assert_answer(KVDS_CLOSED, kvds_store_stats(f->store, (kvds_stats *)room, sizeof whole));
+    assert_returns(KVDS_CLOSED, kvds_store_stats(f->store, (kvds_stats *)room, sizeof whole));
     assert_memory_equal(room, zeros, sizeof whole);
 }
 
@@ -201,7 +204,7 @@ static void check_property(kvds_store *store, const char *name, uint64_t number)
     kvds_value_release(&value);
 }
 
-static void properties_are_figures_by_name(void **state)
+static void properties_are_statistics_by_name(void **state)
 {
     struct fixture *f = *state;
     static const char *const unknown[] = { "", "kvds.", "kvds.colour", "keys", "rocksdb.colour" };
@@ -220,11 +223,11 @@ static void properties_are_figures_by_name(void **state)
         check_property(faces[i], "kvds.disk_bytes", stats.disk_bytes);
         check_property(faces[i], "kvds.memory_bytes", stats.memory_bytes);
         for (size_t j = 0; j < COUNT_OF(unknown); j++) {
-            assert_answer(KVDS_NOT_FOUND, kvds_store_property(faces[i], unknown[j], &value));
+            assert_returns(KVDS_NOT_FOUND, kvds_store_property(faces[i], unknown[j], &value));
             assert_null(value.data);
         }
-        assert_answer(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
-                      kvds_store_property(faces[i], "rocksdb.stats", &value));
+        assert_returns(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
+                       kvds_store_property(faces[i], "rocksdb.stats", &value));
         assert_true((value.len > 0) == (f->backend == KVDS_DISK));
         kvds_value_release(&value);
     }
@@ -234,17 +237,17 @@ static void properties_are_figures_by_name(void **state)
     assert_invalid(kvds_store_property(f->store, "\xFF", &value));
     assert_invalid(kvds_store_property(f->store, "kvds.keys", NULL));
     assert_ok(kvds_close(f->store));
-    assert_answer(KVDS_CLOSED, kvds_store_property(f->store, "kvds.keys", &value));
+    assert_returns(KVDS_CLOSED, kvds_store_property(f->store, "kvds.keys", &value));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(syncing_and_compacting_change_nothing),
-        ON_DISK(compacting_gives_disk_space_back),
+        ON_BOTH(syncing_and_compacting_change_no_data),
+        ON_DISK(compacting_frees_disk_space),
         ON_BOTH(stats_count_what_is_done),
-        ON_BOTH(stats_fit_what_the_caller_knows),
-        ON_BOTH(properties_are_figures_by_name),
+        ON_BOTH(stats_fit_the_size_that_the_caller_passes),
+        ON_BOTH(properties_are_statistics_by_name),
     };
     return RUN("maintenance", tests);
 }

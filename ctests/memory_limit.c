@@ -1,4 +1,6 @@
-/* The option `memory_limit_bytes`: nothing goes beyond it, nothing is lost at it, and all that goes makes room. */
+/*
+ * The option `memory_limit_bytes`: no write exceeds it, no data is lost, and deletions free memory.
+ */
 
 #include "check.h"
 
@@ -9,7 +11,7 @@ static kvds_distributor *limited(void)
     return distributor_with(NULL, "memory_limit_bytes", "64K");
 }
 
-/* The value of a numbered key, in one of two versions that are equally long. */
+/* The value of a numbered key, in one of two versions of the same length. */
 static const char *value_of(size_t number, char version)
 {
     static _Thread_local char value[VALUE_LEN];
@@ -30,14 +32,14 @@ static bool has_number(kvds_store *store, size_t number, char version)
     return has(store, key.data, key.len, value_of(number, version), VALUE_LEN);
 }
 
-/* Sets numbered keys, from 0 on, until there is no more room. Returns how many there was room for. */
+/* Sets numbered keys from 0 on until the limit is reached. Returns how many were set. */
 static size_t fill(kvds_store *store, char version)
 {
     size_t count = 0;
     kvds_status status;
     while ((status = set_number(store, count, version)) == KVDS_OK)
         count++;
-    must_answer(KVDS_NO_MEMORY, status);
+    must_return(KVDS_NO_MEMORY, status);
     must(strstr(kvds_last_error(), "memory_limit_bytes") != NULL);
     return count;
 }
@@ -57,7 +59,7 @@ static void assert_has_numbers(kvds_store *store, size_t count, char version)
     assert_true(stats_of(store).memory_bytes <= LIMIT);
 }
 
-static void nothing_goes_beyond_the_limit(void **state)
+static void no_write_exceeds_the_limit(void **state)
 {
     (void)state;
     kvds_distributor *distributor = limited();
@@ -66,22 +68,24 @@ static void nothing_goes_beyond_the_limit(void **state)
     assert_in_range(count, LIMIT / (VALUE_LEN + 200), LIMIT / VALUE_LEN);
     assert_has_numbers(store, count, 'a');
 
-    /* What is refused changes nothing, of whatever kind it is; what takes no more room than before is not refused. */
+    /*
+     * Writes beyond the limit change nothing. Writes that need no more memory than before succeed.
+     */
     const char *value = value_of(0, 'b');
     const kvds_pair pairs[] = { { "000", 3, value, VALUE_LEN }, { "new", 3, value, VALUE_LEN } };
     kvds_batch *batch = kvds_batch_new();
     assert_ok(kvds_batch_set(batch, BYTES("000"), value, VALUE_LEN));
     assert_ok(kvds_batch_set(batch, BYTES("new"), value, VALUE_LEN));
     static const char bigger[2 * VALUE_LEN];
-    assert_answer(KVDS_NO_MEMORY, kvds_set(store, BYTES("000"), bigger, sizeof bigger));
-    assert_answer(KVDS_NO_MEMORY, kvds_set_batch(store, pairs, COUNT_OF(pairs)));
-    assert_answer(KVDS_NO_MEMORY, kvds_write(store, batch));
-    assert_answer(KVDS_NO_MEMORY, kvds_set_nx(store, BYTES("new"), value, VALUE_LEN));
-    assert_answer(KVDS_NO_MEMORY, kvds_compare_and_swap(store, BYTES("000"), value_of(0, 'a'),
-                                                        VALUE_LEN, bigger, sizeof bigger));
+    assert_returns(KVDS_NO_MEMORY, kvds_set(store, BYTES("000"), bigger, sizeof bigger));
+    assert_returns(KVDS_NO_MEMORY, kvds_set_batch(store, pairs, COUNT_OF(pairs)));
+    assert_returns(KVDS_NO_MEMORY, kvds_write(store, batch));
+    assert_returns(KVDS_NO_MEMORY, kvds_set_nx(store, BYTES("new"), value, VALUE_LEN));
+    assert_returns(KVDS_NO_MEMORY, kvds_compare_and_swap(store, BYTES("000"), value_of(0, 'a'),
+                                                         VALUE_LEN, bigger, sizeof bigger));
     assert_error_says("memory_limit_bytes");
     kvds_batch_free(batch);
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(store, BYTES("new")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(store, BYTES("new")));
     assert_has_numbers(store, count, 'a');
 
     for (size_t i = 0; i < count; i++)
@@ -91,7 +95,7 @@ static void nothing_goes_beyond_the_limit(void **state)
     kvds_distributor_release(distributor);
 }
 
-static void removing_makes_room(void **state)
+static void deleting_frees_memory(void **state)
 {
     (void)state;
     kvds_distributor *distributor = limited();
@@ -100,9 +104,9 @@ static void removing_makes_room(void **state)
     for (size_t i = 0; i < count; i++) {
         const struct text key = text_of("%03zu", i);
         assert_ok(kvds_del(store, key.data, key.len));
-        assert_answer(KVDS_NOT_FOUND, kvds_exists(store, key.data, key.len));
+        assert_returns(KVDS_NOT_FOUND, kvds_exists(store, key.data, key.len));
         assert_ok(set_number(store, i, 'b'));
-        assert_answer(KVDS_NO_MEMORY, set_number(store, count, 'b'));
+        assert_returns(KVDS_NO_MEMORY, set_number(store, count, 'b'));
     }
     assert_has_numbers(store, count, 'b');
 
@@ -124,10 +128,10 @@ static void stores_share_the_limit(void **state)
     kvds_store *second = open_store(distributor, "second", KVDS_MEMORY);
     kvds_store *other = open_store(other_distributor, "first", KVDS_MEMORY);
     const size_t count = fill(first, 'a');
-    assert_answer(KVDS_NO_MEMORY, set_number(second, 0, 'a'));
+    assert_returns(KVDS_NO_MEMORY, set_number(second, 0, 'a'));
     assert_int_equal(fill(other, 'a'), count);
 
-    /* A store that dies gives its room back, also if a value that it gave is still held. */
+    /* A destroyed store frees its memory, also while one of its values is held. */
     kvds_value value;
     assert_ok(kvds_get(first, BYTES("000"), &value));
     assert_int_equal(kvds_store_release(first), 0);
@@ -135,7 +139,7 @@ static void stores_share_the_limit(void **state)
     assert_memory_equal(value.data, value_of(0, 'a'), VALUE_LEN);
     kvds_value_release(&value);
 
-    /* So does one that is closed. */
+    /* So does a closed store. */
     assert_ok(kvds_close(second));
     first = open_store(distributor, "first", KVDS_MEMORY);
     assert_int_equal(fill(first, 'c'), count);
@@ -146,7 +150,7 @@ static void stores_share_the_limit(void **state)
     kvds_distributor_release(other_distributor);
 }
 
-static void what_a_snapshot_keeps_counts(void **state)
+static void versions_kept_for_a_snapshot_count(void **state)
 {
     (void)state;
     kvds_distributor *distributor = limited();
@@ -159,15 +163,15 @@ static void what_a_snapshot_keeps_counts(void **state)
     const uint64_t before = stats_of(store).memory_bytes;
     assert_ok(kvds_store_snapshot(store, &snapshot));
 
-    /* There was room for ten more, and each key that is overwritten is there twice now. */
+    /* There was room for ten more keys, and each overwritten key now counts twice. */
     size_t overwritten = 0;
     while (overwritten < kept && set_number(store, overwritten, 'b') == KVDS_OK)
         overwritten++;
     assert_in_range(overwritten, 9, 11);
-    assert_answer(KVDS_NO_MEMORY, set_number(store, overwritten, 'b'));
+    assert_returns(KVDS_NO_MEMORY, set_number(store, overwritten, 'b'));
     assert_error_says("memory_limit_bytes");
     assert_true(has_number(store, overwritten, 'a'));
-    /* What is younger than the snapshot is not kept for it. */
+    /* Versions newer than the snapshot are not kept. */
     assert_ok(set_number(store, 0, 'c'));
     assert_true(stats_of(store).memory_bytes <= LIMIT);
     for (size_t i = 0; i < kept; i++)
@@ -179,13 +183,15 @@ static void what_a_snapshot_keeps_counts(void **state)
         assert_ok(set_number(store, i, 'd'));
     assert_has_numbers(store, kept, 'd');
 
-    /* Removing is possible also when a snapshot keeps everything; the room comes back with the snapshot's end. */
+    /*
+     * Deleting works also when a snapshot keeps everything. The memory is freed with the snapshot.
+     */
     assert_int_equal(fill(store, 'e'), count);
     assert_ok(kvds_store_snapshot(store, &snapshot));
     for (size_t i = 0; i < count; i++) {
         const struct text key = text_of("%03zu", i);
         assert_ok(kvds_del(store, key.data, key.len));
-        assert_answer(KVDS_NO_MEMORY, set_number(store, count, 'e'));
+        assert_returns(KVDS_NO_MEMORY, set_number(store, count, 'e'));
     }
     assert_true(has_number(snapshot, 0, 'e'));
     assert_int_equal(kvds_store_release(snapshot), 0);
@@ -195,7 +201,7 @@ static void what_a_snapshot_keeps_counts(void **state)
     kvds_distributor_release(distributor);
 }
 
-/* Threads that together ask for more than there is must not get more than there is. */
+/* Threads that together need more than the limit must not exceed it. */
 static void *fill_own_part(void *store)
 {
     static atomic_size_t next;
@@ -228,8 +234,8 @@ static void threads_share_the_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_MEMORY(nothing_goes_beyond_the_limit), ON_MEMORY(removing_makes_room),
-        ON_MEMORY(stores_share_the_limit),        ON_MEMORY(what_a_snapshot_keeps_counts),
+        ON_MEMORY(no_write_exceeds_the_limit), ON_MEMORY(deleting_frees_memory),
+        ON_MEMORY(stores_share_the_limit),     ON_MEMORY(versions_kept_for_a_snapshot_count),
         ON_MEMORY(threads_share_the_limit),
     };
     return RUN("memory_limit", tests);

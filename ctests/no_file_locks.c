@@ -1,4 +1,4 @@
-/* File systems and sandboxes without locks. */
+/* File systems and sandboxes without file locks. */
 
 #include "check.h"
 
@@ -6,10 +6,10 @@
 #include <sys/file.h>
 #include <sys/syscall.h>
 
-/* What errno says of the locks of open files (flock) and of bytes (fcntl), or 0. */
+/* The errors of flock and of fcntl locks, or 0. */
 static atomic_int flock_fails, fcntl_fails;
 
-/* In front of those of the C library, for the program, the library and RocksDB. */
+/* Replace those of the C library for the program, the library and RocksDB. */
 int flock(int file, int operation)
 {
     if ((errno = atomic_load(&flock_fails)) != 0)
@@ -32,17 +32,17 @@ static const int errors[] = { ENOLCK, EOPNOTSUPP, EINVAL, ENOSYS, EBADF, EACCES,
 
 static void must_be_refused(kvds_status status, const char *directory)
 {
-    must_answer(KVDS_IO, status);
+    must_return(KVDS_IO, status);
     must(strstr(kvds_last_error(), directory) != NULL);
     must(strstr(kvds_last_error(), "lock") != NULL);
     must(strstr(kvds_last_error(), "another process has") == NULL);
 }
 
 /*
- * It once passed for a store that another process has open, and a program waited for that process
- * for ever.
+ * This once returned KVDS_LOCKED, and a program waited forever for another process to release the
+ * store.
  */
-static void a_store_that_cannot_be_locked_is_left_alone(void **state)
+static void a_store_that_cannot_be_locked_is_not_touched(void **state)
 {
     struct fixture *f = *state;
     char deep[PATH_MAX], missing[PATH_MAX], empty[PATH_MAX], old[PATH_MAX];
@@ -81,8 +81,8 @@ static void a_store_that_cannot_be_locked_is_left_alone(void **state)
     assert_true(has(f->store, BYTES("key"), BYTES("value")));
 }
 
-/* Reading takes no locks, so it needs none. */
-static void a_store_that_cannot_be_locked_is_read(void **state)
+/* Readers take no locks. */
+static void a_store_that_cannot_be_locked_can_be_read(void **state)
 {
     struct fixture *f = *state;
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
@@ -100,8 +100,8 @@ static void a_store_that_cannot_be_locked_is_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_DISK(a_store_that_cannot_be_locked_is_left_alone),
-        ON_DISK(a_store_that_cannot_be_locked_is_read),
+        ON_DISK(a_store_that_cannot_be_locked_is_not_touched),
+        ON_DISK(a_store_that_cannot_be_locked_can_be_read),
     };
     return RUN("no_file_locks", tests);
 }

@@ -1,8 +1,8 @@
-/* Deaths of stores, and those who are told of them. */
+/* Observers of the deaths of stores. */
 
 #include "check.h"
 
-/* An observer: what it was told, and what it does beside. */
+/* An observer: the arguments of its last call, and what it also does. */
 struct observer {
     struct fixture *f;
     uint64_t number;
@@ -95,7 +95,7 @@ static void a_closed_store_dies_with_its_last_reference(void **state)
     unobserve(&observer);
 }
 
-static void shutdown_is_no_death_while_references_are_held(void **state)
+static void a_store_does_not_die_at_shutdown_while_references_are_held(void **state)
 {
     struct fixture *f = *state;
     struct observer observer = { .f = f };
@@ -111,7 +111,7 @@ static void look_for_the_dead(struct observer *observer)
 {
     struct fixture *f = observer->f;
     kvds_store *store = NULL;
-    must_answer(KVDS_NOT_FOUND, kvds_distributor_get(f->distributor, "store", f->backend, &store));
+    must_return(KVDS_NOT_FOUND, kvds_distributor_get(f->distributor, "store", f->backend, &store));
     must(kvds_distributor_store_count(f->distributor) == 0);
     if (f->backend == KVDS_DISK) {
         must_ok(kvds_distributor_destroy_store(f->distributor, "store"));
@@ -123,7 +123,7 @@ static void look_for_the_dead(struct observer *observer)
     observer->act = NULL;
 }
 
-static void the_name_is_free_when_the_death_is_told(void **state)
+static void the_name_is_free_when_the_observer_is_called(void **state)
 {
     struct fixture *f = *state;
     struct observer observer = { .f = f, .act = look_for_the_dead };
@@ -135,7 +135,7 @@ static void the_name_is_free_when_the_death_is_told(void **state)
     unobserve(&observer);
 }
 
-/* The store that a callback makes dies inside of it: the observer is called again while it runs. */
+/* A callback creates and releases a store, so the observer is called again while it runs. */
 static void die_again(struct observer *observer)
 {
     struct fixture *f = observer->f;
@@ -153,7 +153,7 @@ static void deaths_nest(void **state)
     unobserve(&observer);
 }
 
-static void all_observers_are_told(void **state)
+static void all_observers_are_called(void **state)
 {
     struct fixture *f = *state;
     struct observer observers[3] = { { .f = f }, { .f = f }, { .f = f } };
@@ -168,7 +168,7 @@ static void all_observers_are_told(void **state)
     assert_int_equal(observers[0].deaths, 2);
     assert_int_equal(observers[1].deaths, 1);
     assert_int_equal(observers[2].deaths, 2);
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_unobserve(f->distributor, observers[1].number));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_unobserve(f->distributor, observers[1].number));
     assert_int_equal(observers[1].freed, 1);
     unobserve(&observers[2]);
     unobserve(&observers[0]);
@@ -189,11 +189,11 @@ static void an_observer_needs_no_free(void **state)
 static void unobserve_itself(struct observer *observer)
 {
     must_ok(kvds_distributor_unobserve(observer->f->distributor, observer->number));
-    must_answer(KVDS_NOT_FOUND,
+    must_return(KVDS_NOT_FOUND,
                 kvds_distributor_unobserve(observer->f->distributor, observer->number));
 }
 
-static void an_observer_may_take_itself_away(void **state)
+static void an_observer_may_remove_itself(void **state)
 {
     struct fixture *f = *state;
     struct observer observer = { .f = f, .act = unobserve_itself };
@@ -234,7 +234,10 @@ static void unobserve_waits_for_a_running_call(void **state)
     await(&observer.reached);
     pthread_t waiting = start(unobserve_in_thread, &observer);
     await(&observer.reached);
-    /* Time for one that doesn't wait to be found out. How much is no matter: one that waits passes in any case. */
+    /*
+     * Gives a call that does not wait the time to return too early. A correct call passes in any
+     * case.
+     */
     usleep(20000);
     post(&observer.go_on);
     join(waiting);
@@ -261,7 +264,7 @@ static void user_data_is_freed_when_observing_fails(void **state)
     assert_int_equal(observer.freed, 3);
 }
 
-static void deaths_are_told_after_the_distributor_is_gone(void **state)
+static void deaths_are_observed_after_the_distributor_is_released(void **state)
 {
     struct fixture *f = *state;
     struct observer observer = { .f = f };
@@ -312,11 +315,10 @@ static void kept_stores_die_with_the_distributor(void **state)
 }
 
 /*
- * A store that is closed by a callback of its own iteration stays in its place until that ends, and
- * so does the reference that the distributor keeps to it. Asking for it again then gives that
- * reference up: the death was told while the new store was half made, and an observer that asked
- * for the store, as observers may, waited for itself. One that released the distributor took it
- * away from under the call.
+ * A store that a callback of its own iteration closes stays registered until the iteration ends,
+ * with the reference that the distributor keeps. Asking for its name then releases that reference.
+ * The observer was once called while the new store was being created: an observer that asked for
+ * the store waited for itself, and one that released the distributor freed it during the call.
  */
 static kvds_distributor *keeper;
 static bool keeper_is_released;
@@ -349,7 +351,7 @@ static int close_and_ask_again(void *user_data, const void *key, size_t key_len,
     return 1;
 }
 
-static void a_kept_store_may_be_asked_for_by_the_observer_of_its_death(void **state)
+static void an_observer_may_open_the_kept_store_that_died(void **state)
 {
     struct fixture *f = *state;
     release_store(f);
@@ -365,7 +367,7 @@ static void a_kept_store_may_be_asked_for_by_the_observer_of_its_death(void **st
         f->store = open_store(keeper, "store", f->backend);
         assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
         assert_ok(kvds_iterate(f->store, NULL, 0, close_and_ask_again, &observer));
-        /* A disk store goes on with the files that the iteration had open, a memory store begins anew. */
+        /* A disk store has the files that the iteration keeps open; a memory store is empty. */
         assert_int_equal(deaths, 1);
         if (!released) {
             assert_int_equal(kvds_store_tag(f->store), 1);
@@ -388,15 +390,18 @@ static void leave_and_wait(struct observer *observer)
 static void *unobserve_again(void *argument)
 {
     struct observer *observer = argument;
-    must_answer(KVDS_NOT_FOUND,
+    must_return(KVDS_NOT_FOUND,
                 kvds_distributor_unobserve(observer->f->distributor, observer->number));
     must(atomic_load(&observer->ended));
     must(atomic_load(&observer->freed) == 1);
     return NULL;
 }
 
-/* An observer that takes itself away is gone for good only when its call has ended: a second caller is to wait for that. */
-static void a_second_unobserve_waits_as_well(void **state)
+/*
+ * An observer that removes itself still runs until its call returns. A second caller waits for
+ * that.
+ */
+static void a_second_unobserve_waits_too(void **state)
 {
     struct fixture *f = *state;
     struct observer observer = { .f = f, .act = leave_and_wait };
@@ -406,7 +411,7 @@ static void a_second_unobserve_waits_as_well(void **state)
     pthread_t releaser = start(release_in_thread, f);
     await(&observer.reached);
     pthread_t second = start(unobserve_again, &observer);
-    /* Time for a wrong one to come back too early; a right one waits however long this takes. */
+    /* Gives a wrong call the time to return too early. A correct call waits. */
     usleep(20000);
     post(&observer.go_on);
     join(releaser);
@@ -417,19 +422,19 @@ static void a_second_unobserve_waits_as_well(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(a_kept_store_may_be_asked_for_by_the_observer_of_its_death),
-        ON_BOTH(a_second_unobserve_waits_as_well),
+        ON_BOTH(an_observer_may_open_the_kept_store_that_died),
+        ON_BOTH(a_second_unobserve_waits_too),
         ON_BOTH(each_store_dies_once_on_the_thread_that_released_it_last),
         ON_BOTH(a_closed_store_dies_with_its_last_reference),
-        ON_BOTH(shutdown_is_no_death_while_references_are_held),
-        ON_BOTH(the_name_is_free_when_the_death_is_told),
+        ON_BOTH(a_store_does_not_die_at_shutdown_while_references_are_held),
+        ON_BOTH(the_name_is_free_when_the_observer_is_called),
         ON_BOTH(deaths_nest),
-        ON_BOTH(all_observers_are_told),
+        ON_BOTH(all_observers_are_called),
         ON_BOTH(an_observer_needs_no_free),
-        ON_BOTH(an_observer_may_take_itself_away),
+        ON_BOTH(an_observer_may_remove_itself),
         ON_BOTH(unobserve_waits_for_a_running_call),
         ON_BOTH(user_data_is_freed_when_observing_fails),
-        ON_BOTH(deaths_are_told_after_the_distributor_is_gone),
+        ON_BOTH(deaths_are_observed_after_the_distributor_is_released),
         ON_BOTH(user_data_is_freed_with_the_distributor),
         ON_BOTH(kept_stores_die_with_the_distributor),
     };

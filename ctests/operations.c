@@ -1,12 +1,12 @@
-/* Every operation and every answer it has, the same on every backend. */
+/* Every read and write and every status of it, the same on every backend. */
 
 #include "check.h"
 
-static void get_gives_the_value(void **state)
+static void get_returns_the_value(void **state)
 {
     struct fixture *f = *state;
     kvds_value value;
-    assert_answer(KVDS_NOT_FOUND, kvds_get(f->store, BYTES("key"), &value));
+    assert_returns(KVDS_NOT_FOUND, kvds_get(f->store, BYTES("key"), &value));
     assert_null(value.data);
     assert_int_equal(value.len, 0);
 
@@ -15,7 +15,7 @@ static void get_gives_the_value(void **state)
     assert_int_equal(value.len, 5);
     assert_memory_equal(value.data, "value", 5);
 
-    /* What was given stays as it is, whatever happens to the key. */
+    /* A returned value stays valid, whatever happens to the key. */
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("other")));
     assert_memory_equal(value.data, "value", 5);
     assert_ok(kvds_del(f->store, BYTES("key")));
@@ -41,17 +41,17 @@ static void get_into_copies_what_fits(void **state)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char buffer[] = "XXXXXXXX";
         size_t len = 99;
-        assert_answer(cases[i].status,
-                      kvds_get_into(f->store, BYTES("key"), buffer, cases[i].capacity, &len));
+        assert_returns(cases[i].status,
+                       kvds_get_into(f->store, BYTES("key"), buffer, cases[i].capacity, &len));
         assert_int_equal(len, 5);
         assert_string_equal(buffer, cases[i].buffer);
     }
     char buffer[] = "XXXXXXXX";
     size_t len = 99;
-    assert_answer(KVDS_TRUNCATED, kvds_get_into(f->store, BYTES("key"), NULL, 0, &len));
+    assert_returns(KVDS_TRUNCATED, kvds_get_into(f->store, BYTES("key"), NULL, 0, &len));
     assert_int_equal(len, 5);
-    assert_answer(KVDS_NOT_FOUND,
-                  kvds_get_into(f->store, BYTES("other"), buffer, sizeof buffer, &len));
+    assert_returns(KVDS_NOT_FOUND,
+                   kvds_get_into(f->store, BYTES("other"), buffer, sizeof buffer, &len));
     assert_int_equal(len, 0);
     assert_string_equal(buffer, "XXXXXXXX");
 
@@ -61,28 +61,28 @@ static void get_into_copies_what_fits(void **state)
     assert_int_equal(len, 0);
 }
 
-static void set_writes_over_and_del_removes(void **state)
+static void set_overwrites_and_del_deletes(void **state)
 {
     struct fixture *f = *state;
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key")));
-    assert_answer(KVDS_NOT_FOUND, kvds_del(f->store, BYTES("key")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key")));
+    assert_returns(KVDS_NOT_FOUND, kvds_del(f->store, BYTES("key")));
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
     assert_ok(kvds_exists(f->store, BYTES("key")));
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("a longer value")));
     assert_true(has(f->store, BYTES("key"), BYTES("a longer value")));
     assert_ok(kvds_del(f->store, BYTES("key")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key")));
-    assert_answer(KVDS_NOT_FOUND, kvds_del(f->store, BYTES("key")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key")));
+    assert_returns(KVDS_NOT_FOUND, kvds_del(f->store, BYTES("key")));
 }
 
-static void set_nx_keeps_what_is_there(void **state)
+static void set_nx_keeps_an_existing_value(void **state)
 {
     struct fixture *f = *state;
     assert_ok(kvds_set_nx(f->store, BYTES("key"), BYTES("first")));
-    assert_answer(KVDS_EXISTS, kvds_set_nx(f->store, BYTES("key"), BYTES("second")));
+    assert_returns(KVDS_EXISTS, kvds_set_nx(f->store, BYTES("key"), BYTES("second")));
     assert_true(has(f->store, BYTES("key"), BYTES("first")));
     assert_ok(kvds_set(f->store, BYTES("empty"), NULL, 0));
-    assert_answer(KVDS_EXISTS, kvds_set_nx(f->store, BYTES("empty"), BYTES("second")));
+    assert_returns(KVDS_EXISTS, kvds_set_nx(f->store, BYTES("empty"), BYTES("second")));
     assert_ok(kvds_del(f->store, BYTES("key")));
     assert_ok(kvds_set_nx(f->store, BYTES("key"), BYTES("third")));
     assert_true(has(f->store, BYTES("key"), BYTES("third")));
@@ -92,16 +92,17 @@ static void compare_and_swap_compares_everything(void **state)
 {
     struct fixture *f = *state;
     kvds_store *s = f->store;
-    assert_answer(KVDS_NOT_FOUND,
-                  kvds_compare_and_swap(s, BYTES("key"), BYTES("one"), BYTES("two")));
-    assert_answer(KVDS_NOT_FOUND, kvds_compare_and_swap(s, BYTES("key"), NULL, 0, BYTES("two")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(s, BYTES("key")));
+    assert_returns(KVDS_NOT_FOUND,
+                   kvds_compare_and_swap(s, BYTES("key"), BYTES("one"), BYTES("two")));
+    assert_returns(KVDS_NOT_FOUND, kvds_compare_and_swap(s, BYTES("key"), NULL, 0, BYTES("two")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(s, BYTES("key")));
 
     assert_ok(kvds_set(s, BYTES("key"), BYTES("one")));
-    assert_answer(KVDS_MISMATCH, kvds_compare_and_swap(s, BYTES("key"), BYTES("on"), BYTES("two")));
-    assert_answer(KVDS_MISMATCH,
-                  kvds_compare_and_swap(s, BYTES("key"), BYTES("one\0"), BYTES("two")));
-    assert_answer(KVDS_MISMATCH, kvds_compare_and_swap(s, BYTES("key"), NULL, 0, BYTES("two")));
+    assert_returns(KVDS_MISMATCH,
+                   kvds_compare_and_swap(s, BYTES("key"), BYTES("on"), BYTES("two")));
+    assert_returns(KVDS_MISMATCH,
+                   kvds_compare_and_swap(s, BYTES("key"), BYTES("one\0"), BYTES("two")));
+    assert_returns(KVDS_MISMATCH, kvds_compare_and_swap(s, BYTES("key"), NULL, 0, BYTES("two")));
     assert_true(has(s, BYTES("key"), BYTES("one")));
 
     assert_ok(kvds_compare_and_swap(s, BYTES("key"), BYTES("one"), BYTES("two")));
@@ -130,8 +131,8 @@ static void batches_set_and_delete(void **state)
 
     assert_ok(kvds_delete_batch(f->store, keys, COUNT_OF(keys)));
     assert_true(has(f->store, BYTES("a"), BYTES("last")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("b")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, NULL, 0));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("b")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, NULL, 0));
 
     assert_ok(kvds_set_batch(f->store, NULL, 0));
     assert_ok(kvds_set_batch(f->store, pairs, 0));
@@ -147,7 +148,7 @@ static int count_key(void *user_data, const void *key, size_t key_len, const voi
     return 1;
 }
 
-static void any_bytes_will_do(void **state)
+static void keys_and_values_may_be_any_bytes(void **state)
 {
     struct fixture *f = *state;
     static char longest[KVDS_MAX_KEY_LEN];
@@ -191,7 +192,7 @@ static int stop(void *user_data, const void *key, size_t key_len, const void *va
     return 0;
 }
 
-/* The keys that an iteration showed, one after another with a '|' behind each, and after how many it stops. */
+/* The visited keys, with a '|' after each, and the number after which to stop. */
 struct shown {
     char keys[256];
     size_t len, most;
@@ -210,9 +211,9 @@ static int note_key(void *user_data, const void *key, size_t key_len, const void
     return --shown->most > 0 ? -1 : 0;
 }
 
-static void iterations_go_by_prefix_and_in_order(void **state)
+static void iterations_visit_a_prefix_in_order(void **state)
 {
-    /* In an order of their own, with the order of memcmp at stake: unsigned, and the shorter first. */
+    /* Written out of order. The order is that of memcmp: unsigned bytes, shorter keys first. */
     static const kvds_bytes keys[] = {
         { BYTES("b") },
         { BYTES("\xFF") },
@@ -273,8 +274,8 @@ static void iterations_go_by_prefix_and_in_order(void **state)
         assert_ok(kvds_set(f->store, keys[i].data, keys[i].len, keys[i].data, keys[i].len));
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct shown shown = { .most = cases[i].most };
-        assert_answer(cases[i].status, kvds_iterate(f->store, cases[i].prefix.data,
-                                                    cases[i].prefix.len, note_key, &shown));
+        assert_returns(cases[i].status, kvds_iterate(f->store, cases[i].prefix.data,
+                                                     cases[i].prefix.len, note_key, &shown));
         assert_int_equal(shown.len, cases[i].shown.len);
         assert_memory_equal(shown.keys, cases[i].shown.data, shown.len);
     }
@@ -306,18 +307,19 @@ static void only_a_failure_changes_the_last_error(void **state)
     assert_string_not_equal(before, "");
 
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
-    assert_answer(KVDS_EXISTS, kvds_set_nx(f->store, BYTES("key"), BYTES("value")));
-    assert_answer(KVDS_MISMATCH,
-                  kvds_compare_and_swap(f->store, BYTES("key"), BYTES("other"), BYTES("value")));
-    assert_answer(KVDS_TRUNCATED,
-                  kvds_get_into(f->store, BYTES("key"), buffer, sizeof buffer, &len));
-    assert_answer(KVDS_STOPPED, kvds_iterate(f->store, NULL, 0, stop, NULL));
+    assert_returns(KVDS_EXISTS, kvds_set_nx(f->store, BYTES("key"), BYTES("value")));
+    assert_returns(KVDS_MISMATCH,
+                   kvds_compare_and_swap(f->store, BYTES("key"), BYTES("other"), BYTES("value")));
+    assert_returns(KVDS_TRUNCATED,
+                   kvds_get_into(f->store, BYTES("key"), buffer, sizeof buffer, &len));
+    assert_returns(KVDS_STOPPED, kvds_iterate(f->store, NULL, 0, stop, NULL));
     assert_ok(kvds_get(f->store, BYTES("key"), &value));
     kvds_value_release(&value);
     assert_ok(kvds_del(f->store, BYTES("key")));
-    assert_answer(KVDS_NOT_FOUND, kvds_del(f->store, BYTES("key")));
-    assert_answer(KVDS_NOT_FOUND, kvds_get(f->store, BYTES("key"), &value));
-    assert_answer(KVDS_NOT_FOUND, kvds_distributor_get(f->distributor, "other", f->backend, &none));
+    assert_returns(KVDS_NOT_FOUND, kvds_del(f->store, BYTES("key")));
+    assert_returns(KVDS_NOT_FOUND, kvds_get(f->store, BYTES("key"), &value));
+    assert_returns(KVDS_NOT_FOUND,
+                   kvds_distributor_get(f->distributor, "other", f->backend, &none));
     kvds_store_release(open_again(f));
     assert_string_equal(kvds_last_error(), before);
 }
@@ -325,14 +327,14 @@ static void only_a_failure_changes_the_last_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(get_gives_the_value),
+        ON_BOTH(get_returns_the_value),
         ON_BOTH(get_into_copies_what_fits),
-        ON_BOTH(set_writes_over_and_del_removes),
-        ON_BOTH(set_nx_keeps_what_is_there),
+        ON_BOTH(set_overwrites_and_del_deletes),
+        ON_BOTH(set_nx_keeps_an_existing_value),
         ON_BOTH(compare_and_swap_compares_everything),
         ON_BOTH(batches_set_and_delete),
-        ON_BOTH(any_bytes_will_do),
-        ON_BOTH(iterations_go_by_prefix_and_in_order),
+        ON_BOTH(keys_and_values_may_be_any_bytes),
+        ON_BOTH(iterations_visit_a_prefix_in_order),
         ON_BOTH(the_longest_prefix_is_as_long_as_the_longest_key),
         ON_BOTH(only_a_failure_changes_the_last_error),
     };

@@ -1,10 +1,10 @@
-/* Every option: what it takes, what it does not take, and what it does. */
+/* Every option: the values that it takes and refuses, and its effect. */
 
 #include "check.h"
 
 #include <fcntl.h>
 
-/* The setters under one type, so that a table can have them. */
+/* Wrappers of one type, for a table of setters. */
 #define SETTER(option, type) \
     static kvds_status set_##option(kvds_options *options, int64_t number) \
     { \
@@ -21,7 +21,7 @@ SETTER(create_if_missing, int)
 SETTER(keep_stores, int)
 SETTER(max_open_files, int64_t)
 
-/* The limits of bytes that have some, from both sides, and what is a number only at a glance. */
+/* The limits of options in bytes, from both sides, and texts that are not quite numbers. */
 #define FROM_1M_TO_1T \
     "from 1048576 to 1099511627776", \
         { "1048576", "1024K", "1M", "5000000", "3G", "1T", "1099511627776" }, \
@@ -74,11 +74,11 @@ static void check_message(const struct option *option)
     assert_error_says(option->allowed);
 }
 
-/* Sets an option by its name, and what is a number by its setter too: both must answer the same. */
+/* Sets an option by name, and numbers also by the setter. Both must return the same. */
 static void set_both_ways(kvds_options *options, const struct option *option, const char *text,
                           kvds_status expected)
 {
-    assert_answer(expected, kvds_options_set(options, option->name, text));
+    assert_returns(expected, kvds_options_set(options, option->name, text));
     if (expected != KVDS_OK)
         check_message(option);
     char *end;
@@ -86,12 +86,12 @@ static void set_both_ways(kvds_options *options, const struct option *option, co
     const int64_t number = strtoll(text, &end, 10);
     if (end == text || *end || errno)
         return;
-    assert_answer(expected, option->set(options, number));
+    assert_returns(expected, option->set(options, number));
     if (expected != KVDS_OK)
         check_message(option);
 }
 
-static void options_take_what_they_say(void **state)
+static void options_take_only_allowed_values(void **state)
 {
     (void)state;
     kvds_options *options = kvds_options_new();
@@ -116,7 +116,7 @@ static void options_take_what_they_say(void **state)
     kvds_options_free(NULL);
 }
 
-/* Whether a memory store is still there when the program has given up its reference. */
+/* Whether a memory store is still live after the program released its reference. */
 static bool keeps(kvds_distributor *distributor)
 {
     kvds_store_release(open_store(distributor, "kept", KVDS_MEMORY));
@@ -141,7 +141,7 @@ static void options_are_copied(void **state)
     kvds_distributor_release(second);
 }
 
-static void what_is_missing_is_not_made(void **state)
+static void nothing_is_created_without_create_if_missing(void **state)
 {
     struct fixture *f = *state;
     kvds_store *store = f->store;
@@ -151,8 +151,8 @@ static void what_is_missing_is_not_made(void **state)
     const size_t entries = entries_in(f->base);
 
     f->distributor = distributor_with(f->base, "create_if_missing", "0");
-    assert_answer(KVDS_NOT_FOUND,
-                  kvds_distributor_get_or_create(f->distributor, "other", f->backend, &store));
+    assert_returns(KVDS_NOT_FOUND,
+                   kvds_distributor_get_or_create(f->distributor, "other", f->backend, &store));
     assert_null(store);
     assert_int_equal(kvds_distributor_store_count(f->distributor), 0);
     assert_int_equal(entries_in(f->base), entries);
@@ -161,14 +161,14 @@ static void what_is_missing_is_not_made(void **state)
         assert_true(has(f->store, BYTES("key"), BYTES("value")));
         assert_ok(kvds_set(f->store, BYTES("more"), BYTES("value")));
     } else {
-        assert_answer(KVDS_NOT_FOUND,
-                      kvds_distributor_get_or_create(f->distributor, "store", KVDS_MEMORY, &store));
+        assert_returns(KVDS_NOT_FOUND, kvds_distributor_get_or_create(f->distributor, "store",
+                                                                      KVDS_MEMORY, &store));
     }
 
     kvds_distributor *nowhere =
         distributor_with(PATH(f->base, "nowhere"), "create_if_missing", "0");
-    assert_answer(KVDS_NOT_FOUND,
-                  kvds_distributor_get_or_create(nowhere, "store", f->backend, &store));
+    assert_returns(KVDS_NOT_FOUND,
+                   kvds_distributor_get_or_create(nowhere, "store", f->backend, &store));
     assert_false(is_there(PATH(f->base, "nowhere")));
     kvds_distributor_release(nowhere);
 }
@@ -199,7 +199,7 @@ static bool has_pairs(kvds_store *store, size_t count, size_t value_len)
     return all_there;
 }
 
-/* What survives a process that leaves in the middle: all, or with no durability what was synced. */
+/* What survives the death of the process: everything, or at "none" what was synced. */
 enum { SURVIVING = 100, SURVIVING_LEN = 100 };
 
 static int write_and_leave(const char *base, const char *durability)
@@ -212,7 +212,9 @@ static int write_and_leave(const char *base, const char *durability)
     _exit(0);
 }
 
-/* Starts this program with two arguments beside `base`, and leaves the child's standard input and output in `ends`. */
+/*
+ * Starts this program with `base` and two arguments. `ends` become its standard input and output.
+ */
 static pid_t start_other(const char *task, const char *base, const char *detail, int ends[2])
 {
     int input[2], output[2];
@@ -239,7 +241,7 @@ static int end_other(pid_t other, const int ends[2])
     return exit_status_of(other);
 }
 
-static void what_was_acknowledged_survives(void **state)
+static void acknowledged_writes_survive_as_the_level_says(void **state)
 {
     struct fixture *f = *state;
     static const char *const levels[] = { "process", "sync", "none" };
@@ -267,7 +269,7 @@ static uint64_t bytes_on_disk(kvds_store *store)
     return stats.disk_bytes;
 }
 
-static void compression_saves_room_and_can_be_changed(void **state)
+static void compression_saves_space_and_can_be_changed(void **state)
 {
     struct fixture *f = *state;
     static const char *const kinds[] = { "none", "lz4", "zstd" };
@@ -279,7 +281,7 @@ static void compression_saves_room_and_can_be_changed(void **state)
         write_pairs(store, count, 4000);
         assert_ok(kvds_compact(store));
         assert_true(has_pairs(store, count, 4000));
-        /* Opened again, the store has no files left of what it was before. */
+        /* Reopening deletes obsolete files. */
         kvds_store_release(store);
         store = open_store(distributor, kinds[i], KVDS_DISK);
         sizes[i] = bytes_on_disk(store);
@@ -302,7 +304,7 @@ static void compression_saves_room_and_can_be_changed(void **state)
     }
 }
 
-static void stores_work_within_the_least(void **state)
+static void stores_work_with_the_smallest_limits(void **state)
 {
     struct fixture *f = *state;
     static const char *const least[][2] = { { "block_cache_bytes", "1M" },
@@ -326,12 +328,12 @@ int main(int count, char **arguments)
     if (count == 4)
         return write_and_leave(arguments[2], arguments[3]);
     const struct CMUnitTest tests[] = {
-        ON_MEMORY(options_take_what_they_say),
+        ON_MEMORY(options_take_only_allowed_values),
         ON_MEMORY(options_are_copied),
-        ON_BOTH(what_is_missing_is_not_made),
-        ON_DISK(what_was_acknowledged_survives),
-        ON_DISK(compression_saves_room_and_can_be_changed),
-        ON_DISK(stores_work_within_the_least),
+        ON_BOTH(nothing_is_created_without_create_if_missing),
+        ON_DISK(acknowledged_writes_survive_as_the_level_says),
+        ON_DISK(compression_saves_space_and_can_be_changed),
+        ON_DISK(stores_work_with_the_smallest_limits),
     };
     return RUN("options", tests);
 }

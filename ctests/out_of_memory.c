@@ -13,7 +13,7 @@ static void limit_address_space(rlim_t limit)
     must(setrlimit(RLIMIT_AS, &now) == 0);
 }
 
-/* Lets the process have `more` bytes beyond those that it has. */
+/* Limits the address space to its current size plus `more` bytes. */
 static void limit_memory(size_t more)
 {
     size_t pages = 0;
@@ -33,15 +33,15 @@ static void writes_that_get_no_memory_fail_and_change_nothing(void **state)
     must_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
     limit_memory(MORE);
     const kvds_pair pairs[] = { { "a", 1, "1", 1 }, { "key", 3, big, BIG } };
-    must_answer(KVDS_NO_MEMORY, kvds_set(f->store, BYTES("key"), big, BIG));
-    must_answer(KVDS_NO_MEMORY, kvds_set_nx(f->store, BYTES("new"), big, BIG));
-    must_answer(KVDS_NO_MEMORY,
+    must_return(KVDS_NO_MEMORY, kvds_set(f->store, BYTES("key"), big, BIG));
+    must_return(KVDS_NO_MEMORY, kvds_set_nx(f->store, BYTES("new"), big, BIG));
+    must_return(KVDS_NO_MEMORY,
                 kvds_compare_and_swap(f->store, BYTES("key"), BYTES("value"), big, BIG));
-    must_answer(KVDS_NO_MEMORY, kvds_set_batch(f->store, pairs, COUNT_OF(pairs)));
+    must_return(KVDS_NO_MEMORY, kvds_set_batch(f->store, pairs, COUNT_OF(pairs)));
     must(strstr(kvds_last_error(), "memory store \"store\""));
     must(has(f->store, BYTES("key"), BYTES("value")));
-    must_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("new")));
-    must_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("a")));
+    must_return(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("new")));
+    must_return(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("a")));
     must_ok(kvds_set(f->store, BYTES("small"), BYTES("value")));
     limit_address_space(RLIM_INFINITY);
     must_ok(kvds_set(f->store, BYTES("key"), big, BIG));

@@ -1,6 +1,6 @@
 /*
- * Pairs as text, such as "a=1 b=2 %FF=", for tests that look at a whole store at once: bytes that
- * are no ASCII letters and digits are written as % and two digits. To be included after check.h.
+ * Pairs as text, such as "a=1 b=2 %FF=", for tests that compare whole stores. Bytes that are not
+ * ASCII letters or digits are % and two digits. Include it after check.h.
  */
 
 #ifndef PAIRS_H
@@ -25,7 +25,7 @@ static inline void append_bytes(struct pairs *pairs, const void *bytes, size_t l
     }
 }
 
-/* A visitor for kvds_iterate. */
+/* A callback for kvds_iterate. */
 static inline int append_pair(void *user_data, const void *key, size_t key_len, const void *value,
                               size_t value_len)
 {
@@ -40,7 +40,7 @@ static inline int append_pair(void *user_data, const void *key, size_t key_len, 
     return 1;
 }
 
-/* What an iteration shows. */
+/* The pairs of an iteration. */
 static inline struct pairs pairs_under(kvds_store *store, const void *prefix, size_t prefix_len)
 {
     struct pairs pairs = { .len = 0 };
@@ -51,7 +51,7 @@ static inline struct pairs pairs_under(kvds_store *store, const void *prefix, si
 #define assert_pairs(expected, store) \
     assert_string_equal(pairs_under(store, NULL, 0).text, expected)
 
-/* What a cursor shows on its way from one end, such as kvds_cursor_first and kvds_cursor_next. */
+/* The pairs of a cursor in one direction, such as kvds_cursor_first and kvds_cursor_next. */
 static inline struct pairs pairs_along(kvds_cursor *cursor, kvds_status (*begin)(kvds_cursor *),
                                        kvds_status (*move)(kvds_cursor *))
 {
@@ -64,7 +64,7 @@ static inline struct pairs pairs_along(kvds_cursor *cursor, kvds_status (*begin)
         must_ok(kvds_cursor_value(cursor, &value));
         append_pair(&pairs, key.data, key.len, value.data, value.len);
     }
-    must_answer(KVDS_NOT_FOUND, status);
+    must_return(KVDS_NOT_FOUND, status);
     must(kvds_cursor_valid(cursor) == 0);
     return pairs;
 }
@@ -72,7 +72,7 @@ static inline struct pairs pairs_along(kvds_cursor *cursor, kvds_status (*begin)
 #define pairs_forward(cursor) pairs_along(cursor, kvds_cursor_first, kvds_cursor_next)
 #define pairs_backward(cursor) pairs_along(cursor, kvds_cursor_last, kvds_cursor_prev)
 
-/* Reads bytes up to a space, a '=' or the end, and moves on to there. */
+/* Reads bytes up to a space, a '=' or the end, and advances `from`. */
 static inline struct text read_bytes(const char **from)
 {
     struct text bytes = { .len = 0 };
@@ -89,7 +89,7 @@ static inline struct text read_bytes(const char **from)
     return bytes;
 }
 
-/* Reads a pair and moves on to the next. */
+/* Reads a pair and advances `from` to the next one. */
 static inline void read_pair(const char **from, struct text *key, struct text *value)
 {
     *key = read_bytes(from);
@@ -107,7 +107,7 @@ static inline void set_pairs(kvds_store *store, const char *pairs)
     }
 }
 
-/* Makes these the only pairs of the store. */
+/* Replaces all pairs of the store. */
 static inline void reset_pairs(kvds_store *store, const char *pairs)
 {
     must_ok(kvds_delete_prefix(store, NULL, 0));

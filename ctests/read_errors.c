@@ -52,16 +52,16 @@ static void reads_fail_and_work_again(void **state)
     size_t len;
     kvds_cursor *cursor;
     fail_reads_of_tables();
-    must_answer(KVDS_IO, kvds_get(f->store, BYTES("123"), &value));
+    must_return(KVDS_IO, kvds_get(f->store, BYTES("123"), &value));
     must(value.data == NULL && value.owner == NULL);
     must(strstr(kvds_last_error(), "Input/output error"));
     must(strstr(kvds_last_error(), f->base));
-    must_answer(KVDS_IO, kvds_get_into(f->store, BYTES("123"), NULL, 0, &len));
-    must_answer(KVDS_IO, kvds_exists(f->store, BYTES("123")));
-    must_answer(KVDS_IO, kvds_set_nx(f->store, BYTES("123"), BYTES("other")));
-    must_answer(KVDS_IO, kvds_iterate(f->store, NULL, 0, pass_over, NULL));
+    must_return(KVDS_IO, kvds_get_into(f->store, BYTES("123"), NULL, 0, &len));
+    must_return(KVDS_IO, kvds_exists(f->store, BYTES("123")));
+    must_return(KVDS_IO, kvds_set_nx(f->store, BYTES("123"), BYTES("other")));
+    must_return(KVDS_IO, kvds_iterate(f->store, NULL, 0, pass_over, NULL));
     must_ok(kvds_cursor_new(f->store, NULL, &cursor));
-    must_answer(KVDS_IO, kvds_cursor_first(cursor));
+    must_return(KVDS_IO, kvds_cursor_first(cursor));
     must(kvds_cursor_valid(cursor) == 0);
     preload_heal();
     must_ok(kvds_cursor_first(cursor));
@@ -86,7 +86,7 @@ static void opening_fails_at_each_failed_read_and_works_again(void **state)
             break;
         /* Reading the end of a file again, or a file that is not needed, may fail unnoticed. */
         if (status != KVDS_OK) {
-            must_answer(KVDS_IO, status);
+            must_return(KVDS_IO, status);
             failures++;
             f->store = open_again(f);
         }

@@ -1,4 +1,4 @@
-/* The option `read_only`: reading a store while another process, or another distributor of this one, writes it. */
+/* The option `read_only`: reading a store while another process or distributor writes it. */
 
 #include "check.h"
 #include "views.h"
@@ -7,7 +7,7 @@
 
 static const char early[1 << 20] = "early", late[1 << 20] = "late";
 
-/* What the writer writes before there is a reader, and what it writes after. */
+/* What the writer writes before the reader opens the store, and after. */
 static void write_early(kvds_store *store)
 {
     must_ok(kvds_set(store, BYTES("big"), early, sizeof early));
@@ -21,7 +21,7 @@ static void write_late(kvds_store *store)
     must_ok(kvds_set(store, BYTES("big"), late, sizeof late));
     must_ok(kvds_set(store, BYTES("changed"), BYTES("late")));
     must_ok(kvds_del(store, BYTES("removed")));
-    /* Files that a reader may have open go. */
+    /* This deletes files that a reader may have open. */
     must_ok(kvds_compact(store));
 }
 
@@ -41,7 +41,7 @@ static bool shows_late(kvds_store *store)
            kvds_exists(store, BYTES("removed")) == KVDS_NOT_FOUND;
 }
 
-/* The keys of `write_early`, in order. */
+/* Expects the keys of `write_early`, in order. */
 static void assert_walks_early(kvds_cursor *cursor)
 {
     static const char *const keys[] = { "big", "changed", "removed" };
@@ -53,13 +53,13 @@ static void assert_walks_early(kvds_cursor *cursor)
         assert_memory_equal(key.data, keys[i], key.len);
         assert_ok(kvds_cursor_value(cursor, &value));
         assert_memory_equal(value.data, "early", 5);
-        assert_answer(i + 1 < COUNT_OF(keys) ? KVDS_OK : KVDS_NOT_FOUND, kvds_cursor_next(cursor));
+        assert_returns(i + 1 < COUNT_OF(keys) ? KVDS_OK : KVDS_NOT_FOUND, kvds_cursor_next(cursor));
     }
 }
 
 /*
- * Reads the store "shared", which has what is written early; then has what comes late written, and
- * reads again. The writer may be anywhere: `write_more` has it write.
+ * Reads the store "shared" with the early writes, calls `write_more` to make the writer write, and
+ * reads again. The writer may be in another process.
  */
 static void read_beside(const char *base, void (*write_more)(void *), void *writer)
 {
@@ -89,7 +89,7 @@ static void read_beside(const char *base, void (*write_more)(void *), void *writ
     assert_ok(kvds_refresh(scope));
     assert_true(shows_late(store));
 
-    /* What was made before the refresh needs neither the store nor the distributor. */
+    /* Snapshots and cursors from before the refresh need neither the store nor the distributor. */
     kvds_store_release(scope);
     kvds_store_release(snapshot);
     assert_int_equal(kvds_store_release(store), 0);
@@ -103,7 +103,7 @@ static void read_beside(const char *base, void (*write_more)(void *), void *writ
 
 static void write_here(void *store) { write_late(store); }
 
-static void a_writer_in_this_process_is_read_beside(void **state)
+static void a_reader_works_beside_a_writer_in_this_process(void **state)
 {
     struct fixture *f = *state;
     kvds_store *store = open_store(f->distributor, "shared", KVDS_DISK);
@@ -114,7 +114,7 @@ static void a_writer_in_this_process_is_read_beside(void **state)
     kvds_store_release(store);
 }
 
-/* The other process, which is this program again: it writes a part, and waits for a byte before it goes on. */
+/* The other process, which is this program again: it writes, waits for a byte, and writes more. */
 struct other {
     pid_t process;
     int to, from;
@@ -166,39 +166,39 @@ static void write_there(void *argument)
     hear_from(other);
 }
 
-static void another_process_is_read_beside(void **state)
+static void a_reader_works_beside_a_writer_in_another_process(void **state)
 {
     struct fixture *f = *state;
     struct other other = start_other(f->base);
     kvds_store *store;
     hear_from(&other);
     read_beside(f->base, write_there, &other);
-    assert_answer(KVDS_LOCKED,
-                  kvds_distributor_get_or_create(f->distributor, "shared", KVDS_DISK, &store));
+    assert_returns(KVDS_LOCKED,
+                   kvds_distributor_get_or_create(f->distributor, "shared", KVDS_DISK, &store));
     close(other.to);
     assert_int_equal(exit_status_of(other.process), 0);
     close(other.from);
 }
 
-static void readers_make_nothing(void **state)
+static void readers_create_nothing(void **state)
 {
     struct fixture *f = *state;
     const size_t entries = entries_in(f->base);
     kvds_store *store = f->store;
     kvds_distributor *distributor = distributor_with(f->base, "read_only", "1");
     kvds_distributor *nowhere = distributor_with(PATH(f->base, "nowhere"), "read_only", "1");
-    assert_answer(KVDS_NOT_FOUND,
-                  kvds_distributor_get_or_create(distributor, "other", f->backend, &store));
+    assert_returns(KVDS_NOT_FOUND,
+                   kvds_distributor_get_or_create(distributor, "other", f->backend, &store));
     assert_null(store);
-    assert_answer(KVDS_NOT_FOUND,
-                  kvds_distributor_get_or_create(nowhere, "store", f->backend, &store));
+    assert_returns(KVDS_NOT_FOUND,
+                   kvds_distributor_get_or_create(nowhere, "store", f->backend, &store));
     assert_int_equal(kvds_distributor_store_count(distributor), 0);
     assert_int_equal(entries_in(f->base), entries);
     kvds_distributor_release(distributor);
     kvds_distributor_release(nowhere);
 }
 
-static void a_store_without_a_writer_is_read(void **state)
+static void a_reader_works_without_a_writer(void **state)
 {
     struct fixture *f = *state;
     kvds_stats before, after;
@@ -209,7 +209,7 @@ static void a_store_without_a_writer_is_read(void **state)
     f->store = open_again(f);
     assert_true(shows_early(f->store));
 
-    /* A refresh is not a new opening: the figures go on. */
+    /* A refresh does not reset the statistics. */
     assert_ok(kvds_store_stats(f->store, &before, sizeof before));
     assert_ok(kvds_refresh(f->store));
     assert_true(shows_early(f->store));
@@ -217,14 +217,14 @@ static void a_store_without_a_writer_is_read(void **state)
     assert_int_equal(after.reads, 2 * before.reads);
     assert_int_equal(after.hits, 2 * before.hits);
 
-    /* One reader does not keep others away. */
+    /* Several readers can open the store. */
     kvds_distributor *second = distributor_with(f->base, "read_only", "1");
     kvds_store *store = open_store(second, "store", KVDS_DISK);
     assert_true(shows_early(store));
     kvds_store_release(store);
     kvds_distributor_release(second);
     assert_ok(kvds_close(f->store));
-    assert_answer(KVDS_CLOSED, kvds_refresh(f->store));
+    assert_returns(KVDS_CLOSED, kvds_refresh(f->store));
     assert_invalid(kvds_refresh(NULL));
 }
 
@@ -233,12 +233,15 @@ int main(int count, char **arguments)
     if (count == 2)
         return other_process(arguments[1]);
     const struct CMUnitTest tests[] = {
-        ON_BOTH(readers_make_nothing),
-        ON_DISK(a_store_without_a_writer_is_read),
-        ON_DISK(a_writer_in_this_process_is_read_beside),
-        ON_DISK(another_process_is_read_beside),
+        ON_BOTH(readers_create_nothing),
+        ON_DISK(a_reader_works_without_a_writer),
+        ON_DISK(a_reader_works_beside_a_writer_in_this_process),
+        ON_DISK(a_reader_works_beside_a_writer_in_another_process),
     };
-    /* A directory for temporary files that nobody else uses, so that what readers leave behind there can be counted. */
+    /*
+     * A private directory for temporary files, so that the test can count what readers leave
+     * behind.
+     */
     char temporary[PATH_MAX];
     make_directory(temporary);
     must(setenv("TMPDIR", temporary, 1) == 0);

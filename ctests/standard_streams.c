@@ -4,7 +4,7 @@
 
 #include <fcntl.h>
 
-/* Whether a descriptor of a standard stream is a file of the library's. */
+/* Whether a descriptor of a standard stream is a file below `base`. */
 static bool is_ours(int file, const char *base)
 {
     char path[PATH_MAX] = "";
@@ -12,7 +12,7 @@ static bool is_ours(int file, const char *base)
     return readlink(link.data, path, sizeof path - 1) > 0 && strncmp(path, base, strlen(base)) == 0;
 }
 
-/* A file that a thread of the library just opens may be there for a moment. */
+/* A file that a thread of the library is opening may have the descriptor briefly. */
 static void must_have_none_of_ours(const char *base)
 {
     for (int file = 0; file <= STDERR_FILENO; file++) {
@@ -28,7 +28,7 @@ static void close_streams(void)
         close(file);
 }
 
-/* Nothing that a daemon prints may go to a file of a store. */
+/* Prints as a daemon does. Nothing of it may reach a file of a store. */
 static void print_much(void)
 {
     for (int i = 0; i < 100; i++) {
@@ -49,7 +49,7 @@ static void write_all(kvds_store *store, const char *base, int from, int to)
     }
 }
 
-/* Ends with 0 if all that was written is there, whatever the program printed. */
+/* Ends with 0 if all writes are there, whatever the program printed. */
 static void be_a_daemon(const char *base, bool closes_later)
 {
     const int count = (int)FULL(200, 2000);
@@ -71,7 +71,7 @@ static void be_a_daemon(const char *base, bool closes_later)
     must_ok(kvds_checkpoint(store, PATH(base, closes_later ? "copy 1" : "copy 0")));
     must_have_none_of_ours(base);
     must(kvds_store_release(store) == 0);
-    /* It begins as the others do, so descriptors are free again. */
+    /* Starts without standard streams, so their descriptors are free. */
     must(open("/dev/null", O_RDWR) == STDIN_FILENO);
     close_streams();
     for (int times = 0; times < 2; times++) {
@@ -99,16 +99,16 @@ static void run_daemon(struct fixture *f, bool closes_later)
     assert_int_equal(exit_status_of(child), 0);
 }
 
-/* A log got descriptor 1, and what the program printed went into it. */
-static void a_program_without_standard_streams(void **state) { run_daemon(*state, false); }
+/* A log once got descriptor 1, and the output of the program went into it. */
+static void a_program_started_without_standard_streams(void **state) { run_daemon(*state, false); }
 
-static void a_program_that_closes_them_later(void **state) { run_daemon(*state, true); }
+static void a_program_that_closes_its_standard_streams(void **state) { run_daemon(*state, true); }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_DISK(a_program_without_standard_streams),
-        ON_DISK(a_program_that_closes_them_later),
+        ON_DISK(a_program_started_without_standard_streams),
+        ON_DISK(a_program_that_closes_its_standard_streams),
     };
     return RUN("standard_streams", tests);
 }

@@ -1,6 +1,6 @@
 /*
- * A store that another process has. The other process is this program again, started with
- * arguments.
+ * The locks of a store that another process has open. That process is this program again, started
+ * with arguments.
  */
 
 #include "check.h"
@@ -10,14 +10,14 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
-/* Two threads that meet while one of them opens a store's directory, at which the other forks. */
+/* For a thread that forks while another thread opens the directory of a store. */
 static struct {
     atomic_bool armed;
     char directory[PATH_MAX];
     sem_t opened, forked;
 } meeting;
 
-/* In front of those of the C library, for the library. */
+/* Replaces that of the C library for the library. */
 static int open_for(const char *path, int flags, mode_t mode)
 {
     const int file = (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
@@ -25,10 +25,7 @@ static int open_for(const char *path, int flags, mode_t mode)
         strcmp(path, meeting.directory) == 0) {
         atomic_store(&meeting.armed, false);
         post(&meeting.opened);
-        /*
-         * The fork has to wait until the library knows of the descriptor; so this is not posted
-         * before.
-         */
+        /* Not before, as the fork must wait until the library has registered the descriptor. */
         struct timespec until;
         must(clock_gettime(CLOCK_REALTIME, &until) == 0);
         until.tv_sec++;
@@ -59,8 +56,7 @@ int open64(const char *path, int flags, ...)
 }
 
 /*
- * What the other process does: its exit status is 0 for KVDS_OK, and a failure's number without the
- * sign.
+ * The other process. Its exit status is 0 for KVDS_OK, or the number of an error without its sign.
  */
 static int other_process(const char *task, const char *base)
 {
@@ -98,7 +94,7 @@ static int other_process(const char *task, const char *base)
     return -status;
 }
 
-/* Starts the other process, with its standard output at `output` if that is not negative. */
+/* Starts the other process. Its standard output is `output` if that is not negative. */
 static pid_t start_other(const char *task, const char *base, int output)
 {
     pid_t child = fork();
@@ -123,12 +119,9 @@ static void another_process_gets_the_store_when_it_is_released(void **state)
     path_of(directory, f->base, "store");
     assert_ok(kvds_set(f->store, BYTES("ours"), BYTES("value")));
     const size_t files = entries_in(directory);
-    assert_answer(KVDS_LOCKED, status_of("look", f->base));
-    assert_answer(KVDS_LOCKED, status_of("destroy", f->base));
-    /*
-     * Whoever is turned away at the door leaves no files behind it. RocksDB's log of messages used
-     * to be one.
-     */
+    assert_returns(KVDS_LOCKED, status_of("look", f->base));
+    assert_returns(KVDS_LOCKED, status_of("destroy", f->base));
+    /* A failed opening leaves no files. RocksDB's log of messages once was left. */
     assert_int_equal(entries_in(directory), files);
     assert_true(has(f->store, BYTES("ours"), BYTES("value")));
     assert_ok(kvds_set(f->store, BYTES("more"), BYTES("value")));
@@ -142,10 +135,10 @@ static void another_process_gets_the_store_when_it_is_released(void **state)
     assert_ok(status_of("destroy", f->base));
     release_store(f);
     f->store = open_again(f);
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("ours")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("ours")));
 }
 
-static void a_held_value_holds_the_store(void **state)
+static void a_held_value_keeps_the_lock(void **state)
 {
     struct fixture *f = *state;
     static const char big[1 << 20];
@@ -154,12 +147,12 @@ static void a_held_value_holds_the_store(void **state)
     assert_ok(kvds_set(f->store, BYTES("big"), big, sizeof big));
     assert_ok(kvds_get(f->store, BYTES("big"), &value));
     assert_int_equal(release_store(f), 0);
-    assert_answer(KVDS_LOCKED, status_of("look", f->base));
+    assert_returns(KVDS_LOCKED, status_of("look", f->base));
     kvds_value_release(&value);
     assert_ok(status_of("look", f->base));
 }
 
-static void a_killed_process_leaves_its_store(void **state)
+static void a_killed_process_releases_its_store(void **state)
 {
     struct fixture *f = *state;
     int ends[2];
@@ -171,11 +164,11 @@ static void a_killed_process_leaves_its_store(void **state)
     assert_int_equal(read(ends[0], &byte, 1), 1);
     close(ends[0]);
 
-    assert_answer(KVDS_LOCKED,
-                  kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store));
+    assert_returns(KVDS_LOCKED,
+                   kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store));
     assert_null(f->store);
     assert_error_says(PATH(f->base, "store"));
-    assert_answer(KVDS_LOCKED, kvds_distributor_destroy_store(f->distributor, "store"));
+    assert_returns(KVDS_LOCKED, kvds_distributor_destroy_store(f->distributor, "store"));
     assert_int_equal(kill(other, SIGKILL), 0);
     assert_int_equal(waitpid(other, NULL, 0), other);
 
@@ -183,7 +176,7 @@ static void a_killed_process_leaves_its_store(void **state)
     assert_true(has(f->store, BYTES("theirs"), BYTES("value")));
 }
 
-/* Reads every file of the directory to its end, as a backup or a virus scan does. */
+/* Reads every file of the directory, as a backup or a virus scanner does. */
 static void read_all_files(const char *directory)
 {
     char buffer[1 << 16], path[PATH_MAX];
@@ -199,19 +192,16 @@ static void read_all_files(const char *directory)
     closedir(entries);
 }
 
-/*
- * Nobody else gets the store: no other process, and no other distributor of this one, on whatever
- * thread.
- */
+/* Neither another process nor another distributor of this process can open the store. */
 static void *everybody_is_turned_away(void *argument)
 {
     struct fixture *f = argument;
-    must_answer(KVDS_LOCKED, status_of("look", f->base));
-    must_answer(KVDS_LOCKED, status_of("destroy", f->base));
+    must_return(KVDS_LOCKED, status_of("look", f->base));
+    must_return(KVDS_LOCKED, status_of("destroy", f->base));
     kvds_store *store;
     kvds_distributor *other = kvds_distributor_new(f->base);
-    must_answer(KVDS_LOCKED, kvds_distributor_get_or_create(other, "store", KVDS_DISK, &store));
-    must_answer(KVDS_LOCKED, kvds_distributor_destroy_store(other, "store"));
+    must_return(KVDS_LOCKED, kvds_distributor_get_or_create(other, "store", KVDS_DISK, &store));
+    must_return(KVDS_LOCKED, kvds_distributor_destroy_store(other, "store"));
     kvds_distributor_release(other);
     return NULL;
 }
@@ -228,9 +218,9 @@ static void the_store_is_ours_alone(struct fixture *f)
 }
 
 /*
- * RocksDB's lock goes with any close of the file LOCK by the process. A program that read all files
- * of its own store once, for a backup, had so given up its lock; a second process wrote beside it,
- * and what both had written was damage.
+ * Closing any descriptor of the file LOCK releases RocksDB's lock. A program that read all files of
+ * its open store, for a backup, so lost its lock. A second process wrote to the store too, and it
+ * was corrupt.
  */
 static void reading_the_files_of_the_store_keeps_the_lock(void **state)
 {
@@ -240,18 +230,20 @@ static void reading_the_files_of_the_store_keeps_the_lock(void **state)
     the_store_is_ours_alone(f);
 }
 
-/* Nobody is kept away by a file that is not there. */
+/* A deleted file cannot keep other processes away. */
 static void removing_the_lock_file_keeps_the_lock(void **state)
 {
     struct fixture *f = *state;
     assert_int_equal(unlink(PATH(f->base, "store/LOCK")), 0);
     the_store_is_ours_alone(f);
-    /* And of a store that was opened when the file was there again. */
+    /* The same for a store that was opened after LOCK was created again. */
     assert_int_equal(unlink(PATH(f->base, "store/LOCK")), 0);
     the_store_is_ours_alone(f);
 }
 
-/* Locks the file LOCK as RocksDB does, tells how that went, and holds it until the pipe is closed. */
+/*
+ * Locks the file LOCK as RocksDB does, reports the result, and holds it until the pipe is closed.
+ */
 static pid_t start_rocksdb(const struct fixture *f, const int ends[2], int tells)
 {
     fflush(NULL);
@@ -271,8 +263,8 @@ static pid_t start_rocksdb(const struct fixture *f, const int ends[2], int tells
     return child;
 }
 
-/* RocksDB's own programs, such as ldb, know nothing of a lock on the directory. */
-static void other_programs_of_rocksdb_are_kept_away(void **state)
+/* RocksDB's programs, such as ldb, do not check the lock on the directory. */
+static void programs_of_rocksdb_cannot_open_the_store(void **state)
 {
     struct fixture *f = *state;
     char directory[PATH_MAX];
@@ -293,7 +285,7 @@ static void other_programs_of_rocksdb_are_kept_away(void **state)
         close(ends[1]);
         assert_int_equal(exit_status_of(other), 0);
         assert_int_equal(got_it, !ours);
-        assert_answer(ours ? KVDS_OK : KVDS_LOCKED, status);
+        assert_returns(ours ? KVDS_OK : KVDS_LOCKED, status);
         close(ends[0]);
         close(tells[0]);
         close(tells[1]);
@@ -308,7 +300,7 @@ static void reading_takes_no_lock(void **state)
     kvds_distributor *readers = distributor_with(f->base, "read_only", "true");
     kvds_store *reader = open_store(readers, "store", KVDS_DISK);
     assert_true(has(reader, BYTES("ours"), BYTES("value")));
-    /* The writer may go and come while it is read. */
+    /* The writer may close and open the store while a reader has it open. */
     assert_int_equal(release_store(f), 0);
     assert_ok(status_of("look", f->base));
     assert_ok(status_of("destroy", f->base));
@@ -318,10 +310,10 @@ static void reading_takes_no_lock(void **state)
 }
 
 /*
- * The locks are the open file's, which forked children share. Those of a daemon outlived it and
- * kept its store locked.
+ * flock locks belong to the open file, which forked children share. Children of a daemon outlived
+ * it, and its store stayed locked.
  */
-static void a_child_that_lives_on_leaves_the_store_of_its_dead_parent(void **state)
+static void a_child_that_outlives_its_parent_does_not_keep_the_lock(void **state)
 {
     struct fixture *f = *state;
     int ends[2];
@@ -331,11 +323,11 @@ static void a_child_that_lives_on_leaves_the_store_of_its_dead_parent(void **sta
     pid_t other = start_other("fork", f->base, ends[1]);
     close(ends[1]);
     assert_int_equal(read(ends[0], &child, sizeof child), sizeof child);
-    assert_answer(KVDS_LOCKED, status_of("look", f->base));
+    assert_returns(KVDS_LOCKED, status_of("look", f->base));
 
     assert_int_equal(kill(other, SIGKILL), 0);
     assert_int_equal(waitpid(other, NULL, 0), other);
-    /* The child holds the pipe open, so it is alive. */
+    /* The child holds the pipe open, so it is still running. */
     const int ended = poll(&(struct pollfd){ .fd = ends[0], .events = POLLIN }, 1, 0);
     const kvds_status status =
         kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &f->store);
@@ -347,8 +339,8 @@ static void a_child_that_lives_on_leaves_the_store_of_its_dead_parent(void **sta
 }
 
 /*
- * A child that was made by the system call alone keeps what is open, and the parent releases the
- * store all the same.
+ * A child that was created by the system call alone ran no fork handlers and keeps all files open.
+ * The parent can still release the lock.
  */
 static void a_child_without_handlers_does_not_keep_the_lock(void **state)
 {
@@ -367,10 +359,7 @@ static void a_child_without_handlers_does_not_keep_the_lock(void **state)
     f->store = open_again(f);
 }
 
-/*
- * How many locks this process has through its open files. For a forked child, which allocates
- * nothing.
- */
+/* Counts the locks of the open files of this process. It allocates nothing, for a forked child. */
 static int locks_of_open_files(void)
 {
     int locks = 0;
@@ -390,7 +379,7 @@ static int locks_of_open_files(void)
 }
 
 struct forking {
-    /* The child waits for the end of this pipe's other end. */
+    /* The child waits until the other end of this pipe is closed. */
     int ends[2];
     pid_t child;
 };
@@ -413,8 +402,8 @@ static void *fork_while_it_is_opened(void *argument)
 }
 
 /*
- * A fork can come just after another thread has opened a directory, before anybody knows that it is
- * to be closed.
+ * A fork can come right after another thread has opened a directory, and before that thread has
+ * registered it as one to be closed in the child.
  */
 static void a_fork_while_a_store_is_opened_shares_no_lock(void **state)
 {
@@ -437,7 +426,7 @@ static void a_fork_while_a_store_is_opened_shares_no_lock(void **state)
     close(forking.ends[0]);
 }
 
-/* Opens a new store at the same moment as others do, and ends with the number of the failure. */
+/* Opens a new store at the same time as others do, and ends with the number of the error. */
 static pid_t start_opening(const struct fixture *f, const char *id, const int ends[2])
 {
     fflush(NULL);
@@ -458,10 +447,10 @@ static pid_t start_opening(const struct fixture *f, const char *id, const int en
 }
 
 /*
- * Of processes that make the same store at once one makes the directory, and another may be the
- * first to lock it. The one that made it once removed it again as its own, from under the other.
+ * Of processes that create the same store at once, one creates the directory, and another may lock
+ * it first. The creator once removed the directory again while the other used it.
  */
-static void processes_that_make_one_store_at_once_get_it_or_wait(void **state)
+static void processes_that_create_one_store_at_once_get_it_or_wait(void **state)
 {
     struct fixture *f = *state;
     for (size_t round = 0; round < FULL(30, 500); round++) {
@@ -489,15 +478,15 @@ int main(int count, char **arguments)
         return other_process(arguments[1], arguments[2]);
     const struct CMUnitTest tests[] = {
         ON_DISK(another_process_gets_the_store_when_it_is_released),
-        ON_DISK(a_held_value_holds_the_store),
-        ON_DISK(a_killed_process_leaves_its_store),
+        ON_DISK(a_held_value_keeps_the_lock),
+        ON_DISK(a_killed_process_releases_its_store),
         ON_DISK(reading_the_files_of_the_store_keeps_the_lock),
         ON_DISK(removing_the_lock_file_keeps_the_lock),
-        ON_DISK(other_programs_of_rocksdb_are_kept_away),
+        ON_DISK(programs_of_rocksdb_cannot_open_the_store),
         ON_DISK(reading_takes_no_lock),
-        ON_DISK(a_child_that_lives_on_leaves_the_store_of_its_dead_parent),
+        ON_DISK(a_child_that_outlives_its_parent_does_not_keep_the_lock),
         ON_DISK(a_child_without_handlers_does_not_keep_the_lock),
-        ON_DISK(processes_that_make_one_store_at_once_get_it_or_wait),
+        ON_DISK(processes_that_create_one_store_at_once_get_it_or_wait),
         ON_DISK(a_fork_while_a_store_is_opened_shares_no_lock),
     };
     return RUN("store_lock", tests);

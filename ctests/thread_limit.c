@@ -1,4 +1,4 @@
-/* A process that gets no threads, as in a container with a limit of pids. */
+/* A process that cannot start threads, as in a container with a limit on processes. */
 
 #include "check.h"
 
@@ -6,10 +6,10 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-/* How many more threads there are to be had, and how many were asked for. */
+/* How many more threads can be started, and how many were requested. */
 static atomic_int left = INT_MAX, wanted;
 
-/* Sanitizers have a pthread_create of their own, which must see every thread. */
+/* Sanitizers replace pthread_create and must see every thread. */
 #if defined __has_feature
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define IS_SANITIZED true
@@ -18,7 +18,7 @@ static atomic_int left = INT_MAX, wanted;
 
 #ifndef IS_SANITIZED
 #define IS_SANITIZED false
-/* In front of the one of the C library, for the program, the library and RocksDB. */
+/* Replaces that of the C library for the program, the library and RocksDB. */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
                    void *argument)
 {
@@ -35,7 +35,7 @@ static void hear(void *user_data, kvds_log_level level, const char *text)
     (void)user_data, (void)level, (void)text;
 }
 
-/* A refusal is a status with a text, and leaves the signals of the thread as they were. */
+/* The call returns a status with a text, and restores the signal mask of the thread. */
 static bool passes(kvds_status status, const char *call)
 {
     sigset_t blocked;
@@ -53,13 +53,10 @@ static bool passes(kvds_status status, const char *call)
 
 static bool hears(void) { return TRY(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL)); }
 
-/* One of RocksDB's to flush, one to compact, one that syncs, one that calls back. */
+/* RocksDB's two that flush and compact, one that syncs, one that calls the log callback. */
 enum { MOST = 4 };
 
-/*
- * Opens a store for writing and does what flushes, syncs and compacts. Returns whether it could be
- * opened.
- */
+/* Opens a store, writes, flushes, syncs and compacts. Returns whether it could be opened. */
 static bool writes(const char *base, bool is_limited)
 {
     kvds_store *store;
@@ -95,7 +92,7 @@ static bool reads(const char *base)
     return opens;
 }
 
-/* What a process does that can have so many threads; returns whether all of it worked. */
+/* Runs with so many threads. Returns whether all calls succeeded. */
 static bool works_with(int threads, const char *base, bool hears_first)
 {
     atomic_store(&wanted, 0);
@@ -105,7 +102,7 @@ static bool works_with(int threads, const char *base, bool hears_first)
     bool wrote = writes(base, true);
     bool works = (!hears_first || heard) && did_read && wrote;
 
-    /* With threads again, the same calls work. */
+    /* With more threads, the same calls succeed. */
     atomic_store(&left, INT_MAX);
     must(!hears_first || hears());
     must(reads(base));
@@ -114,7 +111,7 @@ static bool works_with(int threads, const char *base, bool hears_first)
     return works;
 }
 
-/* The exit status of a child. One that hangs may have all signals blocked: no alarm ends it. */
+/* The exit status of a child. One that hangs may block all signals, so alarm() does not end it. */
 static int exit_status_in_time(pid_t child)
 {
     for (int waits = 0; waits < 30000; waits++) {
@@ -128,10 +125,10 @@ static int exit_status_in_time(pid_t child)
 }
 
 /*
- * Every number of threads, each in a process that has none of the library's yet, up to the one with
- * which all works.
+ * Tries every number of threads, each in a process without threads of the library, up to the number
+ * with which all calls succeed.
  */
-static void whatever_number_of_threads_there_is(void **state)
+static void with_any_number_of_threads_calls_succeed_or_fail_cleanly(void **state)
 {
     struct fixture *f = *state;
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
@@ -151,7 +148,7 @@ static void whatever_number_of_threads_there_is(void **state)
             char written[PATH_MAX];
             remove_directory(path_of(written, f->base, "written"));
         }
-        /* The last had as many as it wanted. */
+        /* The last process got as many threads as it requested. */
         assert_in_range(threads - 1, 2, MOST);
     }
 }
@@ -159,7 +156,7 @@ static void whatever_number_of_threads_there_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_DISK(whatever_number_of_threads_there_is),
+        ON_DISK(with_any_number_of_threads_calls_succeed_or_fail_cleanly),
     };
     return IS_SANITIZED ? 0 : RUN("refused threads", tests);
 }

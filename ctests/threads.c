@@ -1,8 +1,8 @@
-/* Many threads at once: one live store per name, no lost update, and closing under load. */
+/* Several threads: one live store per name, no lost update, and closing under load. */
 
 #include "check.h"
 
-/* Runs a function on several threads, each with its number and what they share, and waits for them. */
+/* Runs a function on several threads, each with a number and the shared state, and joins them. */
 struct worker {
     size_t number;
     void *shared;
@@ -25,7 +25,7 @@ static void run_workers(size_t count, void *(*run)(void *), void *shared)
 
 enum { IDS = 4, BACKENDS = HAS_DISK ? 2 : 1, NAMES = IDS * BACKENDS, MOST_STORES = 100000 };
 
-/* A name as the threads see it: its store, as long as one of them says that it holds it. */
+/* A name: its store, as long as a thread has registered that it holds it. */
 struct name {
     pthread_mutex_t lock;
     kvds_store *store;
@@ -79,7 +79,7 @@ static void *come_and_go(void *argument)
         kvds_store *stores[NAMES];
         int arrived = pthread_barrier_wait(&crowd->barrier);
         must(arrived == 0 || arrived == PTHREAD_BARRIER_SERIAL_THREAD);
-        /* Each thread begins somewhere else, and gives back in another order than it took. */
+        /* Each thread starts at another name, and releases in another order than it opened. */
         for (size_t i = 0; i < NAMES; i++) {
             size_t which = (i + me->number) % NAMES;
             stores[which] = take(crowd, which);
@@ -94,7 +94,7 @@ static void *come_and_go(void *argument)
     return NULL;
 }
 
-/* No descriptor of this process leads below the directory. */
+/* Checks that this process has no open file below the directory. */
 static void assert_nothing_open_below(const char *directory)
 {
     DIR *descriptors = opendir("/proc/self/fd");
@@ -177,7 +177,9 @@ static void no_increment_is_lost(void **state)
     assert_int_equal(read_counter(f->store), THREADS * counting.increments);
 }
 
-/* Plain sets of a key that others swap: a swap must never put its value over one that it has not compared. */
+/*
+ * Sets a key that other threads swap. A swap must not overwrite a value that it has not compared.
+ */
 struct duel {
     kvds_store *store;
     uint64_t turns;
@@ -189,7 +191,9 @@ static void *set_or_swap(void *argument)
     struct duel *duel = me->shared;
     for (uint64_t i = 1; i <= duel->turns; i++) {
         if (me->number == 0) {
-            /* The one who sets marks its turn in the upper half, and must find it there whatever the others add. */
+            /*
+             * The setter counts in the upper half, which must stay whatever the others add below.
+             */
             uint64_t turn = i << 32;
             must_ok(kvds_set(duel->store, BYTES("counter"), &turn, sizeof turn));
             must(read_counter(duel->store) >> 32 == i);
@@ -237,7 +241,7 @@ static void *claim(void *argument)
     return NULL;
 }
 
-static void a_claim_has_one_winner(void **state)
+static void set_nx_has_one_winner(void **state)
 {
     struct fixture *f = *state;
     struct contest *contest = calloc(1, sizeof *contest);
@@ -277,7 +281,7 @@ static void *call_until_closed(void *argument)
             post(&closing->busy);
     }
     must(status == KVDS_CLOSED);
-    must_answer(KVDS_CLOSED, kvds_exists(s, key.data, key.len));
+    must_return(KVDS_CLOSED, kvds_exists(s, key.data, key.len));
     return NULL;
 }
 
@@ -290,7 +294,7 @@ static void *close_when_busy(void *argument)
     return NULL;
 }
 
-static void closing_under_load_is_told_to_everyone(void **state)
+static void closing_under_load_reaches_every_thread(void **state)
 {
     struct fixture *f = *state;
     for (size_t round = scaled(20); round > 0; round--) {
@@ -302,8 +306,8 @@ static void closing_under_load_is_told_to_everyone(void **state)
         release_store(f);
         f->store = open_again(f);
     }
-    assert_answer(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
-                  kvds_exists(f->store, BYTES("key-0")));
+    assert_returns(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
+                   kvds_exists(f->store, BYTES("key-0")));
 }
 
 int main(void)
@@ -312,8 +316,8 @@ int main(void)
         ON_MEMORY(a_name_has_one_live_store),
         ON_BOTH(no_increment_is_lost),
         ON_BOTH(a_swap_never_undoes_a_set),
-        ON_BOTH(a_claim_has_one_winner),
-        ON_BOTH(closing_under_load_is_told_to_everyone),
+        ON_BOTH(set_nx_has_one_winner),
+        ON_BOTH(closing_under_load_reaches_every_thread),
     };
     return RUN("threads", tests);
 }

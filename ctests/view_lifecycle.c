@@ -1,4 +1,4 @@
-/* Views and their store: who they are, what keeps what alive, and what ends with what. */
+/* Views and their store: identity, references, closing and death. */
 
 #include "check.h"
 #include "pairs.h"
@@ -11,7 +11,7 @@ static kvds_store *view_of_kind(enum kind kind, kvds_store *store)
     return view;
 }
 
-/* Kinds that can be read, so that anything can be made of them. */
+/* Kinds that can be read, so that every view can be created of them. */
 static const enum kind readable[] = { READ_VIEW, FULL_VIEW, SCOPE, SNAPSHOT };
 
 static void count_death(void *user_data, uint64_t tag, const char *id, kvds_backend backend)
@@ -20,7 +20,9 @@ static void count_death(void *user_data, uint64_t tag, const char *id, kvds_back
     atomic_fetch_add((atomic_int *)user_data, 1);
 }
 
-/* Counts deaths from now on. A counter has to live as long as the observer, so each test has one that is static. */
+/*
+ * Counts deaths from now on. The counter must outlive the observer, so it is static in each test.
+ */
 static void count_deaths(const struct fixture *f, atomic_int *deaths)
 {
     uint64_t observer;
@@ -97,7 +99,7 @@ static void a_store_dies_with_its_last_view(void **state)
         f->store = open_again(f);
         assert_int_equal(kvds_store_tag(f->store), tag + 1);
     }
-    /* The last store may still be observed, but not the end of a view. */
+    /* The end of a view is not observed. */
     int before = atomic_load(&deaths);
     kvds_store_release(view_of_kind(SCOPE, f->store));
     assert_int_equal(deaths, before);
@@ -118,8 +120,8 @@ static void views_do_not_need_their_distributor(void **state)
     kvds_store_release(snapshot);
 }
 
-/* A view of a view is one of the store: what it was made from can go, in either way. */
-static void views_of_views_stand_alone(void **state)
+/* A view of a view is a view of the store: the view between can be closed or released. */
+static void views_of_views_need_only_the_store(void **state)
 {
     static atomic_int deaths;
     struct fixture *f = *state;
@@ -158,7 +160,7 @@ static void closing_a_view_closes_it_alone(void **state)
         kvds_store *view = view_of_kind(kind, f->store), *other = view_of_kind(kind, f->store);
         assert_ok(kvds_close(view));
         must_allow(0, KVDS_CLOSED, view);
-        assert_answer(KVDS_CLOSED, kvds_close(view));
+        assert_returns(KVDS_CLOSED, kvds_close(view));
         assert_int_equal(kvds_is_open(view), 0);
         assert_int_equal(kvds_store_release(view), 0);
 
@@ -171,7 +173,7 @@ static void closing_a_view_closes_it_alone(void **state)
     assert_int_equal(kvds_store_ref_count(f->store), 1);
 }
 
-/* Each kind of view of each kind. What a view does not allow may answer so, also when its store is closed. */
+/* Each kind of view of each kind. On a closed store, forbidden calls may return KVDS_DENIED. */
 static void closing_the_store_closes_its_views(void **state)
 {
     static atomic_int deaths;
@@ -189,13 +191,13 @@ static void closing_the_store_closes_its_views(void **state)
                 kvds_store *none = f->store;
                 assert_int_equal(kvds_is_open(views[k]), 0);
                 must_allow(0, KVDS_CLOSED, views[k]);
-                assert_answer(KVDS_CLOSED, kvds_store_scope(views[k], BYTES("a"), &none));
+                assert_returns(KVDS_CLOSED, kvds_store_scope(views[k], BYTES("a"), &none));
                 assert_null(none);
-                assert_answer(KVDS_CLOSED, kvds_exists(views[k], BYTES("a")));
-                assert_answer(KVDS_CLOSED, kvds_iterate(views[k], NULL, 0, pass_over, NULL));
-                assert_answer(KVDS_CLOSED, kvds_store_snapshot(views[k], &none));
+                assert_returns(KVDS_CLOSED, kvds_exists(views[k], BYTES("a")));
+                assert_returns(KVDS_CLOSED, kvds_iterate(views[k], NULL, 0, pass_over, NULL));
+                assert_returns(KVDS_CLOSED, kvds_store_snapshot(views[k], &none));
                 assert_null(none);
-                assert_answer(KVDS_CLOSED, kvds_close(views[k]));
+                assert_returns(KVDS_CLOSED, kvds_close(views[k]));
             }
             release_store(f);
             kvds_store_release(below);
@@ -207,13 +209,13 @@ static void closing_the_store_closes_its_views(void **state)
     }
     kvds_store *full = view_of_kind(FULL_VIEW, f->store), *scope = view_of_kind(SCOPE, full);
     assert_ok(kvds_distributor_shutdown(f->distributor));
-    must_answer_everywhere(KVDS_CLOSED, full);
-    must_answer_everywhere(KVDS_CLOSED, scope);
+    must_return_everywhere(KVDS_CLOSED, full);
+    must_return_everywhere(KVDS_CLOSED, scope);
     kvds_store_release(full);
     kvds_store_release(scope);
 }
 
-static void null_and_wrong_arguments_are_told(void **state)
+static void null_and_invalid_arguments_are_errors(void **state)
 {
     struct fixture *f = *state;
     must_allow(0, KVDS_INVALID_ARGUMENT, NULL);
@@ -233,11 +235,10 @@ static void null_and_wrong_arguments_are_told(void **state)
     assert_int_equal(kvds_store_ref_count(f->store), 1);
 }
 
-/* A walk over a view, whose callback ends it. */
+/* An iteration over a view that its callback ends. */
 struct walk {
     struct fixture *f;
     kvds_store *view;
-    kvds_status answer;
     void (*act)(struct walk *);
     struct pairs shown;
 };
@@ -266,17 +267,17 @@ static void release_everything(struct walk *walk)
 static void close_view(struct walk *walk)
 {
     must_ok(kvds_close(walk->view));
-    must_answer(KVDS_CLOSED, kvds_exists(walk->view, BYTES("a")));
+    must_return(KVDS_CLOSED, kvds_exists(walk->view, BYTES("a")));
 }
 
 static void close_store(struct walk *walk)
 {
     must_ok(kvds_close(walk->f->store));
-    must_answer(KVDS_CLOSED, kvds_exists(walk->view, BYTES("a")));
+    must_return(KVDS_CLOSED, kvds_exists(walk->view, BYTES("a")));
     release_store(walk->f);
 }
 
-static void a_callback_may_end_the_view_it_walks_over(void **state)
+static void a_callback_may_release_the_view_that_it_iterates(void **state)
 {
     static void (*const acts[])(struct walk *) = { release_view, release_everything, close_view,
                                                    close_store };
@@ -308,11 +309,11 @@ int main(void)
         ON_BOTH(a_view_holds_a_reference),
         ON_BOTH(a_store_dies_with_its_last_view),
         ON_BOTH(views_do_not_need_their_distributor),
-        ON_BOTH(views_of_views_stand_alone),
+        ON_BOTH(views_of_views_need_only_the_store),
         ON_BOTH(closing_a_view_closes_it_alone),
         ON_BOTH(closing_the_store_closes_its_views),
-        ON_BOTH(null_and_wrong_arguments_are_told),
-        ON_BOTH(a_callback_may_end_the_view_it_walks_over),
+        ON_BOTH(null_and_invalid_arguments_are_errors),
+        ON_BOTH(a_callback_may_release_the_view_that_it_iterates),
     };
     return RUN("view_lifecycle", tests);
 }

@@ -1,10 +1,10 @@
-/* Views: what each kind allows and shows, alone and on top of each other. */
+/* Views: what each kind permits and contains, alone and combined. */
 
 #include "check.h"
 #include "pairs.h"
 #include "views.h"
 
-static void rights_are_kept(void **state)
+static void views_keep_their_rights(void **state)
 {
     struct fixture *f = *state;
     must_allow(BOTH | ALWAYS, KVDS_DENIED, f->store);
@@ -18,7 +18,7 @@ static void rights_are_kept(void **state)
     }
 }
 
-static void other_rights_are_told(void **state)
+static void invalid_rights_are_errors(void **state)
 {
     static const int wrong[] = { 0, 4, 5, 8, -1, INT_MAX, INT_MIN };
     struct fixture *f = *state;
@@ -31,17 +31,17 @@ static void other_rights_are_told(void **state)
     assert_int_equal(kvds_store_ref_count(f->store), 1);
 }
 
-/* A conditional write tells whether a key is there, so a view for writing alone answers it too. */
-static void a_write_view_tells_what_writes_tell(void **state)
+/* A view for writing permits conditional writes, which reveal whether a key exists. */
+static void a_write_view_permits_conditional_writes(void **state)
 {
     struct fixture *f = *state;
     kvds_store *view = view_of(f->store, WRITE);
     assert_ok(kvds_set_nx(view, BYTES("key"), BYTES("one")));
-    assert_answer(KVDS_EXISTS, kvds_set_nx(view, BYTES("key"), BYTES("two")));
-    assert_answer(KVDS_MISMATCH,
-                  kvds_compare_and_swap(view, BYTES("key"), BYTES("two"), BYTES("three")));
+    assert_returns(KVDS_EXISTS, kvds_set_nx(view, BYTES("key"), BYTES("two")));
+    assert_returns(KVDS_MISMATCH,
+                   kvds_compare_and_swap(view, BYTES("key"), BYTES("two"), BYTES("three")));
     assert_ok(kvds_del(view, BYTES("key")));
-    assert_answer(KVDS_NOT_FOUND, kvds_del(view, BYTES("key")));
+    assert_returns(KVDS_NOT_FOUND, kvds_del(view, BYTES("key")));
     kvds_store_release(view);
 }
 
@@ -54,7 +54,7 @@ static struct text joined(struct text prefix, const char *key)
     return full;
 }
 
-/* Every call, with keys that lack the prefix. */
+/* Every call, with keys without the prefix. */
 static void use_scope(kvds_store *scope)
 {
     const kvds_pair pairs[] = { { BYTES("set"), BYTES("1") }, { BYTES("gone"), BYTES("2") } };
@@ -62,11 +62,11 @@ static void use_scope(kvds_store *scope)
     assert_ok(kvds_set(scope, NULL, 0, BYTES("0")));
     assert_ok(kvds_set_batch(scope, pairs, COUNT_OF(pairs)));
     assert_ok(kvds_delete_batch(scope, &gone, 1));
-    assert_answer(KVDS_NOT_FOUND, kvds_del(scope, BYTES("gone")));
+    assert_returns(KVDS_NOT_FOUND, kvds_del(scope, BYTES("gone")));
     assert_ok(kvds_set_nx(scope, BYTES("nx"), BYTES("2")));
-    assert_answer(KVDS_EXISTS, kvds_set_nx(scope, BYTES("nx"), BYTES("3")));
+    assert_returns(KVDS_EXISTS, kvds_set_nx(scope, BYTES("nx"), BYTES("3")));
     assert_ok(kvds_compare_and_swap(scope, BYTES("nx"), BYTES("2"), BYTES("3")));
-    assert_answer(KVDS_MISMATCH, kvds_compare_and_delete(scope, BYTES("nx"), BYTES("2")));
+    assert_returns(KVDS_MISMATCH, kvds_compare_and_delete(scope, BYTES("nx"), BYTES("2")));
     int64_t sum;
     assert_ok(kvds_add(scope, BYTES("add"), 7, &sum));
     assert_int_equal(sum, 7);
@@ -77,7 +77,7 @@ static void use_scope(kvds_store *scope)
     assert_ok(kvds_batch_set(batch, BYTES("batch"), BYTES("4")));
     assert_ok(kvds_batch_del(batch, BYTES("nx")));
     assert_ok(kvds_write(scope, batch));
-    assert_answer(KVDS_MISMATCH, kvds_write(scope, batch));
+    assert_returns(KVDS_MISMATCH, kvds_write(scope, batch));
     kvds_batch_free(batch);
 
     assert_pairs("=0 add=7 batch=4 set=1", scope);
@@ -103,13 +103,13 @@ static void use_scope(kvds_store *scope)
     assert_ok(kvds_cursor_seek(cursor, BYTES("b")));
     assert_ok(kvds_cursor_key(cursor, &key));
     assert_memory_equal(key.data, "batch", key.len);
-    assert_answer(KVDS_NOT_FOUND, kvds_cursor_seek(cursor, BYTES("\xFF")));
+    assert_returns(KVDS_NOT_FOUND, kvds_cursor_seek(cursor, BYTES("\xFF")));
     kvds_cursor_free(cursor);
 }
 
 static void a_scope_is_a_store_of_its_own(void **state)
 {
-    /* Neighbours of all the keys with the prefix: the store has them besides, and no call on the scope reaches them. */
+    /* Neighbors of the keys with the prefix. No call on the scope reaches them. */
     static const struct {
         const char *prefix, *outside;
     } cases[] = {
@@ -139,7 +139,7 @@ static void a_scope_is_a_store_of_its_own(void **state)
     }
 }
 
-/* A key of a scope may be as long as its prefix leaves room. */
+/* A key of a scope and the prefix together have the maximum length of a key. */
 static void a_scope_and_a_key_have_an_upper_length(void **state)
 {
     static const char zeros[KVDS_MAX_KEY_LEN + 1];
@@ -172,7 +172,7 @@ static void a_scope_and_a_key_have_an_upper_length(void **state)
     }
 }
 
-static void a_snapshot_stays_as_it_is(void **state)
+static void a_snapshot_does_not_change(void **state)
 {
     struct fixture *f = *state;
     set_pairs(f->store, "a=1 b=2 c=3 d=4");
@@ -185,7 +185,7 @@ static void a_snapshot_stays_as_it_is(void **state)
     assert_pairs("a=1 b=2 c=3 d=4", snapshot);
     assert_ok(kvds_set(f->store, BYTES("c"), BYTES("6")));
     assert_true(has(snapshot, BYTES("c"), BYTES("3")));
-    assert_answer(KVDS_NOT_FOUND, kvds_exists(snapshot, BYTES("e")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(snapshot, BYTES("e")));
 
     must_allow(READ | ALWAYS, KVDS_DENIED, snapshot);
     assert_pairs("a=1 b=2 c=3 d=4", snapshot);
@@ -193,24 +193,24 @@ static void a_snapshot_stays_as_it_is(void **state)
     kvds_store_release(snapshot);
 }
 
-static void snapshots_go_in_any_order(void **state)
+static void snapshots_end_in_any_order(void **state)
 {
-    enum { MOMENTS = 3 };
-    static const size_t orders[][MOMENTS] = {
+    enum { SNAPSHOTS = 3 };
+    static const size_t orders[][SNAPSHOTS] = {
         { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
     };
-    static const char *const moments[MOMENTS] = { "key=0", "new=1", "key=2 new=2" };
+    static const char *const contents[SNAPSHOTS] = { "key=0", "new=1", "key=2 new=2" };
     struct fixture *f = *state;
     for (size_t i = 0; i < COUNT_OF(orders); i++) {
-        kvds_store *snapshots[MOMENTS];
-        for (size_t j = 0; j < MOMENTS; j++) {
-            reset_pairs(f->store, moments[j]);
+        kvds_store *snapshots[SNAPSHOTS];
+        for (size_t j = 0; j < SNAPSHOTS; j++) {
+            reset_pairs(f->store, contents[j]);
             snapshots[j] = snapshot_of(f->store);
         }
         assert_ok(kvds_delete_prefix(f->store, NULL, 0));
-        for (size_t j = 0; j < MOMENTS; j++) {
-            for (size_t k = j; k < MOMENTS; k++)
-                assert_pairs(moments[orders[i][k]], snapshots[orders[i][k]]);
+        for (size_t j = 0; j < SNAPSHOTS; j++) {
+            for (size_t k = j; k < SNAPSHOTS; k++)
+                assert_pairs(contents[orders[i][k]], snapshots[orders[i][k]]);
             assert_int_equal(kvds_store_release(snapshots[orders[i][j]]), 0);
         }
         assert_pairs("", f->store);
@@ -221,7 +221,7 @@ static void views_of_views_combine(void **state)
 {
     enum { LAYERS = 3, CHAINS = KINDS * KINDS * KINDS };
     static const int rights[KINDS] = { READ, WRITE, BOTH, BOTH, READ };
-    /* What is shown through so many scopes, before and after a change of the store. */
+    /* Checks the contents of `depth` nested scopes, before and after a write to the store. */
     static const char *const shown[][LAYERS + 1] = {
         { "a=0 aa=1 aaa=2 aaaa=3 b=4", "=0 a=1 aa=2 aaa=3", "=1 a=2 aa=3", "=2 a=3" },
         { "a=5 aa=6 aaa=7 aaaa=8 b=9", "=5 a=6 aa=7 aaa=8", "=6 a=7 aa=8", "=7 a=8" },
@@ -236,7 +236,7 @@ static void views_of_views_combine(void **state)
             enum kind kind = (enum kind)(kinds % KINDS);
             bool unreadable = kind == SNAPSHOT && !(allowed & READ);
             kvds_store *top = view;
-            assert_answer(unreadable ? KVDS_DENIED : KVDS_OK, make_view(kind, top, &view));
+            assert_returns(unreadable ? KVDS_DENIED : KVDS_OK, make_view(kind, top, &view));
             kvds_store_release(top);
             allowed &= rights[kind];
             scopes += kind == SCOPE;
@@ -254,10 +254,10 @@ static void views_of_views_combine(void **state)
 }
 
 /*
- * A scope and a prefix, each as long as a key may be, make a range that no key can be in. On disk
- * it ended before it began, which RocksDB took into its log and then refused every further write.
+ * A scope and a prefix, each of the maximum length of a key, are a range without keys. On disk its
+ * end was once before its start: RocksDB wrote it to the log and then refused every write.
  */
-static void nothing_lies_behind_the_longest_key(void **state)
+static void a_prefix_beyond_the_longest_key_has_no_keys(void **state)
 {
     struct fixture *f = *state;
     static char ones[KVDS_MAX_KEY_LEN];
@@ -272,7 +272,7 @@ static void nothing_lies_behind_the_longest_key(void **state)
         assert_ok(kvds_delete_prefix(scope, ones, 10));
         assert_ok(kvds_set(f->store, BYTES("b"), BYTES("value")));
         assert_ok(kvds_delete_prefix(scope, NULL, 0));
-        assert_answer(KVDS_NOT_FOUND, kvds_exists(f->store, ones, sizeof ones));
+        assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, ones, sizeof ones));
         assert_true(has(f->store, BYTES("a"), BYTES("value")));
         kvds_store_release(scope);
     }
@@ -286,14 +286,14 @@ static void nothing_lies_behind_the_longest_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(nothing_lies_behind_the_longest_key),
-        ON_BOTH(rights_are_kept),
-        ON_BOTH(other_rights_are_told),
-        ON_BOTH(a_write_view_tells_what_writes_tell),
+        ON_BOTH(a_prefix_beyond_the_longest_key_has_no_keys),
+        ON_BOTH(views_keep_their_rights),
+        ON_BOTH(invalid_rights_are_errors),
+        ON_BOTH(a_write_view_permits_conditional_writes),
         ON_BOTH(a_scope_is_a_store_of_its_own),
         ON_BOTH(a_scope_and_a_key_have_an_upper_length),
-        ON_BOTH(a_snapshot_stays_as_it_is),
-        ON_BOTH(snapshots_go_in_any_order),
+        ON_BOTH(a_snapshot_does_not_change),
+        ON_BOTH(snapshots_end_in_any_order),
         ON_BOTH(views_of_views_combine),
     };
     return RUN("views", tests);

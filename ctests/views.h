@@ -1,4 +1,4 @@
-/* Views to test, and every call that there is to be made on them. To be included after check.h. */
+/* Creates views, and makes every call on them. Include it after check.h. */
 
 #ifndef VIEWS_H
 #define VIEWS_H
@@ -7,7 +7,7 @@ enum {
     READ = KVDS_VIEW_READ,
     WRITE = KVDS_VIEW_WRITE,
     BOTH = READ | WRITE,
-    ALWAYS = 4, /* what needs no rights, but a store that is open */
+    ALWAYS = 4, /* needs no rights, but an open store */
 };
 
 static inline kvds_store *view_of(kvds_store *store, int rights)
@@ -31,7 +31,10 @@ static inline kvds_store *snapshot_of(kvds_store *store)
     return snapshot;
 }
 
-/* Makes every call that reads or writes. What is allowed must not fail, anything else is refused and gives nothing. */
+/*
+ * Makes every call that reads or writes. Permitted calls must succeed; others must return `refusal`
+ * and no output.
+ */
 #define must_allow(allowed, refusal, store) check_calls(allowed, refusal, store, __FILE__, __LINE__)
 
 static inline void check_calls(int allowed, kvds_status refusal, kvds_store *store,
@@ -49,7 +52,7 @@ static inline void check_calls(int allowed, kvds_status refusal, kvds_store *sto
     kvds_batch *batch = kvds_batch_new();
     must_ok(kvds_batch_set(batch, BYTES("key"), BYTES("value")));
 
-    /* No call needs what another one does, as the order in which they are made here is the compiler's choice. */
+    /* The calls are independent, as the compiler chooses their order. */
     const struct {
         const char *name;
         int needs;
@@ -98,7 +101,7 @@ static inline void check_calls(int allowed, kvds_status refusal, kvds_store *sto
         kvds_store_release(views[i]);
 }
 
-/* The kinds of views, to be made of anything. */
+/* The kinds of views. */
 enum kind { READ_VIEW, WRITE_VIEW, FULL_VIEW, SCOPE, SNAPSHOT, KINDS };
 
 static inline kvds_status make_view(enum kind kind, kvds_store *store, kvds_store **out)

@@ -132,7 +132,7 @@ static void concurrent_writers_continue_after_each_fault(void **state)
         for (size_t i = 0; i < WRITERS; i++)
             for (size_t number = 0; number < writers[i].count; number++) {
                 const struct text key = key_of(i, number);
-                must_answer(writers[i].acknowledged[number] ? KVDS_OK : KVDS_NOT_FOUND,
+                must_return(writers[i].acknowledged[number] ? KVDS_OK : KVDS_NOT_FOUND,
                             kvds_exists(store, key.data, key.len));
             }
         kvds_store_release(store);

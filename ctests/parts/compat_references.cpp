@@ -16,7 +16,7 @@ std::shared_ptr<kvds::kv_c> other_way_holds(kvds::kv_c_distributor_c &distributo
                                             const std::string &id);
 std::uintptr_t other_way_function();
 
-/* How many references there are to the store; 0 if it is another. */
+/* Returns the number of references to the store, or 0 if it is not `expected`. */
 std::size_t other_way(kvds::kv_c_distributor_c &distributor, const std::string &id,
                       kvds::kv_c *expected)
 {
@@ -38,7 +38,7 @@ std::shared_ptr<kvds::kv_c> other_way_holds(kvds::kv_c_distributor_c &distributo
     return store && (*store)->set("k", "v") ? *store : nullptr;
 }
 
-/* Where the function is that gives references. */
+/* Returns the address of the function that returns references. */
 std::uintptr_t other_way_function()
 {
     const auto function = &kvds::kv_c_distributor_c::get_or_create_kv_c;

@@ -384,7 +384,7 @@ ssize_t readv(int file, const struct iovec *parts, int count)
     return reading_fails(file) ? -1 : syscall(SYS_readv, file, parts, count);
 }
 
-/* In parentheses, as it is also a macro. */
+/* In parentheses, because it is a macro too. */
 size_t(fread_unlocked)(void *bytes, size_t size, size_t count, FILE *file)
 {
     static size_t (*next)(void *, size_t, size_t, FILE *);

@@ -12,7 +12,9 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Prints why, and ends the process, as a test must not go on with incomplete faults or records. */
+/*
+ * Prints why, and ends the process, as a test must not continue with incomplete faults or records.
+ */
 _Noreturn void give_up(const char *why, const char *what);
 
 struct place {
