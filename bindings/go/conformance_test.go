@@ -15,8 +15,8 @@ import (
 	"kvds"
 )
 
-// data is bytes of the script: a string of characters that are bytes, or such a string and how
-// often it is meant.
+// data is bytes of the script: a string whose characters are bytes, or such a string and a
+// number of repetitions.
 type data []byte
 
 func (d *data) UnmarshalJSON(text []byte) error {
@@ -47,7 +47,7 @@ type step struct {
 	StopAfter                                                        int `json:"stop_after"`
 }
 
-// answer is what a call gave. Only what it gives is set.
+// answer is the result of a call. Only the members that it returns are set.
 type answer struct {
 	err    error
 	no     string
@@ -142,7 +142,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// step does a step, and says what is wrong with the answer.
+// step runs a step, and reports how its result differs.
 func (r run) step(s step) string {
 	got := r.call(s)
 	var failure *kvds.Error

@@ -37,7 +37,7 @@ func (b Backend) String() string {
 // "64M"}.
 type Options map[string]string
 
-// Distributor hands out stores by name.
+// Distributor returns stores by name.
 type Distributor struct{ handle[C.kvds_distributor] }
 
 // NewDistributor creates a distributor whose disk stores are under the directory path; an empty
@@ -146,7 +146,7 @@ func (d *Distributor) named(
 	})
 }
 
-// Shutdown closes every live store, and refuses to hand out stores from then on (Closed).
+// Shutdown closes every live store. Later calls that ask for a store return Closed.
 func (d *Distributor) Shutdown() error {
 	return d.call(func(d *C.kvds_distributor) C.kvds_status {
 		return C.kvds_distributor_shutdown(d)

@@ -49,7 +49,7 @@ func Example() {
 		fmt.Printf("%s\n", cursor.Key())
 	}
 
-	// A second reference keeps the store, and all that is in it, when the first is released.
+	// A second reference keeps the store and its data when the first is released.
 	again, err := born.Retain()
 	if err != nil {
 		log.Fatal(err)
@@ -58,7 +58,7 @@ func Example() {
 	year, err = again.Get([]byte("grace"))
 	fmt.Printf("grace was born in %s\n", year)
 
-	// What was released is not used any more, and a failure is an error with a text and a status.
+	// A released store cannot be used: the call returns an error with a text and a status.
 	_, err = born.Get([]byte("ada"))
 	fmt.Println(err, errors.Is(err, kvds.Closed))
 

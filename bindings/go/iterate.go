@@ -19,7 +19,7 @@ type iteration struct {
 	panicked any
 }
 
-// Iterate calls visit for every pair whose key begins with prefix, in order, as of one moment. An
+// Iterate calls visit for every pair whose key begins with prefix, in order, from one snapshot. An
 // error of visit ends the iteration, and Iterate returns it. A panic of visit passes through. Do
 // not call runtime.Goexit in it.
 func (s *Store) Iterate(prefix []byte, visit func(key, value []byte) error) error {

@@ -1,6 +1,6 @@
 package kvds_test
 
-// What is Go's own in this package: errors, panics, goroutines, released objects, and the garbage
+// Tests what only Go has: errors, panics, goroutines, released objects, and the garbage
 // collector.
 
 import (
@@ -230,7 +230,7 @@ func TestAPanicComesOutAsItWasAfterTheLibraryHasReturned(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer distributor.Release()
-		// An iteration that had not ended would keep the files, and the second distributor would get
+		// An iteration that has not ended keeps the files, so the second distributor would get
 		// Locked.
 		store, err := distributor.GetOrCreate("store", kvds.Disk)
 		if err != nil {

@@ -111,7 +111,7 @@ func (s *Store) Has(key []byte) (bool, error) {
 	}))
 }
 
-// GetMany returns the values of several keys, as of one moment, with nil for keys that do not
+// GetMany returns the values of several keys, from one snapshot, with nil for keys that do not
 // exist.
 func (s *Store) GetMany(keys [][]byte) ([][]byte, error) {
 	var memory arena
@@ -252,7 +252,7 @@ func (s *Store) Scope(prefix []byte) (*Store, error) {
 	})
 }
 
-// Snapshot returns a read-only view of the store as it is now.
+// Snapshot returns a read-only view of the store that no later write changes.
 func (s *Store) Snapshot() (*Store, error) {
 	return opened(&s.handle, func(s *C.kvds_store, out **C.kvds_store) C.kvds_status {
 		return C.kvds_store_snapshot(s, out)

@@ -10,8 +10,8 @@ local file = assert(io.open '../conformance.json')
 local script = assert(json.decode(file:read '*a'))
 file:close()
 
--- Bytes of the script: a string of characters that are bytes, U+0080 to U+00FF as the two bytes
--- that UTF-8 makes of them, or such a string and how often it is meant.
+-- Bytes of the script: a string whose characters are bytes (U+0080 to U+00FF arrive as two bytes of
+-- UTF-8), or such a string and a number of repetitions.
 local function bytes(given)
     if type(given) == 'table' then return bytes(given[1]):rep(given[2]) end
     return (given:gsub('([\194\195])(.)', function(high, low)
@@ -27,7 +27,7 @@ end
 
 local function pair(given) return map(given, bytes) end
 
--- Something in a form that can be compared and read.
+-- Returns a value as text, for comparisons and messages.
 local function shown(value)
     if type(value) == 'string' then return ('%q'):format(value) end
     if type(value) ~= 'table' then return tostring(value) end
@@ -83,8 +83,8 @@ end
 
 local distributor = kvds.distributor(directory)
 
--- Each makes the call of a step (s) on its store or cursor (o), and gives its answer as members of
--- a step, or nothing.
+-- Each makes the call of a step (s) on its store or cursor (o), and returns its result as members
+-- of a step, or nothing.
 local calls = {
     distributor_store_count = function() return {number = distributor:store_count()} end,
     distributor_get = function(_, s)
@@ -149,8 +149,8 @@ local calls = {
     cursor_seek = function(o, s) return moved(o, o:seek(bytes(s.key))) end,
 }
 
--- What a step expects of each member of the answer. The value and the pairs of a call that writes
--- are its arguments.
+-- The expected members of the result. The value and the pairs of a call that writes are its
+-- arguments.
 local expected = {
     number = function(number) return number end,
     value = bytes,

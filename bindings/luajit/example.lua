@@ -23,12 +23,12 @@ for key in born:pairs {start = 'alan'} do
     print(key)
 end
 
--- A second reference keeps the store, and all that is in it, when the first is released.
+-- A second reference keeps the store and its data when the first is released.
 local again = born:retain()
 print('references left: ' .. born:release())
 print('grace was born in ' .. again:get('grace'))
 
--- What was released is not used any more, and a failure is an error with a text and a code.
+-- A released store cannot be used: the call raises an error with a text and a code.
 local fine, failure = pcall(born.get, born, 'ada')
 print(fine, failure.code, failure)
 

@@ -131,7 +131,7 @@ local function spans(keys)
     return made, count
 end
 
---- Returns a table from those of the keys that exist to their values, as of one moment.
+--- Returns a table from those of the keys that exist to their values, from one snapshot.
 function Store:multi_get(keys)
     local k, count = spans(keys)
     local values, statuses = ffi.new('kvds_value[?]', count), ffi.new('kvds_status[?]', count)
@@ -146,8 +146,8 @@ function Store:multi_get(keys)
     return found
 end
 
---- Calls `callback(key, value)` for every pair whose key begins with `prefix`, in order, as of one
--- moment, until it returns false. Returns whether the end was reached. An error in the callback
+--- Calls `callback(key, value)` for every pair whose key begins with `prefix`, in order, from one
+-- snapshot, until it returns false. Returns whether the end was reached. An error in the callback
 -- ends the iteration and is raised again.
 function Store:iterate(prefix, callback)
     local p, p_len = bytes(prefix, 'prefix')
@@ -285,7 +285,7 @@ function Store:scope(prefix)
     return store(pointer)
 end
 
---- Returns a read-only view of the store as it is now.
+--- Returns a read-only view of the store that no later write changes.
 function Store:snapshot()
     local _, pointer = opened('kvds_store', library.kvds_store_snapshot, pointer_of(self))
     return store(pointer)
@@ -312,7 +312,7 @@ end
 
 -- --------------------------------------------------------------------------- distributor
 
---- Hands out stores by name.
+--- Returns stores by name.
 local Distributor = class 'distributor'
 
 local function found(distributor, open, id, backend)
@@ -332,7 +332,7 @@ function Distributor:get(id, backend)
     return found(self, library.kvds_distributor_get, id, backend)
 end
 
---- Closes every live store, and refuses to hand out stores from then on.
+--- Closes every live store. Later calls that ask for a store raise an error.
 function Distributor:shutdown() check(library.kvds_distributor_shutdown(pointer_of(self))) end
 
 --- Returns the number of live stores.

@@ -1,4 +1,4 @@
--- What is LuaJIT's own in kvds.lua: errors, released objects, callbacks, and the garbage collector.
+-- Tests what only LuaJIT has: errors, released objects, callbacks, and the garbage collector.
 
 local kvds = require 'kvds'
 
@@ -19,7 +19,7 @@ local library = require('kvds.internal').library
 local internal = require('kvds.declarations').INTERNAL
 assert(ffi.string(library.kvds_status_name(internal)) == 'KVDS_INTERNAL')
 
--- Bad arguments are told, and change nothing.
+-- Bad arguments raise errors and change nothing.
 fails('KVDS_INVALID_ARGUMENT', 'the value must be a string, not number', store.set, store, 'key', 1)
 fails('KVDS_INVALID_ARGUMENT', 'the key must be a string, not nil', store.get, store)
 store:set_batch {{'', 'empty'}, {'a', '1'}}
@@ -27,8 +27,8 @@ for _, wrong in ipairs {{'a', nil, 'b'}, {a = 'b'}, {[2] = 'a'}, {'a', n = 1}} d
     fails('KVDS_INVALID_ARGUMENT', 'the keys must be a list', store.delete_batch, store, wrong)
     fails('KVDS_INVALID_ARGUMENT', 'the keys must be a list', store.multi_get, store, wrong)
 end
-local hole = {{'', 'b'}, nil, {'a', '2'}}
-fails('KVDS_INVALID_ARGUMENT', 'the pairs must be a list', store.set_batch, store, hole)
+local gap = {{'', 'b'}, nil, {'a', '2'}}
+fails('KVDS_INVALID_ARGUMENT', 'the pairs must be a list', store.set_batch, store, gap)
 fails('KVDS_INVALID_ARGUMENT', 'the pairs must be a list', store.set_batch, store, {a = 'b'})
 fails('KVDS_INVALID_ARGUMENT', 'the pairs must be a list', store.set_batch, store, 'ab')
 fails('KVDS_INVALID_ARGUMENT', 'a pair must be a table, not string', store.set_batch, store, {'ab'})
@@ -70,8 +70,8 @@ for _, id in ipairs {'\255', 'caf\233', ('/'):rep(65536)} do
     named:release()
 end
 
--- A callback's error ends the iteration and comes out as it was; so often that a callback that was
--- not freed would be missed.
+-- A callback's error ends the iteration and is raised again. This repeats until a leak of callbacks
+-- would fail.
 store:set_batch {{'a', '1'}, {'b', '2'}}
 for _ = 1, 5000 do
     local shown = 0
@@ -95,7 +95,7 @@ for _ = 1, 200 do
 end
 assert(pairs_seen == 800)
 
--- What was released is released once, and raises an error when it is used.
+-- Objects are released once, and raise an error when they are used afterwards.
 local again = store:retain()
 assert(again:release() == 1 and again:release() == 0 and store:ref_count() == 1)
 fails('KVDS_CLOSED', 'this store was released', again.get, again, 'a')
@@ -107,7 +107,7 @@ local batch = kvds.batch()
 batch:release()
 fails('KVDS_CLOSED', 'this batch was released', store.write, store, batch)
 
--- What is forgotten is released by the garbage collector: also the cursor of a loop that was left.
+-- The garbage collector releases unreachable objects, also the cursor of a loop that was left.
 do
     local forgotten = store:retain()
     for _ in forgotten:pairs() do break end

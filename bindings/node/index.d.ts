@@ -83,7 +83,7 @@ export interface Observer extends Disposable {
     stop(): void;
 }
 
-/** Hands out stores by name. */
+/** Returns stores by name. */
 export class Distributor implements Handle {
     /**
      * @param path The directory under which each disk store has its own, created together with the
@@ -105,7 +105,7 @@ export class Distributor implements Handle {
     /** Deletes the files of a disk store that is not live. Returns false if there are none. */
     destroyStore(id: string): boolean;
     destroyStoreAsync(id: string): Promise<boolean>;
-    /** Closes every live store, and refuses to hand out stores from then on. */
+    /** Closes every live store. Later calls that ask for a store throw an error. */
     shutdown(): void;
     /** The number of live stores. */
     readonly storeCount: number;
@@ -209,7 +209,7 @@ export class Store implements Handle, Iterable<[Buffer, Buffer]> {
     /** Returns the value as a string of UTF-8. */
     getString(key: Bytes): string | undefined;
     getStringAsync(key: Bytes): Promise<string | undefined>;
-    /** Returns the values of several keys, all as of one moment, in the order of the keys. */
+    /** Returns the values of several keys, all from one snapshot, in the order of the keys. */
     getMany(keys: Iterable<Bytes>): (Buffer | undefined)[];
     getManyAsync(keys: Iterable<Bytes>): Promise<(Buffer | undefined)[]>;
     /** Returns whether the key exists. */
@@ -225,7 +225,7 @@ export class Store implements Handle, Iterable<[Buffer, Buffer]> {
     /** Returns a cursor, which is on no entry yet. */
     cursor(range?: Range): Cursor;
     /**
-     * Calls `callback` for every pair whose key begins with `prefix`, as of one moment, until it
+     * Calls `callback` for every pair whose key begins with `prefix`, from one snapshot, until it
      * returns false. An exception ends the iteration and is thrown again. Returns whether the end
      * was reached.
      */
@@ -274,7 +274,7 @@ export class Store implements Handle, Iterable<[Buffer, Buffer]> {
     view(rights: { read?: boolean; write?: boolean }): Store;
     /** Returns a view of the keys that begin with `prefix`. Its keys are without the prefix. */
     scope(prefix: Bytes): Store;
-    /** Returns a read-only view of the store as it is now. */
+    /** Returns a read-only view of the store that no later write changes. */
     snapshot(): Store;
 
     /** Makes every acknowledged write survive a power failure. */

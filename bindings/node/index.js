@@ -1,5 +1,5 @@
-// kvds for Node: ordered key-value stores in memory and on disk. index.d.ts has the interface,
-// README.md the way in.
+// kvds for Node: ordered key-value stores in memory and on disk. index.d.ts documents the
+// interface, and README.md is an introduction.
 
 export { Batch } from './src/batch.js';
 export { Cursor } from './src/cursor.js';

@@ -19,7 +19,7 @@ def declarations(header: str) -> str:
     header = re.sub(
         r"^#ifdef __cplusplus\n.*?^#endif.*?\n", "", header, flags=re.MULTILINE | re.DOTALL
     )
-    # cffi knows no number in parentheses.
+    # cffi does not accept numbers in parentheses.
     header = re.sub(r"^(#define \w+) \((-\d+)\)$", r"\1 \2", header, flags=re.MULTILINE)
     return re.sub(r"^#(?!define \w+ -?\d+$).*\n", "", header, flags=re.MULTILINE)
 
@@ -47,7 +47,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
                 shutil.copy2(library, package / "libkvds.so.0")
             else:
                 build_data["force_include"][str(library)] = "kvds/libkvds.so.0"
-            # No part depends on a version of Python, but one on the machine.
+            # The wheel depends on the machine, and not on the version of Python.
             build_data["pure_python"] = False
             build_data["tag"] = "py3-none-" + re.sub(r"[-.]", "_", sysconfig.get_platform())
 
@@ -56,7 +56,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
             shutil.rmtree(self.made)
 
     def header(self) -> Path:
-        """The header: beside this file in a source package, else in the repository."""
+        """Returns the header: beside this file in a source package, else in the repository."""
         carried = Path(self.root, "include", "kvds.h")
         return carried if carried.exists() else Path(self.root, "..", "..", "include", "kvds.h")
 

@@ -15,8 +15,8 @@ def must(what, got, wanted)
   got == wanted or raise "#{what} is #{got.inspect[0, 200]}, and must be #{wanted.inspect[0, 200]}"
 end
 
-# Bytes of the script: a string of characters that are bytes, or such a string and how often it is
-# meant.
+# Bytes of the script: a string whose characters are bytes, or such a string and a number of
+# repetitions.
 def bytes(given)
   given.is_a?(Array) ? bytes(given[0]) * given[1] : given.encode('ISO-8859-1').b
 end
@@ -45,8 +45,8 @@ def batch(operations)
   end
 end
 
-# Each makes the call of a step (s) on its store or cursor (o), and gives its answer as members of a
-# step, or nothing.
+# Each makes the call of a step (s) on its store or cursor (o), and returns its result as members of
+# a step, or nothing.
 CALLS = {
   distributor_store_count: ->(_, _) { { number: DISTRIBUTOR.store_count } },
   distributor_get: lambda { |_, s|

@@ -22,12 +22,12 @@ born.iterate('a') { |key, value| puts "#{key}: #{value}" }
 puts born.each(start: 'alan').map { |key, _| key.upcase }.join(' ')
 puts born.max_by { |_, value| value.to_i }.first
 
-# A second reference keeps the store, and all that is in it, when the first is released.
+# A second reference keeps the store and its data when the first is released.
 again = born.retain
 puts "references left: #{born.release}"
 puts "grace was born in #{again['grace']}"
 
-# What was released is not used any more, and a failure is an error with a text and a code.
+# A released store cannot be used: the call raises an error with a text and a code.
 begin
   born['ada']
 rescue Kvds::Error => e
@@ -36,7 +36,7 @@ end
 
 puts "references left: #{again.release}"
 
-# With a block the store is released at its end.
+# At the end of a block the store is released.
 distributor.get_or_create('visits', :memory) { |visits| puts "visits: #{visits.add('home', 3)}" }
 
 puts "stores: #{distributor.store_count}"

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What is Ruby's own in kvds.rb: errors, blocks and what leaves them, threads, released objects, and
+# Tests what only Ruby has: errors, blocks and what leaves them, threads, released objects, and
 # the garbage collector.
 
 require 'tmpdir'
@@ -38,7 +38,7 @@ missing = library::FUNCTIONS.reject { |function| library.respond_to?(function[/\
 must([missing, library::FUNCTIONS.size > 80], [[], true])
 must(library.kvds_status_name(library::INTERNAL).to_s, 'KVDS_INTERNAL')
 
-# Bad arguments are told, and change nothing.
+# Bad arguments raise errors and change nothing.
 error(TypeError) { store.set('key', 1) }
 error(TypeError) { store[nil] }
 error(TypeError) { store.set_batch('a' => 'b', 'c' => 1) }
@@ -79,7 +79,7 @@ end
 end
 fails('KVDS_INVALID_ARGUMENT', 'NUL') { distributor.get_or_create("a\0b".b, :memory) }
 
-# Lists are what they yield, whatever size they say they have.
+# Lists have the elements that they yield, whatever their size method returns.
 ['n', 'none', 'm'].each { |key| store[key] = key }
 liar = Enumerator.new(1000) { |list| list << 'n' << 'none' }
 must(store.multi_get(liar), %w[n none])
@@ -95,8 +95,7 @@ must(store['ключ'.b].encoding, Encoding::BINARY)
 must(store['ключ'].force_encoding('UTF-16LE').encode('UTF-8'), 'значение')
 store.delete('ключ')
 
-# Blocks: a value of false ends an iteration, exceptions come out as they were, and jumps do not go
-# through the library.
+# Blocks: false ends an iteration, exceptions are raised again, and jumps do not pass the library.
 store.set_batch('a' => '1', 'b' => '2', 'c' => '3')
 seen = []
 must(store.iterate { |key, _| seen.push(key).size < 2 }, false)
@@ -113,8 +112,8 @@ must(store.iterate { |key, value| store.iterate(key) { |_, same| must(same, valu
 must(store.iterate { |key, _| store.delete(key) }, true)
 must(store.to_a, [])
 
-# The library has returned from an iteration that was left: otherwise it would keep the files from
-# the second distributor.
+# The library has returned from the iteration that was left. Otherwise it would keep the files open,
+# and the second distributor could not open them.
 Dir.mktmpdir do |path|
   2.times do
     own = Kvds::Distributor.new(path)
@@ -128,7 +127,7 @@ Dir.mktmpdir do |path|
   end
 end
 
-# The loops of Ruby may be left in any way, and give their cursor up.
+# The loops of Ruby may be left in any way, and free their cursor.
 store.set_batch([%w[a 1], %w[b 2], %w[a 3]])
 must(store.each { |key, _| break key }, 'a')
 must(store.each(start: 'b').to_a, [%w[b 2]])
@@ -136,7 +135,7 @@ must(store.each(finish: 'b').to_a, [%w[a 3]])
 must(store.lazy.map { |key, _| key }.first, 'a')
 must(store.multi_get([]), [])
 
-# Other threads run while one is inside a call, and each has the text of its own failure.
+# Other threads run while one is inside a call, and each has its own error text.
 texts = %i[tape drum].map do |backend|
   both = [-> { distributor.get('a', backend) }, -> { store.set('k' * 65_537, '') }]
   Thread.new { Array.new(200) { both.map { |call| error(&call).message }.join } }
@@ -145,7 +144,7 @@ texts.map(&:value).zip(%w[tape drum]) do |all, name|
   all.each { |text| must(text.match?(/#{name}.*65536/m), true) }
 end
 
-# What was released is released once, and raises an error when it is used.
+# Objects are released once, and raise an error when they are used afterwards.
 again = store.retain
 must([again.release, again.release, store.ref_count], [1, 0, 1])
 fails('KVDS_CLOSED', 'this Kvds::Store was released') { again['a'] }
@@ -156,13 +155,13 @@ must(distributor.get('store', :memory) { |same| same.ref_count }, 2)
 error(mine) { distributor.get('store', :memory) { raise mine } }
 must(store.ref_count, 1)
 
-# A copy would give up what is not its own.
+# A copy would release a pointer that it does not own.
 error(TypeError) { store.dup }
 error(TypeError) { store.clone }
 GC.start
 must(store.ref_count, 1)
 
-# A release waits for the calls of others, and of the thread itself.
+# A release waits for running calls of all threads.
 2.times do |n|
   shared = distributor.get_or_create('shared', :memory)
   shared['key'] = 'value'
@@ -175,8 +174,8 @@ must(store.ref_count, 1)
   must(distributor.store_count, 1)
 end
 
-# What is released while others write to it is not used any more, nor is what comes to be in its
-# place.
+# A store that is released during writes of other threads is not used afterwards, nor is the memory
+# at its address.
 100.times do
   again = store.retain
   writing = Thread.new { error { loop { again.set('key', 'value') } }.code }
@@ -184,7 +183,7 @@ end
   must(writing.value, 'KVDS_CLOSED')
 end
 
-# What is forgotten is released by the garbage collector.
+# The garbage collector releases unreachable objects.
 100.times { store.retain.cursor.first }
 GC.start
 must(store.ref_count < 50, true)

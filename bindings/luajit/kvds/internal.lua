@@ -40,7 +40,7 @@ local function bytes(given, what)
     return given, #given
 end
 
--- Returns the length of a list. A hole or a named member, which ipairs would skip, is an error.
+-- Returns the length of a list. A gap or a named member, which ipairs would skip, is an error.
 local function length(given, what)
     local count = 0
     if type(given) == 'table' then

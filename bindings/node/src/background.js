@@ -1,6 +1,5 @@
-// Calls made off the main thread, so that a slow disk holds up nothing else. A worker makes the
-// same call on the same handle, and so the text of its failure, which the library keeps for the
-// thread that made the call, is at hand there.
+// Makes calls outside of the main thread, so that a slow disk does not block it. A worker makes the
+// same call on the same handle. It reads the error text too, which the library keeps per thread.
 
 import { Worker } from 'node:worker_threads';
 import { Batch, operationsOf } from './batch.js';
@@ -8,7 +7,7 @@ import { KvdsError } from './errors.js';
 import { pointerOf } from './handle.js';
 import { path } from './native.js';
 
-// As many as Node has for its own file system calls.
+// As many as Node has for file system calls.
 const WORKERS = 4;
 const workers = [];
 
@@ -18,16 +17,15 @@ class BackgroundWorker {
     #last = 0;
 
     constructor() {
-        // The same library, and none of the options of node that say what the main thread should
-        // run.
+        // The same library, without those options of node that say what the main thread runs.
         this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
             env: { ...process.env, KVDS_LIBRARY: path },
             execArgv: [],
         });
-        this.#worker.on('message', ({ number, ...answer }) => this.#settle(number, answer));
+        this.#worker.on('message', ({ number, ...answer }) => this.#finish(number, answer));
         this.#worker.on('error', (error) => {
             workers.splice(workers.indexOf(this), 1);
-            for (const number of [...this.#waiting.keys()]) this.#settle(number, { error });
+            for (const number of [...this.#waiting.keys()]) this.#finish(number, { error });
         });
         this.#worker.unref();
     }
@@ -39,24 +37,24 @@ class BackgroundWorker {
     run(job) {
         return new Promise((resolve, reject) => {
             const number = ++this.#last;
-            // This throws if an argument cannot be sent: then there is nothing to wait for.
+            // This throws if an argument cannot be sent. Then no result will come.
             this.#worker.postMessage({ number, ...job });
             this.#waiting.set(number, { resolve, reject });
             this.#worker.ref();
         });
     }
 
-    #settle(number, { error, status, result }) {
+    #finish(number, { error, status, result }) {
         const { resolve, reject } = this.#waiting.get(number);
         this.#waiting.delete(number);
-        // A program ends when nothing is waited for any more.
+        // The program may end when no call is pending.
         if (this.#waiting.size === 0) this.#worker.unref();
         if (error === undefined) resolve(result);
         else reject(status === undefined ? error : new KvdsError(status, error.message));
     }
 }
 
-// The one with the least to do; a new one if all have something to do and there may be more.
+// The least busy worker, or a new one if all are busy and the limit is not reached.
 function leastBusy() {
     const [chosen] = [...workers].sort((a, b) => a.load - b.load);
     if (chosen?.load === 0 || workers.length === WORKERS) return chosen;
@@ -82,8 +80,8 @@ function arrived(result) {
 }
 
 /**
- * Gives `Class` a method `nameAsync` beside each of these. The handle is retained for the time of
- * the call, so that releasing it meanwhile does no harm.
+ * Adds a method `nameAsync` to `Class` for each of these. It retains the handle during the call, so
+ * the program may release it in the meantime.
  */
 export function background(Class, { retain, release, wrap = arrived }, names) {
     for (const name of names) {

@@ -1,4 +1,4 @@
-// Operations, and expectations of what is there before them, that a store applies in one step.
+// Operations, and expectations about the data before them, that a store applies in one step.
 
 import { bytes } from './bytes.js';
 import { check } from './errors.js';
@@ -61,7 +61,7 @@ export class Batch {
         return this.#target().writeAsync(this);
     }
 
-    // Keeps copies, so that the caller's buffers are free again as they are after every other call.
+    // Keeps copies, so the caller may change its buffers, as after every other call.
     #add(name, key, value) {
         const operation = [name, Uint8Array.from(bytes(key))];
         if (!ADD_KEY_ONLY.has(name)) operation.push(Uint8Array.from(bytes(value, 'value')));
@@ -76,7 +76,7 @@ export class Batch {
     }
 }
 
-/** Makes the library's batch of these operations, and frees it after `use`. */
+/** Creates a batch of the library from these operations, and frees it after `use`. */
 export function withNative(operations, use) {
     const pointer = native.batch_new();
     try {

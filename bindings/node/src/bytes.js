@@ -1,11 +1,11 @@
-// What goes in and out: keys and values, which are bytes, and ids and paths, which are text.
+// Conversions of keys and values, which are bytes, and of ids and paths, which are text.
 
 import koffi from 'koffi';
 import { INVALID_ARGUMENT } from './declarations.js';
 import { KvdsError } from './errors.js';
 
-// A string with half a surrogate pair has no UTF-8; encoding it would silently make another string
-// of it.
+// A string with half a surrogate pair has no UTF-8. Encoding would silently replace it by
+// another string.
 function wellFormed(text, what) {
     if (/\p{Surrogate}/u.test(text)) {
         throw new KvdsError(
@@ -27,7 +27,7 @@ export function bytes(given, what = 'key') {
     );
 }
 
-/** Returns the elements of an iterable. A string is one of characters, and surely a mistake. */
+/** Returns the elements of an iterable. A string, which iterates characters, is an error. */
 export function list(given, what) {
     if (typeof given === 'string' || typeof given?.[Symbol.iterator] !== 'function') {
         throw new TypeError(
@@ -37,7 +37,7 @@ export function list(given, what) {
     return Array.from(given);
 }
 
-/** An id, path or name, which C reads up to its first NUL. */
+/** Returns an id, path or name for C, which reads up to the first NUL. */
 export function text(given, what) {
     if (typeof given !== 'string')
         throw new TypeError(`the ${what} must be a string, not ${typeof given}`);
@@ -45,7 +45,7 @@ export function text(given, what) {
     return wellFormed(given, what);
 }
 
-/** A copy of what the library shows for a moment. */
+/** Returns a copy of bytes that the library owns. */
 export function copy(pointer, length) {
     if (length === 0) return Buffer.alloc(0);
     const { buffer, byteOffset, byteLength } = koffi.decode(pointer, 'uint8_t', length);

@@ -1,4 +1,4 @@
-// Going over the keys of a store in order: by hand with a cursor, or with for...of.
+// Iterates the keys of a store in order: with a cursor, or with for...of.
 
 import { bytes, copy } from './bytes.js';
 import { NOT_FOUND, OK } from './declarations.js';
@@ -68,8 +68,8 @@ export function openCursor(store, { prefix = '', start = '', end = '' } = {}) {
     return new Cursor(internal, out[0]);
 }
 
-// The prototype that the language's own iterators have: it makes a scan iterable, and from Node 22
-// on gives it map, filter and the others.
+// The prototype of the language's iterators: it makes a scan iterable, and from Node 22 on it has
+// map, filter and others.
 function Iterator() {}
 Iterator.prototype = Object.getPrototypeOf(Object.getPrototypeOf([].values()));
 

@@ -1,4 +1,4 @@
-// Hands out stores by name.
+// Returns stores by name.
 
 import { background } from './background.js';
 import { text } from './bytes.js';
@@ -101,9 +101,9 @@ export class Distributor extends Handle {
     }
 }
 
-// Observers outlive their distributor as long as stores of it live, and the library says when one
-// has done its work. So the library has the same two C functions for all of them, and a number by
-// which the callback is found.
+// Observers outlive their distributor while stores of it are live, and the library calls a function
+// when an observer is removed. All observers share two C functions, and a number identifies the
+// callback.
 const callbacks = new Map();
 let lastNumber = 0;
 let trampolines;
@@ -117,8 +117,7 @@ function makeTrampolines() {
                 tag: BigInt(tag),
             });
         } catch (error) {
-            // It may not go through the library. What becomes of it is what becomes of every error
-            // that nobody catches.
+            // An exception must not pass the library. It becomes an uncaught exception.
             process.nextTick(() => {
                 throw error;
             });
@@ -153,8 +152,8 @@ class Observer {
     }
 
     stop() {
-        // Without the distributor the library cannot be told any more. Not to call the callback
-        // comes to the same.
+        // Without the distributor the observer cannot be removed. Not calling the callback has the
+        // same effect.
         if (this.#distributor.released) callbacks.delete(this.#number);
         else
             check(

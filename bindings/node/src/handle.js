@@ -1,16 +1,15 @@
-// What all objects that own a handle of the library have in common: it is given up once, by
-// `release`, by `using` or, if both were forgotten, by the garbage collector; and it is not used
-// after that.
+// The base of all objects that own a handle of the library. It is released once: by `release`, by
+// `using`, or by the garbage collector. It is not used afterwards.
 
 import { CLOSED } from './declarations.js';
 import { KvdsError } from './errors.js';
 
-/** Handles are made by this package alone: a constructor that does not get this refuses. */
+/** Only this package creates handles: a constructor throws without this argument. */
 export const internal = Symbol('kvds');
 
 const forgotten = new FinalizationRegistry(({ pointer, free }) => free(pointer));
 
-/** The pointer of a handle, or an error that it was released. */
+/** Returns the pointer of a handle; throws if it was released. */
 export let pointerOf;
 
 /** Takes the pointer out of a handle, which then counts as released; null the second time. */

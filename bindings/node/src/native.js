@@ -7,8 +7,8 @@ import { declareTypes, FUNCTIONS } from './declarations.js';
 
 const SYSTEM = 'libkvds.so.0';
 
-// Loads the library that the user names, else that of the package, else the system's. A library
-// that was named and does not load is an error: another one in its place would be a surprise.
+// Loads the library of $KVDS_LIBRARY, else that of the package, else the system's. If
+// $KVDS_LIBRARY does not load, that is an error, and no other library is tried.
 function find() {
     const named = process.env.KVDS_LIBRARY;
     const own = ['libkvds.so.0', 'libkvds.so'].map((name) =>

@@ -6,7 +6,7 @@ import { native } from './native.js';
 
 const snakeCase = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
-/** Calls `use` with options of the library, which are freed then. */
+/** Calls `use` with options of the library, and frees them. */
 export function withOptions(options, use) {
     const pointer = native.options_new();
     try {

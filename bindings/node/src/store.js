@@ -1,4 +1,4 @@
-// A store: what is under a name, and its views.
+// Stores and views of them.
 
 import { background } from './background.js';
 import { Batch, operationsOf, withNative } from './batch.js';
@@ -30,8 +30,7 @@ export const backendName = (number) =>
 
 const VALUE_SIZE = sizeof('kvds_value');
 
-// Where values are read to before they are copied out at their length. Longer ones get a buffer of
-// their own.
+// The buffer into which values are read before they are copied. Longer values get one of their own.
 const scratch = Buffer.allocUnsafeSlow(4096);
 
 const camelCase = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
@@ -66,7 +65,7 @@ export class Store extends Handle {
         );
     }
 
-    // ------------------------------------------------------------ what it is
+    // ------------------------------------------------------------ identity
 
     get id() {
         return native.store_id(pointerOf(this));
@@ -102,8 +101,7 @@ export class Store extends Handle {
         const k = bytes(key);
         const length = [0];
         let buffer = scratch;
-        // Once more for a long value, and again if another thread makes it longer still between two
-        // tries.
+        // Again for a long value, and again if another thread makes it longer in the meantime.
         while (true) {
             const status = native.get_into(
                 pointerOf(this),
@@ -161,8 +159,7 @@ export class Store extends Handle {
     forEach(prefix, callback) {
         const p = bytes(prefix, 'prefix');
         if (typeof callback !== 'function') throw new TypeError('the callback must be a function');
-        // An exception may not go through the library: it is kept, the iteration stopped, and then
-        // it goes on its way.
+        // An exception must not pass the library: it stops the iteration and is thrown afterwards.
         let thrown;
         const visit = (_, key, keyLength, value, valueLength) => {
             try {
@@ -267,7 +264,7 @@ export class Store extends Handle {
         return new Store(internal, out[0]);
     }
 
-    // ---------------------------------------------------------------- upkeep
+    // ----------------------------------------------------------- maintenance
 
     sync() {
         check(native.sync(pointerOf(this)));
@@ -307,7 +304,7 @@ export class Store extends Handle {
     }
 }
 
-// The bytes of one kvds_value of an array, which is given back.
+// Returns a copy of one kvds_value of an array, and releases it.
 function take(value, status) {
     if (status !== OK) return undefined;
     try {

@@ -1,4 +1,4 @@
-// The other side of background.js: makes calls on handles that the main thread keeps alive.
+// The worker of background.js: makes calls on handles that the main thread keeps alive.
 
 import { parentPort } from 'node:worker_threads';
 import { portable } from './background.js';
@@ -15,7 +15,7 @@ parentPort.on('message', ({ number, kind, pointer, name, args }) => {
         const result = handle[name](
             ...args.map((arg) => (arg?.operations ? new Batch(null, arg.operations) : arg)),
         );
-        // A store that was opened goes over as its pointer, and with it the reference.
+        // An opened store is sent as its pointer, together with the reference.
         parentPort.postMessage({
             number,
             result: result instanceof Store ? detach(result) : portable(result),

@@ -9,7 +9,7 @@ const fails =
     (error) =>
         error instanceof KvdsError && error.code === code && text.test(error.message);
 
-test('every call has the same answers in the background', async (t) => {
+test('every call has the same results in the background', async (t) => {
     const path = directory(t);
     const distributor = new Distributor(path);
     t.after(() => distributor.release());
@@ -79,7 +79,7 @@ test('the store may be released and the buffers changed while a call runs', asyn
     const reading = Promise.all(Array.from({ length: 20 }, () => s.hasAsync('none')));
     key.fill('x');
     value.fill('x');
-    assert.equal(s.release(), 1 + 21, 'every call keeps the store until it is answered');
+    assert.equal(s.release(), 1 + 21, 'every call keeps the store until it returns');
     await writing;
     assert.deepEqual(other.get('key'), Buffer.alloc(1 << 20, 'v'));
     assert.deepEqual(await reading, Array(20).fill(false));
@@ -89,7 +89,7 @@ test('the store may be released and the buffers changed while a call runs', asyn
     distributor.release();
 });
 
-test('a program ends when its calls are answered, whatever else is open', () => {
+test('a program ends when its calls have returned, whatever else is open', () => {
     const program = `
         import { Distributor } from 'kvds';
         const store = new Distributor().getOrCreate('a', 'memory');

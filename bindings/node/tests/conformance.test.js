@@ -8,8 +8,8 @@ import { directory } from './directory.js';
 
 const { steps } = JSON.parse(readFileSync(new URL('../../conformance.json', import.meta.url)));
 
-// Bytes of the script: a string of characters that are bytes, or such a string and how often it is
-// meant.
+// Bytes of the script: a string whose characters are bytes, or such a string and a number of
+// repetitions.
 const bytes = (given) =>
     Buffer.from(typeof given === 'string' ? given : given[0].repeat(given[1]), 'latin1');
 const pairs = (given) => given.map((pair) => pair.map(bytes));
@@ -50,7 +50,7 @@ function batch(operations) {
     );
 }
 
-// Each makes the call of a step and gives its answer: members of the step, or what becomes the
+// Each makes the call of a step and returns its result: members of the step, or the source of its
 // status.
 const CALLS = {
     distributor_store_count: ({ distributor }) => ({ number: distributor.storeCount }),

@@ -1,4 +1,4 @@
-// An empty directory for a test, which goes when the test is over.
+// Creates an empty directory for a test, and removes it afterwards.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

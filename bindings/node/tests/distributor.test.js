@@ -9,7 +9,7 @@ const fails =
     (error) =>
         error instanceof KvdsError && error.code === code && text.test(error.message);
 
-test('one store for one name, as long as somebody holds it', () => {
+test('one store for one name, as long as a reference is held', () => {
     const distributor = new Distributor();
     assert.equal(distributor.get('a', 'memory'), undefined);
     const first = distributor.getOrCreate('a', 'memory');
@@ -56,7 +56,7 @@ test('ids of memory stores may be long', () => {
     distributor.release();
 });
 
-test('options have the spelling of JavaScript, and wrong ones are told', (t) => {
+test('options have the spelling of JavaScript, and wrong ones are errors', (t) => {
     const path = directory(t);
     assert.throws(
         () => new Distributor(path, { durabilty: 'sync' }),
@@ -91,7 +91,7 @@ test('options have the spelling of JavaScript, and wrong ones are told', (t) => 
     careful.release();
 });
 
-test('bad names, backends and paths are told', (t) => {
+test('bad names, backends and paths are errors', (t) => {
     const distributor = new Distributor(directory(t));
     t.after(() => distributor.release());
     assert.throws(() => distributor.getOrCreate('', 'memory'), fails('KVDS_INVALID_ARGUMENT'));
@@ -120,7 +120,7 @@ test('a disk store is there again, is locked to others, and is destroyed on dema
     store.set('key', 'value');
     assert.throws(() => other.getOrCreate('a', 'disk'), fails('KVDS_LOCKED'));
     assert.throws(() => distributor.destroyStore('a'), fails('KVDS_BUSY'));
-    // An iteration that had not ended would keep the files.
+    // An iteration that has not ended keeps the files.
     store.forEach('', () => false);
     assert.throws(
         () =>
@@ -151,7 +151,7 @@ test('shutdown closes all stores', () => {
     assert.throws(() => distributor.storeCount, fails('KVDS_CLOSED', /Distributor was released/));
 });
 
-test('observers hear of deaths inside the last release, until they stop', () => {
+test('observers are called inside the last release, until they stop', () => {
     const distributor = new Distributor();
     const heard = [];
     const observer = distributor.observe((death) => heard.push(death));
@@ -165,8 +165,7 @@ test('observers hear of deaths inside the last release, until they stop', () => 
     assert.deepEqual(heard, []);
     again.release();
     assert.deepEqual(heard, [{ id: 'a', backend: 'memory', tag: 0n }]);
-    // Without the distributor: the death of a store that outlives it is still observed, and an
-    // observer can still stop.
+    // The death of a store that outlives its distributor is observed, and the observer can stop.
     const late = distributor.getOrCreate('b', 'memory');
     const quiet = distributor.observe(() => assert.fail('it was stopped'));
     distributor.release();
@@ -181,7 +180,7 @@ test('observers hear of deaths inside the last release, until they stop', () => 
     assert.throws(() => new Distributor().observe('no function'), TypeError);
 });
 
-test('what an observer throws is an uncaught exception, and the release goes on', async () => {
+test('what an observer throws is an uncaught exception, and the release continues', async () => {
     const distributor = new Distributor();
     distributor.observe(() => {
         throw new Error('from the observer');

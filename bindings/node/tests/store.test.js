@@ -79,7 +79,7 @@ test('a value is a copy: neither side sees what the other does to it', (t) => {
     assert.equal(s.getString('key'), 'given');
 });
 
-test('values of all lengths come back whole', (t) => {
+test('values of all lengths are returned whole', (t) => {
     const s = store(t);
     for (const length of [0, 1, 4095, 4096, 4097, 1 << 20]) {
         const value = Buffer.alloc(length, 'abc');
@@ -90,11 +90,11 @@ test('values of all lengths come back whole', (t) => {
     }
 });
 
-test('values that were read are given back', (t) => {
+test('values that were read are released', (t) => {
     const s = store(t);
     const megabyte = 1 << 20;
     const before = process.memoryUsage().rss;
-    // What is not given back stays in memory when it is overwritten: 512 MB here.
+    // A value that is not released stays in memory when it is overwritten: 512 MB here.
     for (let i = 0; i < 64; i++) {
         s.set('key', Buffer.alloc(8 * megabyte, i));
         s.getMany(['key']);
@@ -104,7 +104,7 @@ test('values that were read are given back', (t) => {
     assert.ok(grown < 256, `${grown} MB were kept`);
 });
 
-test('scans go both ways, within bounds, over one moment', (t) => {
+test('scans go both ways, within bounds, in a snapshot', (t) => {
     const s = store(t);
     s.setBatch(
         new Map([
@@ -235,7 +235,7 @@ test('views, scopes and snapshots', (t) => {
     for (const view of [scope, snapshot, reader]) assert.equal(view.release(), 0);
 });
 
-test('figures and properties', (t) => {
+test('statistics and properties', (t) => {
     const s = store(t);
     s.set('key', 'value');
     s.get('key');
@@ -263,7 +263,7 @@ test('a checkpoint is a store', (t) => {
     distributor.release();
 });
 
-test('what was released throws, and is released once', (t) => {
+test('objects are released once, and throw afterwards', (t) => {
     const s = store(t);
     const again = s.retain();
     assert.equal(s.refCount, 2);
@@ -295,12 +295,12 @@ test('what was released throws, and is released once', (t) => {
     assert.throws(() => s.get('a'), fails('KVDS_CLOSED', /closed/));
 });
 
-test('stores and cursors come from their makers alone', () => {
+test('programs cannot construct stores and cursors', () => {
     assert.throws(() => new Store(1n), TypeError);
     assert.throws(() => new Cursor(1n, 2n), TypeError);
 });
 
-test('what is forgotten is released by the garbage collector', async (t) => {
+test('the garbage collector releases unreachable objects', async (t) => {
     const distributor = new Distributor();
     t.after(() => distributor.release());
     (() => distributor.getOrCreate('forgotten', 'memory').scan().next())();

@@ -1,5 +1,5 @@
-// Compiled with tsc --strict and never run: a program that uses every type as it is meant, and
-// lines that must not compile.
+// Compiled with tsc --strict and never run: correct uses of every type, and lines that must not
+// compile.
 
 import { Batch, Cursor, Distributor, KvdsError, Store, version } from '../index.js';
 import type { Death, Options, ScanRange, Stats, StoreInfo } from '../index.js';

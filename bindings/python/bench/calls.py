@@ -101,8 +101,8 @@ def nanoseconds(function: Callable[[], object], calls: int) -> float:
 def main() -> None:
     functions = [ctypes_exists, cffi_exists, package_exists, ctypes_set, cffi_set, package_set]
     functions += [ctypes_get, cffi_get, package_get]  # type: ignore[list-item]
-    # In turns, as the machine is not equally fast all the time; the best of each, as others can
-    # only make it slower.
+    # In turns, as the speed of the machine varies. The best of each, as interference only slows
+    # down.
     best = {
         function: min(column)
         for function, column in zip(

@@ -1,4 +1,4 @@
-"""What the tests share: a distributor with a directory of its own, and a store on each backend."""
+"""Shared by the tests: a distributor with a directory of its own, and a store on each backend."""
 
 from __future__ import annotations
 

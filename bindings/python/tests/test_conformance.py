@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).parents[2] / "conformance.json"
 
 
 def data(written: Union[str, list[Any]]) -> bytes:
-    """The bytes that the script writes as a string, or as a string and how many times it comes."""
+    """Returns bytes of the script: a string, or a string and a number of repetitions."""
     if isinstance(written, str):
         return written.encode("latin-1")
     return data(written[0]) * int(written[1])

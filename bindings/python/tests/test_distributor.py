@@ -180,10 +180,10 @@ def test_a_distributor_that_was_released(tmp_path: Path) -> None:
         with pytest.raises(kvds.Closed, match="released"):
             call()
     assert repr(distributor) == "<kvds.Distributor, released>"
-    store[b"a"] = b"stores go on"
+    store[b"a"] = b"stores keep working"
 
 
-def test_observers_are_told_of_each_death(
+def test_observers_are_called_for_each_death(
     distributor: kvds.Distributor, backend: kvds.Backend
 ) -> None:
     deaths: list[tuple[int, str, kvds.Backend]] = []

@@ -1,4 +1,4 @@
-"""What the package carries, and where its C library comes from."""
+"""The contents of the package, and how it finds the C library."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def without(tmp_path: Path) -> Path:
-    """A directory with a copy of the package that carries no library."""
+    """A directory with a copy of the package without a library."""
     shutil.copytree(
         PACKAGE, tmp_path / "kvds", ignore=shutil.ignore_patterns("libkvds*", "__pycache__")
     )

@@ -1,4 +1,4 @@
-"""Ends of every kind: release, garbage, close, threads, forks, and exit. Nothing may crash."""
+"""Release, garbage collection, close, threads, forks, and exit. Nothing may crash."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import pytest
 
 import kvds
 
-#: Longer than any machine takes for what is waited for.
+#: A timeout that no correct run reaches.
 LONG = 120
 
 
 def together(*functions: Callable[[], object]) -> list[threading.Thread]:
-    """Starts a thread for each. They end with Python if they hang, so that a test can fail."""
+    """Starts a daemon thread for each function, so that a test can fail if one hangs."""
     threads = [threading.Thread(target=function, daemon=True) for function in functions]
     for thread in threads:
         thread.start()
@@ -149,7 +149,7 @@ def test_everything_may_be_dropped_in_any_order(tmp_path: Path) -> None:
 
 def test_a_release_waits_for_the_calls_that_run(store: kvds.Store) -> None:
     again = store.retain()
-    running = again._handle  # What a call on another thread refers to.
+    running = again._handle  # The object that a call on another thread refers to.
     assert again.release() == 1
     assert store.ref_count == 2
     del running
@@ -160,7 +160,7 @@ def test_releasing_while_others_read(distributor: kvds.Distributor, backend: kvd
     kept = distributor.get_or_create("s", backend)
     kept.update({b"%d" % n: b"x" * 10_000 for n in range(20)})
     for _ in range(50):
-        store = kept.scope(b"")  # Nothing else refers to it, so that too early an end would be one.
+        store = kept.scope(b"")  # The only reference: it would be freed too early.
         started = threading.Barrier(4)
         failures: list[BaseException] = []
 
@@ -208,8 +208,8 @@ def test_a_cursor_that_many_threads_use_and_one_closes(store: kvds.Store) -> Non
 
 
 def test_a_call_that_waits_lets_other_threads_run(distributor: kvds.Distributor) -> None:
-    # close() waits in C until the observer's call has ended, and that ends when this thread says
-    # so. If the wait kept Python to itself, this would stand still.
+    # close() waits in C until the observer's call has ended, which this thread controls. If the
+    # wait held the GIL, this would deadlock.
     told, go_on, closing = threading.Event(), threading.Event(), threading.Event()
 
     def on_death(*death: object) -> None:
@@ -234,8 +234,8 @@ def test_a_call_that_waits_lets_other_threads_run(distributor: kvds.Distributor)
 
 
 def test_other_threads_run_during_every_kind_of_call(store: kvds.Store) -> None:
-    # No thread is made to give way here, so this one gets its turn only if the calls of the other
-    # give it.
+    # Threads do not switch on a timer here, so this one runs only if calls of the other release the
+    # GIL.
     store.update({b"%03d" % n: b"x" * 1000 for n in range(100)})
     calls: list[Callable[[], object]] = [
         lambda: store.get(b"007"),
@@ -296,7 +296,7 @@ def test_each_popped_item_goes_to_one(store: kvds.Store) -> None:
 
 
 def run(program: str, directory: Path) -> str:
-    """What a Python of its own prints. It must end well, and say nothing else."""
+    """Returns what a new Python process prints. It must succeed, and print no errors."""
     command = [sys.executable, "-X", "dev", "-c", "import kvds, os, sys, threading\n" + program]
     done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
@@ -365,7 +365,7 @@ told.wait()
 
 
 def test_a_child_made_by_fork(tmp_path: Path) -> None:
-    # Later Pythons warn of forking with threads, and RocksDB has some.
+    # Newer Pythons warn of forks with threads, which RocksDB has.
     program = """
 import warnings; warnings.simplefilter("ignore", DeprecationWarning)
 d = kvds.Distributor("data")
@@ -390,7 +390,7 @@ print(disk[b"a"], memory[b"a"])
 
 
 def test_forked_workers_write_much(tmp_path: Path) -> None:
-    # Each worker hung when its store was flushed for the first time.
+    # Each worker once hung at the first flush of its store.
     program = """
 import multiprocessing
 import warnings; warnings.simplefilter("ignore", DeprecationWarning)

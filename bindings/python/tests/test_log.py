@@ -1,4 +1,4 @@
-"""The library's log in Python's."""
+"""The library's log messages in the logging module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the README shows is so."""
+"""Runs the examples of the README."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots, scopes, views with fewer rights; care and figures."""
+"""Snapshots, scopes, views with fewer rights; maintenance and statistics."""
 
 from __future__ import annotations
 

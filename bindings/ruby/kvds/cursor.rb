@@ -3,7 +3,7 @@
 require_relative 'handle'
 
 module Kvds
-  # A position in a range of keys, as of the moment of the cursor's creation. Moves return whether
+  # A position in a range of keys, in a snapshot of the time of its creation. Moves return whether
   # the cursor is then on an entry. One thread at a time may use it.
   class Cursor < Handle
     # Moves to the first entry.

@@ -3,7 +3,7 @@
 require_relative 'store'
 
 module Kvds
-  # Hands out stores by name. Any thread may use it at any time.
+  # Returns stores by name. Any thread may use it at any time.
   class Distributor < Handle
     # Creates a distributor whose disk stores are under the directory +path+; nil for memory stores
     # only. The options are those of kvds_options_set, such as <tt>durability: :sync</tt>.
@@ -25,7 +25,7 @@ module Kvds
     # Returns the live store +id+, or nil. A block is the same as that of +get_or_create+.
     def get(id, backend, &block) = lent(:kvds_distributor_get, id, backend, &block)
 
-    # Closes every live store, and refuses to hand out stores from then on.
+    # Closes every live store. Later calls that ask for a store raise an error.
     def shutdown
       call(:kvds_distributor_shutdown)
       nil

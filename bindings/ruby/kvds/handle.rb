@@ -104,8 +104,8 @@ module Kvds
   end
   private_constant :Convert
 
-  # What stores, cursors, batches and distributors have in common: each owns a pointer and releases
-  # it exactly once.
+  # The base of stores, cursors, batches and distributors: each owns a pointer and releases it
+  # exactly once.
   class Handle
     include Convert
 
@@ -122,7 +122,7 @@ module Kvds
       idle ? free : 0
     end
 
-    # Refuses: a copy would release the pointer a second time. The copy already has the finalizer.
+    # Raises: a copy would release the pointer a second time. The copy already has the finalizer.
     def initialize_copy(_)
       ObjectSpace.undefine_finalizer(self)
       raise TypeError, "a #{self.class} cannot be copied; a store has retain"

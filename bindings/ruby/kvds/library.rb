@@ -10,7 +10,7 @@ module Kvds
     named = ENV.fetch('KVDS_LIBRARY', '')
     dlload named.empty? ? 'libkvds.so.0' : named
 
-    # Fiddle of Ruby 3.0 does not know these.
+    # Fiddle of Ruby 3.0 does not have these.
     typealias 'int32_t', 'int'
     typealias 'int64_t', 'long long'
     typealias 'uint64_t', 'unsigned long long'

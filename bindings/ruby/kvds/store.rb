@@ -65,7 +65,7 @@ module Kvds
     # Returns whether +key+ exists.
     def key?(key) = yes?(call(:kvds_exists, *bytes(key)))
 
-    # Returns the values of several keys, as of one moment, with nil for keys that do not exist.
+    # Returns the values of several keys, from one snapshot, with nil for keys that do not exist.
     def multi_get(keys)
       spans = list(keys).flat_map { |key| bytes(key) }
       count = spans.size / 2
@@ -79,7 +79,7 @@ module Kvds
       end
     end
 
-    # Yields every pair of a range in order, as of one moment: <tt>store.each(prefix: 'a') { |key,
+    # Yields every pair of a range in order, from one snapshot: <tt>store.each(prefix: 'a') { |key,
     # value| }</tt>. Returns an Enumerator without a block. The block may be left by break.
     def each(**range)
       return enum_for(:each, **range) unless block_given?
@@ -199,7 +199,7 @@ module Kvds
     # Returns a view of the keys that begin with +prefix+. Its keys are without the prefix.
     def scope(prefix) = viewed { |out| call(:kvds_store_scope, *bytes(prefix), out) }
 
-    # Returns a read-only view of the store as it is now.
+    # Returns a read-only view of the store that no later write changes.
     def snapshot = viewed { |out| call(:kvds_store_snapshot, out) }
 
     # Makes every acknowledged write survive a power failure.

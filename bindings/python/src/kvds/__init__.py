@@ -75,7 +75,7 @@ __version__ = "0.1.0"
 #: The version of the C library that is running.
 library_version: str = _ffi.string(_lib.kvds_version()).decode()
 
-# The classes are this module's, wherever they are written.
+# The classes show this module as theirs, wherever they are defined.
 for _name in __all__:
     if isinstance(globals()[_name], type):
         globals()[_name].__module__ = __name__

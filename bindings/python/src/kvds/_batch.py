@@ -59,7 +59,7 @@ class Batch(Handle):
             lib.kvds_batch_clear(self._handle)
 
     def write(self) -> None:
-        """Applies the batch, which stays as it is.
+        """Applies the batch, which stays unchanged.
 
         Raises `Mismatch`, and changes nothing, if an expectation does not hold.
         """

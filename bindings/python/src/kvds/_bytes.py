@@ -1,4 +1,4 @@
-"""From what Python calls bytes and text to what C does."""
+"""Conversions of bytes and text between Python and C."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BytesLike = Union[bytes, bytearray, memoryview]
 
 
 def as_bytes(data: BytesLike) -> bytes:
-    """`data` as bytes that nobody changes while the C library reads them."""
+    """Returns `data` as bytes that cannot change while the C library reads them."""
     if type(data) is bytes:
         return data
     if isinstance(data, str):
@@ -23,7 +23,7 @@ def as_bytes(data: BytesLike) -> bytes:
 
 
 def as_text(text: str) -> bytes:
-    """`text` as a C string."""
+    """Returns `text` as a C string."""
     if not isinstance(text, str):
         raise TypeError(f"a name is a str, not {type(text).__name__}")
     return without_nul(text.encode())
@@ -45,7 +45,7 @@ def from_id(id: bytes) -> str:
 
 
 def without_nul(text: bytes) -> bytes:
-    """`text`, which C would take to end at a NUL."""
+    """Returns `text`; raises if it has a NUL, at which C would end it."""
     if b"\0" in text:
         raise InvalidArgument(
             Status.INVALID_ARGUMENT, f"{text!r} has a NUL in it, where text for C ends"

@@ -1,4 +1,4 @@
-"""Distributors, which hand out stores by name, and observers of the stores' deaths."""
+"""Distributors, which return stores by name, and observers of the stores' deaths."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from kvds._store import BACKENDS, Backend, Store
 
 _NUMBERS = {backend: number for number, backend in BACKENDS.items()}
 
-# What Python functions raise that C calls, cffi hands to sys.unraisablehook.
+# If a Python function raises when C calls it, cffi calls sys.unraisablehook.
 
-#: Is told of a store's death: its tag, its id and its backend.
+#: Called when a store dies, with its tag, its id and its backend.
 OnDeath = Callable[[int, str, Backend], object]
 
 
@@ -34,7 +34,7 @@ class LiveStore(NamedTuple):
 
 
 class Distributor(Handle):
-    """Hands out stores by name: for each name one store, however many callers ask for it.
+    """Returns stores by name: for each name one store, however many callers ask for it.
 
     `path` is the directory under which each disk store has its own, created together with the first
     disk store. Without it there are memory stores only. `options` are those of the C library, by
@@ -121,7 +121,7 @@ class Distributor(Handle):
         return Observer(self._held(), on_death)
 
     def shutdown(self) -> None:
-        """Closes every live store, and refuses to hand out stores from then on (`Closed`)."""
+        """Closes every live store. Later calls that ask for a store raise `Closed`."""
         self._check(lib.kvds_distributor_shutdown(self._handle))
 
     def release(self) -> None:
@@ -159,7 +159,7 @@ class Observer(Handle):
         _told[user_data] = told
         check(lib.kvds_distributor_observe(distributor, _on_death, user_data, _forget, number))
         told.number = self._number = number[0]
-        self._handle = distributor  # Which must live to be told.
+        self._handle = distributor  # C refers to it, so it must stay alive.
 
     def close(self) -> None:
         """Removes the observer. When this returns, no call of it is running or will come.
@@ -194,7 +194,7 @@ class _Told:
         self.number: Optional[int] = None
 
 
-#: What the C library holds, by the pointers that it has.
+#: Observers that the C library refers to, by their pointers.
 _told: dict[Any, _Told] = {}
 
 

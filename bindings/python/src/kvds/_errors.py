@@ -67,7 +67,7 @@ class Busy(Error):
 
 
 class UnknownOutcome(Error):
-    """A remote write may or may not have happened."""
+    """A write may or may not have happened. Reserved for a remote engine."""
 
 
 class Forked(Error):

@@ -1,4 +1,4 @@
-"""What all objects have in common that own an object of the C library."""
+"""The base of all objects that own an object of the C library."""
 
 from __future__ import annotations
 

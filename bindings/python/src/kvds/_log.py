@@ -39,11 +39,11 @@ def log_to(logger: Optional[logging.Logger], level: int = logging.INFO) -> None:
         check(lib.kvds_set_log_callback(lib.KVDS_LOG_ERROR, ffi.NULL, ffi.NULL))
         _logger = None
         return
-    # The least important level that is asked for. An error is always.
+    # The least important level that is enabled. Errors always are.
     wanted = max(number for number, name in _LEVELS.items() if name >= min(level, logging.ERROR))
     _logger = logger
     check(lib.kvds_set_log_callback(wanted, _on_line, ffi.NULL))
 
 
-# A thread that C calls Python on after Python has ended does not come back.
+# A thread on which C calls Python after its end never returns.
 atexit.register(log_to, None)

@@ -10,7 +10,7 @@ from kvds._library import ffi, lib
 
 
 def options_of(options: dict[str, Union[str, int]]) -> Any:
-    """C's options with these settings."""
+    """Yields options of C with these settings."""
     settings = ffi.gc(lib.kvds_options_new(), lib.kvds_options_free)
     for name, value in options.items():
         text = str(int(value)) if isinstance(value, bool) else str(value)

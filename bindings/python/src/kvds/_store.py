@@ -54,7 +54,7 @@ class Stats(NamedTuple):
     reads: int
     #: How many operations were written since the store was opened.
     writes: int
-    #: How many of the keys that were looked up were there.
+    #: How many of the keys that were looked up existed.
     hits: int
     #: How many bytes its files have; 0 in memory.
     disk_bytes: int
@@ -212,7 +212,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
     # -------------------------------------------------------------- many keys
 
     def get_many(self, keys: Iterable[BytesLike]) -> list[Optional[bytes]]:
-        """Returns the values of `keys`, as of one moment, with None for those that do not exist."""
+        """Returns the values of `keys`, from one snapshot, with None where none exists."""
         wanted = [as_bytes(key) for key in keys]
         count = len(wanted)
         array, values, statuses = (
@@ -325,7 +325,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
     # ------------------------------------------------------------------ views
 
     def snapshot(self) -> Store:
-        """Returns a read-only view of the store as it is now. The data is not copied."""
+        """Returns a read-only view that no later write changes. The data is not copied."""
         return self._derived(lib.kvds_store_snapshot)
 
     def scope(self, prefix: BytesLike) -> Store:
@@ -343,7 +343,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         handle = self._held()
         return self._own(lib.kvds_store_retain(handle))
 
-    # ------------------------------------------------------------------- care
+    # ----------------------------------------------------------- maintenance
 
     def sync(self) -> None:
         """Makes every acknowledged write survive a power failure, whatever `durability` says."""
@@ -439,7 +439,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
 
 
 class _Part(MappingView):
-    """What views of keys, values and items share: a prefix, and a snapshot per iteration."""
+    """The base of views of keys, values and items: a prefix, and a snapshot per iteration."""
 
     __slots__ = ("_prefix",)
 
