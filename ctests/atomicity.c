@@ -203,7 +203,7 @@ struct counter {
 };
 
 /* Each sum is returned once. */
-static void *count_on(void *argument)
+static void *add_repeatedly(void *argument)
 {
     struct counter *counter = argument;
     for (size_t i = 0; i < counter->additions; i++) {
@@ -222,7 +222,7 @@ static void no_addition_is_lost(void **state)
     struct counter *counter = calloc(1, sizeof *counter);
     counter->store = f->store;
     counter->additions = scaled(MOST_ADDITIONS / 2) * 2;
-    run_threads(COUNTERS, count_on, counter, NULL);
+    run_threads(COUNTERS, add_repeatedly, counter, NULL);
     const struct text total = text_of("%zu", COUNTERS * counter->additions);
     assert_true(has(f->store, BYTES("counter"), total.data, total.len));
     assert_true(has(f->store, BYTES("balance"), BYTES("0")));

@@ -6,7 +6,7 @@
 #include <signal.h>
 
 /* Writes an empty key, many keys, and more bytes than a copy is likely to take in one piece. */
-static void write_things(kvds_store *store)
+static void write_pairs(kvds_store *store)
 {
     static char big[1 << 20];
     must_ok(kvds_set(store, NULL, 0, BYTES("under the empty key")));
@@ -59,7 +59,7 @@ static size_t assert_same_pairs(kvds_store *one, kvds_store *other)
 static void a_copy_is_a_snapshot(void **state)
 {
     struct fixture *f = *state;
-    write_things(f->store);
+    write_pairs(f->store);
     kvds_store *snapshot = snapshot_of(f->store);
     kvds_store *sources[] = { kvds_store_retain(f->store), scope_of(f->store, BYTES("k")),
                               view_of(f->store, READ), snapshot, scope_of(snapshot, BYTES("k")) };
@@ -161,7 +161,7 @@ _Noreturn static void copy_for_ever(const char *base)
 }
 
 /* Finds the temporary directory of a copy that has files already. */
-static bool find_workshop(char path[PATH_MAX], const char *base)
+static bool find_temporary_directory(char path[PATH_MAX], const char *base)
 {
     DIR *entries = opendir(base);
     must(entries != NULL);
@@ -181,7 +181,7 @@ static void stop_in_the_middle(pid_t process, char path[PATH_MAX], const char *b
         must(waitpid(process, &status, WNOHANG) == 0);
         must(kill(process, SIGSTOP) == 0);
         must(waitpid(process, &status, WUNTRACED) == process && WIFSTOPPED(status));
-        if (find_workshop(path, base))
+        if (find_temporary_directory(path, base))
             return;
         must(kill(process, SIGCONT) == 0);
         usleep(500);

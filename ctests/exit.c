@@ -42,7 +42,7 @@ static void *write_forever(void *argument)
     return NULL;
 }
 
-static void *leave_from_here(void *argument)
+static void *exit_from_this_thread(void *argument)
 {
     (void)argument;
     exit(STATUS);
@@ -55,7 +55,7 @@ static void *leave_from_here(void *argument)
 static kvds_distributor *exit_distributor;
 static kvds_backend exit_backend;
 
-static void go_on(void)
+static void write_at_exit(void)
 {
     static const char big[1 << 20];
     kvds_store *store = open_store(exit_distributor, "late", exit_backend);
@@ -66,14 +66,14 @@ static void go_on(void)
 }
 
 /* The child. Its variables are static, as its threads outlive main. */
-static int write_and_leave(enum way way, kvds_backend backend, int pipe, const char *base)
+static int write_and_exit(enum way way, kvds_backend backend, int pipe, const char *base)
 {
     static const char big[1 << 20];
     static struct writer writers[WRITERS];
     static kvds_value values[2];
     static sem_t enough;
     if (way == GO_ON_IN_AN_EXIT_HANDLER)
-        must(atexit(go_on) == 0);
+        must(atexit(write_at_exit) == 0);
     exit_backend = backend;
     exit_distributor = kvds_distributor_new(base);
     kvds_store *store = open_store(exit_distributor, "store", backend);
@@ -91,7 +91,7 @@ static int write_and_leave(enum way way, kvds_backend backend, int pipe, const c
         must_ok(kvds_get(store, BYTES("0/0"), &values[1]));
     }
     if (way == EXIT_IN_A_THREAD) {
-        start(leave_from_here, NULL);
+        start(exit_from_this_thread, NULL);
         for (;;)
             pause();
     }
@@ -110,7 +110,7 @@ static pid_t start_child(enum way way, kvds_backend backend, char *base, int pip
     return child;
 }
 
-static void leave_and_look(enum way way, kvds_backend backend)
+static void exit_and_check(enum way way, kvds_backend backend)
 {
     char base[PATH_MAX];
     int ends[2];
@@ -145,8 +145,8 @@ static void leave_and_look(enum way way, kvds_backend backend)
 int main(int count, char **arguments)
 {
     if (count == 5)
-        return write_and_leave((enum way)atoi(arguments[1]), atoi(arguments[2]), atoi(arguments[3]),
-                               arguments[4]);
+        return write_and_exit((enum way)atoi(arguments[1]), atoi(arguments[2]), atoi(arguments[3]),
+                              arguments[4]);
 
     for (kvds_backend backend = KVDS_MEMORY; backend <= (HAS_DISK ? KVDS_DISK : KVDS_MEMORY);
          backend++) {
@@ -154,7 +154,7 @@ int main(int count, char **arguments)
             printf("backend %d, way %d\n", (int)backend, (int)way);
             fflush(stdout);
             for (size_t rounds = scaled(10); rounds > 0; rounds--)
-                leave_and_look(way, backend);
+                exit_and_check(way, backend);
         }
     }
     return 0;

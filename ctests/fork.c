@@ -282,7 +282,7 @@ static void a_child_opens_a_store_that_its_parent_released(void **state)
     assert_true(has(f->store, BYTES("key"), BYTES("child's")));
 }
 
-static void hear(void *user_data, kvds_log_level level, const char *text)
+static void on_message(void *user_data, kvds_log_level level, const char *text)
 {
     (void)user_data, (void)level, (void)text;
 }
@@ -290,7 +290,7 @@ static void hear(void *user_data, kvds_log_level level, const char *text)
 static void end_the_log(struct inheritance *inherited)
 {
     must_ok(kvds_set_log_callback(KVDS_LOG_INFO, NULL, NULL));
-    must_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL));
+    must_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, on_message, NULL));
     write_a_little(inherited);
     must_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, NULL, NULL));
 }
@@ -303,7 +303,7 @@ static void a_log_callback_works_in_a_child(void **state)
 {
     struct fixture *f = *state;
     struct inheritance inheritance = { .f = f };
-    assert_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL));
+    assert_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, on_message, NULL));
     for (size_t i = 0; i <= scaled(60); i++) {
         kvds_store_release(open_store(f->distributor, "noise", KVDS_DISK));
         run_child(end_the_log, &inheritance);

@@ -130,48 +130,48 @@ static void a_level_is_one_of_four(void **state)
 }
 
 /* A callback that blocks until it is released. */
-struct stay {
+struct blocker {
     atomic_bool entered_once, left;
     sem_t entered, go;
 };
 
-static void stay(void *user_data, kvds_log_level level, const char *text)
+static void blocker(void *user_data, kvds_log_level level, const char *text)
 {
-    struct stay *stay = user_data;
+    struct blocker *blocker = user_data;
     (void)level, (void)text;
-    if (atomic_exchange(&stay->entered_once, true))
+    if (atomic_exchange(&blocker->entered_once, true))
         return;
-    post(&stay->entered);
-    await(&stay->go);
-    atomic_store(&stay->left, true);
+    post(&blocker->entered);
+    await(&blocker->go);
+    atomic_store(&blocker->left, true);
 }
 
 static void *end_log_and_look(void *argument)
 {
-    struct stay *stay = argument;
+    struct blocker *blocker = argument;
     end_log();
-    must(atomic_load(&stay->left));
+    must(atomic_load(&blocker->left));
     return NULL;
 }
 
 static void removing_a_callback_waits_for_its_call(void **state)
 {
     struct fixture *f = *state;
-    struct stay staying = { .entered_once = false };
-    make_semaphore(&staying.entered);
-    make_semaphore(&staying.go);
-    assert_ok(kvds_set_log_callback(KVDS_LOG_INFO, stay, &staying));
+    struct blocker blocking = { .entered_once = false };
+    make_semaphore(&blocking.entered);
+    make_semaphore(&blocking.go);
+    assert_ok(kvds_set_log_callback(KVDS_LOG_INFO, blocker, &blocking));
     open_and_close(f);
-    await(&staying.entered);
-    pthread_t ending = start(end_log_and_look, &staying);
+    await(&blocking.entered);
+    pthread_t ending = start(end_log_and_look, &blocking);
     /* A blocked callback delays nothing, however many messages there are. */
     for (size_t i = 0; i < scaled(20); i++)
         open_and_close(f);
     assert_true(has(f->store, BYTES("key"), BYTES("value")));
-    post(&staying.go);
+    post(&blocking.go);
     join(ending);
-    assert_int_equal(sem_destroy(&staying.entered), 0);
-    assert_int_equal(sem_destroy(&staying.go), 0);
+    assert_int_equal(sem_destroy(&blocking.entered), 0);
+    assert_int_equal(sem_destroy(&blocking.go), 0);
 }
 
 /* A callback that calls the library. At last it registers another callback. */
@@ -233,7 +233,7 @@ static void count_warnings(void *user_data, kvds_log_level level, const char *te
 }
 
 /* Changes the file OPTIONS as if RocksDB 7.8.3 had written the store last. */
-static void age(const char *store)
+static void set_old_version(const char *store)
 {
     char newest[PATH_MAX] = "";
     DIR *entries = opendir(store);
@@ -257,7 +257,7 @@ static void a_store_of_an_older_rocksdb_is_logged_once(void **state)
     struct warnings warnings = { .warned = 0 };
     make_semaphore(&warnings.opened);
     release_store(f);
-    age(PATH(f->base, "store"));
+    set_old_version(PATH(f->base, "store"));
     assert_ok(kvds_set_log_callback(KVDS_LOG_INFO, count_warnings, &warnings));
     for (int times = 0; times < 3; times++) {
         f->store = open_again(f);

@@ -4,21 +4,21 @@
 #include "views.h"
 
 /* A store and its views. */
-enum { ITSELF, ITS_SCOPE, ITS_SNAPSHOT, ITS_READ_VIEW, SCOPE_OF_SNAPSHOT, FACES };
+enum { ITSELF, ITS_SCOPE, ITS_SNAPSHOT, ITS_READ_VIEW, SCOPE_OF_SNAPSHOT, VIEWS };
 
-static void show_faces(kvds_store *store, kvds_store *faces[FACES])
+static void create_views(kvds_store *store, kvds_store *views[VIEWS])
 {
-    faces[ITSELF] = kvds_store_retain(store);
-    faces[ITS_SCOPE] = scope_of(store, BYTES("k"));
-    faces[ITS_SNAPSHOT] = snapshot_of(store);
-    faces[ITS_READ_VIEW] = view_of(store, READ);
-    faces[SCOPE_OF_SNAPSHOT] = scope_of(faces[ITS_SNAPSHOT], BYTES("k"));
+    views[ITSELF] = kvds_store_retain(store);
+    views[ITS_SCOPE] = scope_of(store, BYTES("k"));
+    views[ITS_SNAPSHOT] = snapshot_of(store);
+    views[ITS_READ_VIEW] = view_of(store, READ);
+    views[SCOPE_OF_SNAPSHOT] = scope_of(views[ITS_SNAPSHOT], BYTES("k"));
 }
 
-static void hide_faces(kvds_store *faces[FACES])
+static void release_views(kvds_store *views[VIEWS])
 {
-    for (size_t i = 0; i < FACES; i++)
-        kvds_store_release(faces[i]);
+    for (size_t i = 0; i < VIEWS; i++)
+        kvds_store_release(views[i]);
 }
 
 static kvds_stats stats_of(kvds_store *store)
@@ -30,28 +30,28 @@ static kvds_stats stats_of(kvds_store *store)
 
 static void syncing_and_compacting_change_no_data(void **state)
 {
-    static kvds_status (*const cares[])(kvds_store *) = { kvds_sync, kvds_compact, kvds_refresh };
+    static kvds_status (*const calls[])(kvds_store *) = { kvds_sync, kvds_compact, kvds_refresh };
     struct fixture *f = *state;
-    kvds_store *faces[FACES], *writable = view_of(f->store, WRITE);
+    kvds_store *views[VIEWS], *writable = view_of(f->store, WRITE);
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
-    show_faces(f->store, faces);
+    create_views(f->store, views);
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("other")));
-    for (size_t i = 0; i < COUNT_OF(cares); i++) {
-        for (size_t j = 0; j < FACES; j++)
-            assert_ok(cares[i](faces[j]));
-        assert_ok(cares[i](writable));
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
+        for (size_t j = 0; j < VIEWS; j++)
+            assert_ok(calls[i](views[j]));
+        assert_ok(calls[i](writable));
         assert_true(has(f->store, BYTES("key"), BYTES("other")));
-        assert_true(has(faces[ITS_SNAPSHOT], BYTES("key"), BYTES("value")));
-        assert_invalid(cares[i](NULL));
+        assert_true(has(views[ITS_SNAPSHOT], BYTES("key"), BYTES("value")));
+        assert_invalid(calls[i](NULL));
     }
     assert_ok(kvds_close(f->store));
-    for (size_t i = 0; i < COUNT_OF(cares); i++) {
-        for (size_t j = 0; j < FACES; j++)
-            assert_returns(KVDS_CLOSED, cares[i](faces[j]));
-        assert_returns(KVDS_CLOSED, cares[i](writable));
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
+        for (size_t j = 0; j < VIEWS; j++)
+            assert_returns(KVDS_CLOSED, calls[i](views[j]));
+        assert_returns(KVDS_CLOSED, calls[i](writable));
     }
     kvds_store_release(writable);
-    hide_faces(faces);
+    release_views(views);
 }
 
 static void compacting_frees_disk_space(void **state)
@@ -97,7 +97,7 @@ static void stats_count_what_is_done(void **state)
     const kvds_bytes keys[] = { { "a", 1 }, { "b", 1 }, { "missing", 7 } };
     const kvds_pair pairs[] = { { "b", 1, "bb", 2 }, { "c", 1, "ccc", 3 }, { "d", 1, "d", 1 } };
     kvds_batch *batch = kvds_batch_new();
-    kvds_store *faces[FACES];
+    kvds_store *views[VIEWS];
 
     assert_counts(f->store, 0, 0, 0);
     assert_returns(KVDS_NOT_FOUND, kvds_get(f->store, BYTES("a"), &value));
@@ -142,12 +142,12 @@ static void stats_count_what_is_done(void **state)
      * Now there are "a", "c" and "e". Views have the statistics of their store, and their reads
      * count.
      */
-    show_faces(f->store, faces);
-    assert_ok(kvds_exists(faces[ITS_SNAPSHOT], BYTES("a")));
-    assert_returns(KVDS_NOT_FOUND, kvds_exists(faces[ITS_SCOPE], BYTES("a")));
-    for (size_t i = 0; i < FACES; i++) {
-        assert_counts(faces[i], 12, 7, 10);
-        const kvds_stats stats = stats_of(faces[i]);
+    create_views(f->store, views);
+    assert_ok(kvds_exists(views[ITS_SNAPSHOT], BYTES("a")));
+    assert_returns(KVDS_NOT_FOUND, kvds_exists(views[ITS_SCOPE], BYTES("a")));
+    for (size_t i = 0; i < VIEWS; i++) {
+        assert_counts(views[i], 12, 7, 10);
+        const kvds_stats stats = stats_of(views[i]);
         assert_true(stats.memory_bytes > 0);
         assert_true((stats.disk_bytes > 0) == (f->backend == KVDS_DISK));
         if (f->backend == KVDS_MEMORY) {
@@ -160,7 +160,7 @@ static void stats_count_what_is_done(void **state)
                                                  "e"));
         }
     }
-    hide_faces(faces);
+    release_views(views);
 }
 
 static void stats_fit_the_size_that_the_caller_passes(void **state)
@@ -209,29 +209,29 @@ static void properties_are_statistics_by_name(void **state)
     struct fixture *f = *state;
     static const char *const unknown[] = { "", "kvds.", "kvds.colour", "keys", "rocksdb.colour" };
     kvds_value value = { &value, 99, &value };
-    kvds_store *faces[FACES];
+    kvds_store *views[VIEWS];
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
     assert_ok(kvds_exists(f->store, BYTES("key")));
-    show_faces(f->store, faces);
-    for (size_t i = 0; i < FACES; i++) {
-        const kvds_stats stats = stats_of(faces[i]);
-        check_property(faces[i], "kvds.keys", stats.keys);
-        check_property(faces[i], "kvds.bytes", stats.bytes);
-        check_property(faces[i], "kvds.reads", 1);
-        check_property(faces[i], "kvds.writes", 1);
-        check_property(faces[i], "kvds.hits", 1);
-        check_property(faces[i], "kvds.disk_bytes", stats.disk_bytes);
-        check_property(faces[i], "kvds.memory_bytes", stats.memory_bytes);
+    create_views(f->store, views);
+    for (size_t i = 0; i < VIEWS; i++) {
+        const kvds_stats stats = stats_of(views[i]);
+        check_property(views[i], "kvds.keys", stats.keys);
+        check_property(views[i], "kvds.bytes", stats.bytes);
+        check_property(views[i], "kvds.reads", 1);
+        check_property(views[i], "kvds.writes", 1);
+        check_property(views[i], "kvds.hits", 1);
+        check_property(views[i], "kvds.disk_bytes", stats.disk_bytes);
+        check_property(views[i], "kvds.memory_bytes", stats.memory_bytes);
         for (size_t j = 0; j < COUNT_OF(unknown); j++) {
-            assert_returns(KVDS_NOT_FOUND, kvds_store_property(faces[i], unknown[j], &value));
+            assert_returns(KVDS_NOT_FOUND, kvds_store_property(views[i], unknown[j], &value));
             assert_null(value.data);
         }
         assert_returns(f->backend == KVDS_DISK ? KVDS_OK : KVDS_NOT_FOUND,
-                       kvds_store_property(faces[i], "rocksdb.stats", &value));
+                       kvds_store_property(views[i], "rocksdb.stats", &value));
         assert_true((value.len > 0) == (f->backend == KVDS_DISK));
         kvds_value_release(&value);
     }
-    hide_faces(faces);
+    release_views(views);
     assert_invalid(kvds_store_property(NULL, "kvds.keys", &value));
     assert_invalid(kvds_store_property(f->store, NULL, &value));
     assert_invalid(kvds_store_property(f->store, "\xFF", &value));

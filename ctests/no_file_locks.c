@@ -30,7 +30,7 @@ int fcntl(int file, int command, ...)
 
 static const int errors[] = { ENOLCK, EOPNOTSUPP, EINVAL, ENOSYS, EBADF, EACCES, EIO };
 
-static void must_be_refused(kvds_status status, const char *directory)
+static void must_fail_without_locks(kvds_status status, const char *directory)
 {
     must_return(KVDS_IO, status);
     must(strstr(kvds_last_error(), directory) != NULL);
@@ -59,16 +59,16 @@ static void a_store_that_cannot_be_locked_is_not_touched(void **state)
     for (size_t call = 0; call < COUNT_OF(calls); call++) {
         for (size_t error = 0; error < COUNT_OF(errors); error++) {
             atomic_store(calls[call], errors[error]);
-            must_be_refused(
+            must_fail_without_locks(
                 kvds_distributor_get_or_create(f->distributor, "store", KVDS_DISK, &store), old);
-            must_be_refused(kvds_distributor_destroy_store(f->distributor, "store"), old);
-            must_be_refused(
+            must_fail_without_locks(kvds_distributor_destroy_store(f->distributor, "store"), old);
+            must_fail_without_locks(
                 kvds_distributor_get_or_create(f->distributor, "missing", KVDS_DISK, &store),
                 missing);
-            must_be_refused(
+            must_fail_without_locks(
                 kvds_distributor_get_or_create(f->distributor, "empty", KVDS_DISK, &store), empty);
-            must_be_refused(kvds_distributor_get_or_create(below, "store", KVDS_DISK, &store),
-                            deep);
+            must_fail_without_locks(
+                kvds_distributor_get_or_create(below, "store", KVDS_DISK, &store), deep);
             atomic_store(calls[call], 0);
             assert_int_equal(entries_in(old), files);
             assert_int_equal(entries_in(empty), 0);

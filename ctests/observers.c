@@ -107,7 +107,7 @@ static void a_store_does_not_die_at_shutdown_while_references_are_held(void **st
     unobserve(&observer);
 }
 
-static void look_for_the_dead(struct observer *observer)
+static void look_up_the_dead_store(struct observer *observer)
 {
     struct fixture *f = observer->f;
     kvds_store *store = NULL;
@@ -126,7 +126,7 @@ static void look_for_the_dead(struct observer *observer)
 static void the_name_is_free_when_the_observer_is_called(void **state)
 {
     struct fixture *f = *state;
-    struct observer observer = { .f = f, .act = look_for_the_dead };
+    struct observer observer = { .f = f, .act = look_up_the_dead_store };
     observe(&observer);
     assert_int_equal(release_store(f), 0);
     assert_true(has(f->store, BYTES("key"), BYTES("value")));
@@ -206,7 +206,7 @@ static void an_observer_may_remove_itself(void **state)
     assert_int_equal(observer.freed, 1);
 }
 
-static void wait_to_go_on(struct observer *observer)
+static void wait_for_permission(struct observer *observer)
 {
     post(&observer->reached);
     await(&observer->go_on);
@@ -226,7 +226,7 @@ static void *unobserve_in_thread(void *argument)
 static void unobserve_waits_for_a_running_call(void **state)
 {
     struct fixture *f = *state;
-    struct observer observer = { .f = f, .act = wait_to_go_on };
+    struct observer observer = { .f = f, .act = wait_for_permission };
     make_semaphore(&observer.reached);
     make_semaphore(&observer.go_on);
     observe(&observer);
@@ -323,8 +323,7 @@ static void kept_stores_die_with_the_distributor(void **state)
 static kvds_distributor *keeper;
 static bool keeper_is_released;
 
-static void ask_for_the_dead_one(void *user_data, uint64_t tag, const char *id,
-                                 kvds_backend backend)
+static void open_the_dead_store(void *user_data, uint64_t tag, const char *id, kvds_backend backend)
 {
     int *deaths = user_data;
     if (++*deaths > 1)
@@ -363,7 +362,7 @@ static void an_observer_may_open_the_kept_store_that_died(void **state)
         struct observer observer = { .f = f };
         keeper_is_released = released;
         assert_ok(kvds_distributor_open(f->base, options, &keeper));
-        assert_ok(kvds_distributor_observe(keeper, ask_for_the_dead_one, &deaths, NULL, &number));
+        assert_ok(kvds_distributor_observe(keeper, open_the_dead_store, &deaths, NULL, &number));
         f->store = open_store(keeper, "store", f->backend);
         assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
         assert_ok(kvds_iterate(f->store, NULL, 0, close_and_ask_again, &observer));
@@ -379,7 +378,7 @@ static void an_observer_may_open_the_kept_store_that_died(void **state)
     kvds_options_free(options);
 }
 
-static void leave_and_wait(struct observer *observer)
+static void unobserve_and_wait(struct observer *observer)
 {
     must_ok(kvds_distributor_unobserve(observer->f->distributor, observer->number));
     post(&observer->reached);
@@ -404,7 +403,7 @@ static void *unobserve_again(void *argument)
 static void a_second_unobserve_waits_too(void **state)
 {
     struct fixture *f = *state;
-    struct observer observer = { .f = f, .act = leave_and_wait };
+    struct observer observer = { .f = f, .act = unobserve_and_wait };
     make_semaphore(&observer.reached);
     make_semaphore(&observer.go_on);
     observe(&observer);

@@ -117,7 +117,7 @@ static void options_take_only_allowed_values(void **state)
 }
 
 /* Whether a memory store is still live after the program released its reference. */
-static bool keeps(kvds_distributor *distributor)
+static bool keeps_stores(kvds_distributor *distributor)
 {
     kvds_store_release(open_store(distributor, "kept", KVDS_MEMORY));
     return kvds_distributor_store_count(distributor) == 1;
@@ -135,8 +135,8 @@ static void options_are_copied(void **state)
     assert_ok(kvds_options_set(options, "keep_stores", "no"));
     assert_ok(kvds_distributor_open(NULL, options, &second));
     kvds_options_free(options);
-    assert_true(keeps(first));
-    assert_false(keeps(second));
+    assert_true(keeps_stores(first));
+    assert_false(keeps_stores(second));
     kvds_distributor_release(first);
     kvds_distributor_release(second);
 }

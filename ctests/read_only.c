@@ -153,7 +153,7 @@ static struct other start_other(const char *base)
     return (struct other){ process, to[1], from[0] };
 }
 
-static void hear_from(const struct other *other)
+static void read_from(const struct other *other)
 {
     char byte;
     must(read(other->from, &byte, 1) == 1);
@@ -163,7 +163,7 @@ static void write_there(void *argument)
 {
     const struct other *other = argument;
     must(write(other->to, "!", 1) == 1);
-    hear_from(other);
+    read_from(other);
 }
 
 static void a_reader_works_beside_a_writer_in_another_process(void **state)
@@ -171,7 +171,7 @@ static void a_reader_works_beside_a_writer_in_another_process(void **state)
     struct fixture *f = *state;
     struct other other = start_other(f->base);
     kvds_store *store;
-    hear_from(&other);
+    read_from(&other);
     read_beside(f->base, write_there, &other);
     assert_returns(KVDS_LOCKED,
                    kvds_distributor_get_or_create(f->distributor, "shared", KVDS_DISK, &store));

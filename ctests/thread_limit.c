@@ -30,13 +30,13 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
 }
 #endif
 
-static void hear(void *user_data, kvds_log_level level, const char *text)
+static void on_message(void *user_data, kvds_log_level level, const char *text)
 {
     (void)user_data, (void)level, (void)text;
 }
 
 /* The call returns a status with a text, and restores the signal mask of the thread. */
-static bool passes(kvds_status status, const char *call)
+static bool succeeds(kvds_status status, const char *call)
 {
     sigset_t blocked;
     must(sigprocmask(SIG_BLOCK, NULL, &blocked) == 0);
@@ -49,9 +49,12 @@ static bool passes(kvds_status status, const char *call)
     return false;
 }
 
-#define TRY(call) passes(call, #call)
+#define TRY(call) succeeds(call, #call)
 
-static bool hears(void) { return TRY(kvds_set_log_callback(KVDS_LOG_DEBUG, hear, NULL)); }
+static bool sets_log_callback(void)
+{
+    return TRY(kvds_set_log_callback(KVDS_LOG_DEBUG, on_message, NULL));
+}
 
 /* RocksDB's two that flush and compact, one that syncs, one that calls the log callback. */
 enum { MOST = 4 };
@@ -93,18 +96,18 @@ static bool reads(const char *base)
 }
 
 /* Runs with so many threads. Returns whether all calls succeeded. */
-static bool works_with(int threads, const char *base, bool hears_first)
+static bool works_with(int threads, const char *base, bool log_first)
 {
     atomic_store(&wanted, 0);
     atomic_store(&left, threads);
-    bool heard = hears_first && hears();
+    bool set_log = log_first && sets_log_callback();
     bool did_read = reads(base);
     bool wrote = writes(base, true);
-    bool works = (!hears_first || heard) && did_read && wrote;
+    bool works = (!log_first || set_log) && did_read && wrote;
 
     /* With more threads, the same calls succeed. */
     atomic_store(&left, INT_MAX);
-    must(!hears_first || hears());
+    must(!log_first || sets_log_callback());
     must(reads(base));
     must(writes(base, false));
     must_ok(kvds_set_log_callback(KVDS_LOG_DEBUG, NULL, NULL));
@@ -132,14 +135,14 @@ static void with_any_number_of_threads_calls_succeed_or_fail_cleanly(void **stat
 {
     struct fixture *f = *state;
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
-    for (int hears_first = 0; hears_first < 2; hears_first++) {
+    for (int log_first = 0; log_first < 2; log_first++) {
         int threads = 0;
         for (bool works = false; !works; threads++) {
             fflush(NULL);
             pid_t child = fork();
             assert_true(child >= 0);
             if (child == 0) {
-                works = works_with(threads, f->base, hears_first);
+                works = works_with(threads, f->base, log_first);
                 _exit(works);
             }
             int status = exit_status_in_time(child);

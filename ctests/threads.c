@@ -61,7 +61,7 @@ static kvds_store *take(struct crowd *crowd, size_t which)
     return store;
 }
 
-static void give_back(struct crowd *crowd, size_t which, kvds_store *store)
+static void release(struct crowd *crowd, size_t which, kvds_store *store)
 {
     struct name *name = &crowd->names[which];
     must(pthread_mutex_lock(&name->lock) == 0);
@@ -70,7 +70,7 @@ static void give_back(struct crowd *crowd, size_t which, kvds_store *store)
     must(kvds_store_release(store) >= 0);
 }
 
-static void *come_and_go(void *argument)
+static void *open_and_release(void *argument)
 {
     const struct worker *me = argument;
     struct crowd *crowd = me->shared;
@@ -88,7 +88,7 @@ static void *come_and_go(void *argument)
         }
         for (size_t i = 0; i < NAMES; i++) {
             size_t which = (i * 3 + me->number + round) % NAMES;
-            give_back(crowd, which, stores[which]);
+            release(crowd, which, stores[which]);
         }
     }
     return NULL;
@@ -121,7 +121,7 @@ static void a_name_has_one_live_store(void **state)
         assert_int_equal(pthread_mutex_init(&crowd->names[i].lock, NULL), 0);
     assert_ok(kvds_distributor_observe(crowd->distributor, count_death, crowd, NULL, &observer));
 
-    run_workers(THREADS, come_and_go, crowd);
+    run_workers(THREADS, open_and_release, crowd);
 
     assert_int_equal(kvds_distributor_store_count(crowd->distributor), 0);
     assert_nothing_open_below(PATH(f->base, "crowd"));
