@@ -90,7 +90,7 @@ static inline bool field_is_full(void)
  * must not jump out of these.
  */
 #define must(condition) \
-    ((condition) ? (void)0 : give_up(__FILE__, __LINE__, #condition, "is not so"))
+    ((condition) ? (void)0 : give_up(__FILE__, __LINE__, #condition, "is false"))
 #define must_return(status, call) check_or_give_up(status, call, #call, __FILE__, __LINE__)
 #define must_ok(call) must_return(KVDS_OK, call)
 
