@@ -1117,7 +1117,9 @@ kvds_status kvds_write(kvds_store *store,
  * - `KVDS_INVALID_ARGUMENT`: NULL
  * - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
  *
- * A move invalidates what `kvds_cursor_key()` and `kvds_cursor_value()` returned before.
+ * To visit all entries, call `kvds_cursor_first()`, and then `kvds_cursor_next()` while they return
+ * `KVDS_OK`. `KVDS_NOT_FOUND` is the end of the range; any other status is an error. A move
+ * invalidates what `kvds_cursor_key()` and `kvds_cursor_value()` returned before.
  * @{
  */
 
