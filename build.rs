@@ -26,7 +26,7 @@ fn main() {
 #[cfg(feature = "disk")]
 fn compile() {
     const SOURCES: [&str; 5] = [
-        "src/engine/disk/bounds.cc",
+        "src/engine/disk/cache_limits.cc",
         "src/engine/disk/env.cc",
         "src/engine/disk/guard.cc",
         "src/engine/disk/reclaim.cc",

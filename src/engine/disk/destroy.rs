@@ -10,11 +10,10 @@ use std::path::Path;
 
 use rocksdb::DB;
 
-use super::claim::Claim;
 use super::durable_dir::sync;
 use super::errors::failed;
 use super::is_there;
-use super::lock::Lock;
+use super::lock::{Claim, Lock};
 use super::{reserve, settings};
 use crate::error::{Error, Result};
 use crate::sys::descriptors::above_streams;

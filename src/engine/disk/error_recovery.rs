@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use librocksdb_sys::{rocksdb_options_t, rocksdb_t};
 use rocksdb::{AsRawPtr, DB, ErrorKind, WriteOptions};
 
-use super::claim::Place;
 use super::errors::{failed, file_system_failed, is_no_space, told};
+use super::lock::Place;
 use super::reserve::{Load, Reserve};
 use crate::error::{Error, Result};
 use crate::sys::descriptors::above_streams;

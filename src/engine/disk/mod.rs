@@ -2,21 +2,20 @@
 //!
 //! RocksDB gives atomic batches, snapshots and iterators over one moment. What is added here:
 //! conditions that hold against plain writes ([`KeyLocks`]), one owner per directory also within
-//! the process ([`claim`]), children (values, cursors, snapshots) that keep the database open,
+//! the process ([`lock`]), children (values, cursors, snapshots) that keep the database open,
 //! syncing in the background ([`background_sync`]), reading beside a writer in another process
 //! ([`read_only`]), and nothing done to files after a fork.
 
 mod background_sync;
-mod buffers;
 pub mod checkpoint;
-mod claim;
+mod cursor;
 mod delete_range;
 mod destroy;
+mod dir_contents;
 mod durable_dir;
 mod env;
 mod error_recovery;
 mod errors;
-mod files;
 mod guard;
 mod key_locks;
 mod lock;
@@ -27,7 +26,9 @@ mod reclaim;
 mod reserve;
 mod row_cache;
 mod settings;
+mod snapshot;
 mod wal;
+mod write_buffers;
 
 use std::cell::RefCell;
 use std::fs;
@@ -39,22 +40,23 @@ use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{DB, DBPinnableSlice, DBRecoveryMode, ReadOptions, Snapshot, WriteOptions};
 
 use self::background_sync::SyncHandle;
-use self::buffers::{Holder, Share};
-use self::claim::Claim;
+use self::cursor::DiskCursor;
+use self::dir_contents::Survey;
 use self::durable_dir::CreatedDirs;
 use self::error_recovery::{ErrorRecovery, Room};
 use self::errors::failed;
-use self::files::Survey;
 use self::guard::Guard;
 use self::key_locks::KeyLocks;
-use self::lock::Lock;
+use self::lock::{Claim, Lock};
 use self::op_counters::OpCounters;
-use self::pinned::{DiskCursor, DiskSnapshot, Pinned};
+use self::pinned::Pinned;
 use self::read_only::ReadOnly;
 use self::reclaim::Deletions;
 use self::reserve::Reserve;
 use self::row_cache::StoreRows;
 pub use self::settings::Shared;
+use self::snapshot::DiskSnapshot;
+use self::write_buffers::{Holder, Share};
 use super::{Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, Value};
 use crate::batch::{Operation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
@@ -200,7 +202,7 @@ impl Disk {
             }
             claim => claim?,
         };
-        let older = files::written_by_older_rocksdb(path);
+        let older = dir_contents::written_by_older_rocksdb(path);
         if !made {
             Survey::of(path)?.refuse_others(path)?;
             wal::verify::inspect(path)?;
@@ -343,7 +345,9 @@ impl Disk {
             // SAFETY: as in `held` below.
             #[allow(unsafe_code)]
             let db = unsafe { db.get() };
-            if let Some(Err(cause)) = error_recovery.unless_resumed(|| buffers::begin_flush(db)) {
+            if let Some(Err(cause)) =
+                error_recovery.unless_resumed(|| write_buffers::begin_flush(db))
+            {
                 log::line(Level::Warn, || format!("cannot flush to give back memory: {cause}"));
             }
         };
@@ -375,7 +379,8 @@ impl Disk {
             #[allow(unsafe_code)]
             let db = unsafe { db.get() };
             if deletions.are_many(db)
-                && let Some(Err(cause)) = error_recovery.unless_resumed(|| buffers::begin_flush(db))
+                && let Some(Err(cause)) =
+                    error_recovery.unless_resumed(|| write_buffers::begin_flush(db))
             {
                 log::line(Level::Warn, || format!("cannot flush to reclaim space: {cause}"));
             }

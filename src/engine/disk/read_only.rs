@@ -13,10 +13,10 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use rocksdb::DB;
 
+use super::dir_contents::Survey;
 use super::env;
 use super::error_recovery::ErrorRecovery;
 use super::errors::failed;
-use super::files::Survey;
 use super::op_counters::OpCounters;
 use super::settings::{self, Shared};
 use super::wal::verify::{inspect, table_list};

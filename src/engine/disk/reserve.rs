@@ -16,7 +16,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::claim::Place;
+use super::lock::Place;
 use super::settings::LOG_STEP;
 use crate::sys::descriptors::above_streams;
 use crate::sys::locks::Mutex;

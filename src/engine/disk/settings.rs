@@ -8,10 +8,10 @@ use rocksdb::{
     DBRecoveryMode, DataBlockIndexType, InfoLogger, LogLevel, WriteOptions,
 };
 
-use super::buffers::{self, Buffers};
 use super::env;
 use super::reclaim;
 use super::row_cache::{RowCache, StoreRows};
+use super::write_buffers::{self, Buffers};
 use crate::options::{Compression, Durability, Options};
 use crate::sys::log::{self, Level};
 
@@ -101,7 +101,7 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     let memtable = (options.write_buffer_bytes / 2).min(MEMTABLE);
     database.set_write_buffer_size(memtable as usize);
     // A store with little in it takes little of what all share.
-    database.set_arena_block_size(buffers::BLOCK);
+    database.set_arena_block_size(write_buffers::BLOCK);
     // As many as there is memory for, so that a burst need not wait for the first to be flushed.
     database
         .set_max_write_buffer_number((options.write_buffer_bytes / memtable).clamp(2, 16) as i32);
@@ -126,7 +126,7 @@ pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
     database
 }
 
-// See bounds.cc.
+// See cache_limits.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
     fn kvds_rocksdb_bound(options: *mut rocksdb_options_t);

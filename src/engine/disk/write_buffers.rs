@@ -32,7 +32,7 @@ const AT_ONCE: usize = 4;
 /// RocksDB is told a limit that it never meets.
 const NO_LIMIT: usize = 1 << 56;
 
-// See bounds.cc.
+// See cache_limits.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
     fn kvds_rocksdb_begin_flush(database: *mut rocksdb_t, text: *mut u8, capacity: usize) -> usize;
