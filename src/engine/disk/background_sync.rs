@@ -1,9 +1,9 @@
-//! Syncing in the background, for what must survive a power cut after at most a second.
+//! Background sync: makes writes survive a power failure within a second.
 //!
-//! A thread looks at all stores of the process every half second and hands those that were written
-//! to since to helpers, which sync them at the same time: a disk takes as long for many syncs at
-//! once as for a few. So the time until a write is synced does not grow with the number of stores,
-//! and a store whose disk hangs holds up no other.
+//! A thread looks at all stores of the process every half second. It hands those with unsynced
+//! writes to helper threads, which sync them at the same time: a disk takes as long for many syncs
+//! at once as for a few. So the delay does not grow with the number of stores, and a store on a
+//! hanging disk does not delay the others.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,115 +18,112 @@ use crate::sys::locks::{Condvar, Mutex, MutexGuard};
 use crate::sys::log::{self, Level};
 use crate::sys::signals;
 
-/// How often. With the time that a round of syncs takes, no write waits longer than a second on a
-/// disk that is not overwhelmed.
-const EVERY: Duration = Duration::from_millis(500);
+/// The time between two rounds. With the time of the syncs, no write waits longer than a second on
+/// a disk that is not overloaded.
+const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How many stores one helper syncs in a round: at 15 ms for a sync, as on a rotating disk, that is
-/// half of the time there is.
-const EACH: usize = 16;
+/// The stores that one helper syncs in a round: half an interval on a rotating disk, at 15 ms each.
+const STORES_PER_HELPER: usize = 16;
 
-/// How many helpers work at the same time. More are started only beside some that hang, ...
+/// The helpers that work at the same time. More are started only while some hang,
 const HELPERS: usize = 32;
 
-/// ... and not more than this many in all.
-const MOST_HELPERS: usize = 64;
+/// up to this many.
+const MAX_HELPERS: usize = 64;
 
-/// How long a helper waits for work before it ends.
-const IDLE: Duration = Duration::from_secs(5);
+/// The time after which an idle helper ends.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The name of their threads.
-const HELPER: &str = "kvds-sync-help";
+const HELPER_NAME: &str = "kvds-sync-help";
 
 type Sync = Box<dyn Fn() -> Result<()> + Send>;
 
-/// A store's slot with the service. Dropping it ends the service, and waits for a sync that is
-/// running: one, as a helper lets go of the lock after each.
+/// Keeps a store synced. Dropping it syncs the store a last time if it is dirty, and waits for a
+/// running sync. That is one sync at most, because a helper unlocks the slot after each.
 pub struct SyncHandle {
     slot: Arc<SyncSlot>,
-    service: Arc<Service>,
+    service: Arc<SyncService>,
 }
 
 struct SyncSlot {
-    /// Whether there is something to sync.
-    written: AtomicBool,
-    /// Whether a helper has it, or will.
-    taken: AtomicBool,
+    /// Set by a write, cleared by the next sync.
+    dirty: AtomicBool,
+    /// In the queue or with a helper.
+    queued: AtomicBool,
     sync: Mutex<Option<Sync>>,
 }
 
-/// How a thread of the service is started.
-type Start = fn(&'static str, Box<dyn FnOnce() + Send>) -> io::Result<()>;
+/// Starts a thread of the service.
+type Spawn = fn(&'static str, Box<dyn FnOnce() + Send>) -> io::Result<()>;
 
-struct Service {
-    slots: Mutex<Places>,
+struct SyncService {
+    slots: Mutex<Slots>,
     round: Mutex<Round>,
-    /// Something was put into the queue.
+    /// Signaled when the queue grows.
     more: Condvar,
-    /// The last store of the queue has been synced.
+    /// Signaled when the last store of the queue is synced.
     done: Condvar,
-    /// Whether the helpers are too few: then each writer syncs what it wrote.
+    /// Set while there are too few helpers: each writer then syncs what it wrote.
     behind: AtomicBool,
-    start: Start,
+    spawn: Spawn,
 }
 
 #[derive(Default)]
-struct Places {
+struct Slots {
     all: Vec<Arc<SyncSlot>>,
-    /// Whether the thread that looks at them runs.
-    runs: bool,
+    /// Whether the thread runs that looks at them.
+    is_running: bool,
 }
 
 #[derive(Default)]
 struct Round {
     queue: VecDeque<Arc<SyncSlot>>,
-    /// How many slots are in the queue or with a helper.
+    /// The slots in the queue or with a helper.
     unfinished: usize,
     helpers: usize,
-    /// How many helpers wait for work.
-    idle: usize,
+    idle_helpers: usize,
 }
 
-static SERVICE: PerProcess<Arc<Service>> = PerProcess::new();
+static SERVICE: PerProcess<Arc<SyncService>> = PerProcess::new();
 
-impl Default for Service {
-    fn default() -> Service {
-        Service::with(|name, run| {
+impl Default for SyncService {
+    fn default() -> SyncService {
+        SyncService::new(|name, run| {
             signals::blocked(|| thread::Builder::new().name(name.to_owned()).spawn(run)).map(drop)
         })
     }
 }
 
 impl SyncHandle {
-    /// Has `sync` called within a second after [`SyncHandle::written`].
+    /// Calls `sync` within a second after [`SyncHandle::mark_dirty`].
     pub fn new(sync: impl Fn() -> Result<()> + Send + 'static) -> Result<SyncHandle> {
-        SyncHandle::by(SERVICE.get(), sync)
+        SyncHandle::with_service(SERVICE.get(), sync)
     }
 
-    fn by(
-        service: &Arc<Service>,
+    fn with_service(
+        service: &Arc<SyncService>,
         sync: impl Fn() -> Result<()> + Send + 'static,
     ) -> Result<SyncHandle> {
         let slot = Arc::new(SyncSlot {
-            written: AtomicBool::new(false),
-            taken: AtomicBool::new(false),
+            dirty: AtomicBool::new(false),
+            queued: AtomicBool::new(false),
             sync: Mutex::new(Some(Box::new(sync))),
         });
         let mut slots = service.slots.lock();
-        if !slots.runs {
+        if !slots.is_running {
             let running = service.clone();
-            (service.start)("kvds-sync", Box::new(move || running.run()))
-                .map_err(|cause| Error::io("cannot start the thread that syncs", cause))?;
-            slots.runs = true;
+            (service.spawn)("kvds-sync", Box::new(move || running.run()))
+                .map_err(|cause| Error::io("cannot start the thread for background sync", cause))?;
+            slots.is_running = true;
         }
         slots.all.push(slot.clone());
         drop(slots);
         Ok(SyncHandle { slot, service: service.clone() })
     }
 
-    /// Something was written.
-    pub fn written(&self) {
-        self.slot.written.store(true, Ordering::Release);
+    /// Reports a write. The calling thread syncs it if there are too few helpers.
+    pub fn mark_dirty(&self) {
+        self.slot.dirty.store(true, Ordering::Release);
         if self.service.behind.load(Ordering::Relaxed) {
             self.slot.sync("cannot sync");
         }
@@ -135,7 +132,6 @@ impl SyncHandle {
 
 impl Drop for SyncHandle {
     fn drop(&mut self) {
-        // What was written since the last sync is synced now: nobody else will do it.
         self.slot.sync("cannot sync before closing");
         self.slot.sync.lock().take();
         self.service.slots.lock().all.retain(|slot| !Arc::ptr_eq(slot, &self.slot));
@@ -144,76 +140,78 @@ impl Drop for SyncHandle {
 
 impl SyncSlot {
     fn sync(&self, what: &str) {
-        // Under the lock: who closes the store meanwhile either finds it synced, or finds that it
-        // has to.
+        // Locked before the flag is cleared, so a thread that closes the store meanwhile finds it
+        // either synced or dirty.
         let sync = self.sync.lock();
         if let Some(sync) = &*sync
-            && self.written.swap(false, Ordering::Acquire)
+            && self.dirty.swap(false, Ordering::Acquire)
             && let Err(error) = sync()
         {
             log::line(Level::Error, || format!("{what}: {error}"));
-            self.written.store(true, Ordering::Relaxed);
+            self.dirty.store(true, Ordering::Relaxed);
         }
     }
 }
 
-impl Service {
-    fn with(start: Start) -> Service {
-        Service {
+impl SyncService {
+    fn new(spawn: Spawn) -> SyncService {
+        SyncService {
             slots: Mutex::default(),
             round: Mutex::default(),
             more: Condvar::new(),
             done: Condvar::new(),
             behind: AtomicBool::new(false),
-            start,
+            spawn,
         }
     }
 
-    fn run(self: Arc<Service>) {
-        let mut pause = EVERY;
+    fn run(self: Arc<SyncService>) {
+        let mut pause = INTERVAL;
         loop {
-            // Only when nothing is left to sync: tests/powercut.rs takes the pause for the end of a
+            // Only after everything is synced: tests/powercut.rs takes the pause for the end of a
             // round.
             thread::sleep(pause);
-            let mut began = Instant::now();
+            let mut start = Instant::now();
             loop {
                 let mut slots = self.slots.lock();
                 if slots.all.is_empty() {
-                    slots.runs = false;
+                    slots.is_running = false;
                     return;
                 }
                 drop(slots);
-                self.hand_out_due();
-                if self.is_done_by(began + EVERY) {
+                self.queue_dirty();
+                if self.wait_until_done(start + INTERVAL) {
                     break;
                 }
-                began = Instant::now();
+                start = Instant::now();
             }
-            pause = EVERY.saturating_sub(began.elapsed()).max(Duration::from_millis(1));
+            pause = INTERVAL.saturating_sub(start.elapsed()).max(Duration::from_millis(1));
         }
     }
 
-    /// Hands the stores that were written to to the helpers.
-    fn hand_out_due(self: &Arc<Service>) {
+    /// Queues the dirty stores and starts the helpers that are missing.
+    fn queue_dirty(self: &Arc<SyncService>) {
         let take = |slot: &&Arc<SyncSlot>| {
-            slot.written.load(Ordering::Relaxed) && !slot.taken.swap(true, Ordering::Relaxed)
+            slot.dirty.load(Ordering::Relaxed) && !slot.queued.swap(true, Ordering::Relaxed)
         };
         let due: Vec<_> = self.slots.lock().all.iter().filter(take).cloned().collect();
         let mut round = self.round.lock();
         round.unfinished += due.len();
         round.queue.extend(due);
-        let wanted = round.queue.len().div_ceil(EACH).min(HELPERS);
-        let missing =
-            wanted.saturating_sub(round.idle).min(MOST_HELPERS.saturating_sub(round.helpers));
+        let wanted = round.queue.len().div_ceil(STORES_PER_HELPER).min(HELPERS);
+        let missing = wanted
+            .saturating_sub(round.idle_helpers)
+            .min(MAX_HELPERS.saturating_sub(round.helpers));
         let mut behind = false;
         for started in 0..missing {
             let running = self.clone();
-            if let Err(cause) = (self.start)(HELPER, Box::new(move || running.help())) {
+            if let Err(cause) = (self.spawn)(HELPER_NAME, Box::new(move || running.help())) {
                 log::line(Level::Warn, || {
-                    format!("cannot start a thread that helps to sync: {cause}")
+                    format!("cannot start a helper thread for background sync: {cause}")
                 });
-                // Those that there are, or this thread alone, may be enough.
-                behind = round.queue.len() > EACH * (round.idle + started).max(1);
+                // The running helpers, or this thread alone, may be enough.
+                behind =
+                    round.queue.len() > STORES_PER_HELPER * (round.idle_helpers + started).max(1);
                 break;
             }
             round.helpers += 1;
@@ -225,13 +223,13 @@ impl Service {
         }
     }
 
-    /// Waits until all that was handed out is synced, or until `end`.
-    fn is_done_by(&self, end: Instant) -> bool {
+    /// Waits until all queued stores are synced, or until `end`. Returns whether they are.
+    fn wait_until_done(&self, end: Instant) -> bool {
         let mut round = self.round.lock();
         let late =
             self.done.wait_while_until(&mut round, |round| round.unfinished != 0, end).timed_out();
-        // What a helper has begun, and a hanging disk does not end, is no reason for the writers of
-        // other stores to sync.
+        // A sync that hangs is not in the queue, so it does not make the writers of other stores
+        // sync.
         if !round.queue.is_empty() {
             self.behind.store(true, Ordering::Relaxed);
         }
@@ -242,9 +240,10 @@ impl Service {
         let mut round = self.round.lock();
         loop {
             while self.sync_next(&mut round) {}
-            round.idle += 1;
-            let waited = self.more.wait_while_for(&mut round, |round| round.queue.is_empty(), IDLE);
-            round.idle -= 1;
+            round.idle_helpers += 1;
+            let waited =
+                self.more.wait_while_for(&mut round, |round| round.queue.is_empty(), IDLE_TIMEOUT);
+            round.idle_helpers -= 1;
             if waited.timed_out() && round.queue.is_empty() {
                 round.helpers -= 1;
                 return;
@@ -252,12 +251,12 @@ impl Service {
         }
     }
 
-    /// Syncs the first slot of the queue. Returns whether there was one.
+    /// Syncs the first store of the queue. Returns false if the queue is empty.
     fn sync_next(&self, round: &mut MutexGuard<'_, Round>) -> bool {
         let Some(slot) = round.queue.pop_front() else { return false };
         MutexGuard::unlocked(round, || {
             slot.sync("cannot sync in the background");
-            slot.taken.store(false, Ordering::Relaxed);
+            slot.queued.store(false, Ordering::Relaxed);
         });
         round.unfinished -= 1;
         if round.unfinished == 0 {
@@ -274,23 +273,23 @@ mod tests {
 
     use super::*;
 
-    /// Longer than any machine needs for what is waited for.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    /// Longer than any machine needs.
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
-    fn wait_for(what: &str, is_there: impl Fn() -> bool) {
+    fn wait_for(what: &str, condition: impl Fn() -> bool) {
         let since = Instant::now();
-        while !is_there() {
-            assert!(since.elapsed() < PATIENCE, "{what}");
+        while !condition() {
+            assert!(since.elapsed() < TIMEOUT, "{what}");
             thread::sleep(Duration::from_millis(1));
         }
     }
 
-    /// Starts helpers, and not the thread that looks at the stores: the test does that.
+    /// Starts helpers, but not the thread that looks at the stores: the test does its work.
     fn start_helpers(name: &'static str, run: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-        if name == HELPER { (Service::default().start)(name, run) } else { Ok(()) }
+        if name == HELPER_NAME { (SyncService::default().spawn)(name, run) } else { Ok(()) }
     }
 
-    /// Starts the first `SOME` threads that it is asked for, and no more.
+    /// Starts the first `SOME` threads and fails from then on.
     fn start_some<const SOME: usize>(
         name: &'static str,
         run: Box<dyn FnOnce() + Send>,
@@ -299,17 +298,17 @@ mod tests {
         if STARTED[SOME].fetch_add(1, Ordering::Relaxed) >= SOME {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        (Service::default().start)(name, run)
+        (SyncService::default().spawn)(name, run)
     }
 
-    /// One thread once synced all stores in turn: with 300 stores and 4 ms for a sync a write was
-    /// not on the disk after 2.6 seconds, and with 1,000 not after 4.3. Here each sync ends only
-    /// when many others have begun.
+    /// One thread once synced all stores in turn. With 300 stores and 4 ms per sync, a write was
+    /// still unsynced after 2.6 seconds; with 1,000 stores, after 4.3. In this test each sync ends
+    /// only after many others have begun.
     #[test]
     fn many_stores_are_synced_at_the_same_time() {
         const STORES: usize = 300;
-        const TOGETHER: usize = STORES.div_ceil(EACH);
-        let service = Arc::new(Service::with(start_helpers));
+        const TOGETHER: usize = STORES.div_ceil(STORES_PER_HELPER);
+        let service = Arc::new(SyncService::new(start_helpers));
         let begun: Arc<(Mutex<usize>, Condvar)> = Arc::default();
         let stores: Vec<_> = (0..STORES)
             .map(|_| {
@@ -321,43 +320,43 @@ mod tests {
                     more.notify_all();
                     assert!(
                         !more
-                            .wait_while_for(&mut count, |count| *count < TOGETHER, PATIENCE)
+                            .wait_while_for(&mut count, |count| *count < TOGETHER, TIMEOUT)
                             .timed_out(),
                         "{} of {TOGETHER} syncs at the same time",
                         *count
                     );
                     Ok(())
                 };
-                SyncHandle::by(&service, sync).expect("the thread starts")
+                SyncHandle::with_service(&service, sync).expect("the thread starts")
             })
             .collect();
-        stores.iter().for_each(SyncHandle::written);
-        service.hand_out_due();
-        assert!(service.is_done_by(Instant::now() + PATIENCE) && *begun.0.lock() == STORES);
+        stores.iter().for_each(SyncHandle::mark_dirty);
+        service.queue_dirty();
+        assert!(service.wait_until_done(Instant::now() + TIMEOUT) && *begun.0.lock() == STORES);
         assert!(!service.behind.load(Ordering::Relaxed));
     }
 
-    /// A disk that hangs once held up the syncs of all stores, those on other disks too.
+    /// A hanging disk once delayed the syncs of all stores, also on other disks.
     #[test]
-    fn a_store_whose_sync_hangs_holds_up_no_other() {
-        let service = Arc::new(Service::default());
+    fn a_hanging_sync_delays_no_other_store() {
+        let service = Arc::new(SyncService::default());
         let (go_on, hanging) = mpsc::channel::<()>();
         let hanging = Mutex::new(hanging);
         let hangs = Arc::new(AtomicBool::new(false));
         let seen = hangs.clone();
-        let stuck = SyncHandle::by(&service, move || {
+        let stuck = SyncHandle::with_service(&service, move || {
             seen.store(true, Ordering::Relaxed);
-            let _ = hanging.lock().recv_timeout(PATIENCE);
+            let _ = hanging.lock().recv_timeout(TIMEOUT);
             Ok(())
         });
         let stuck = stuck.expect("the thread starts");
-        stuck.written();
+        stuck.mark_dirty();
         wait_for("it hangs", || hangs.load(Ordering::Relaxed));
         let synced = Arc::new(AtomicUsize::new(0));
-        let others: Vec<_> = (0..2 * EACH)
+        let others: Vec<_> = (0..2 * STORES_PER_HELPER)
             .map(|_| {
                 let synced = synced.clone();
-                SyncHandle::by(&service, move || {
+                SyncHandle::with_service(&service, move || {
                     synced.fetch_add(1, Ordering::Relaxed);
                     Ok(())
                 })
@@ -365,8 +364,8 @@ mod tests {
             })
             .collect();
         for round in 1..=2 {
-            stuck.written();
-            others.iter().for_each(SyncHandle::written);
+            stuck.mark_dirty();
+            others.iter().for_each(SyncHandle::mark_dirty);
             wait_for("the others are synced", || {
                 synced.load(Ordering::Relaxed) == round * others.len()
             });
@@ -375,17 +374,16 @@ mod tests {
         drop(go_on);
     }
 
-    /// Where the system has no more threads, those that there are go on alone; if they are too few
-    /// for all stores, the writers sync. Nothing stays behind, and a store is not opened that
-    /// nobody would sync.
+    /// If the system starts no more threads, the running ones continue alone. If they are too few,
+    /// the writers sync. A store that no thread would sync is not opened.
     #[test]
     fn without_threads_the_writers_sync() {
         let tester = thread::current().id();
-        let serve = |service: &Arc<Service>, count: usize| {
+        let open_stores = |service: &Arc<SyncService>, count: usize| {
             let counts: [Arc<AtomicUsize>; 2] = Default::default();
-            let served = |_| {
+            let open = |_| {
                 let [by_service, by_writer] = counts.clone();
-                SyncHandle::by(service, move || {
+                SyncHandle::with_service(service, move || {
                     let count =
                         if thread::current().id() == tester { &by_writer } else { &by_service };
                     count.fetch_add(1, Ordering::Relaxed);
@@ -393,30 +391,30 @@ mod tests {
                 })
             };
             (
-                (0..count).map(served).collect::<Result<Vec<_>>>().expect("the thread runs"),
+                (0..count).map(open).collect::<Result<Vec<_>>>().expect("the thread runs"),
                 counts.clone(),
             )
         };
-        let none = Arc::new(Service::with(start_some::<0>));
-        assert!(SyncHandle::by(&none, || Ok(())).is_err());
+        let none = Arc::new(SyncService::new(start_some::<0>));
+        assert!(SyncHandle::with_service(&none, || Ok(())).is_err());
 
-        for service in [Service::with(start_some::<1>), Service::with(start_some::<2>)] {
+        for service in [SyncService::new(start_some::<1>), SyncService::new(start_some::<2>)] {
             let service = Arc::new(service);
-            let (few, [by_service, by_writer]) = serve(&service, EACH);
-            few.iter().for_each(SyncHandle::written);
+            let (few, [by_service, by_writer]) = open_stores(&service, STORES_PER_HELPER);
+            few.iter().for_each(SyncHandle::mark_dirty);
             wait_for("few are synced", || by_service.load(Ordering::Relaxed) == few.len());
             assert_eq!(by_writer.load(Ordering::Relaxed), 0);
 
-            let (many, [_, by_writer]) = serve(&service, 5 * EACH);
+            let (many, [_, by_writer]) = open_stores(&service, 5 * STORES_PER_HELPER);
             wait_for("writers sync", || {
-                many.iter().for_each(SyncHandle::written);
+                many.iter().for_each(SyncHandle::mark_dirty);
                 by_writer.load(Ordering::Relaxed) != 0
             });
             wait_for("the rest is synced", || {
-                !many.iter().any(|store| store.slot.written.load(Ordering::Relaxed))
+                !many.iter().any(|store| store.slot.dirty.load(Ordering::Relaxed))
             });
             wait_for("writers need not sync any more", || {
-                few[0].written();
+                few[0].mark_dirty();
                 !service.behind.load(Ordering::Relaxed)
             });
         }

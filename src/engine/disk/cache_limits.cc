@@ -98,7 +98,7 @@ private:
 
 extern "C" {
 
-void kvds_rocksdb_bound(rocksdb_options_t *options)
+void kvds_rocksdb_limit_cache(rocksdb_options_t *options)
 {
     auto table = *options->rep.table_factory->GetOptions<BlockBasedTableOptions>();
     table.block_cache = std::make_shared<WithoutLarge>(table.block_cache);
@@ -106,7 +106,7 @@ void kvds_rocksdb_bound(rocksdb_options_t *options)
 }
 
 // Begins to flush the table in memory, and waits for nothing.
-std::size_t kvds_rocksdb_begin_flush(rocksdb_t *database, char *text, std::size_t capacity)
+std::size_t kvds_rocksdb_start_flush(rocksdb_t *database, char *text, std::size_t capacity)
 {
     rocksdb::FlushOptions how;
     how.wait = false;

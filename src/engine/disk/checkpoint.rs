@@ -1,8 +1,8 @@
 //! Copies of stores.
 //!
-//! A copy is made in a directory that nobody else knows, beside its place, and moved there when it
-//! is whole: so no half copy is ever seen, of two that want the same place one gets it, and nothing
-//! that lies around is touched.
+//! A copy is built in a temporary directory beside its destination, and renamed when it is
+//! complete. So nobody ever sees an incomplete copy, only one of two concurrent copies gets the
+//! destination, and no existing file is touched.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -12,11 +12,16 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::durable_dir::{self, CreatedDirs};
+use super::settings::{self, Shared};
 use crate::engine::disk::Disk;
-use crate::engine::{Maintenance, Reader};
+use crate::engine::{Maintenance, Range, Reader};
 use crate::error::{Error, Result};
+use crate::options::{Durability, Options};
 use crate::sys::descriptors::above_streams;
 use crate::sys::log::{self, Level};
+
+/// The bytes that a copy writes at once.
+const COPY_BATCH: usize = 1 << 20;
 
 /// Copies what `reader` shows into a disk store in the directory `path`.
 ///
@@ -28,110 +33,139 @@ pub fn create(
 ) -> Result<()> {
     Disk::available()?;
     if path.symlink_metadata().is_ok() {
-        return Err(taken(path));
+        return Err(already_exists(path));
     }
-    let Some(parent) = path.parent() else { return Err(taken(path)) };
-    let mut above = CreatedDirs::default();
-    let made = above.make(parent);
-    made.map_err(|cause| Error::io("cannot make the directory for the copy", cause).at(parent))?;
-    let workshop = Workshop::new(parent)?;
-    let copy = workshop.path.join("copy");
+    let Some(parent) = path.parent() else { return Err(already_exists(path)) };
+    let mut created = CreatedDirs::default();
+    created
+        .create(parent)
+        .map_err(|cause| Error::io("cannot create the directory for the copy", cause).at(parent))?;
+    let temporary = TempDir::new(parent)?;
+    let copy = temporary.path.join("copy");
     let is_copied = maintenance.map_or(Ok(false), |maintenance| maintenance.checkpoint(&copy))?;
     if !is_copied {
-        Disk::copy(reader, &copy)?;
+        copy_pairs(reader, &copy)?;
     }
     fs::rename(&copy, path).map_err(|cause| match cause.kind() {
         io::ErrorKind::AlreadyExists
         | io::ErrorKind::DirectoryNotEmpty
-        | io::ErrorKind::NotADirectory => taken(path),
-        _ => Error::io("cannot put the copy in its place", cause).at(path),
+        | io::ErrorKind::NotADirectory => already_exists(path),
+        _ => Error::io("cannot rename the copy to its destination", cause).at(path),
     })?;
-    above.keep();
-    // That it is there must survive what its content survives.
+    created.keep();
+    // The new entry must survive what the content of the copy survives.
     durable_dir::sync(parent)
         .map_err(|cause| Error::io("cannot sync the directory of the copy", cause).at(parent))
 }
 
-fn taken(path: &Path) -> Error {
-    Error::invalid("the place for the copy is taken").at(path)
+fn already_exists(path: &Path) -> Error {
+    Error::invalid("the destination of the copy already exists").at(path)
 }
 
-/// A directory that is this copy's alone, and goes with whatever is left in it. Its maker holds a
-/// lock on it: one that can be locked by others was left by a process that died.
-struct Workshop {
+/// Copies every pair of `reader` into a new store in the directory `path`.
+fn copy_pairs(reader: &dyn Reader, path: &Path) -> Result<()> {
+    let options = Options { durability: Durability::None, ..Options::default() };
+    let Some(copy) = Disk::open(path, &options, &Shared::new(&options), Box::new(()))? else {
+        unreachable!("the default options create a missing store")
+    };
+    let mut batch = rocksdb::WriteBatch::default();
+    let write = |batch: &mut rocksdb::WriteBatch| {
+        let full = std::mem::take(batch);
+        let written = copy.open.db.write_opt(full, &settings::write(Durability::None));
+        written.map_err(|cause| copy.error("cannot write", cause))
+    };
+    let mut result = Ok(());
+    let complete = reader.scan(Range::prefix(b""), &mut |key, value| {
+        batch.put(key, value);
+        if batch.size_in_bytes() >= COPY_BATCH {
+            result = write(&mut batch);
+        }
+        result.is_ok()
+    });
+    let done = complete.and(result).and_then(|()| write(&mut batch)).and_then(|()| copy.sync());
+    done.inspect_err(|_| {
+        drop(copy);
+        let _ = Disk::destroy(path);
+    })
+}
+
+/// A temporary directory that is removed on drop.
+///
+/// Its owner holds a lock on it. A directory that another process can lock was left by a process
+/// that died.
+struct TempDir {
     path: PathBuf,
-    /// The directory, locked; it goes before the lock does.
+    /// The locked directory. It is removed before it is unlocked.
     _lock: File,
 }
 
-/// How the names of these directories begin; behind it are the number of the process and a number.
+/// The beginning of the names of temporary directories, before process id and number.
 const PREFIX: &str = ".kvds-copy-";
 
-/// How many names are tried: one can be taken by what another process with the same number left and
-/// we may not remove.
+/// The names that are tried. A name can be taken by a directory that a process of the same id left
+/// and that this process may not remove.
 const ATTEMPTS: u32 = 1000;
 
-impl Workshop {
-    fn new(parent: &Path) -> Result<Workshop> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        sweep(parent);
-        let failed =
-            |path: &Path, cause| Error::io("cannot make a directory for the copy", cause).at(path);
+impl TempDir {
+    fn new(parent: &Path) -> Result<TempDir> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        remove_abandoned(parent);
+        let error = |path: &Path, cause| {
+            Error::io("cannot create a temporary directory for the copy", cause).at(path)
+        };
         for _ in 0..ATTEMPTS {
-            let number = NUMBER.fetch_add(1, Relaxed);
+            let number = NEXT.fetch_add(1, Relaxed);
             let path = parent.join(format!("{PREFIX}{}-{number}", std::process::id()));
             match fs::create_dir(&path) {
                 Ok(()) => {}
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => continue,
-                Err(cause) => return Err(failed(&path, cause)),
+                Err(cause) => return Err(error(&path, cause)),
             }
             let lock = match open(&path) {
                 Ok(lock) => lock,
-                // Another process has swept it away, as it was not locked yet.
+                // Another process has removed it, because it was not locked yet.
                 Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
                 Err(cause) => {
                     let _ = fs::remove_dir(&path);
-                    return Err(failed(&path, cause));
+                    return Err(error(&path, cause));
                 }
             };
-            // Where the file system has no locks, nobody else can lock it either, and nobody
-            // sweeps.
-            let swept =
-                lock_now(&lock).is_err_and(|cause| cause.kind() == io::ErrorKind::WouldBlock);
-            if !swept && is_at(&lock, &path) {
-                return Ok(Workshop { path, _lock: lock });
+            // On a file system without locks, no other process can lock it, so none removes it.
+            let is_taken =
+                try_lock(&lock).is_err_and(|cause| cause.kind() == io::ErrorKind::WouldBlock);
+            if !is_taken && is_at(&lock, &path) {
+                return Ok(TempDir { path, _lock: lock });
             }
         }
-        Err(failed(parent, io::ErrorKind::AlreadyExists.into()))
+        Err(error(parent, io::ErrorKind::AlreadyExists.into()))
     }
 }
 
-impl Drop for Workshop {
+impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// Removes the directories in `parent` that processes left which died while they made a copy. What
-/// cannot be removed stays.
-fn sweep(parent: &Path) {
+/// Removes the temporary directories in `parent` that dead processes left, where it can.
+fn remove_abandoned(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_number = |text: &str| text.parse::<u64>().is_ok();
-        let is_workshop = entry.file_name().to_str().is_some_and(|name| {
+        let is_temporary = entry.file_name().to_str().is_some_and(|name| {
             let numbers = name.strip_prefix(PREFIX).and_then(|numbers| numbers.split_once('-'));
             numbers.is_some_and(|(process, number)| is_number(process) && is_number(number))
         });
-        if !is_workshop || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        if !is_temporary || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         let path = entry.path();
-        // Removed under the lock, so that its maker does not take it for its own.
+        // Under the lock, so that its owner does not start to use it meanwhile.
         if let Ok(directory) = open(&path)
-            && lock_now(&directory).is_ok()
+            && try_lock(&directory).is_ok()
             && is_at(&directory, &path)
         {
             log::line(Level::Info, || {
-                format!("removing {}, a copy whose maker died", path.display())
+                format!("removing {}, an incomplete copy of a dead process", path.display())
             });
             let _ = fs::remove_dir_all(&path);
         }
@@ -143,8 +177,8 @@ fn open(directory: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(directory).and_then(above_streams)
 }
 
-/// Locks `directory` until it is closed, if nobody else has it locked.
-fn lock_now(directory: &File) -> io::Result<()> {
+/// Locks `directory` until it is closed. Fails if it is locked.
+fn try_lock(directory: &File) -> io::Result<()> {
     // SAFETY: the directory is open.
     #[allow(unsafe_code)]
     match unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } {
@@ -153,9 +187,9 @@ fn lock_now(directory: &File) -> io::Result<()> {
     }
 }
 
-/// Whether `directory` is still what lies at `path`.
+/// Returns whether `path` still leads to `directory`.
 fn is_at(directory: &File, path: &Path) -> bool {
-    let identity = |about: Metadata| (about.dev(), about.ino());
-    let here = directory.metadata().map(identity);
-    matches!((here, path.symlink_metadata().map(identity)), (Ok(here), Ok(there)) if here == there)
+    let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let opened = directory.metadata().map(id);
+    matches!((opened, path.symlink_metadata().map(id)), (Ok(opened), Ok(found)) if opened == found)
 }

@@ -1,61 +1,73 @@
-//! Cursors.
+//! Cursors: iterators of RocksDB.
 
-use std::sync::Arc;
+use rocksdb::{DBRawIterator, ReadOptions};
 
-use rocksdb::{DBRawIterator, Snapshot};
-
+use super::Disk;
 use super::pinned::Pinned;
-use crate::engine::{Cursor, Engine};
+use super::snapshot::SharedSnapshot;
+use crate::engine::{Cursor, Engine, Range};
 use crate::error::Result;
 
-/// A cursor.
+/// Moves over the entries of a disk store.
 pub struct DiskCursor {
     iterator: Pinned<DBRawIterator<'static>>,
-    _moment: Option<Arc<Pinned<Snapshot<'static>>>>,
+    /// Dropped after the iterator.
+    _snapshot: Option<SharedSnapshot>,
 }
 
 impl DiskCursor {
-    /// An iterator of RocksDB's, and the moment that it is over, if not that of its making.
-    pub fn new(
-        iterator: Pinned<DBRawIterator<'static>>,
-        moment: Option<Arc<Pinned<Snapshot<'static>>>>,
-    ) -> DiskCursor {
-        DiskCursor { iterator, _moment: moment }
+    /// Creates a cursor over `range` of a snapshot, or of the current state of `disk`.
+    pub fn new(disk: &Disk, range: Range, snapshot: Option<SharedSnapshot>) -> Result<DiskCursor> {
+        let mut options = ReadOptions::default();
+        if let Some(snapshot) = &snapshot {
+            options.set_snapshot(&***snapshot);
+        }
+        if let Some(end) = range.end {
+            options.set_iterate_upper_bound(end);
+        }
+        if !range.start.is_empty() {
+            options.set_iterate_lower_bound(range.start);
+        }
+        // SAFETY: the iterator is pinned to the engine.
+        #[allow(unsafe_code)]
+        let iterator = unsafe { disk.unbound_db()? }.raw_iterator_opt(options);
+        Ok(DiskCursor { iterator: disk.pin(iterator), _snapshot: snapshot })
     }
 
-    fn go(&mut self, go: impl FnOnce(&mut DBRawIterator<'static>)) -> Result<()> {
-        self.iterator.disk.check()?;
-        go(&mut self.iterator.made);
-        if self.iterator.made.valid() {
+    fn advance(&mut self, advance: impl FnOnce(&mut DBRawIterator<'static>)) -> Result<()> {
+        self.iterator.disk().check()?;
+        advance(&mut self.iterator);
+        if self.iterator.valid() {
             return Ok(());
         }
-        // Off the end, or stopped by an error: only the status tells.
-        self.iterator.made.status().map_err(|cause| self.iterator.disk.failed("cannot read", cause))
+        // Past the end, or stopped by an error: only the status tells which.
+        let status = self.iterator.status();
+        status.map_err(|cause| self.iterator.disk().error("cannot read", cause))
     }
 }
 
 impl Cursor for DiskCursor {
     fn first(&mut self) -> Result<()> {
-        self.go(DBRawIterator::seek_to_first)
+        self.advance(DBRawIterator::seek_to_first)
     }
 
     fn last(&mut self) -> Result<()> {
-        self.go(DBRawIterator::seek_to_last)
+        self.advance(DBRawIterator::seek_to_last)
     }
 
     fn seek(&mut self, key: &[u8]) -> Result<()> {
-        self.go(|iterator| iterator.seek(key))
+        self.advance(|iterator| iterator.seek(key))
     }
 
     fn next(&mut self) -> Result<()> {
-        if self.iterator.made.valid() { self.go(DBRawIterator::next) } else { Ok(()) }
+        if self.iterator.valid() { self.advance(DBRawIterator::next) } else { Ok(()) }
     }
 
     fn prev(&mut self) -> Result<()> {
-        if self.iterator.made.valid() { self.go(DBRawIterator::prev) } else { Ok(()) }
+        if self.iterator.valid() { self.advance(DBRawIterator::prev) } else { Ok(()) }
     }
 
     fn entry(&self) -> Option<(&[u8], &[u8])> {
-        self.iterator.made.item()
+        self.iterator.item()
     }
 }

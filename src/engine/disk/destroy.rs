@@ -1,8 +1,8 @@
-//! Removing a store's files so that a store that is half removed is none.
+//! Removes the files of a store, so that a partly removed store counts as absent.
 //!
-//! RocksDB removes the files in any order, and would not open what is left if the process dies
-//! meanwhile, or makes an error of it. So a mark is made first, for good, and goes last: where it
-//! is, there is no store, and who comes next finishes the removal.
+//! RocksDB removes files in any order. If the process dies meanwhile, it would not open the rest,
+//! or report damage. So a marker file is created durably first and removed last. While it exists,
+//! the store counts as absent, and the next opening finishes the removal.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,58 +10,75 @@ use std::path::Path;
 
 use rocksdb::DB;
 
+use super::dir_contents::{self, DirContents};
 use super::durable_dir::sync;
-use super::errors::failed;
-use super::is_there;
-use super::lock::{Claim, Lock};
-use super::{reserve, settings};
+use super::errors::rocksdb_error;
+use super::lock::{DirLock, FileLock};
+use super::{Disk, reserve, settings};
 use crate::error::{Error, Result};
 use crate::sys::descriptors::above_streams;
+use crate::sys::log::{self, Level};
 
-/// The file that marks a store as removed.
-pub const MARK: &str = "DESTROYED";
+/// The file that marks a store as destroyed.
+pub const MARKER: &str = "DESTROYED";
 
-/// Whether somebody has begun to remove the store in `path`.
-pub fn is_begun(path: &Path) -> Result<bool> {
-    is_there(path, MARK)
+impl Disk {
+    /// Returns whether `path` holds a store, or a part of one.
+    pub fn has_traces(path: &Path) -> Result<bool> {
+        Ok(DirContents::read(path)?.has_traces())
+    }
+
+    /// Removes the store in `path`, and leaves files of other programs. Returns whether there was a
+    /// store.
+    pub fn destroy(path: &Path) -> Result<bool> {
+        if !Disk::has_traces(path)? {
+            return Ok(false);
+        }
+        // Locked while the files are removed, so that nobody opens them meanwhile.
+        let dir_lock = DirLock::new(path)?;
+        let _file_lock = FileLock::new(&dir_lock)?;
+        dir_lock.dir().check_in_place()?;
+        let marker = File::create(path.join(MARKER)).and_then(above_streams);
+        marker
+            .and_then(|_| sync(path))
+            .map_err(|cause| Error::io("cannot mark the store as destroyed", cause).at(path))?;
+        remove_marked(path, &dir_lock)?;
+        log::line(Level::Info, || format!("removed {}", path.display()));
+        Ok(true)
+    }
 }
 
-/// Removes the store in `path`. Files that are not RocksDB's are left.
-pub fn remove(path: &Path) -> Result<()> {
-    // Held while the files go, so that nobody opens them meanwhile.
-    let claim = Claim::new(path)?;
-    let _lock = Lock::new(path, &claim)?;
-    claim.place().check()?;
-    let marked = File::create(path.join(MARK)).and_then(above_streams).and_then(|_| sync(path));
-    marked.map_err(|cause| Error::io("cannot mark the store as removed", cause).at(path))?;
-    remove_marked(path, &claim)
+/// Returns whether the store in `path` is marked as destroyed.
+pub fn is_marked(path: &Path) -> Result<bool> {
+    dir_contents::has_file(path, MARKER)
 }
 
-/// Finishes what somebody has begun.
+/// Finishes the removal of a store that is marked as destroyed.
 pub fn finish(path: &Path) -> Result<()> {
-    let claim = Claim::new(path)?;
-    let _lock = Lock::new(path, &claim)?;
-    // They may have finished it themselves, and others made a new store, before the lock was ours.
-    if is_begun(path)? { remove_marked(path, &claim) } else { Ok(()) }
+    let dir_lock = DirLock::new(path)?;
+    let _file_lock = FileLock::new(&dir_lock)?;
+    // Before this process had the lock, another one may have finished and created a new store.
+    if is_marked(path)? { remove_marked(path, &dir_lock) } else { Ok(()) }
 }
 
-fn remove_marked(path: &Path, claim: &Claim) -> Result<()> {
+fn remove_marked(path: &Path, dir_lock: &DirLock) -> Result<()> {
     let options = settings::plain();
-    let _guard = claim.guard(&options);
-    DB::destroy(&options, path).map_err(|cause| failed("cannot remove the store", path, cause))?;
-    claim.place().check()?;
+    let _guard = dir_lock.guard(&options);
+    DB::destroy(&options, path)
+        .map_err(|cause| rocksdb_error("cannot remove the store", path, cause))?;
+    dir_lock.dir().check_in_place()?;
     let unmark = || {
         reserve::remove(path)?;
-        // No file may come back without the mark.
+        // A power failure must not bring back a file without the marker.
         sync(path)?;
-        match fs::remove_file(path.join(MARK)) {
+        match fs::remove_file(path.join(MARKER)) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
             _ => Ok(()),
         }
     };
     unmark().map_err(|cause| Error::io("cannot remove the store", cause).at(path))?;
-    claim.place().check()?;
-    // It stays if something else is in it.
+    dir_lock.dir().check_in_place()?;
+    // Fails if other files are in the directory, which then stays.
     let _ = fs::remove_dir(path);
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! What lies in a directory: a store, what is left of one, or files of others.
+//! The contents of a directory: a store, a part of one, or files of other programs.
 //!
-//! Opening a database removes files with names like RocksDB's own that it does not need. Files with
-//! other names are not touched, so they are not in the way.
+//! When RocksDB opens a database, it deletes files with names like its own that it does not need.
+//! It does not touch files with other names, so those are allowed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -11,77 +11,80 @@ use std::path::Path;
 use super::destroy;
 use crate::error::{Error, Result};
 
-/// What a look into a directory found. Nothing, if there is no directory.
+/// The files of RocksDB in a directory. Empty for a missing directory.
 #[derive(Default)]
-pub struct Survey {
-    /// The lock file, which is the first that RocksDB makes and the last that it removes, or the
-    /// mark of a removal.
-    trace: bool,
-    current: bool,
-    manifest: bool,
-    /// A file that RocksDB takes for its own, whoever made it.
-    claimed: Option<OsString>,
+pub struct DirContents {
+    /// The lock file, which RocksDB creates first and deletes last, or the marker of a destroyed
+    /// store.
+    has_lock_or_marker: bool,
+    has_current: bool,
+    has_manifest: bool,
+    /// A file that RocksDB would take for its own, whoever created it.
+    rocksdb_file: Option<OsString>,
 }
 
-impl Survey {
-    /// Looks into the directory `path`. Fails where the name of a store's file belongs to something
-    /// that is no regular file: opening a FIFO waits for ever.
-    pub fn of(path: &Path) -> Result<Survey> {
-        let failed = |cause| Error::io("cannot look into the store's directory", cause).at(path);
-        let mut survey = Survey::default();
+impl DirContents {
+    /// Reads the directory `path`.
+    ///
+    /// Fails if an entry with the name of a store's file is not a regular file, because opening a
+    /// FIFO would block forever.
+    pub fn read(path: &Path) -> Result<DirContents> {
+        let error = |cause| Error::io("cannot read the store's directory", cause).at(path);
+        let mut contents = DirContents::default();
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
-            // Whoever opens or makes the directory next says what is wrong with it. Another process
-            // may just have made it.
+            // The next step, which opens or creates the directory, reports what is wrong with it.
+            // Another process may have created it meanwhile.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound || !path.is_dir() => {
-                return Ok(survey);
+                return Ok(contents);
             }
-            Err(cause) => return Err(failed(cause)),
+            Err(cause) => return Err(error(cause)),
         };
         for entry in entries {
-            let entry = entry.map_err(failed)?;
+            let entry = entry.map_err(error)?;
             let name = entry.file_name();
-            if !is_rocksdbs(&name) && name != destroy::MARK {
+            if !is_rocksdb_name(&name) && name != destroy::MARKER {
                 continue;
             }
-            let kind = entry.file_type().map_err(failed)?;
+            let kind = entry.file_type().map_err(error)?;
             let is_file = kind.is_file() || kind.is_symlink() && entry.path().is_file();
-            // A file may vanish meanwhile, beside a writer.
+            // Beside a writer, a file may vanish meanwhile.
             if !is_file && entry.path().symlink_metadata().is_ok() && name != ARCHIVE {
-                let text = "it is not a regular file, but has the name of a store's";
+                let text = "it has the name of a store's file, but is not a regular file";
                 return Err(
                     Error::io("cannot open the store", io::Error::other(text)).at(&entry.path())
                 );
             }
             match name.to_str() {
-                Some("LOCK" | destroy::MARK) => survey.trace = true,
-                Some("CURRENT") => survey.current = true,
-                Some(name) if name.starts_with("MANIFEST-") => survey.manifest = true,
+                Some("LOCK" | destroy::MARKER) => contents.has_lock_or_marker = true,
+                Some("CURRENT") => contents.has_current = true,
+                Some(name) if name.starts_with("MANIFEST-") => contents.has_manifest = true,
                 _ => {}
             }
-            survey.claimed.get_or_insert(name);
+            contents.rocksdb_file.get_or_insert(name);
         }
-        if survey.current && !survey.manifest {
-            // It may vanish meanwhile, too.
+        if contents.has_current && !contents.has_manifest {
             match fs::read(path.join("CURRENT")) {
-                Ok(text) => survey.manifest = text.starts_with(b"MANIFEST-"),
-                Err(cause) if cause.kind() == io::ErrorKind::NotFound => survey.current = false,
-                Err(cause) => return Err(failed(cause)),
+                Ok(text) => contents.has_manifest = text.starts_with(b"MANIFEST-"),
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                    contents.has_current = false
+                }
+                Err(cause) => return Err(error(cause)),
             }
         }
-        Ok(survey)
+        Ok(contents)
     }
 
-    /// Whether there is a store, or what is left of one that was half made or half removed.
+    /// Returns whether there is a store, or a part of one that was partly created or removed.
     pub fn has_traces(&self) -> bool {
-        self.trace || self.current && self.manifest
+        self.has_lock_or_marker || self.has_current && self.has_manifest
     }
 
-    /// Refuses a directory without a store in which opening would touch a file.
-    pub fn refuse_others(&self, path: &Path) -> Result<()> {
-        match &self.claimed {
+    /// Refuses a directory without a store in which an opening would touch a file.
+    pub fn refuse_foreign_files(&self, path: &Path) -> Result<()> {
+        match &self.rocksdb_file {
             Some(name) if !self.has_traces() => {
-                let text = "the directory holds no store, but a file that opening one would replace or remove";
+                let text = "the directory holds no store, but a file that opening a store would replace or delete";
                 Err(Error::invalid(text).at(&path.join(name)))
             }
             _ => Ok(()),
@@ -89,12 +92,18 @@ impl Survey {
     }
 }
 
-/// The version of RocksDB that opened the store in `path` for writing last, if it is one that loses
-/// what is in the logs of kvds: a program with it may be in use beside this one.
+/// Returns whether `directory` contains a file called `name`.
+pub fn has_file(directory: &Path, name: &str) -> Result<bool> {
+    let exists = directory.join(name).try_exists();
+    exists.map_err(|cause| Error::io("cannot look for the store", cause).at(directory))
+}
+
+/// Returns the version of RocksDB that last wrote the store in `path`, if it loses data in the logs
+/// of kvds: a program with that version may still be in use.
 ///
-/// Each log here begins with a record that says where the one before ended
-/// (`track_and_verify_wals`). RocksDB before 9.11 does not know its type and drops the rest of that
-/// log.
+/// Each log of kvds begins with a record that says where the log before it ended
+/// (`track_and_verify_wals`). RocksDB before 9.11 does not know this type of record and drops the
+/// rest of the log.
 pub fn written_by_older_rocksdb(path: &Path) -> Option<String> {
     let numbered = |entry: fs::DirEntry| {
         let number = entry.file_name().to_str()?.strip_prefix("OPTIONS-")?.parse::<u64>().ok()?;
@@ -108,20 +117,22 @@ pub fn written_by_older_rocksdb(path: &Path) -> Option<String> {
     older.then(|| version.to_owned())
 }
 
-/// Logs that are not needed any more, which kvds does not keep. Removing a store removes them.
+/// The directory of logs that are not needed any more. kvds keeps none; destroying a store deletes
+/// them.
 const ARCHIVE: &str = "archive";
 
-/// Whether RocksDB takes a file of this name in a store's directory for its own: what its
-/// `ParseFileName` does, and the directory of old logs. Its log of messages is left out, as kvds
-/// has none and opening leaves such a file alone.
-fn is_rocksdbs(name: &OsStr) -> bool {
+/// Returns whether RocksDB takes a file of this name for its own.
+///
+/// These are the names that its `ParseFileName` accepts, and the directory of old logs. The file of
+/// its messages is left out, because kvds has none and an opening does not touch it.
+fn is_rocksdb_name(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     let begins_with_digit = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
     let numbered = |prefix: &str| name.strip_prefix(prefix).is_some_and(begins_with_digit);
-    let table_or_log = name.split_once('.').is_some_and(|(number, ending)| {
+    let table_or_log = name.split_once('.').is_some_and(|(number, extension)| {
         !number.is_empty()
             && number.bytes().all(|byte| byte.is_ascii_digit())
-            && ["log", "sst", "ldb", "blob", "dbtmp"].contains(&ending)
+            && ["log", "sst", "ldb", "blob", "dbtmp"].contains(&extension)
     });
     ["CURRENT", "IDENTITY", "LOCK", ARCHIVE].contains(&name)
         || ["MANIFEST-", "METADB-", "OPTIONS-", "COMPACTION_PROGRESS-"].into_iter().any(numbered)

@@ -384,7 +384,7 @@ extern "C" {
 
 // A new Env, without threads. It stays for as long as the process. `unsynced` is called from any
 // thread, under locks of RocksDB's.
-void *kvds_rocksdb_env(Unsynced unsynced)
+void *kvds_rocksdb_env_new(Unsynced unsynced)
 {
     static const int watched = pthread_atfork(before_fork, after_fork, after_fork);
     (void)watched;
@@ -393,7 +393,7 @@ void *kvds_rocksdb_env(Unsynced unsynced)
 
 // Has the threads that a database needs: one that flushes and one that compacts. Returns 0, or the
 // number of the error.
-int kvds_rocksdb_env_start(void *env)
+int kvds_rocksdb_env_start_threads(void *env)
 {
     auto &threads = *static_cast<Threads *>(env);
     const int error = threads.grow(1, Env::Priority::HIGH);

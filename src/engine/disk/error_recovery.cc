@@ -135,7 +135,7 @@ void kvds_rocksdb_listen(rocksdb_options_t *options, std::uint64_t *room)
 }
 
 // There is enough room to merge tables.
-std::size_t kvds_rocksdb_merge(rocksdb_t *database, char *text, std::size_t capacity)
+std::size_t kvds_rocksdb_enable_compactions(rocksdb_t *database, char *text, std::size_t capacity)
 {
     return tell(merge(*database->rep, true), text, capacity);
 }
@@ -148,7 +148,7 @@ std::size_t kvds_rocksdb_compact(rocksdb_t *database, char *text, std::size_t ca
 }
 
 // Makes a halted database ready to be resumed. When it returns, nothing goes on in the background.
-std::size_t kvds_rocksdb_prepare(rocksdb_t *database, char *text, std::size_t capacity)
+std::size_t kvds_rocksdb_prepare_resume(rocksdb_t *database, char *text, std::size_t capacity)
 {
     // A writer that waits for tables to be flushed gives up when it sees the error, but not if it
     // sees that resuming has begun, and that would wait for the writer. So writers are let pass

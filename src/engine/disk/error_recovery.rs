@@ -1,10 +1,10 @@
-//! Going on after an error of the file system.
+//! Recovery from write errors: resumes the database after an error of the file system.
 //!
-//! When a write fails, RocksDB halts the database: it takes no more writes, as it cannot know what
-//! is in the file. What was acknowledged is in memory and in the log. Resuming brings what is in
-//! memory to a new table file and begins a new log, so that the files in which writing failed are
-//! not needed any more. Here a call that finds the database halted resumes it, so that it works
-//! again as soon as the cause is gone.
+//! When a write fails, RocksDB halts the database: it takes no more writes, because it cannot know
+//! what is in the file. All acknowledged writes are in memory and in the log. Resuming flushes the
+//! memtables to a new table file and starts a new log, so no file in which a write failed is needed
+//! any more. A call that finds the database halted resumes it here, so the store works again as
+//! soon as the cause is gone.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -18,109 +18,113 @@ use std::time::{Duration, Instant};
 use librocksdb_sys::{rocksdb_options_t, rocksdb_t};
 use rocksdb::{AsRawPtr, DB, ErrorKind, WriteOptions};
 
-use super::errors::{failed, file_system_failed, is_no_space, told};
-use super::lock::Place;
-use super::reserve::{Load, Reserve};
+use super::errors::{call_cpp, io_error, is_no_space, rocksdb_error};
+use super::int_property;
+use super::lock::StoreDir;
+use super::reserve::{DiskLoad, Reserve};
 use crate::error::{Error, Result};
 use crate::sys::descriptors::above_streams;
 use crate::sys::locks::RwLock;
 use crate::sys::log::{self, Level};
 use crate::sys::signals;
 
-/// After resuming has failed, it is tried again when a file of the size that is needed can be made.
-/// If none can, it is tried again after this long: what is in memory may be smaller when it is
-/// compressed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// After a failed resume, the next one is attempted once a file of the needed size can be created,
+/// or after this long: memtables may be smaller once they are compressed.
+const RESUME_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What RocksDB says of a file in which writing has failed before, instead of why.
+/// RocksDB's texts for a file in which an earlier write failed. They do not name the cause.
 const REPEATED: [&str; 2] = ["Writer has previous error", "Seen error"];
 
-/// From this much in memory on, it is worth a flush to give back what its log takes on a full disk.
-const WORTH_FLUSHING: u64 = 256 << 10;
+/// Memtables of at least this many bytes are flushed to free the space of their log on a full disk.
+const MIN_FLUSH: u64 = 256 << 10;
 
-/// How long a write waits for a merge of tables that takes room on a full disk.
-const MERGE_PATIENCE: Duration = Duration::from_secs(2);
+/// The time that a write waits for a compaction that takes space on a full disk.
+const COMPACTION_WAIT: Duration = Duration::from_secs(2);
 
-/// What a table file, a log and a list of table files take beside what is in memory.
-const BESIDE: u64 = 64 << 10;
+/// The bytes of a table file, a log and a manifest besides the contents of the memtables.
+const FILE_OVERHEAD: u64 = 64 << 10;
 
 // See error_recovery.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
-    fn kvds_rocksdb_listen(options: *mut rocksdb_options_t, room: *mut u64);
-    fn kvds_rocksdb_merge(database: *mut rocksdb_t, text: *mut u8, capacity: usize) -> usize;
+    fn kvds_rocksdb_listen(options: *mut rocksdb_options_t, compaction_space: *mut u64);
+    fn kvds_rocksdb_enable_compactions(
+        database: *mut rocksdb_t,
+        text: *mut u8,
+        capacity: usize,
+    ) -> usize;
     fn kvds_rocksdb_compact(database: *mut rocksdb_t, text: *mut u8, capacity: usize) -> usize;
-    fn kvds_rocksdb_prepare(database: *mut rocksdb_t, text: *mut u8, capacity: usize) -> usize;
+    fn kvds_rocksdb_prepare_resume(
+        database: *mut rocksdb_t,
+        text: *mut u8,
+        capacity: usize,
+    ) -> usize;
     fn kvds_rocksdb_resume(database: *mut rocksdb_t, text: *mut u8, capacity: usize) -> usize;
 }
 
+type DatabaseFunction = unsafe extern "C" fn(*mut rocksdb_t, *mut u8, usize) -> usize;
+
 /// Calls a function of error_recovery.cc.
-fn call(
-    function: unsafe extern "C" fn(*mut rocksdb_t, *mut u8, usize) -> usize,
-    db: &DB,
-) -> std::result::Result<(), String> {
-    told(|text, capacity| {
+fn call(function: DatabaseFunction, db: &DB) -> std::result::Result<(), String> {
+    call_cpp(|text, capacity| {
         // SAFETY: the database is live, and `text` is writable for `capacity` bytes. These
-        // functions ask for no more.
+        // functions require no more.
         #[allow(unsafe_code)]
         signals::blocked(|| unsafe { function(db.as_raw_ptr(), text, capacity) })
     })
 }
 
-/// How much has to be free on the disk before tables are merged again; 0 while they are. It
-/// outlives the database.
-pub type MergeRoom = Arc<AtomicU64>;
+/// The free bytes that compactions wait for, or 0 while they run. It outlives the database.
+pub type CompactionSpace = Arc<AtomicU64>;
 
-/// Has RocksDB take every error of the file system for one that can be resumed from, and leave that
-/// to us.
-pub fn prepare(options: &rocksdb::Options) -> MergeRoom {
-    let room = MergeRoom::default();
-    // SAFETY: the options are live, and used by nobody else meanwhile. The number outlives the
+/// Makes every error of the file system recoverable, and leaves the recovery to this module.
+pub fn listen(options: &rocksdb::Options) -> CompactionSpace {
+    let space = CompactionSpace::default();
+    // SAFETY: the options are live and not used by others meanwhile. The number outlives the
     // database.
     #[allow(unsafe_code)]
     unsafe {
-        kvds_rocksdb_listen(options.as_raw_ptr(), room.as_ptr());
+        kvds_rocksdb_listen(options.as_raw_ptr(), space.as_ptr());
     }
-    room
+    space
 }
 
-/// What a database has to bring to table files, and has there.
-pub fn load_of(db: &DB) -> Load {
-    let number = |name| db.property_int_value(name).ok().flatten().unwrap_or(0);
-    Load {
-        in_memory: number("rocksdb.cur-size-all-mem-tables"),
-        in_tables: number("rocksdb.total-sst-files-size"),
+/// Returns the bytes in the memtables and in the tables of a database.
+pub fn disk_load(db: &DB) -> DiskLoad {
+    DiskLoad {
+        in_memory: int_property(db, "rocksdb.cur-size-all-mem-tables"),
+        in_tables: int_property(db, "rocksdb.total-sst-files-size"),
     }
 }
 
-/// What there is to know for resuming the database of a store.
+/// Resumes the database of one store.
 pub struct ErrorRecovery {
     path: PathBuf,
-    /// Locked while the database is resumed, and shared by what does not go with that.
-    past: RwLock<Past>,
-    /// Of a writer.
-    room: Option<Room>,
+    /// Locked exclusively during a resume, and shared by work that must not run beside one.
+    failures: RwLock<Failures>,
+    /// `None` if the store was opened for reading only.
+    space: Option<DiskSpace>,
 }
 
-/// Where the files of a store are, and what is done when there is no room for them.
-pub struct Room {
-    pub place: Place,
+/// The directory of a writer, and what it does when the disk is full.
+pub struct DiskSpace {
+    pub dir: StoreDir,
     pub reserve: Reserve,
-    pub to_merge: MergeRoom,
+    pub compaction_space: CompactionSpace,
 }
 
 #[derive(Default)]
-struct Past {
-    /// When resuming failed, if it did so the last time.
-    failed: Option<Instant>,
-    /// What RocksDB said of the last error.
+struct Failures {
+    /// The time of the last resume, if it failed.
+    resume_failed: Option<Instant>,
+    /// RocksDB's text for the last error that named a cause.
     cause: String,
 }
 
-impl Past {
-    /// Remembers the text of an error. If it only says that there was one before, it becomes the
-    /// text of that.
-    fn remember(&mut self, text: &str) -> String {
+impl Failures {
+    /// Stores the text of an error, unless it only repeats an earlier error. Returns the text that
+    /// names the cause.
+    fn record(&mut self, text: &str) -> String {
         if self.cause.is_empty() || !REPEATED.iter().any(|repeated| text.contains(repeated)) {
             text.clone_into(&mut self.cause);
         }
@@ -129,114 +133,118 @@ impl Past {
 }
 
 impl ErrorRecovery {
-    /// For the database in the directory `path`.
-    pub fn new(path: &Path, room: Option<Room>) -> ErrorRecovery {
-        ErrorRecovery { path: path.to_path_buf(), past: RwLock::default(), room }
+    /// Creates the recovery of the database in the directory `path`.
+    pub fn new(path: &Path, space: Option<DiskSpace>) -> ErrorRecovery {
+        ErrorRecovery { path: path.to_path_buf(), failures: RwLock::default(), space }
     }
 
-    /// Where it is.
+    /// Returns the directory of the database.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Asks for room before so many bytes are written. What cannot be refused goes on without.
+    /// Reserves disk space for a write of `bytes`. Fails only a write that is `refusable`.
     #[inline]
-    pub fn admit(&self, db: &DB, bytes: usize, refusable: bool) -> Result<()> {
-        let Some(room) = &self.room else { return Ok(()) };
-        let refused = match room.reserve.admit(bytes as u64, || load_of(db)) {
-            Ok(()) => return Ok(()),
-            Err(_) if !refusable => return Ok(()),
-            Err(cause) => cause,
-        };
-        // A merge takes as much as it gives back in the end.
-        let since = Instant::now();
-        let merges = || {
+    pub fn reserve_space(&self, db: &DB, bytes: usize, refusable: bool) -> Result<()> {
+        let Some(space) = &self.space else { return Ok(()) };
+        match space.reserve.reserve(bytes as u64, || disk_load(db)) {
+            Err(cause) if refusable => self.free_space(db, space, bytes as u64, cause),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tries to free disk space for a write that `refusal` would fail.
+    #[cold]
+    fn free_space(&self, db: &DB, space: &DiskSpace, bytes: u64, refusal: io::Error) -> Result<()> {
+        // A compaction frees the space that it takes in the end.
+        let start = Instant::now();
+        let is_compacting = || {
             db.property_int_value("rocksdb.num-running-compactions")
                 .is_ok_and(|count| count != Some(0))
         };
-        while merges() && since.elapsed() < MERGE_PATIENCE {
+        while is_compacting() && start.elapsed() < COMPACTION_WAIT {
             thread::sleep(Duration::from_millis(5));
-            if room.reserve.admit(bytes as u64, || load_of(db)).is_ok() {
+            if space.reserve.reserve(bytes, || disk_load(db)).is_ok() {
                 return Ok(());
             }
         }
-        // What is in memory takes as much in the log, and as much is reserved for it.
-        if load_of(db).in_memory >= WORTH_FLUSHING {
-            self.attempt_apart(db, "cannot write", DB::flush)?;
-            if room.reserve.admit(bytes as u64, || load_of(db)).is_ok() {
+        // A flush frees the log of the memtables and the reserve for them.
+        if disk_load(db).in_memory >= MIN_FLUSH {
+            self.retry_apart_from_resume(db, "cannot write", DB::flush)?;
+            if space.reserve.reserve(bytes, || disk_load(db)).is_ok() {
                 return Ok(());
             }
         }
-        Err(Error::io("cannot write", refused).at(&self.path))
+        Err(Error::io("cannot write", refusal).at(&self.path))
     }
 
-    /// Something was written: has tables be merged again, if that was given up and there is room by
-    /// now.
+    /// Enables compactions again if a full disk stopped them and there is space by now.
     #[inline]
-    pub fn written(&self, db: &DB) {
-        if let Some(room) = &self.room
-            && room.to_merge.load(Relaxed) != 0
+    pub fn resume_compactions(&self, db: &DB) {
+        if let Some(space) = &self.space
+            && space.compaction_space.load(Relaxed) != 0
         {
-            self.merge_again(db, room);
+            self.enable_compactions(db, space);
         }
     }
 
     #[cold]
-    fn merge_again(&self, db: &DB, room: &Room) {
-        let needed = room.to_merge.load(Relaxed);
-        if room.reserve.free() > needed
-            && room.to_merge.swap(0, Relaxed) != 0
-            && let Err(cause) = call(kvds_rocksdb_merge, db)
+    fn enable_compactions(&self, db: &DB, space: &DiskSpace) {
+        let needed = space.compaction_space.load(Relaxed);
+        if space.reserve.free_space() > needed
+            && space.compaction_space.swap(0, Relaxed) != 0
+            && let Err(cause) = call(kvds_rocksdb_enable_compactions, db)
         {
             log::line(Level::Warn, || {
-                format!("tables are not merged ({}): {cause}", self.path.display())
+                format!("cannot compact in the background ({}): {cause}", self.path.display())
             });
-            room.to_merge.store(needed, Relaxed);
+            space.compaction_space.store(needed, Relaxed);
         }
     }
 
-    /// Merges all tables. Where there is no room for that, they stay as they are.
-    pub fn compact(&self, db: &DB, how: &WriteOptions) -> Result<()> {
+    /// Compacts all tables. Without space for that, leaves them as they are.
+    pub fn compact(&self, db: &DB, options: &WriteOptions) -> Result<()> {
         let what = "cannot compact";
         let compact = |db: &DB| {
             db.flush()?;
-            let mut done = call(kvds_rocksdb_compact, db);
-            if let (Err(text), Some(room)) = (&done, &self.room)
+            let mut result = call(kvds_rocksdb_compact, db);
+            if let (Err(text), Some(space)) = (&result, &self.space)
                 && is_no_space(&self.path, text)
             {
-                room.reserve.give_up();
-                done = call(kvds_rocksdb_compact, db);
+                space.reserve.release();
+                result = call(kvds_rocksdb_compact, db);
             }
-            if let Err(text) = &done
+            if let Err(text) = &result
                 && !is_no_space(&self.path, text)
             {
-                // A database that is halted says so to one that writes nothing.
-                db.write_opt(rocksdb::WriteBatch::default(), how)?;
+                // An empty write returns the error of a halted database.
+                db.write_opt(rocksdb::WriteBatch::default(), options)?;
             }
-            Ok(done)
+            Ok(result)
         };
-        match self.attempt_apart(db, what, compact)? {
+        match self.retry_apart_from_resume(db, what, compact)? {
             Err(text) if is_no_space(&self.path, &text) => {
                 let path = self.path.display();
                 log::line(Level::Warn, || {
-                    format!("not all is compacted, there is no room for that ({path}): {text}")
+                    format!("not everything is compacted, the disk is full ({path}): {text}")
                 });
             }
-            Err(text) => return Err(file_system_failed(what, &self.path, text)),
+            Err(text) => return Err(io_error(what, &self.path, text)),
             Ok(()) => {}
         }
-        if let Some(room) = &self.room {
-            room.reserve.make(load_of(db));
+        if let Some(space) = &self.space {
+            space.reserve.refill(disk_load(db));
         }
-        self.written(db);
+        self.resume_compactions(db);
         Ok(())
     }
 
-    /// Does `work`. If the file system fails or has failed before, resumes the database and does it
-    /// again: what failed is in no file that counts any more. Once, so that a disk that fails for
-    /// ever fails the call.
+    /// Does `work`. After an error of the file system, resumes the database and does it again.
+    ///
+    /// Doing it again is safe: no file in which it failed is used any more. It is retried once, so
+    /// that a disk that always fails makes the call fail.
     #[inline]
-    pub fn attempt<T>(
+    pub fn retry<T>(
         &self,
         db: &DB,
         what: &'static str,
@@ -244,79 +252,78 @@ impl ErrorRecovery {
     ) -> Result<T> {
         let first = match work(db) {
             Ok(done) => return Ok(done),
-            Err(cause) => self.explain(what, cause)?,
+            Err(cause) => self.io_cause(what, cause)?,
         };
         log::line(Level::Warn, || {
-            format!("{what} ({}), trying to go on: {first}", self.path.display())
+            format!("{what} ({}), trying to recover: {first}", self.path.display())
         });
         self.resume(db, what)?;
-        work(db)
-            .or_else(|cause| Err(file_system_failed(what, &self.path, self.explain(what, cause)?)))
+        work(db).or_else(|cause| Err(io_error(what, &self.path, self.io_cause(what, cause)?)))
     }
 
-    /// The same for what syncs, flushes or compacts: resuming waits until it is done, and it waits
-    /// for resuming.
-    pub fn attempt_apart<T>(
+    /// Like [`ErrorRecovery::retry`], for work that does not run during a resume: a sync, a flush
+    /// or a compaction. A resume waits for it, and it waits for a resume.
+    pub fn retry_apart_from_resume<T>(
         &self,
         db: &DB,
         what: &'static str,
         work: impl Fn(&DB) -> std::result::Result<T, rocksdb::Error>,
     ) -> Result<T> {
-        self.attempt(db, what, |db| {
-            let _apart = self.past.read();
+        self.retry(db, what, |db| {
+            let _no_resume = self.failures.read();
             work(db)
         })
     }
 
-    /// Does `work`, unless the database is being resumed.
-    pub fn unless_resumed<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
-        let _apart = self.past.try_read()?;
+    /// Does `work`, or returns `None` during a resume.
+    pub fn unless_resuming<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        let _no_resume = self.failures.try_read()?;
         Some(work())
     }
 
-    /// Why the file system failed. What failed for another reason is an error that resuming is no
-    /// help for.
+    /// Returns why the file system failed. Any other error is returned as one, because resuming
+    /// does not help.
     #[cold]
-    fn explain(&self, what: &'static str, cause: rocksdb::Error) -> Result<String> {
+    fn io_cause(&self, what: &'static str, cause: rocksdb::Error) -> Result<String> {
         match cause.kind() {
-            ErrorKind::IOError => Ok(self.past.write().remember(cause.as_ref())),
-            _ => Err(failed(what, &self.path, cause)),
+            ErrorKind::IOError => Ok(self.failures.write().record(cause.as_ref())),
+            _ => Err(rocksdb_error(what, &self.path, cause)),
         }
     }
 
-    /// Resumes the database, if it is halted.
+    /// Resumes the database if it is halted.
     #[cold]
     fn resume(&self, db: &DB, what: &'static str) -> Result<()> {
-        // Where its directory is not under its path any more, the database makes no files.
-        self.room.as_ref().map_or(Ok(()), |room| room.place.check())?;
-        let mut past = self.past.write();
-        // The room is given up when nothing goes on that could take it for something else.
-        let mut resumed = call(kvds_rocksdb_prepare, db);
-        let room = self.room.as_ref().filter(|_| is_no_space(&self.path, &past.cause));
-        if let Some(room) = room {
-            room.reserve.give_up();
+        // A database whose directory is not in place creates no files.
+        self.space.as_ref().map_or(Ok(()), |space| space.dir.check_in_place())?;
+        let mut failures = self.failures.write();
+        // Nothing runs in the background from here on, so nothing else takes the released space.
+        let mut resumed = call(kvds_rocksdb_prepare_resume, db);
+        let space = self.space.as_ref().filter(|_| is_no_space(&self.path, &failures.cause));
+        if let Some(space) = space {
+            space.reserve.release();
         }
-        // An attempt that fails leaves one more table in memory for reads to look into, and takes
-        // up to a second. So it is not made in vain.
-        let mut in_vain = Ok(());
-        if past.failed.is_some_and(|since| since.elapsed() < PATIENCE) {
-            in_vain = room_for(load_of(db).in_memory + BESIDE, &self.path);
+        // A failed resume takes up to a second, and leaves one more memtable for reads to search.
+        let mut space_check = Ok(());
+        if failures.resume_failed.is_some_and(|time| time.elapsed() < RESUME_INTERVAL) {
+            space_check = check_space(disk_load(db).in_memory + FILE_OVERHEAD, &self.path);
         }
-        if in_vain.is_ok() {
+        if space_check.is_ok() {
             resumed = resumed.and_then(|()| call(kvds_rocksdb_resume, db));
-            past.failed = resumed.is_err().then(Instant::now);
+            failures.resume_failed = resumed.is_err().then(Instant::now);
         }
-        if let Some(room) = room {
-            room.reserve.make(load_of(db));
+        if let Some(space) = space {
+            space.reserve.refill(disk_load(db));
         }
-        in_vain.map_err(|cause| Error::io(what, cause).at(&self.path))?;
-        resumed.map_err(|text| file_system_failed(what, &self.path, past.remember(&text)))
+        space_check.map_err(|cause| Error::io(what, cause).at(&self.path))?;
+        resumed.map_err(|text| io_error(what, &self.path, failures.record(&text)))
     }
 }
 
-/// Finds out whether a file of `bytes` can be made in `directory`. Its name is one of RocksDB's for
-/// temporary files, so that RocksDB removes what a death leaves.
-fn room_for(bytes: u64, directory: &Path) -> io::Result<()> {
+/// Fails unless a file of `bytes` can be created in `directory`.
+///
+/// The name is one of RocksDB's for temporary files, so RocksDB removes the file after a crash.
+fn check_space(bytes: u64, directory: &Path) -> io::Result<()> {
     let path = directory.join("000000.dbtmp");
     let mut file = File::create(&path).and_then(above_streams)?;
     let len = libc::off_t::try_from(bytes).unwrap_or(libc::off_t::MAX);

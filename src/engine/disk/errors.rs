@@ -1,4 +1,4 @@
-//! What RocksDB's errors mean for the caller.
+//! Maps RocksDB's errors to errors of kvds.
 
 use std::io;
 use std::path::Path;
@@ -8,15 +8,16 @@ use thiserror::Error as Cause;
 
 use crate::error::{Error, Kind};
 
-/// An error of kvds for one of RocksDB's, about the store in `path`. RocksDB's C interface gives
-/// errors as text; its beginning is the code.
-pub fn failed(what: &'static str, path: &Path, cause: rocksdb::Error) -> Error {
-    let text = without(path, cause.as_ref());
+/// Returns the error of kvds for an error of RocksDB about the store in `path`.
+///
+/// RocksDB's C interface returns errors as text that begins with the code.
+pub fn rocksdb_error(what: &'static str, path: &Path, cause: rocksdb::Error) -> Error {
+    let text = without_path(path, cause.as_ref());
     let kind = match cause.kind() {
         ErrorKind::Corruption => Kind::Corruption,
         ErrorKind::NotSupported => Kind::Unsupported,
         ErrorKind::InvalidArgument => Kind::InvalidArgument,
-        ErrorKind::IOError => of_the_file_system(&text),
+        ErrorKind::IOError => io_error_kind(&text),
         ErrorKind::Busy | ErrorKind::TimedOut | ErrorKind::TryAgain | ErrorKind::Incomplete => {
             Kind::Busy
         }
@@ -33,8 +34,9 @@ pub fn failed(what: &'static str, path: &Path, cause: rocksdb::Error) -> Error {
     Error::new(kind, what).at(path).because(cause)
 }
 
-/// What a function of ours in C++ says: the text of an error, or nothing.
-pub fn told(call: impl FnOnce(*mut u8, usize) -> usize) -> Result<(), String> {
+/// Calls a C++ function of this engine that writes the text of an error and returns its length, or
+/// returns 0.
+pub fn call_cpp(call: impl FnOnce(*mut u8, usize) -> usize) -> Result<(), String> {
     const CAPACITY: usize = 4 << 10;
     let mut text = [0; CAPACITY];
     match call(text.as_mut_ptr(), CAPACITY) {
@@ -43,38 +45,37 @@ pub fn told(call: impl FnOnce(*mut u8, usize) -> usize) -> Result<(), String> {
     }
 }
 
-/// As [`failed`], for an error of the file system's, of which there is the text alone.
-pub fn file_system_failed(what: &'static str, path: &Path, text: String) -> Error {
-    /// What RocksDB says.
+/// Like [`rocksdb_error`], for the text of an error of the file system.
+pub fn io_error(what: &'static str, path: &Path, text: String) -> Error {
     #[derive(Debug, Cause)]
     #[error("{0}")]
-    struct Told(String);
+    struct Text(String);
 
-    Error::new(of_the_file_system(&without(path, &text)), what).at(path).because(Told(text))
+    Error::new(io_error_kind(&without_path(path, &text)), what).at(path).because(Text(text))
 }
 
-/// Whether the text of an error says that the disk is full.
+/// Returns whether the text of an error says that the disk is full.
 pub fn is_no_space(path: &Path, text: &str) -> bool {
-    of_the_file_system(&without(path, text)) == Kind::NoSpace
+    io_error_kind(&without_path(path, text)) == Kind::NoSpace
 }
 
-/// A text without the path, which could say anything.
-fn without(path: &Path, text: &str) -> String {
+/// Removes the path from a text, because a path can contain any words.
+fn without_path(path: &Path, text: &str) -> String {
     path.to_str()
         .filter(|path| !path.is_empty())
         .map_or(text.to_owned(), |path| text.replace(path, ""))
 }
 
-fn of_the_file_system(text: &str) -> Kind {
-    let says = |errno| text.contains(&system_text(errno));
+fn io_error_kind(text: &str) -> Kind {
+    let names = |errno| text.contains(&system_text(errno));
     let no_space = text.starts_with("IO error: No space left on device")
-        || says(libc::ENOSPC)
-        || says(libc::EDQUOT)
-        || says(libc::EFBIG);
+        || names(libc::ENOSPC)
+        || names(libc::EDQUOT)
+        || names(libc::EFBIG);
     if no_space { Kind::NoSpace } else { Kind::Io }
 }
 
-/// How the system words an error, in the language that RocksDB got it in.
+/// Returns the system's text for an error number, in the language that RocksDB also gets.
 fn system_text(errno: i32) -> String {
     let text = io::Error::from_raw_os_error(errno).to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()

@@ -244,7 +244,7 @@ extern "C" {
 // Has a database that is opened with `options` in the directory `path`, which is open as
 // `directory`, leave all others alone. What is returned must be freed after the database is closed,
 // and before the directory is.
-void *kvds_rocksdb_guard(rocksdb_options_t *options, const char *path, std::size_t len,
+void *kvds_rocksdb_guard_new(rocksdb_options_t *options, const char *path, std::size_t len,
                          int directory)
 {
     std::string name(path, len);

@@ -1,5 +1,5 @@
-//! Leaving other stores alone where the directory of an open one was moved, removed or replaced:
-//! see guard.cc.
+//! Protects the files of other stores when the directory of an open store was moved, removed or
+//! replaced: see guard.cc.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -12,7 +12,7 @@ use rocksdb::AsRawPtr;
 // See guard.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
-    fn kvds_rocksdb_guard(
+    fn kvds_rocksdb_guard_new(
         options: *mut rocksdb_options_t,
         path: *const u8,
         len: usize,
@@ -21,25 +21,25 @@ unsafe extern "C" {
     fn kvds_rocksdb_guard_free(guard: *mut u8);
 }
 
-/// The files of one store as RocksDB gets them. To be dropped after the database.
+/// The guarded file system of one store. It is dropped after the database.
 pub struct Guard(*mut u8);
 
-// SAFETY: RocksDB calls an Env from any thread.
+// SAFETY: an Env can be used from any thread.
 #[allow(unsafe_code)]
 unsafe impl Send for Guard {}
-// SAFETY: the same.
+// SAFETY: as above.
 #[allow(unsafe_code)]
 unsafe impl Sync for Guard {}
 
 impl Guard {
-    /// Has what is opened with `options` in `path` change files in `directory` alone, which stays
-    /// open for longer than this.
+    /// Restricts a database that is opened with `options` in `path` to files in `directory`, which
+    /// stays open for longer than this.
     pub fn new(options: &rocksdb::Options, path: &Path, directory: &File) -> Guard {
         let path = path.as_os_str().as_bytes();
-        // SAFETY: the options are live, and used by nobody else meanwhile; the path is copied.
+        // SAFETY: the options are live and not used by others meanwhile; the path is copied.
         #[allow(unsafe_code)]
         Guard(unsafe {
-            kvds_rocksdb_guard(
+            kvds_rocksdb_guard_new(
                 options.as_raw_ptr(),
                 path.as_ptr().cast(),
                 path.len(),
@@ -51,7 +51,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // SAFETY: dropped once, here, when the database is closed.
+        // SAFETY: freed once, here, after the database was closed.
         #[allow(unsafe_code)]
         unsafe {
             kvds_rocksdb_guard_free(self.0);

@@ -1,37 +1,36 @@
-//! Locks by key, so that a check and the write that depends on it are one step.
+//! Locks of keys, so that a check and the write that depends on it are one step.
 //!
-//! A key belongs to the stripe that its hash says. Whoever writes a key without a condition shares
-//! the key's stripe with others like it; whoever checks a key before writing has the stripe alone.
-//! So a plain write cannot slip between a check and its write, plain writes never wait for each
-//! other, and unrelated checks seldom do.
+//! The hash of a key selects a stripe. A plain write shares the stripe of its key; a conditional
+//! write has it exclusively. So no plain write comes between a check and its write, and plain
+//! writes never wait for each other.
 //!
-//! A batch that deletes a range locks the range instead, and its other keys as ranges of one key.
-//! Range locks that overlap are granted in the order in which they were asked for. A writer looks
-//! for range locks after it has locked its key_locks; if one overlaps, it releases the key_locks
-//! and asks for a range lock itself. Whoever has a range lock then locks and releases each stripe
-//! once, which waits for the writers that came before it. So nobody else writes in a locked range,
-//! and writers of other keys go on, also while the write of the range is synced.
+//! A batch that deletes a range locks that range, and its other keys as ranges of one key.
+//! Overlapping range locks are granted in the order of the requests. A writer of keys first locks
+//! its stripes and then looks for range locks. If one overlaps, it unlocks the stripes and requests
+//! a range lock itself. The owner of a range lock locks and unlocks every stripe once, which waits
+//! for the writers that came before. So nobody else writes in a locked range. Writers of other keys
+//! do not wait, even while the write of the range is synced.
 
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::key_hash::KeyHash;
 use crate::batch::{Operation, WriteBatch};
 use crate::engine::Range;
 
 const STRIPES: usize = 256;
 
-/// The locks.
+/// The locks of one store.
 pub struct KeyLocks {
-    key_locks: [RwLock<()>; STRIPES],
-    /// How many range locks are granted or waited for. Changed under the lock of `ranges`.
+    stripes: [RwLock<()>; STRIPES],
+    /// The number of range locks, granted or requested. Changed under the lock of `ranges`.
     range_locks: AtomicUsize,
     ranges: Mutex<RangeLocks>,
     range_unlocked: Condvar,
 }
 
-/// The range locks that are granted or waited for, in the order in which they were asked for.
+/// The range locks that are granted or requested, in the order of the requests.
 #[derive(Default)]
 struct RangeLocks {
     next_id: u64,
@@ -43,20 +42,25 @@ struct RangeLock {
     ranges: Vec<Range>,
 }
 
-/// A lock that is held until this is dropped.
-#[must_use = "it unlocks when it is dropped"]
-pub enum Held<'a> {
-    /// With other plain writers.
+/// How a write locks a stripe. Exclusive is the greater of the two.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// With other plain writes.
+    Shared,
+    /// Alone, to check a key before the write.
+    Exclusive,
+}
+
+/// The locked keys of a write. Dropping it unlocks them.
+#[must_use = "dropping it unlocks the keys"]
+pub enum KeyGuard<'a> {
     Shared(#[allow(dead_code, reason = "held")] RwLockReadGuard<'a, ()>),
-    /// Alone.
-    Alone(#[allow(dead_code, reason = "held")] RwLockWriteGuard<'a, ()>),
-    /// Several key_locks.
-    Several(#[allow(dead_code, reason = "held")] Vec<Held<'a>>),
-    /// Ranges.
+    Exclusive(#[allow(dead_code, reason = "held")] RwLockWriteGuard<'a, ()>),
+    Stripes(#[allow(dead_code, reason = "held")] Vec<KeyGuard<'a>>),
     Ranges(#[allow(dead_code, reason = "held")] RangeGuard<'a>),
 }
 
-/// A range lock.
+/// A granted range lock.
 pub struct RangeGuard<'a> {
     key_locks: &'a KeyLocks,
     id: u64,
@@ -73,7 +77,7 @@ impl Drop for RangeGuard<'_> {
 }
 
 impl RangeLocks {
-    /// Whether a lock that was asked for before `id` overlaps one of `ranges`.
+    /// Returns whether a lock that was requested before `id` overlaps one of `ranges`.
     fn overlap(&self, ranges: &[Range], id: u64) -> bool {
         let earlier =
             self.locks.iter().take_while(|lock| lock.id < id).flat_map(|lock| &lock.ranges);
@@ -86,45 +90,85 @@ impl RangeLocks {
 }
 
 impl KeyLocks {
-    /// None held.
+    /// Creates the locks, all unlocked.
     pub fn new() -> KeyLocks {
         KeyLocks {
-            key_locks: [const { RwLock::new(()) }; STRIPES],
+            stripes: [const { RwLock::new(()) }; STRIPES],
             range_locks: AtomicUsize::new(0),
             ranges: Mutex::default(),
             range_unlocked: Condvar::new(),
         }
     }
 
-    /// Locks what `batch` checks and writes.
-    pub fn lock(&self, batch: &WriteBatch<'_>) -> Held<'_> {
-        if batch.operations.iter().any(|operation| operation.key().is_none()) {
-            return self.lock_ranges(batch);
+    /// Locks one key.
+    #[inline]
+    pub fn lock_key(&self, key: &[u8], hash: KeyHash, access: Access) -> KeyGuard<'_> {
+        let guard = self.lock_stripe(hash.stripe(STRIPES), access);
+        if self.has_no_range_locks() || !self.in_locked_range([key]) {
+            return guard;
         }
-        let held = self.lock_keys(batch);
-        // Relaxed: a range lock that this does not see is granted after this stripe is released.
-        if self.range_locks.load(Ordering::Relaxed) == 0 || !self.in_locked_range(batch) {
-            return held;
-        }
-        drop(held);
-        self.lock_ranges(batch)
+        drop(guard);
+        self.lock_ranges(vec![Range::one(key)])
     }
 
-    #[cold]
-    fn in_locked_range(&self, batch: &WriteBatch<'_>) -> bool {
-        let ranges = self.ranges.lock();
-        batch.keys().any(|key| ranges.contain(key))
+    /// Locks the keys of a batch without ranges, whose hashes come in the order of the keys.
+    pub fn lock_batch(
+        &self,
+        batch: &WriteBatch<'_>,
+        expected: &[KeyHash],
+        changed: &[KeyHash],
+    ) -> KeyGuard<'_> {
+        let mut accesses = [None; STRIPES];
+        for hash in changed {
+            accesses[hash.stripe(STRIPES)] = Some(Access::Shared);
+        }
+        for hash in expected {
+            accesses[hash.stripe(STRIPES)] = Some(Access::Exclusive);
+        }
+        // In ascending order, so that no two writers wait for each other.
+        let stripes = accesses.iter().enumerate();
+        let stripes =
+            stripes.filter_map(|(index, access)| Some(self.lock_stripe(index, (*access)?)));
+        let guard = KeyGuard::Stripes(stripes.collect());
+        if self.has_no_range_locks() || !self.in_locked_range(batch.keys()) {
+            return guard;
+        }
+        drop(guard);
+        self.lock_ranges(batch.keys().map(Range::one).collect())
     }
 
-    /// Locks the ranges of `batch`, and its keys as ranges.
-    fn lock_ranges(&self, batch: &WriteBatch<'_>) -> Held<'_> {
-        let of_batch = batch.operations.iter().filter_map(|operation| match operation {
+    /// Locks the ranges of a batch, and its keys as ranges of one key.
+    pub fn lock_range_batch(&self, batch: &WriteBatch<'_>) -> KeyGuard<'_> {
+        let ranges = batch.operations.iter().filter_map(|operation| match operation {
             Operation::DeleteRange { start, end } => {
                 Some(Range { start: start.to_vec(), end: end.map(<[u8]>::to_vec) })
             }
             _ => None,
         });
-        let wanted: Vec<_> = batch.keys().map(Range::one).chain(of_batch).collect();
+        self.lock_ranges(batch.keys().map(Range::one).chain(ranges).collect())
+    }
+
+    fn lock_stripe(&self, index: usize, access: Access) -> KeyGuard<'_> {
+        match access {
+            Access::Shared => KeyGuard::Shared(self.stripes[index].read()),
+            Access::Exclusive => KeyGuard::Exclusive(self.stripes[index].write()),
+        }
+    }
+
+    /// Returns whether no range lock matters to a writer that holds its stripes.
+    fn has_no_range_locks(&self) -> bool {
+        // Relaxed: a range lock that this misses is granted after the stripes are unlocked.
+        self.range_locks.load(Ordering::Relaxed) == 0
+    }
+
+    #[cold]
+    fn in_locked_range<'a>(&self, keys: impl IntoIterator<Item = &'a [u8]>) -> bool {
+        let ranges = self.ranges.lock();
+        keys.into_iter().any(|key| ranges.contain(key))
+    }
+
+    #[cold]
+    fn lock_ranges(&self, wanted: Vec<Range>) -> KeyGuard<'_> {
         let mut ranges = self.ranges.lock();
         let id = ranges.next_id;
         ranges.next_id += 1;
@@ -135,69 +179,22 @@ impl KeyLocks {
             self.range_unlocked.wait(&mut ranges);
         }
         drop(ranges);
-        for stripe in &self.key_locks {
+        for stripe in &self.stripes {
             drop(stripe.write());
         }
-        Held::Ranges(guard)
+        KeyGuard::Ranges(guard)
     }
-
-    /// Locks the key_locks of the keys of `batch`.
-    fn lock_keys(&self, batch: &WriteBatch<'_>) -> Held<'_> {
-        match (batch.expectations, batch.operations) {
-            ([], [Operation::Set { key, .. } | Operation::Delete { key }]) => {
-                self.share(stripe(key))
-            }
-            ([expectation], [operation]) if operation.key() == Some(expectation.key()) => {
-                self.take(stripe(expectation.key()))
-            }
-            (expectations, operations) => {
-                #[derive(Clone, Copy, PartialEq, Eq)]
-                enum Want {
-                    Nothing,
-                    Share,
-                    Take,
-                }
-                let mut wants = [Want::Nothing; STRIPES];
-                for key in operations.iter().filter_map(Operation::key) {
-                    wants[stripe(key)] = Want::Share;
-                }
-                for expectation in expectations {
-                    wants[stripe(expectation.key())] = Want::Take;
-                }
-                // Always in the order of their numbers, so that no two writers wait for each other.
-                let held = wants.iter().enumerate().filter_map(|(index, want)| match want {
-                    Want::Nothing => None,
-                    Want::Share => Some(self.share(index)),
-                    Want::Take => Some(self.take(index)),
-                });
-                Held::Several(held.collect())
-            }
-        }
-    }
-
-    fn share(&self, index: usize) -> Held<'_> {
-        Held::Shared(self.key_locks[index].read())
-    }
-
-    fn take(&self, index: usize) -> Held<'_> {
-        Held::Alone(self.key_locks[index].write())
-    }
-}
-
-fn stripe(key: &[u8]) -> usize {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(key);
-    hasher.finish() as usize % STRIPES
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{LazyLock, mpsc};
     use std::thread;
     use std::time::Duration;
 
     use super::*;
     use crate::batch::Expectation;
+    use crate::engine::disk::key_hash::KeyHasher;
 
     const IN_RANGE: [Operation<'_>; 1] = [Operation::Set { key: b"b1", value: b"" }];
     const OUTSIDE: [Operation<'_>; 1] = [Operation::Set { key: b"c", value: b"" }];
@@ -207,19 +204,35 @@ mod tests {
         WriteBatch { expectations: &[], operations }
     }
 
-    /// Locks `batch` on another thread while `held` is held. Returns whether it had to wait.
-    fn waits<'a>(key_locks: &'a KeyLocks, held: Held<'a>, batch: WriteBatch<'_>) -> bool {
+    /// Locks a batch as the engine does.
+    fn lock<'a>(key_locks: &'a KeyLocks, batch: &WriteBatch<'_>) -> KeyGuard<'a> {
+        static HASHER: LazyLock<KeyHasher> = LazyLock::new(KeyHasher::default);
+        if let Some(single) = batch.as_single() {
+            let access =
+                if single.expectations.is_empty() { Access::Shared } else { Access::Exclusive };
+            return key_locks.lock_key(single.key, HASHER.hash(single.key), access);
+        }
+        if batch.has_range() {
+            return key_locks.lock_range_batch(batch);
+        }
+        let hashes: Vec<_> = batch.keys().map(|key| HASHER.hash(key)).collect();
+        let (expected, changed) = hashes.split_at(batch.expectations.len());
+        key_locks.lock_batch(batch, expected, changed)
+    }
+
+    /// Locks `batch` on another thread while `guard` is held. Returns whether it had to wait.
+    fn waits<'a>(key_locks: &'a KeyLocks, guard: KeyGuard<'a>, batch: WriteBatch<'_>) -> bool {
         thread::scope(|scope| {
-            let (tell, told) = mpsc::channel();
+            let (sender, receiver) = mpsc::channel();
             scope.spawn(move || {
-                drop(key_locks.lock(&batch));
+                drop(lock(key_locks, &batch));
                 // The receiver is gone if the test has failed.
-                let _ = tell.send(());
+                let _ = sender.send(());
             });
-            let waited = told.recv_timeout(Duration::from_millis(100)).is_err();
-            drop(held);
+            let waited = receiver.recv_timeout(Duration::from_millis(100)).is_err();
+            drop(guard);
             if waited {
-                told.recv().expect("it gets the lock in the end");
+                receiver.recv().expect("the lock is granted in the end");
             }
             waited
         })
@@ -227,47 +240,47 @@ mod tests {
 
     /// A key that is written between the listing of a range and its deletion would survive it.
     #[test]
-    fn nobody_writes_in_a_locked_range() {
+    fn a_locked_range_excludes_other_writers() {
         let key_locks = KeyLocks::new();
-        assert!(waits(&key_locks, key_locks.lock(&plain(&RANGE)), plain(&IN_RANGE)));
+        let with_range = || lock(&key_locks, &plain(&RANGE));
+        assert!(waits(&key_locks, with_range(), plain(&IN_RANGE)));
         assert!(
-            waits(&key_locks, key_locks.lock(&plain(&IN_RANGE)), plain(&RANGE)),
-            "also who came before"
+            waits(&key_locks, lock(&key_locks, &plain(&IN_RANGE)), plain(&RANGE)),
+            "a range lock waits for earlier writers"
         );
         let expectations = [Expectation::Absent { key: b"b2" }];
-        let checked = WriteBatch { expectations: &expectations, operations: &IN_RANGE };
-        assert!(waits(&key_locks, key_locks.lock(&plain(&RANGE)), checked));
-        assert!(waits(&key_locks, key_locks.lock(&plain(&RANGE)), plain(&RANGE)));
+        let conditional = WriteBatch { expectations: &expectations, operations: &IN_RANGE };
+        assert!(waits(&key_locks, with_range(), conditional));
+        assert!(waits(&key_locks, with_range(), plain(&RANGE)));
         let wider = [Operation::DeleteRange { start: b"", end: None }];
-        assert!(waits(&key_locks, key_locks.lock(&plain(&RANGE)), plain(&wider)));
+        assert!(waits(&key_locks, with_range(), plain(&wider)));
     }
 
     #[test]
-    fn other_keys_are_written_beside_a_locked_range() {
+    fn a_locked_range_does_not_block_other_keys() {
         let key_locks = KeyLocks::new();
         let other = [Operation::DeleteRange { start: b"c", end: None }];
         for batch in [plain(&OUTSIDE), plain(&other)] {
-            let held = key_locks.lock(&plain(&RANGE));
-            drop(key_locks.lock(&batch));
-            drop(held);
+            let guard = lock(&key_locks, &plain(&RANGE));
+            drop(lock(&key_locks, &batch));
+            drop(guard);
         }
     }
 
-    /// Everybody gets a turn, and everybody who has one is alone.
     #[test]
-    fn range_locks_are_granted_one_after_the_other() {
+    fn every_writer_of_a_range_gets_the_lock_exclusively() {
         let key_locks = KeyLocks::new();
         let inside = AtomicUsize::new(0);
         thread::scope(|scope| {
-            for batch in [&RANGE, &RANGE, &IN_RANGE, &IN_RANGE] {
+            for operations in [&RANGE, &RANGE, &IN_RANGE, &IN_RANGE] {
                 let (key_locks, inside) = (&key_locks, &inside);
                 let expectations: &[_] = &[Expectation::Absent { key: b"b1" }];
                 scope.spawn(move || {
                     for _ in 0..2000 {
-                        let held = key_locks.lock(&WriteBatch { expectations, operations: batch });
+                        let guard = lock(key_locks, &WriteBatch { expectations, operations });
                         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                         assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
-                        drop(held);
+                        drop(guard);
                     }
                 });
             }

@@ -1,4 +1,13 @@
-//! Locks on files, RocksDB's lock of a store's directory, and the right to a directory.
+//! The locks of a store's directory: one owner per directory, in all processes.
+//!
+//! RocksDB's lock on the file `LOCK` is not enough. It belongs to the process: closing any
+//! descriptor of the file releases it, as a backup program inside the process does. It excludes
+//! nobody once the file is removed. So three locks are taken together:
+//!
+//! - [`DirLock`] locks the directory itself with `flock`, which belongs to the open file.
+//! - A set of directories excludes a second owner within the process. It knows a directory by
+//!   device and inode, whatever its path.
+//! - [`FileLock`] locks the file `LOCK` for programs that look only there.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata, OpenOptions};
@@ -15,54 +24,50 @@ use crate::sys::descriptors::above_streams;
 use crate::sys::fork::{PerProcess, Unshared};
 use crate::sys::signals;
 
-/// How often claiming is tried if the directory is replaced meanwhile.
+/// The attempts to lock a directory that is replaced meanwhile.
 const ATTEMPTS: u32 = 8;
 
-/// The right to a directory, for one database of one process.
+/// The exclusive lock of a store's directory.
 ///
-/// RocksDB's lock on the file `LOCK` is not enough. It belongs to the process, so that it goes when
-/// the process closes any descriptor of the file, as a backup of its own store does; and it keeps
-/// nobody away once the file is removed. So the directory itself is locked with `flock`, which
-/// belongs to the open file. Within the process a set of directories tells whether one is in use,
-/// by device and inode, whatever it is called.
-///
-/// The directory is kept open: its inode is then nobody else's, even when it was removed. Who
-/// destroys a store still claims its directory when that is gone already, and a directory that
-/// another thread just made could have the same inode.
-pub struct Claim {
-    _claimed: Claimed,
+/// It keeps the directory open, so that its inode is not reused even after it was removed. A thread
+/// that destroys a store still holds the lock when the directory is gone, and a directory that
+/// another thread creates then must not have the same inode.
+pub struct DirLock {
+    _in_process: ProcessLock,
     open: Unshared,
-    place: Place,
+    dir: StoreDir,
 }
 
-/// A directory, whatever it is called: device and inode.
-type Directory = (u64, u64);
+/// Device and inode.
+type DirId = (u64, u64);
 
-static CLAIMED: PerProcess<Mutex<BTreeSet<Directory>>> = PerProcess::new();
+static LOCKED_DIRS: PerProcess<Mutex<BTreeSet<DirId>>> = PerProcess::new();
 
-/// An entry of [`CLAIMED`].
-struct Claimed(Directory);
+/// An entry of [`LOCKED_DIRS`].
+struct ProcessLock(DirId);
 
-impl Drop for Claimed {
+impl Drop for ProcessLock {
     fn drop(&mut self) {
-        CLAIMED.get().lock().remove(&self.0);
+        LOCKED_DIRS.get().lock().remove(&self.0);
     }
 }
 
-impl Claim {
-    /// Claims the directory `path` for as long as this lives.
-    pub fn new(path: &Path) -> Result<Claim> {
+impl DirLock {
+    /// Locks the directory `path` until this is dropped.
+    pub fn new(path: &Path) -> Result<DirLock> {
         for _ in 0..ATTEMPTS {
-            let claim = Claim::once(path)?;
-            // Whoever had the directory before may have removed it, and others made a new one.
-            if claim.place.is_unchanged()? {
-                return Ok(claim);
+            let lock = DirLock::once(path)?;
+            // The owner before may have removed the directory, and others created a new one.
+            if lock.dir.is_in_place()? {
+                return Ok(lock);
             }
         }
-        Err(Error::new(Kind::Io, "the store's directory is replaced again and again").at(path))
+        let text =
+            format!("the store's directory was replaced during {ATTEMPTS} attempts to lock it");
+        Err(Error::new(Kind::Io, text).at(path))
     }
 
-    fn once(path: &Path) -> Result<Claim> {
+    fn once(path: &Path) -> Result<DirLock> {
         let open = || {
             OpenOptions::new()
                 .read(true)
@@ -70,51 +75,60 @@ impl Claim {
                 .open(path)
                 .and_then(above_streams)
         };
-        let open = Unshared::open(open).map_err(|cause| cannot_look(path, cause))?;
-        let directory = identity(&open.metadata().map_err(|cause| cannot_look(path, cause))?);
-        if !CLAIMED.get().lock().insert(directory) {
+        let open = Unshared::open(open).map_err(|cause| cannot_access(path, cause))?;
+        let id = dir_id(&open.metadata().map_err(|cause| cannot_access(path, cause))?);
+        if !LOCKED_DIRS.get().lock().insert(id) {
             return Err(Error::new(
                 Kind::Locked,
-                "another distributor of this process has the store open, or something it handed out, maybe under another name",
+                "another distributor of this process has the store open, or a value, cursor or snapshot of it, \
+                 perhaps under another name",
             )
             .at(path));
         }
-        let claimed = Claimed(directory);
-        exclusively(&open).map_err(|cause| refused(path, cause))?;
-        Ok(Claim { _claimed: claimed, open, place: Place { path: path.to_path_buf(), directory } })
+        let in_process = ProcessLock(id);
+        flock(&open, libc::LOCK_EX | libc::LOCK_NB).map_err(|cause| cannot_lock(path, cause))?;
+        Ok(DirLock {
+            _in_process: in_process,
+            open,
+            dir: StoreDir { path: path.to_path_buf(), id },
+        })
     }
 
-    /// The claimed directory and its path.
-    pub fn place(&self) -> &Place {
-        &self.place
+    /// Returns the path and the identity of the directory.
+    pub fn dir(&self) -> &StoreDir {
+        &self.dir
     }
 
-    /// Has a database that is opened with `options` change files in the claimed directory alone.
+    /// Restricts a database that is opened with `options` to files in the locked directory.
     pub fn guard(&self, options: &rocksdb::Options) -> Guard {
-        Guard::new(options, &self.place.path, &self.open)
+        Guard::new(options, &self.dir.path, &self.open)
     }
 }
 
-/// A directory, and the path that led to it.
-#[derive(Clone)]
-pub struct Place {
-    path: PathBuf,
-    directory: Directory,
-}
-
-impl Place {
-    fn is_unchanged(&self) -> Result<bool> {
-        match fs::metadata(&self.path) {
-            Ok(about) => Ok(identity(&about) == self.directory),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(cause) => Err(cannot_look(&self.path, cause)),
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing does not unlock while a child has the directory open, if it was created without
+        // the handlers of fork().
+        if let Some(open) = self.open.here() {
+            let _ = flock(open, libc::LOCK_UN);
         }
     }
+}
 
-    /// Fails where the path leads elsewhere by now. To be called before a file is made, replaced or
-    /// removed by name, as it could be that of another store.
-    pub fn check(&self) -> Result<()> {
-        if self.is_unchanged()? {
+/// A locked directory: the path that led to it, and its identity.
+#[derive(Clone)]
+pub struct StoreDir {
+    path: PathBuf,
+    id: DirId,
+}
+
+impl StoreDir {
+    /// Fails if the path leads elsewhere by now.
+    ///
+    /// Callers check this before they create, replace or remove a file by name, because the file
+    /// could be in the directory of another store.
+    pub fn check_in_place(&self) -> Result<()> {
+        if self.is_in_place()? {
             return Ok(());
         }
         Err(Error::new(
@@ -123,47 +137,40 @@ impl Place {
         )
         .at(&self.path))
     }
-}
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // Closing it is not enough if a child has it open that was made without the handlers of
-        // fork().
-        release(&self.open);
+    fn is_in_place(&self) -> Result<bool> {
+        match fs::metadata(&self.path) {
+            Ok(metadata) => Ok(dir_id(&metadata) == self.id),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(cause) => Err(cannot_access(&self.path, cause)),
+        }
     }
 }
 
-fn identity(about: &Metadata) -> Directory {
-    (about.dev(), about.ino())
-}
-
-fn cannot_look(path: &Path, cause: io::Error) -> Error {
-    Error::io("cannot look at the store's directory", cause).at(path)
-}
-
-/// The lock on the file `LOCK`, which programs look at that know nothing of a [`Claim`]: RocksDB's
-/// own tools, and on a network file system other machines.
+/// The lock on the file `LOCK`, for programs that know nothing of a [`DirLock`]: RocksDB's own
+/// tools, and other machines on a network file system.
 ///
-/// A lock of the open file, where the system has such, as [`Claim`] says why. It keeps away those
-/// who take a lock of the process, as RocksDB does, and the other way round.
-pub struct Lock(Unshared);
+/// It belongs to the open file where the system has such locks. It conflicts with locks that belong
+/// to a process, which RocksDB takes.
+pub struct FileLock(Unshared);
 
-impl Lock {
-    /// Takes the lock of the store in `path`. Where it cannot be had, the file is not left behind.
-    pub fn new(path: &Path, claim: &Claim) -> Result<Lock> {
+impl FileLock {
+    /// Locks the file `LOCK` in the directory of `dir_lock`. Leaves no new file behind on failure.
+    pub fn new(dir_lock: &DirLock) -> Result<FileLock> {
+        let path = &dir_lock.dir.path;
         let file = path.join("LOCK");
-        let failed = |cause| Error::io("cannot open the lock file", cause).at(&file);
-        claim.place().check()?;
-        let made = !file.try_exists().map_err(failed)?;
+        let cannot_open = |cause| Error::io("cannot open the lock file", cause).at(&file);
+        dir_lock.dir.check_in_place()?;
+        let is_new = !file.try_exists().map_err(cannot_open)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o644);
         let opened = Unshared::open(|| options.open(&file).and_then(above_streams));
-        let lock = Lock(opened.map_err(failed)?);
-        match set_whole(&lock.0, libc::F_WRLCK) {
+        let lock = FileLock(opened.map_err(cannot_open)?);
+        match lock_whole_file(&lock.0, libc::F_WRLCK) {
             Ok(()) => Ok(lock),
             Err(cause) => {
-                let error = refused(path, cause);
-                if made && error.kind() != Kind::Locked {
+                let error = cannot_lock(path, cause);
+                if is_new && error.kind() != Kind::Locked {
                     let _ = fs::remove_file(&file);
                 }
                 Err(error)
@@ -172,42 +179,37 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for FileLock {
     fn drop(&mut self) {
         if let Some(file) = self.0.here() {
-            // Nothing is left to do if it fails: closing it releases the lock, but for children
-            // that have it open.
-            let _ = set_whole(file, libc::F_UNLCK);
+            // An error is ignored: closing the file unlocks it, except for children that have it
+            // open.
+            let _ = lock_whole_file(file, libc::F_UNLCK);
         }
     }
 }
 
-/// Locks a directory for one open file of it.
-pub fn exclusively(directory: &Unshared) -> io::Result<()> {
-    flock(directory, libc::LOCK_EX | libc::LOCK_NB)
-}
-
-/// Releases it, also where a child has it open.
-pub fn release(directory: &Unshared) {
-    if let Some(directory) = directory.here() {
-        let _ = flock(directory, libc::LOCK_UN);
-    }
-}
-
-/// The error of a lock that was not to be had.
-pub fn refused(path: &Path, cause: io::Error) -> Error {
+fn cannot_lock(path: &Path, cause: io::Error) -> Error {
     match cause.raw_os_error() {
         Some(libc::EWOULDBLOCK) => {
             Error::new(Kind::Locked, "another process has the store open, or another copy of the library in this one")
         }
         Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS | libc::EBADF) => Error::new(
             Kind::Io,
-            "the file system or the system has no locks to give, and without them others could write the store too",
+            "the file system does not support locks; without a lock, other processes could write to the store",
         ),
         _ => Error::new(Kind::Io, "cannot lock the store"),
     }
     .at(path)
     .because(cause)
+}
+
+fn cannot_access(path: &Path, cause: io::Error) -> Error {
+    Error::io("cannot access the store's directory", cause).at(path)
+}
+
+fn dir_id(metadata: &Metadata) -> DirId {
+    (metadata.dev(), metadata.ino())
 }
 
 fn flock(file: &File, operation: i32) -> io::Result<()> {
@@ -216,31 +218,32 @@ fn flock(file: &File, operation: i32) -> io::Result<()> {
     uninterrupted(|| unsafe { libc::flock(file.as_raw_fd(), operation) })
 }
 
-/// Locks or unlocks all bytes of a file, for the open file; where the system does not know such
-/// locks (Linux before 3.15, some sandboxes), for the process.
-fn set_whole(file: &File, kind: i32) -> io::Result<()> {
+/// Locks or unlocks all bytes for the open file, or for the process where the system has no locks
+/// of open files (Linux before 3.15, some sandboxes).
+fn lock_whole_file(file: &File, kind: i32) -> io::Result<()> {
     #[cfg(target_os = "linux")]
-    match set(file, libc::F_OFD_SETLK, kind) {
+    match fcntl_lock(file, libc::F_OFD_SETLK, kind) {
         Err(cause) if cause.raw_os_error() == Some(libc::EINVAL) => {}
-        done => return done,
+        result => return result,
     }
-    set(file, libc::F_SETLK, kind)
+    fcntl_lock(file, libc::F_SETLK, kind)
 }
 
-fn set(file: &File, command: i32, kind: i32) -> io::Result<()> {
-    let whole = libc::flock {
+fn fcntl_lock(file: &File, command: i32, kind: i32) -> io::Result<()> {
+    let whole_file = libc::flock {
         l_type: kind as _,
         l_whence: libc::SEEK_SET as _,
         l_start: 0,
         l_len: 0,
         l_pid: 0,
     };
-    // SAFETY: the file is open, and the call reads the lock that it is given.
+    // SAFETY: the file is open, and the call only reads `whole_file`.
     #[allow(unsafe_code)]
-    uninterrupted(|| unsafe { libc::fcntl(file.as_raw_fd(), command, &whole) })
+    uninterrupted(|| unsafe { libc::fcntl(file.as_raw_fd(), command, &whole_file) })
 }
 
-/// On a network or in user space, locking can wait for others, and a signal would end that.
+/// Blocks signals during `call`. A lock on a network file system or in FUSE can wait for others,
+/// and a signal would interrupt that.
 fn uninterrupted(call: impl FnOnce() -> i32) -> io::Result<()> {
     signals::blocked(|| if call() == 0 { Ok(()) } else { Err(io::Error::last_os_error()) })
 }

@@ -1,4 +1,4 @@
-//! Counting what is done.
+//! Counters of operations.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -17,7 +17,7 @@ struct Counters {
 }
 
 impl OpCounters {
-    /// Counts a look for a key, and passes on whether it was there.
+    /// Counts the lookup of a key, and returns its result.
     pub fn read<T>(&self, found: Option<T>) -> Option<T> {
         let counters = self.0.local();
         counters.reads.fetch_add(1, Relaxed);
@@ -27,12 +27,12 @@ impl OpCounters {
         found
     }
 
-    /// Counts operations that were applied.
+    /// Counts applied operations.
     pub fn wrote(&self, operations: usize) {
         self.0.local().writes.fetch_add(operations as u64, Relaxed);
     }
 
-    /// The sums, in otherwise empty figures.
+    /// Returns statistics with the sums, and zeros elsewhere.
     pub fn stats(&self) -> Stats {
         let sum = |counter: fn(&Counters) -> &AtomicU64| {
             self.0.iter().map(|shard| counter(shard).load(Relaxed)).sum()

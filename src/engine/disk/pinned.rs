@@ -1,25 +1,31 @@
-//! What RocksDB makes from a database and wants to have back before it is closed: values in place,
-//! snapshots, iterators.
+//! Ties RocksDB objects to the lifetime of the engine.
 
 use std::mem::ManuallyDrop;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use rocksdb::DBPinnableSlice;
 
 use super::Disk;
 
-/// Something of RocksDB's that must go before the database does, and the engine that it keeps for
-/// that. After a fork it is left alone: even letting go of an iterator can remove files.
+/// A RocksDB object that must be dropped before its database: a value, a snapshot or an iterator.
+///
+/// It keeps the engine, and with it the database, open. In a forked child it is leaked, because
+/// releasing even an iterator can delete files.
 pub struct Pinned<T> {
-    pub(super) made: ManuallyDrop<T>,
-    pub(super) disk: Arc<Disk>,
+    object: ManuallyDrop<T>,
+    disk: Arc<Disk>,
 }
 
 impl<T> Pinned<T> {
-    /// What was made from the database of `disk`.
-    pub fn new(made: T, disk: Arc<Disk>) -> Pinned<T> {
-        Pinned { made: ManuallyDrop::new(made), disk }
+    /// Ties `object` to `disk`, whose database created it.
+    pub fn new(object: T, disk: Arc<Disk>) -> Pinned<T> {
+        Pinned { object: ManuallyDrop::new(object), disk }
+    }
+
+    /// Returns the engine.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
     }
 }
 
@@ -27,7 +33,13 @@ impl<T> Deref for Pinned<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.made
+        &self.object
+    }
+}
+
+impl<T> DerefMut for Pinned<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.object
     }
 }
 
@@ -37,7 +49,7 @@ impl<T> Drop for Pinned<T> {
             // SAFETY: dropped once, here, and not used afterwards; `disk` is dropped after it.
             #[allow(unsafe_code)]
             unsafe {
-                ManuallyDrop::drop(&mut self.made);
+                ManuallyDrop::drop(&mut self.object);
             }
         }
     }
@@ -45,6 +57,6 @@ impl<T> Drop for Pinned<T> {
 
 impl AsRef<[u8]> for Pinned<DBPinnableSlice<'static>> {
     fn as_ref(&self) -> &[u8] {
-        &self.made
+        &self.object
     }
 }

@@ -1,10 +1,9 @@
-//! Reading a store that another process writes.
+//! Read-only stores: reading what another process writes.
 //!
-//! RocksDB opens such a store without its lock and writes nothing. What it has open never changes:
-//! it is a moment of the store by itself, and refreshing opens a new one beside it. What was made
-//! from the old one (snapshots, cursors, values) keeps that. RocksDB's secondary instances, which
-//! can catch up with a writer, are not used: they show an older store, or none, where a table is
-//! missing or damaged.
+//! RocksDB opens such a store without a lock and writes nothing. An open database never changes, so
+//! it acts as a snapshot. A refresh opens a new database beside it. Snapshots, cursors and values
+//! keep the database that created them open. RocksDB's secondary instances can follow a writer, but
+//! show an older store, or none, where a table is missing or damaged.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,50 +12,52 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use rocksdb::DB;
 
-use super::dir_contents::Survey;
+use super::Disk;
+use super::dir_contents::DirContents;
 use super::env;
 use super::error_recovery::ErrorRecovery;
-use super::errors::failed;
+use super::errors::rocksdb_error;
 use super::op_counters::OpCounters;
+use super::open;
 use super::settings::{self, Shared};
-use super::wal::verify::{inspect, table_list};
-use super::{Disk, Role};
+use super::wal::verify::{ManifestVersion, verify};
 use crate::batch::{Outcome, WriteBatch};
 use crate::engine::{Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, Value};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 use crate::sys::signals;
 
-/// A store that is only read, as of the last refresh.
+/// A read-only store, in the state of the last refresh.
 pub struct ReadOnly {
     now: RwLock<Arc<Disk>>,
     path: PathBuf,
     settings: rocksdb::Options,
-    /// What is counted goes on over all instances.
+    /// Shared by all databases that this opens.
     op_counters: Arc<OpCounters>,
     lease: Arc<Lease>,
 }
 
 impl ReadOnly {
-    /// Opens the store in `path` for reading; None if there is none. `lease` is dropped when it and
-    /// all it handed out is closed.
+    /// Opens the store in `path`. Returns `None` if it does not exist.
+    ///
+    /// `lease` is dropped when the store, and all values, cursors and snapshots of it, are closed.
     pub fn open(
         path: &Path,
         options: &Options,
         shared: &Shared,
         lease: Lease,
     ) -> Result<Option<Arc<ReadOnly>>> {
-        if !Disk::exists(path)? {
+        if !open::exists(path)? {
             return Ok(None);
         }
         let mut settings = settings::database(options, shared);
         settings.create_if_missing(false);
-        // The writer may remove a file at any time; one that is open can still be read.
+        // The writer may delete a file at any time. An open file can still be read.
         settings.set_max_open_files(-1);
         env::start_threads().map_err(|error| error.at(path))?;
         let lease = Arc::new(lease);
         let op_counters = Arc::default();
-        let now = instance(path, &settings, &op_counters, &lease)?;
+        let now = open_current(path, &settings, &op_counters, &lease)?;
         Ok(Some(Arc::new(ReadOnly {
             now: RwLock::new(now),
             path: path.to_path_buf(),
@@ -71,32 +72,33 @@ impl ReadOnly {
     }
 }
 
-/// The store as it is at this moment.
+/// The attempts to open a store that is written meanwhile. Each waits a millisecond longer than the
+/// one before, two seconds in all.
+const ATTEMPTS: u64 = 64;
+
+/// Opens the store in `path` in its current state.
 ///
-/// RocksDB reads the list of table files and then the logs. If the writer brings a log to a table
-/// file in between and removes it, its content is in neither. So an instance only counts if the
-/// list stayed as it was while it was opened.
-fn instance(
+/// RocksDB reads the manifest and then the logs. If the writer flushes and deletes a log in
+/// between, its entries are in neither. So an opening only counts if the manifest did not change
+/// meanwhile.
+fn open_current(
     path: &Path,
     settings: &rocksdb::Options,
     op_counters: &Arc<OpCounters>,
     lease: &Arc<Lease>,
 ) -> Result<Arc<Disk>> {
-    // A writer may change the list at each attempt, so the attempts are counted.
     for attempt in 0..ATTEMPTS {
-        // Nothing that opening would wait for.
-        Survey::of(path)?;
-        let before = table_list(path);
-        inspect(path)?;
+        // Before any file in it is opened, because opening a FIFO would block.
+        DirContents::read(path)?;
+        let before = ManifestVersion::read(path);
+        verify(path)?;
         let db = signals::blocked(|| DB::open_for_read_only(settings, path, false));
-        if before.is_some() && table_list(path) == before {
-            let db =
-                db.map_err(|cause| failed("cannot open the store for reading", path, cause))?;
-            return Ok(Disk::around(
+        if before.is_some() && ManifestVersion::read(path) == before {
+            let db = db
+                .map_err(|cause| rocksdb_error("cannot open the store for reading", path, cause))?;
+            return Ok(Disk::new(
                 db,
                 ErrorRecovery::new(path, None),
-                Role::Reader,
-                None,
                 None,
                 op_counters.clone(),
                 Box::new(lease.clone()),
@@ -107,10 +109,6 @@ fn instance(
     Err(Error::new(Kind::Busy, "the store is written faster than it can be opened for reading")
         .at(path))
 }
-
-/// How often an opening is tried; each waits a millisecond longer than the one before, two seconds
-/// in all.
-const ATTEMPTS: u64 = 64;
 
 impl Reader for ReadOnly {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
@@ -153,9 +151,9 @@ impl Engine for ReadOnly {
 impl Maintenance for ReadOnly {
     fn refresh(&self) -> Result<()> {
         self.check()?;
-        let now = instance(&self.path, &self.settings, &self.op_counters, &self.lease)?;
+        let now = open_current(&self.path, &self.settings, &self.op_counters, &self.lease)?;
         let before = std::mem::replace(&mut *self.now.write(), now);
-        // Closed without the lock, as it can take a while.
+        // Closed without the lock, because that can take long.
         drop(before);
         Ok(())
     }

@@ -1,9 +1,8 @@
-//! Giving back the space of what was deleted, without a call for it.
+//! Reclaims the space of deleted entries without a call.
 //!
-//! Table files that are full of deletions are compacted by RocksDB in the background: see
-//! reclaim.cc. But deletions only come to a table file when the memtable is flushed, which RocksDB
-//! does when it is full: an idle store would wait forever. So a store in which much was deleted is
-//! flushed within a second.
+//! RocksDB compacts table files that are full of deletions in the background: see reclaim.cc. But
+//! deletions reach a table file only when the memtable is flushed. RocksDB flushes a full memtable,
+//! so an idle store would wait forever. So a store with many deletions is flushed within a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,11 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use librocksdb_sys::rocksdb_options_t;
 use rocksdb::{AsRawPtr, DB};
 
-/// Stores whose table files take less are left as they are.
-const LEAST: u64 = 1 << 20;
+use super::int_property;
 
-/// A store is flushed when this part of its keys was deleted.
-const PART: u64 = 16;
+/// A store with smaller table files is not flushed for this.
+const MIN_TABLES: u64 = 1 << 20;
+
+/// A store is flushed after this fraction of its keys was deleted.
+const FLUSH_FRACTION: u64 = 16;
 
 // See reclaim.cc.
 #[allow(unsafe_code)]
@@ -23,16 +24,16 @@ unsafe extern "C" {
     fn kvds_rocksdb_compact_deletions(options: *mut rocksdb_options_t);
 }
 
-/// Has table files compacted that are full of deletions.
-pub fn prepare(options: &rocksdb::Options) {
-    // SAFETY: the options are live, and used by nobody else meanwhile.
+/// Makes RocksDB compact table files that are full of deletions.
+pub fn compact_deletions(options: &rocksdb::Options) {
+    // SAFETY: the options are live and not used by others meanwhile.
     #[allow(unsafe_code)]
     unsafe {
         kvds_rocksdb_compact_deletions(options.as_raw_ptr());
     }
 }
 
-/// How many deletions there were since the last flush on their behalf.
+/// The deletions since the last flush that they caused.
 #[derive(Clone, Default)]
 pub struct Deletions(Arc<AtomicU64>);
 
@@ -42,17 +43,16 @@ impl Deletions {
         self.0.fetch_add(keys, Relaxed);
     }
 
-    /// Counts a deletion of a range, which may have been all there was.
+    /// Counts the deletion of a range, which may contain all keys.
     pub fn add_range(&self) {
         self.0.store(u64::MAX / 2, Relaxed);
     }
 
-    /// Whether it is time to flush `db`. Then they are counted anew.
-    pub fn are_many(&self, db: &DB) -> bool {
-        let number = |name| db.property_int_value(name).ok().flatten().unwrap_or(0);
+    /// Returns whether `db` is to be flushed. If so, resets the count.
+    pub fn take_if_many(&self, db: &DB) -> bool {
         let deleted = self.0.load(Relaxed);
-        let many = number("rocksdb.live-sst-files-size") >= LEAST
-            && deleted >= number("rocksdb.estimate-num-keys") / PART;
+        let many = int_property(db, "rocksdb.live-sst-files-size") >= MIN_TABLES
+            && deleted >= int_property(db, "rocksdb.estimate-num-keys") / FLUSH_FRACTION;
         if many {
             self.0.fetch_sub(deleted, Relaxed);
         }

@@ -1,69 +1,65 @@
-//! Values that are read often, in front of the databases.
+//! The row cache: values of single keys, in front of the databases.
 //!
-//! RocksDB takes microseconds for a key, also when its block is in memory: several tables are
-//! asked, and a block is searched. A value that was read lately is found here in a fraction of
-//! that. Which ones stay is what `quick_cache` is for (S3-FIFO: one pass over many keys does not
-//! push out the few that come again and again).
+//! RocksDB takes microseconds to find a key, even when its block is in memory, because it searches
+//! several tables and then a block. The row cache takes a fraction of that. `quick_cache` decides
+//! what stays (S3-FIFO: one pass over many keys does not evict the few that are read often).
 //!
-//! What is shown is what the database has, at every moment that anyone can tell. A writer has the
-//! value not be shown before it writes, and while it does, nothing that is read from the database
-//! is put in: the shard of the key counts its writers, and numbers them, so that a reader knows
-//! whether there was one since it looked. So a value is put in only by who read it while nobody
-//! wrote, or by who wrote it while nobody else did.
+//! Invariant: a read never returns a value that the database no longer holds. A writer hides the
+//! cached value before it writes. While it writes, no reader inserts into the shard of the key. A
+//! shard counts its writers and their writes, so a reader knows whether a write began since its
+//! lookup. So a value is inserted only by a reader during whose read nobody wrote, or by a writer
+//! that was the only one.
 
-use std::hash::BuildHasher;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use foldhash::fast::RandomState;
-use parking_lot::RwLock;
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use quick_cache::Weighter;
 use quick_cache::unsync::{Cache, DefaultLifecycle};
 
-use crate::batch::{Operation, WriteBatch};
+use super::key_hash::KeyHash;
+use crate::batch::Operation;
 
-/// How many shards there are.
 const SHARDS: usize = 64;
 
-/// What an entry takes beside its key and its value: roughly what the structures and the allocator
-/// need.
-const COST: usize = 128;
+/// The bytes of an entry besides its key and value: an estimate of structures and allocator.
+const ENTRY_OVERHEAD: usize = 128;
 
-/// From this many bytes on, a value stays in the database.
-pub(super) const TOO_LONG: usize = 4 << 10;
+/// Values of at least this many bytes are not cached.
+pub(super) const MAX_VALUE: usize = 4 << 10;
 
-/// The values of all stores of a distributor that are kept.
+/// The cached values of all disk stores of a distributor.
 pub struct RowCache {
     shards: Box<[RwLock<Shard>]>,
-    hashing: RandomState,
-    stores: AtomicU64,
+    next_store: AtomicU64,
 }
 
-type Values = Cache<CacheKey, Entry, Weight, RandomState, DefaultLifecycle<CacheKey, Entry>>;
+type Entries = Cache<CacheKey, Entry, Weight, RandomState, DefaultLifecycle<CacheKey, Entry>>;
 
 struct Shard {
-    values: Values,
-    /// How many writes to keys of this shard are on their way.
+    entries: Entries,
+    /// The writes in progress to keys of this shard.
     writers: usize,
-    /// How many there were.
+    /// The writes that ever began.
     writes: u64,
 }
 
-/// A key of a store by its hash, so that who looks for its place need not look at the key, which
-/// lies elsewhere. If two have the same one, the place is that of the last.
+/// A store and the hash of a key. A lookup compares no keys until it has found an entry. Of two
+/// keys with the same hash, only the last one is cached.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct CacheKey {
-    hash: u64,
+    hash: KeyHash,
     store: u64,
 }
 
-/// A key and what it held when it was read or written last. It stays here while the key is written,
-/// and then takes the new value without a search for another place.
+/// A key and its value. The entry stays while a write hides it, and then takes the new value.
 struct Entry {
     /// The key, followed by the value.
     pair: Box<[u8]>,
     key_len: u32,
-    /// Whether the key may hold something else by now.
+    /// Hides the value: the database may hold another one.
     stale: bool,
 }
 
@@ -76,7 +72,7 @@ impl Entry {
         &self.pair[..self.key_len as usize]
     }
 
-    /// The value, if it is that of `key`, and still is.
+    /// Returns the value if the entry is of `key` and not hidden.
     fn value_of(&self, key: &[u8]) -> Option<&[u8]> {
         (!self.stale && self.key() == key).then(|| &self.pair[key.len()..])
     }
@@ -96,126 +92,139 @@ impl Entry {
 struct Weight;
 
 impl Weighter<CacheKey, Entry> for Weight {
-    fn weight(&self, _: &CacheKey, kept: &Entry) -> u64 {
-        (kept.pair.len() + COST) as u64
+    fn weight(&self, _: &CacheKey, entry: &Entry) -> u64 {
+        (entry.pair.len() + ENTRY_OVERHEAD) as u64
     }
 }
 
 impl RowCache {
-    /// Room for so many bytes.
+    /// Creates a cache with room for `bytes`.
     pub fn new(bytes: u64) -> Arc<RowCache> {
-        let hashing = RandomState::default();
-        let of_a_shard = bytes / SHARDS as u64;
+        let bytes_of_shard = bytes / SHARDS as u64;
         let shard = || Shard {
-            values: Cache::with(
-                (of_a_shard / 256) as usize,
-                of_a_shard,
+            entries: Cache::with(
+                (bytes_of_shard / 256) as usize,
+                bytes_of_shard,
                 Weight,
-                hashing.clone(),
+                RandomState::default(),
                 DefaultLifecycle::default(),
             ),
             writers: 0,
             writes: 0,
         };
         let shards = (0..SHARDS).map(|_| RwLock::new(shard())).collect();
-        Arc::new(RowCache { shards, hashing, stores: AtomicU64::new(0) })
+        Arc::new(RowCache { shards, next_store: AtomicU64::new(0) })
     }
 
-    /// A part of it for the keys of a new store.
-    pub fn part(self: &Arc<RowCache>) -> StoreRows {
-        StoreRows { row_cache: self.clone(), store: self.stores.fetch_add(1, Relaxed) }
+    /// Returns the rows of a new store.
+    pub fn store_rows(self: &Arc<RowCache>) -> StoreRows {
+        StoreRows { cache: self.clone(), store: self.next_store.fetch_add(1, Relaxed) }
     }
 
-    fn shard(&self, place: CacheKey) -> &RwLock<Shard> {
-        &self.shards[(place.hash >> 32) as usize % SHARDS]
+    fn shard(&self, key: CacheKey) -> &RwLock<Shard> {
+        &self.shards[key.hash.shard(SHARDS)]
     }
 }
 
-/// What is kept of one store.
+/// The cached values of one store.
 pub struct StoreRows {
-    row_cache: Arc<RowCache>,
+    cache: Arc<RowCache>,
     store: u64,
 }
 
-/// Whether a value that is read now may be kept: the number of writes when its key was looked for,
-/// if none was on its way.
+/// A value in the cache. It holds the lock of a shard, so it is dropped before the store is
+/// written.
+pub struct CachedRow<'a>(MappedRwLockReadGuard<'a, [u8]>);
+
+impl Deref for CachedRow<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The permission to insert a value after a lookup that did not find it.
+///
+/// Holds the number of writes at the lookup, or `None` if a write was in progress.
 #[derive(Clone, Copy)]
 pub struct InsertToken(Option<u64>);
 
 impl StoreRows {
-    fn place(&self, key: &[u8]) -> CacheKey {
-        CacheKey { hash: self.row_cache.hashing.hash_one((self.store, key)), store: self.store }
+    fn cache_key(&self, hash: KeyHash) -> CacheKey {
+        CacheKey { hash, store: self.store }
     }
 
-    /// Shows the value of a key, if it is here; else what to come back with when it was read.
-    pub fn look<R>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> R) -> Result<R, InsertToken> {
-        let place = self.place(key);
-        let shard = self.row_cache.shard(place).read();
-        match shard.values.get(&place).and_then(|kept| kept.value_of(key)) {
-            Some(value) => Ok(see(value)),
-            None => Err(shard.token()),
-        }
+    /// Finds the value of `key`, or returns a token to insert what the database holds.
+    #[inline]
+    pub fn find(&self, key: &[u8], hash: KeyHash) -> Result<CachedRow<'_>, InsertToken> {
+        let cache_key = self.cache_key(hash);
+        let shard = self.cache.shard(cache_key).read();
+        RwLockReadGuard::try_map(shard, |shard| {
+            shard.entries.get(&cache_key).and_then(|entry| entry.value_of(key))
+        })
+        .map(CachedRow)
+        .map_err(|shard| shard.token())
     }
 
-    /// Keeps a value that was read after [`StoreRows::look`] did not find it.
-    pub fn keep(&self, key: &[u8], value: &[u8], token: InsertToken) {
-        if token.0.is_some() && value.len() < TOO_LONG {
-            let place = self.place(key);
-            let mut shard = self.row_cache.shard(place).write();
+    /// Inserts a value that was read after [`StoreRows::find`], unless a write began since.
+    pub fn insert(&self, key: &[u8], hash: KeyHash, value: &[u8], token: InsertToken) {
+        if token.0.is_some() && value.len() < MAX_VALUE {
+            let cache_key = self.cache_key(hash);
+            let mut shard = self.cache.shard(cache_key).write();
             if shard.token().0 == token.0 {
-                shard.put(place, key, value);
+                shard.put(cache_key, key, value);
             }
         }
     }
 
-    /// A batch is about to be written: what it changes is not shown until the answer is dropped.
-    pub fn writing<'a>(&'a self, batch: &WriteBatch<'_>) -> Writing<'a> {
-        let keys = || batch.operations.iter().filter_map(Operation::key);
-        let begun = match batch.operations {
-            [Operation::Set { key, .. }] => Begun::One(self.begin(key, hide)),
-            [Operation::Delete { key }] => Begun::One(self.begin(key, remove)),
-            operations if keys().count() == operations.len() => {
-                Begun::Several(keys().map(|key| self.begin(key, remove)).collect())
-            }
-            _ => self.begin_all(batch),
-        };
-        Writing { part: self, begun }
+    /// Hides the value of a key that is about to be set.
+    pub fn begin_set(&self, hash: KeyHash) -> KeyWrite<'_> {
+        self.begin_key(hash, |entries, key| {
+            entries.peek_mut(key).map(|mut entry| entry.stale = true).is_some()
+        })
     }
 
-    fn begin(&self, key: &[u8], take: fn(&mut Values, CacheKey) -> bool) -> Begin {
-        let place = self.place(key);
-        let mut shard = self.row_cache.shard(place).write();
-        let was_here = take(&mut shard.values, place);
-        let alone = shard.begin();
-        Begin { place, number: (alone && was_here).then_some(shard.writes) }
+    /// Removes the value of a key that is about to be deleted.
+    pub fn begin_delete(&self, hash: KeyHash) -> KeyWrite<'_> {
+        self.begin_key(hash, |entries, key| entries.remove(key).is_some())
     }
 
-    /// The same for a batch that removes ranges, which may have keys in any shard.
-    fn begin_all(&self, batch: &WriteBatch<'_>) -> Begun {
+    fn begin_key(
+        &self,
+        hash: KeyHash,
+        hide: impl FnOnce(&mut Entries, &CacheKey) -> bool,
+    ) -> KeyWrite<'_> {
+        let cache_key = self.cache_key(hash);
+        let mut shard = self.cache.shard(cache_key).write();
+        let was_cached = hide(&mut shard.entries, &cache_key);
+        let is_only_writer = shard.begin_write();
+        let write = (is_only_writer && was_cached).then_some(shard.writes);
+        KeyWrite { cache: &self.cache, cache_key, write }
+    }
+
+    /// Removes the values of all keys that a batch without ranges is about to change.
+    pub fn begin_batch(&self, hashes: &[KeyHash]) -> BatchWrite<'_> {
+        BatchWrite::Keys(hashes.iter().map(|hash| self.begin_delete(*hash)).collect())
+    }
+
+    /// Removes the values of all keys that a batch is about to change, in every shard.
+    pub fn begin_range_batch(&self, operations: &[Operation<'_>]) -> BatchWrite<'_> {
         let changes = |key: &[u8]| {
-            batch.operations.iter().any(|operation| match operation {
-                Operation::DeleteRange { start, end } => {
-                    *start <= key && end.is_none_or(|end| key < end)
-                }
-                operation => operation.key() == Some(key),
-            })
+            operations
+                .iter()
+                .any(|operation| operation.key() == Some(key) || operation.deletes_range_with(key))
         };
-        for shard in &self.row_cache.shards {
+        for shard in &self.cache.shards {
             let mut shard = shard.write();
-            shard.values.retain(|place, kept| place.store != self.store || !changes(kept.key()));
-            shard.begin();
+            shard
+                .entries
+                .retain(|cache_key, entry| cache_key.store != self.store || !changes(entry.key()));
+            shard.begin_write();
         }
-        Begun::All
+        BatchWrite::AllShards(AllShardsWrite { cache: &self.cache })
     }
-}
-
-/// Has a value that is here not be shown, as it will get another one. Returns whether it was here.
-fn hide(values: &mut Values, place: CacheKey) -> bool {
-    values.peek_mut(&place).map(|mut kept| kept.stale = true).is_some()
-}
-
-fn remove(values: &mut Values, place: CacheKey) -> bool {
-    values.remove(&place).is_some()
 }
 
 impl Shard {
@@ -223,173 +232,182 @@ impl Shard {
         InsertToken((self.writers == 0).then_some(self.writes))
     }
 
-    /// One writer more. Returns whether it is the only one.
-    fn begin(&mut self) -> bool {
+    /// Counts a write. Returns whether it is the only one in progress.
+    fn begin_write(&mut self) -> bool {
         self.writers += 1;
         self.writes += 1;
         self.writers == 1
     }
 
-    fn put(&mut self, place: CacheKey, key: &[u8], value: &[u8]) {
-        match self.values.peek_mut(&place) {
-            Some(mut kept) => kept.replace(key, value),
-            None => self.values.insert(place, Entry::new(key, value)),
+    fn put(&mut self, cache_key: CacheKey, key: &[u8], value: &[u8]) {
+        match self.entries.peek_mut(&cache_key) {
+            Some(mut entry) => entry.replace(key, value),
+            None => self.entries.insert(cache_key, Entry::new(key, value)),
         }
     }
 }
 
-/// A write that is on its way.
-pub struct Writing<'a> {
-    part: &'a StoreRows,
-    begun: Begun,
+/// A write of one key in progress. Dropping it ends the write, successful or not.
+pub struct KeyWrite<'a> {
+    cache: &'a RowCache,
+    cache_key: CacheKey,
+    /// The number of this write, if the key was cached and nobody else wrote.
+    write: Option<u64>,
 }
 
-enum Begun {
-    One(Begin),
-    Several(Vec<Begin>),
-    All,
-}
-
-/// One key of a write: its place, and if it was here before and nobody else wrote, the number of
-/// the write.
-struct Begin {
-    place: CacheKey,
-    number: Option<u64>,
-}
-
-impl Writing<'_> {
-    /// The write succeeded: what was read often before will be read again. This is for single keys;
-    /// what many are set to at once is read from the database first.
-    pub fn done(mut self, batch: &WriteBatch<'_>) {
-        let (Begun::One(Begin { place, number: Some(number) }), [Operation::Set { key, value }]) =
-            (&self.begun, batch.operations)
-        else {
+impl KeyWrite<'_> {
+    /// Ends a successful write. Caches the value if the key was cached and nobody else wrote: a key
+    /// that was read often will be read again.
+    pub fn set(self, key: &[u8], value: &[u8]) {
+        if self.write.is_none() {
             return;
-        };
-        let mut shard = self.part.row_cache.shard(*place).write();
-        if shard.writers == 1 && shard.writes == *number && value.len() < TOO_LONG {
-            shard.put(*place, key, value);
+        }
+        let mut shard = self.cache.shard(self.cache_key).write();
+        if shard.writers == 1 && Some(shard.writes) == self.write && value.len() < MAX_VALUE {
+            shard.put(self.cache_key, key, value);
         }
         shard.writers -= 1;
-        drop(shard);
-        self.begun = Begun::Several(Vec::new());
+        std::mem::forget(self);
     }
 }
 
-impl Drop for Writing<'_> {
+impl Drop for KeyWrite<'_> {
     fn drop(&mut self) {
-        let row_cache = &self.part.row_cache;
-        let end = |begin: &Begin| row_cache.shard(begin.place).write().writers -= 1;
-        match &self.begun {
-            Begun::One(begin) => end(begin),
-            Begun::Several(begun) => begun.iter().for_each(end),
-            Begun::All => row_cache.shards.iter().for_each(|shard| shard.write().writers -= 1),
-        }
+        self.cache.shard(self.cache_key).write().writers -= 1;
+    }
+}
+
+/// A write of a batch in progress. Dropping it ends the write.
+///
+/// Its values are not cached: a batch sets many keys, of which few are read soon.
+#[must_use = "readers insert old values once it is dropped"]
+pub enum BatchWrite<'a> {
+    Keys(#[allow(dead_code, reason = "held")] Vec<KeyWrite<'a>>),
+    AllShards(#[allow(dead_code, reason = "held")] AllShardsWrite<'a>),
+}
+
+/// A write in progress in every shard.
+pub struct AllShardsWrite<'a> {
+    cache: &'a RowCache,
+}
+
+impl Drop for AllShardsWrite<'_> {
+    fn drop(&mut self) {
+        self.cache.shards.iter().for_each(|shard| shard.write().writers -= 1);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::disk::key_hash::KeyHasher;
 
-    fn seen(part: &StoreRows, key: &[u8]) -> Result<Vec<u8>, InsertToken> {
-        part.look(key, <[u8]>::to_vec)
-    }
+    /// The rows of a store, with its hasher.
+    struct Rows(StoreRows, KeyHasher);
 
-    /// A reader that was slow comes back with what a writer has changed meanwhile, or is changing.
-    #[test]
-    fn what_was_read_before_a_write_is_not_kept() {
-        let part = RowCache::new(1 << 20).part();
-        let batch = WriteBatch {
-            expectations: &[],
-            operations: &[Operation::Set { key: b"key", value: b"new" }],
-        };
-        let several = WriteBatch { operations: &[batch.operations[0]; 2], ..batch };
-        let range =
-            WriteBatch { operations: &[Operation::DeleteRange { start: b"", end: None }], ..batch };
-        for batch in [batch, several, range] {
-            let Err(before) = seen(&part, b"key") else { panic!("nothing was kept yet") };
-            let writing = part.writing(&batch);
-            part.keep(b"key", b"old", before);
-            let Err(during) = seen(&part, b"key") else { panic!("it is being written") };
-            part.keep(b"key", b"old", during);
-            assert!(seen(&part, b"key").is_err());
-            writing.done(&batch);
-            part.keep(b"key", b"old", before);
-            part.keep(b"key", b"old", during);
-            assert!(seen(&part, b"key").is_err());
+    impl Rows {
+        fn of(cache: &Arc<RowCache>) -> Rows {
+            Rows(cache.store_rows(), KeyHasher::default())
+        }
+
+        fn get(&self, key: &[u8]) -> Result<Vec<u8>, InsertToken> {
+            self.0.find(key, self.1.hash(key)).map(|row| row.to_vec())
+        }
+
+        fn miss(&self, key: &[u8]) -> InsertToken {
+            let Err(token) = self.get(key) else { panic!("the key is cached") };
+            token
+        }
+
+        fn insert(&self, key: &[u8], value: &[u8], token: InsertToken) {
+            self.0.insert(key, self.1.hash(key), value, token);
+        }
+
+        fn begin_set(&self, key: &[u8]) -> KeyWrite<'_> {
+            self.0.begin_set(self.1.hash(key))
         }
     }
 
-    /// Of two writers at once nobody knows who was last in the database, so neither value is kept.
     #[test]
-    fn a_written_value_is_kept_if_it_was_read_before_and_nobody_else_wrote() {
-        let part = RowCache::new(1 << 20).part();
-        let one = [Operation::Set { key: b"key", value: b"one" }];
-        let write = |beside: Option<&WriteBatch<'_>>| {
-            let batch = WriteBatch { expectations: &[], operations: &one };
-            let other = beside.map(|batch| part.writing(batch));
-            part.writing(&batch).done(&batch);
-            drop(other);
-        };
-        write(None);
-        let Err(token) = seen(&part, b"key") else { panic!("nobody has read it") };
-        part.keep(b"key", b"read", token);
-        write(None);
-        assert_eq!(seen(&part, b"key").ok().as_deref(), Some(&b"one"[..]));
-        write(Some(&WriteBatch {
-            expectations: &[],
-            operations: &[Operation::Delete { key: b"key" }],
-        }));
-        assert!(seen(&part, b"key").is_err());
+    fn a_value_read_before_or_during_a_write_is_not_cached() {
+        let rows = Rows::of(&RowCache::new(1 << 20));
+        let hash = rows.1.hash(b"key");
+        let range = [Operation::DeleteRange { start: b"", end: None }];
+        for kind in 0..3 {
+            let before = rows.miss(b"key");
+            let (mut set, mut batch) = (None, None);
+            match kind {
+                0 => set = Some(rows.begin_set(b"key")),
+                1 => batch = Some(rows.0.begin_batch(&[hash, hash])),
+                _ => batch = Some(rows.0.begin_range_batch(&range)),
+            }
+            rows.insert(b"key", b"old", before);
+            let during = rows.miss(b"key");
+            rows.insert(b"key", b"old", during);
+            rows.miss(b"key");
+            if let Some(write) = set {
+                write.set(b"key", b"new");
+            }
+            drop(batch);
+            rows.insert(b"key", b"old", before);
+            rows.insert(b"key", b"old", during);
+            rows.miss(b"key");
+        }
     }
 
-    /// Nor after a write that failed, as nobody knows what the key holds then.
+    /// Of two writers at once, the cache does not know which one the database applied last.
     #[test]
-    fn a_value_is_not_shown_while_its_key_is_written() {
-        let part = RowCache::new(1 << 20).part();
-        let set = [Operation::Set { key: b"key", value: b"set1" }];
-        let batch = WriteBatch { expectations: &[], operations: &set };
-        let Err(token) = seen(&part, b"key") else { panic!("nobody has read it") };
-        part.keep(b"key", b"read", token);
-        assert_eq!(seen(&part, b"key").ok().as_deref(), Some(&b"read"[..]));
-        let writing = part.writing(&batch);
-        assert!(seen(&part, b"key").is_err());
-        drop(writing);
-        assert!(seen(&part, b"key").is_err());
-        part.writing(&batch).done(&batch);
-        assert_eq!(seen(&part, b"key").ok().as_deref(), Some(&b"set1"[..]));
+    fn a_written_value_is_cached_if_the_key_was_cached_and_nobody_else_wrote() {
+        let rows = Rows::of(&RowCache::new(1 << 20));
+        let write = || rows.begin_set(b"key").set(b"key", b"one");
+        write();
+        rows.insert(b"key", b"read", rows.miss(b"key"));
+        write();
+        assert_eq!(rows.get(b"key").ok().as_deref(), Some(&b"one"[..]));
+        let other = rows.0.begin_delete(rows.1.hash(b"key"));
+        write();
+        drop(other);
+        rows.miss(b"key");
+    }
+
+    /// After a failed write, the cache does not know what the database holds.
+    #[test]
+    fn a_value_is_hidden_during_a_write_and_after_a_failed_one() {
+        let rows = Rows::of(&RowCache::new(1 << 20));
+        rows.insert(b"key", b"read", rows.miss(b"key"));
+        assert_eq!(rows.get(b"key").ok().as_deref(), Some(&b"read"[..]));
+        let write = rows.begin_set(b"key");
+        rows.miss(b"key");
+        drop(write);
+        rows.miss(b"key");
+        rows.begin_set(b"key").set(b"key", b"set1");
+        assert_eq!(rows.get(b"key").ok().as_deref(), Some(&b"set1"[..]));
     }
 
     #[test]
-    fn a_range_takes_its_own_keys_along() {
-        let row_cache = RowCache::new(1 << 20);
-        let (part, other) = (row_cache.part(), row_cache.part());
-        for (part, key) in [(&part, b"a"), (&part, b"b"), (&part, b"c"), (&other, b"b")] {
-            let Err(token) = seen(part, key) else { panic!("nobody has read it") };
-            part.keep(key, b"value", token);
+    fn a_range_removes_its_own_keys_only() {
+        let cache = RowCache::new(1 << 20);
+        let (rows, other) = (Rows::of(&cache), Rows::of(&cache));
+        for (rows, key) in [(&rows, b"a"), (&rows, b"b"), (&rows, b"c"), (&other, b"b")] {
+            rows.insert(key, b"value", rows.miss(key));
         }
         let operations = [Operation::DeleteRange { start: b"b", end: Some(b"c") }];
-        let batch = WriteBatch { expectations: &[], operations: &operations };
-        part.writing(&batch).done(&batch);
-        assert!(seen(&part, b"b").is_err());
-        assert!(
-            seen(&part, b"a").is_ok() && seen(&part, b"c").is_ok() && seen(&other, b"b").is_ok()
-        );
+        drop(rows.0.begin_range_batch(&operations));
+        rows.miss(b"b");
+        assert!(rows.get(b"a").is_ok() && rows.get(b"c").is_ok() && other.get(b"b").is_ok());
     }
 
     #[test]
-    fn stores_have_their_own_keys_in_one_room() {
-        let row_cache = RowCache::new(1 << 20);
-        let parts = [row_cache.part(), row_cache.part()];
+    fn stores_share_the_memory_but_not_the_keys() {
+        let cache = RowCache::new(1 << 20);
+        let stores = [Rows::of(&cache), Rows::of(&cache)];
         for number in 0..10_000_u32 {
-            for part in &parts {
+            for rows in &stores {
                 let key = number.to_be_bytes();
-                let Err(token) = seen(part, &key) else { panic!("it is another store's") };
-                part.keep(&key, &[0; 100], token);
+                rows.insert(&key, &[0; 100], rows.miss(&key));
             }
         }
-        let weight: u64 = row_cache.shards.iter().map(|shard| shard.read().values.weight()).sum();
+        let weight: u64 = cache.shards.iter().map(|shard| shard.read().entries.weight()).sum();
         assert!((1 << 19..=1 << 20).contains(&weight), "{weight} bytes");
     }
 }

@@ -1,43 +1,56 @@
-//! Snapshots.
+//! Snapshots: the state of a store at one sequence number of RocksDB.
 
 use std::sync::Arc;
 
 use rocksdb::{ReadOptions, Snapshot};
 
+use super::Disk;
+use super::cursor::DiskCursor;
 use super::pinned::Pinned;
 use crate::engine::{Cursor, Range, Reader, Value};
 use crate::error::Result;
 
-/// The store at one moment.
-pub struct DiskSnapshot(Arc<Pinned<Snapshot<'static>>>);
+/// A snapshot of RocksDB, which a cursor over it shares.
+pub type SharedSnapshot = Arc<Pinned<Snapshot<'static>>>;
+
+/// Reads a snapshot of a disk store.
+pub struct DiskSnapshot(SharedSnapshot);
 
 impl DiskSnapshot {
-    /// The moment of a snapshot.
-    pub fn new(snapshot: Pinned<Snapshot<'static>>) -> DiskSnapshot {
-        DiskSnapshot(Arc::new(snapshot))
+    /// Takes a snapshot of `disk`.
+    pub fn new(disk: &Disk) -> Result<DiskSnapshot> {
+        // SAFETY: the snapshot is pinned to the engine.
+        #[allow(unsafe_code)]
+        let snapshot = unsafe { disk.unbound_db()? }.snapshot();
+        Ok(DiskSnapshot(Arc::new(disk.pin(snapshot))))
     }
 
-    fn how(&self) -> ReadOptions {
-        let mut how = ReadOptions::default();
-        how.set_snapshot(&**self.0);
-        how
+    fn read_options(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        options.set_snapshot(&**self.0);
+        options
     }
 }
 
 impl Reader for DiskSnapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.0.disk.get_with(key, &self.how())
+        let disk = self.0.disk();
+        let stored = disk.find_stored(key, &self.read_options())?;
+        disk.op_counters.read(stored).map(|value| disk.stored_value(value)).transpose()
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.0.disk.contains_with(key, &self.how())
+        let disk = self.0.disk();
+        let stored = disk.find_stored(key, &self.read_options())?;
+        Ok(disk.op_counters.read(stored).is_some())
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.0.disk.get_many_with(keys, Some(&self.0))
+        let disk = self.0.disk();
+        disk.get_many_with(disk.db()?, keys, &self.read_options())
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        self.0.disk.cursor_at(range, Some(self.0.clone()))
+        Ok(Box::new(DiskCursor::new(self.0.disk(), range, Some(self.0.clone()))?))
     }
 }

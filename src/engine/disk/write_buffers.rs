@@ -1,9 +1,9 @@
-//! The memory that the stores of a distributor share for writes that are not in a table file yet.
+//! The memory for unflushed writes, which all disk stores of a distributor share.
 //!
-//! RocksDB's own bound has each store that is written to flush itself while the sum is too large,
-//! however little it holds: with much memory held by stores that rest, or with many small ones,
-//! every write would make a table file. So RocksDB only counts here, and the stores that hold the
-//! most are flushed, whoever writes.
+//! RocksDB's own limit makes each store that is written flush itself while the sum is too large,
+//! however little that store holds. Beside idle stores with much in memory, or with many small
+//! stores, every write would create a table file. So RocksDB only counts the memory here, and this
+//! module flushes the stores that hold the most.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -17,115 +17,119 @@ use librocksdb_sys::{
 use parking_lot::Mutex;
 use rocksdb::{AsRawPtr, DB};
 
-use super::errors;
+use super::errors::call_cpp;
 
-/// The memory of a table of which nothing is used yet is taken in blocks of this size, in bytes.
+/// The size of the blocks in which a memtable takes memory, in bytes.
 pub const BLOCK: usize = 16 << 10;
 
-/// Each store may hold this much, however many there are: a multiple of what an almost empty one
-/// does.
-const LEAST: u64 = 64 << 10;
+/// The bytes that each store may hold, however many there are: a multiple of an almost empty
+/// memtable.
+const MIN_PER_STORE: u64 = 64 << 10;
 
-/// So many stores at most are flushed at once.
-const AT_ONCE: usize = 4;
+/// The most stores that are flushed at once.
+const MAX_FLUSHES: usize = 4;
 
-/// RocksDB is told a limit that it never meets.
+/// The limit that RocksDB gets, which is never reached.
 const NO_LIMIT: usize = 1 << 56;
 
 // See cache_limits.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
-    fn kvds_rocksdb_begin_flush(database: *mut rocksdb_t, text: *mut u8, capacity: usize) -> usize;
+    fn kvds_rocksdb_start_flush(database: *mut rocksdb_t, text: *mut u8, capacity: usize) -> usize;
 }
 
-/// Begins to flush what a database has in memory. Unlike RocksDB's own call without waiting, it
-/// also does not wait for compactions.
-pub fn begin_flush(db: &DB) -> Result<(), String> {
-    errors::told(|text, capacity| {
+/// Starts to flush the memtable, without waiting.
+///
+/// Unlike RocksDB's own call without waiting, it does not wait for compactions either.
+pub fn start_flush(db: &DB) -> Result<(), String> {
+    call_cpp(|text, capacity| {
         // SAFETY: the database is live, and `text` is writable for `capacity` bytes.
         #[allow(unsafe_code)]
         unsafe {
-            kvds_rocksdb_begin_flush(db.as_raw_ptr(), text, capacity)
+            kvds_rocksdb_start_flush(db.as_raw_ptr(), text, capacity)
         }
     })
 }
 
-/// What all stores of a distributor hold.
-pub struct Buffers {
+/// The write buffers of all disk stores of a distributor.
+pub struct WriteBuffers {
     manager: NonNull<rocksdb_write_buffer_manager_t>,
     bytes: u64,
-    shares: Mutex<Vec<Arc<Mutex<Option<Holder>>>>>,
-    /// How much there may be: `bytes`, or more for many stores.
-    room: AtomicU64,
-    /// Nothing is done below this, after something was done that may not show yet.
-    again: AtomicU64,
-    /// Held by who looks for the stores that hold the most.
-    looking: Mutex<()>,
+    members: Mutex<Vec<SharedMember>>,
+    /// The limit: `bytes`, or more with many stores.
+    limit: AtomicU64,
+    /// Below this many bytes nothing is flushed, because the last flushes may not show yet.
+    flush_above: AtomicU64,
+    /// Held by the thread that looks for the stores to flush.
+    flushing: Mutex<()>,
 }
 
-// SAFETY: the manager may be used by any number of threads at once.
+type SharedMember = Arc<Mutex<Option<Member>>>;
+
+// SAFETY: the manager can be used by any number of threads at once.
 #[allow(unsafe_code)]
-unsafe impl Send for Buffers {}
+unsafe impl Send for WriteBuffers {}
 // SAFETY: as above.
 #[allow(unsafe_code)]
-unsafe impl Sync for Buffers {}
+unsafe impl Sync for WriteBuffers {}
 
-/// What is to be known of a store.
-pub struct Holder {
-    /// How much it holds that a flush would give back.
-    pub held: Box<dyn Fn() -> u64 + Send>,
-    /// Begins a flush.
+/// A store that shares the memory.
+pub struct Member {
+    /// Returns the bytes that a flush would free.
+    pub flushable: Box<dyn Fn() -> u64 + Send>,
+    /// Starts a flush.
     pub flush: Box<dyn Fn() + Send>,
 }
 
-/// A store's part. When it is dropped, nothing is done to the store any more.
-pub struct Share {
-    buffers: Arc<Buffers>,
-    holder: Arc<Mutex<Option<Holder>>>,
+/// The membership of a store. Dropping it waits for a running call of the [`Member`], and no call
+/// follows.
+pub struct Membership {
+    buffers: Arc<WriteBuffers>,
+    member: SharedMember,
 }
 
-impl Buffers {
-    /// Room for `bytes`.
-    pub fn new(bytes: u64) -> Arc<Buffers> {
-        // SAFETY: any size is fine.
+impl WriteBuffers {
+    /// Creates write buffers of `bytes`.
+    pub fn new(bytes: u64) -> Arc<WriteBuffers> {
+        // SAFETY: any size is valid.
         #[allow(unsafe_code)]
         let manager = unsafe { rocksdb_write_buffer_manager_create(NO_LIMIT, false) };
         let Some(manager) = NonNull::new(manager) else {
             unreachable!("RocksDB ends the process instead")
         };
-        Arc::new(Buffers {
+        Arc::new(WriteBuffers {
             manager,
             bytes,
-            shares: Mutex::default(),
-            room: AtomicU64::new(bytes),
-            again: AtomicU64::new(0),
-            looking: Mutex::default(),
+            members: Mutex::default(),
+            limit: AtomicU64::new(bytes),
+            flush_above: AtomicU64::new(0),
+            flushing: Mutex::default(),
         })
     }
 
-    /// Has the memory of databases with these options counted.
-    pub fn count(&self, options: &rocksdb::Options) {
-        // SAFETY: both are live, and the options share the manager's ownership.
+    /// Counts the memtables of databases that are opened with `options`.
+    pub fn track(&self, options: &rocksdb::Options) {
+        // SAFETY: both are live, and the options share the ownership of the manager.
         #[allow(unsafe_code)]
         unsafe {
             rocksdb_options_set_write_buffer_manager(options.as_raw_ptr(), self.manager.as_ptr());
         }
     }
 
-    /// A part of it for a store.
-    pub fn share(self: &Arc<Buffers>, holder: Holder) -> Share {
-        let holder = Arc::new(Mutex::new(Some(holder)));
-        let mut shares = self.shares.lock();
-        shares.push(holder.clone());
-        self.make_room_for(shares.len());
-        Share { buffers: self.clone(), holder }
+    /// Adds a store.
+    pub fn join(self: &Arc<WriteBuffers>, member: Member) -> Membership {
+        let member = Arc::new(Mutex::new(Some(member)));
+        let mut members = self.members.lock();
+        members.push(member.clone());
+        self.set_limit(members.len());
+        Membership { buffers: self.clone(), member }
     }
 
-    fn make_room_for(&self, stores: usize) {
-        self.room.store(self.bytes.max(stores as u64 * LEAST), Relaxed);
+    fn set_limit(&self, stores: usize) {
+        self.limit.store(self.bytes.max(stores as u64 * MIN_PER_STORE), Relaxed);
     }
 
-    /// What stores hold, without what is being flushed.
+    /// Returns the bytes of all memtables that are not being flushed.
     fn active(&self) -> u64 {
         // SAFETY: the manager is live.
         #[allow(unsafe_code)]
@@ -135,52 +139,54 @@ impl Buffers {
         bytes as u64
     }
 
-    fn all(&self) -> u64 {
+    /// Returns the bytes of all memtables.
+    fn total(&self) -> u64 {
         // SAFETY: the manager is live.
         #[allow(unsafe_code)]
         let bytes = unsafe { rocksdb_write_buffer_manager_memory_usage(self.manager.as_ptr()) };
         bytes as u64
     }
 
-    /// Whether something is to be flushed. While more than half is being flushed already, more
-    /// would be no help.
+    /// Returns whether a store is to be flushed. While more than half of the memory is being
+    /// flushed, further flushes would not help.
     fn is_full(&self) -> bool {
-        let (room, active) = (self.room.load(Relaxed), self.active());
-        active > room / 2
-            && active > self.again.load(Relaxed)
-            && (active > room - room / 8 || self.all() > room)
+        let (limit, active) = (self.limit.load(Relaxed), self.active());
+        active > limit / 2
+            && active > self.flush_above.load(Relaxed)
+            && (active > limit - limit / 8 || self.total() > limit)
     }
 
     /// Flushes the stores that hold the most.
     #[cold]
-    fn give_back(&self) {
-        let Some(_looking) = self.looking.try_lock() else { return };
+    fn flush_largest(&self) {
+        let Some(_flushing) = self.flushing.try_lock() else { return };
         if !self.is_full() {
             return;
         }
-        let shares = self.shares.lock().clone();
-        let held = |share: &Mutex<Option<Holder>>| {
-            share.try_lock()?.as_ref().map(|holder| (holder.held)())
+        let members = self.members.lock().clone();
+        let flushable = |member: &Mutex<Option<Member>>| {
+            member.try_lock()?.as_ref().map(|member| (member.flushable)())
         };
-        let mut most: Vec<_> =
-            shares.iter().filter_map(|share| Some((held(share)?, share))).collect();
-        most.sort_unstable_by_key(|(held, _)| std::cmp::Reverse(*held));
-        let enough = most.first().map_or(0, |(held, _)| held / 2).max(LEAST / 2);
-        for (_, share) in most.iter().take_while(|(held, _)| *held > enough).take(AT_ONCE) {
-            if let Some(holder) = &*share.lock() {
-                (holder.flush)();
+        let mut largest: Vec<_> =
+            members.iter().filter_map(|member| Some((flushable(member)?, member))).collect();
+        largest.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let enough = largest.first().map_or(0, |(bytes, _)| bytes / 2).max(MIN_PER_STORE / 2);
+        for (_, member) in largest.iter().take_while(|(bytes, _)| *bytes > enough).take(MAX_FLUSHES)
+        {
+            if let Some(member) = &*member.lock() {
+                (member.flush)();
             }
         }
-        let (room, active) = (self.room.load(Relaxed), self.active());
-        // Where nothing could be flushed, each write would look anew.
-        let still_full = active > room - room / 8 || self.all() > room;
-        self.again.store(if still_full { active + room / 64 } else { 0 }, Relaxed);
+        let (limit, active) = (self.limit.load(Relaxed), self.active());
+        // If nothing could be flushed, not every write looks again.
+        let still_full = active > limit - limit / 8 || self.total() > limit;
+        self.flush_above.store(if still_full { active + limit / 64 } else { 0 }, Relaxed);
     }
 }
 
-impl Drop for Buffers {
+impl Drop for WriteBuffers {
     fn drop(&mut self) {
-        // SAFETY: this is one owner of several, and does not use it any more.
+        // SAFETY: this is one of several owners, and does not use the manager any more.
         #[allow(unsafe_code)]
         unsafe {
             rocksdb_write_buffer_manager_destroy(self.manager.as_ptr());
@@ -188,21 +194,21 @@ impl Drop for Buffers {
     }
 }
 
-impl Share {
-    /// Something was written.
+impl Membership {
+    /// Flushes the largest stores if the memory is full.
     #[inline]
-    pub fn written(&self) {
+    pub fn after_write(&self) {
         if self.buffers.is_full() {
-            self.buffers.give_back();
+            self.buffers.flush_largest();
         }
     }
 }
 
-impl Drop for Share {
+impl Drop for Membership {
     fn drop(&mut self) {
-        self.holder.lock().take();
-        let mut shares = self.buffers.shares.lock();
-        shares.retain(|holder| !Arc::ptr_eq(holder, &self.holder));
-        self.buffers.make_room_for(shares.len());
+        self.member.lock().take();
+        let mut members = self.buffers.members.lock();
+        members.retain(|member| !Arc::ptr_eq(member, &self.member));
+        self.buffers.set_limit(members.len());
     }
 }

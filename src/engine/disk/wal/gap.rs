@@ -1,10 +1,10 @@
-//! Telling what a power cut leaves of a log from damage.
+//! Tells gaps in the write-ahead log, which a power failure leaves, from damage.
 //!
-//! Of what was written to a log and not synced, a disk has any part: the end may be there and
-//! something before it not, as pages are written in any order. Nothing that was not synced is
-//! missed, so a log with such a hole ends for us where the hole begins. But to RocksDB it looks
-//! like damage, which must not pass for the end of the log. The difference is that what never came
-//! to the disk reads as zeros, up to the end of a sector.
+//! A disk may have any part of what was written to a log and not synced: the end may be there and
+//! something before it missing, because pages are written in any order. Writes that were not synced
+//! may be lost, so the log ends at such a gap. RocksDB reports it as damage, which must not count
+//! as the end of the log. The difference: what never reached the disk reads as zeros, up to the end
+//! of a sector.
 
 use std::fs;
 use std::io;
@@ -12,38 +12,43 @@ use std::path::Path;
 
 use rocksdb::ErrorKind;
 
-/// What a disk writes as a whole, at least. Pages and blocks are multiples of it.
+use super::format::{BLOCK, HEADER, checksum};
+
+/// The bytes that a disk writes as a whole, at least. Pages and blocks are multiples of it.
 const SECTOR: usize = 512;
-/// So many zeros at the end of a sector, or more, are not part of a record.
+
+/// At least this many zeros at the end of a sector are not part of a record.
 const ZEROS: usize = 8;
 
-/// Whether RocksDB finds no log at all. Where one was ever made, `verify` has reported that
-/// already; so whoever began the store has died before that, which RocksDB does not think of when
-/// it verifies logs.
-pub fn is_before_the_first_log(cause: &rocksdb::Error) -> bool {
+/// Returns whether RocksDB finds no log at all.
+///
+/// `verify` has already reported a log that is missing. So the process that created the store
+/// crashed before it created the first log, a case that RocksDB misses when it verifies logs.
+pub fn is_before_first_log(cause: &rocksdb::Error) -> bool {
     cause.kind() == ErrorKind::Corruption
         && cause.as_ref().contains("existing DB with no WAL files")
 }
 
-/// Makes what the one who died would have made next. No file of RocksDB's has this number.
-pub fn begin_first_log(path: &Path) -> io::Result<()> {
+/// Creates the log file that the crashed process had not created yet. No file of RocksDB has its
+/// number.
+pub fn create_first_log(path: &Path) -> io::Result<()> {
     match fs::File::create_new(path.join("000002.log")) {
         Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(cause),
         _ => Ok(()),
     }
 }
 
-/// Whether a store in `path` that RocksDB says is damaged has only lost what was not synced.
+/// Returns whether a gap explains the damage that RocksDB reports for the store in `path`.
 pub fn explains(cause: &rocksdb::Error, path: &Path) -> io::Result<bool> {
-    // Each log says where the one before it ended. That may have lost its end while this one came
-    // to the disk.
+    // Each log records where the one before it ended. That one may have lost its end while this one
+    // reached the disk.
     let lost_its_end =
         ["Mismatched last sequence number recorded in the WAL", "Mismatched size of the WAL"];
     Ok(cause.kind() == ErrorKind::Corruption
         && (lost_its_end.iter().any(|text| cause.as_ref().contains(text)) || is_in_logs(path)?))
 }
 
-/// Whether the first thing in a log of the store in `path` that does not check out is a hole.
+/// Returns whether the first corrupt record in the logs of the store in `path` is a gap.
 fn is_in_logs(path: &Path) -> io::Result<bool> {
     let mut logs = Vec::new();
     for entry in fs::read_dir(path)? {
@@ -52,53 +57,47 @@ fn is_in_logs(path: &Path) -> io::Result<bool> {
             logs.push(path);
         }
     }
-    // Their names have numbers of one length, in the order in which they were written.
+    // The names are numbers of one length, in the order in which the logs were written.
     logs.sort();
     for log in logs {
         let bytes = fs::read(log)?;
-        if let Some((begin, end)) = first_wrong_record(&bytes) {
-            return Ok(is_hole(&bytes, begin, end));
+        if let Some((start, end)) = first_corrupt_record(&bytes) {
+            return Ok(is_gap(&bytes, start, end));
         }
     }
     Ok(false)
 }
 
-/// RocksDB's logs are made of blocks, and these of records: a checksum, a length, a type and bytes.
-/// No record goes beyond its block, and what is too short for the head of one is left free.
-const BLOCK: usize = 32 << 10;
-const HEAD: usize = 7;
-
-/// Where the first record lies that is not what was written.
-fn first_wrong_record(log: &[u8]) -> Option<(usize, usize)> {
+/// Returns the start and the end of the first record whose checksum does not match.
+fn first_corrupt_record(log: &[u8]) -> Option<(usize, usize)> {
     let mut at = 0;
     // `at` grows by a header at least each time.
     loop {
         let block_end = (at / BLOCK + 1) * BLOCK;
-        if at + HEAD > block_end {
+        if at + HEADER > block_end {
             at = block_end;
         }
         let rest = log.get(at..)?;
-        let (&[c0, c1, c2, c3, l0, l1, _], _) = rest.split_first_chunk::<HEAD>()?;
-        let end = at + HEAD + usize::from(u16::from_le_bytes([l0, l1]));
+        let (&[c0, c1, c2, c3, l0, l1, _], _) = rest.split_first_chunk::<HEADER>()?;
+        let end = at + HEADER + usize::from(u16::from_le_bytes([l0, l1]));
         let block_end = (at / BLOCK + 1) * BLOCK;
         if end > block_end {
             return Some((at, block_end.min(log.len())));
         }
-        // A record that the end of the log tears is no matter.
-        let checked = log.get(at + HEAD - 1..end)?;
-        let stored = u32::from_le_bytes([c0, c1, c2, c3]);
-        if stored != crc32c::crc32c(checked).rotate_right(15).wrapping_add(0xA282_EAD8) {
+        // `get` returns None for the torn record at the end of the log, which is allowed.
+        let type_and_data = log.get(at + HEADER - 1..end)?;
+        if u32::from_le_bytes([c0, c1, c2, c3]) != checksum(type_and_data) {
             return Some((at, end));
         }
         at = end;
     }
 }
 
-fn is_hole(log: &[u8], begin: usize, end: usize) -> bool {
-    let sectors = begin / SECTOR..end.div_ceil(SECTOR);
-    let mut of_the_record = sectors.map(|sector| {
-        let to = ((sector + 1) * SECTOR).min(log.len());
-        &log[begin.max(sector * SECTOR)..to]
+fn is_gap(log: &[u8], start: usize, end: usize) -> bool {
+    let sectors = start / SECTOR..end.div_ceil(SECTOR);
+    let mut parts = sectors.map(|sector| {
+        let sector_end = ((sector + 1) * SECTOR).min(log.len());
+        &log[start.max(sector * SECTOR)..sector_end]
     });
-    of_the_record.any(|bytes| bytes.iter().rev().take(ZEROS).all(|byte| *byte == 0))
+    parts.any(|part| part.iter().rev().take(ZEROS).all(|byte| *byte == 0))
 }

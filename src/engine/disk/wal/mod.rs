@@ -1,5 +1,5 @@
-//! RocksDB's write-ahead log and its list of tables, which have one format: reading them, checking
-//! them before RocksDB opens a store, and telling what a power failure leaves from damage.
+//! The write-ahead log and the manifest, which have the same format: reading them, verifying them
+//! before RocksDB opens a store, and telling a gap after a power failure from damage.
 
 pub mod format;
 pub mod gap;

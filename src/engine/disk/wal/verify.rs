@@ -1,124 +1,135 @@
-//! A look at a store's files before RocksDB opens them, for damage that RocksDB does not take for
-//! damage.
+//! Verifies the files of a store before RocksDB opens them, for damage that RocksDB misses.
 //!
-//! RocksDB begins a new database where `CURRENT` is missing, and removes the tables of the old one.
-//! It opens a store whose log is missing as one whose log is empty. It takes a record whose length
-//! is damaged for one that was torn by a death, and ends there, whatever comes behind; in the list
-//! of tables too, and then it removes the tables that it does not find there. In all these cases
-//! keys would be gone without a word.
+//! If `CURRENT` is missing, RocksDB creates a new database and deletes the tables of the old one.
+//! It takes a missing log for an empty one. It takes a record with a damaged length for a torn one
+//! and stops there, whatever follows. In the manifest too: then it deletes the tables that it did
+//! not read there. In all these cases keys would be lost without an error.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::format::{self, End, Whole};
+use super::format::{self, End, RecordJoiner};
 use crate::error::{Error, Kind, Result};
 use crate::sys::descriptors::above_streams;
 
-/// How often a look is repeated because the list of tables changed meanwhile.
+/// The attempts to verify a store whose manifest changes meanwhile.
 const ATTEMPTS: u32 = 3;
 
-/// The list of tables that a store has first. It is there before the first log.
-const FIRST_LIST: &str = "MANIFEST-000001";
+/// The first manifest of a store. It exists before the first log.
+const FIRST_MANIFEST: &str = "MANIFEST-000001";
 
-/// Looks at the store in `path`. A store that another process changes all the while passes: it is
-/// not damaged, and opening it tells that it is locked.
-pub fn inspect(path: &Path) -> Result<()> {
+/// Verifies the store in `path`.
+///
+/// A store that another process changes during every attempt passes: it is not damaged, and the
+/// opening reports that it is locked.
+pub fn verify(path: &Path) -> Result<()> {
     for _ in 0..ATTEMPTS {
-        let before = table_list(path);
-        let seen = look(path);
-        if table_list(path) == before {
-            return seen;
+        let before = ManifestVersion::read(path);
+        let result = verify_once(path);
+        if ManifestVersion::read(path) == before {
+            return result;
         }
     }
     Ok(())
 }
 
-/// The list of table files, as its name and length: RocksDB only appends to it, or begins another
-/// one.
-pub fn table_list(path: &Path) -> Option<(String, u64)> {
-    let name = fs::read_to_string(path.join("CURRENT")).ok()?;
-    let len = fs::metadata(path.join(name.trim_end())).ok()?.len();
-    Some((name, len))
+/// The name and the length of the manifest. RocksDB only appends to it, or starts another one, so
+/// an equal version has an equal content.
+#[derive(PartialEq, Eq)]
+pub struct ManifestVersion {
+    name: String,
+    len: u64,
 }
 
-/// Whether the process that began the store in `path` has died before it made the first log, so
-/// that there is nothing in it.
-pub fn is_before_the_first_log(path: &Path) -> Result<bool> {
-    let first = table_list(path).is_some_and(|(name, _)| name.trim_end() == FIRST_LIST);
-    Ok(first && numbers(path, "log")?.is_empty())
+impl ManifestVersion {
+    /// Reads the version of the manifest of the store in `path`, if there is one.
+    pub fn read(path: &Path) -> Option<ManifestVersion> {
+        let name = fs::read_to_string(path.join("CURRENT")).ok()?;
+        let len = fs::metadata(path.join(name.trim_end())).ok()?.len();
+        Some(ManifestVersion { name, len })
+    }
 }
 
-fn look(path: &Path) -> Result<()> {
+/// Returns whether the process that created the store in `path` crashed before it created the first
+/// log. Such a store is empty.
+pub fn is_before_first_log(path: &Path) -> Result<bool> {
+    let is_first = ManifestVersion::read(path)
+        .is_some_and(|manifest| manifest.name.trim_end() == FIRST_MANIFEST);
+    Ok(is_first && file_numbers(path, "log")?.is_empty())
+}
+
+fn verify_once(path: &Path) -> Result<()> {
     let damaged = |what: &'static str| Err(Error::new(Kind::Corruption, what).at(path));
-    let (tables, logs) = (numbers(path, "sst")?, numbers(path, "log")?);
-    let list = match fs::read_to_string(path.join("CURRENT")) {
+    let (tables, logs) = (file_numbers(path, "sst")?, file_numbers(path, "log")?);
+    let manifest = match fs::read_to_string(path.join("CURRENT")) {
         Ok(name) => name,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            // What has neither was never whole, and held nothing.
+            // A store without either was never complete and held nothing.
             if tables.is_empty() && logs.is_empty() {
                 return Ok(());
             }
             return damaged("the file CURRENT is missing, but there are tables or logs");
         }
         Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {
-            return damaged("the file CURRENT is no text");
+            return damaged("the file CURRENT is not text");
         }
-        Err(cause) => return Err(failed(path, cause)),
+        Err(cause) => return Err(cannot_read(path, cause)),
     };
-    let number = list
+    let number = manifest
         .strip_prefix("MANIFEST-")
         .and_then(|rest| rest.strip_suffix('\n'))
         .map(str::parse::<u64>);
     if !matches!(number, Some(Ok(_))) {
-        return damaged("the file CURRENT names no list of tables");
+        return damaged("the file CURRENT names no manifest");
     }
-    let next = match open(path, list.trim_end())? {
-        Some(file) => next_file(file).map_err(|cause| failed(path, cause))?,
-        None => return damaged("the list of tables that CURRENT names is missing"),
+    let next_file = match open(path, manifest.trim_end())? {
+        Some(file) => next_file_number(file).map_err(|cause| cannot_read(path, cause))?,
+        None => return damaged("the manifest that CURRENT names is missing"),
     };
-    let Some(next) = next else {
-        return damaged("the list of tables has records behind a damaged one");
+    let Some(next_file) = next_file else {
+        return damaged("the manifest has records behind a damaged one");
     };
-    if logs.is_empty() && list.trim_end() != FIRST_LIST {
+    if logs.is_empty() && manifest.trim_end() != FIRST_MANIFEST {
         return damaged("the log is missing");
     }
-    // Who writes the list has a log that is older than that, and keeps it until the list has the
-    // table with its content.
-    if logs.first().is_some_and(|log| *log >= next)
-        && tables.last().is_some_and(|table| *table >= next)
+    // A writer of the manifest has a log with a lower number, and keeps it until the manifest has
+    // the table with its content.
+    if logs.first().is_some_and(|log| *log >= next_file)
+        && tables.last().is_some_and(|table| *table >= next_file)
     {
-        return damaged("the list of tables has lost its end");
+        return damaged("the end of the manifest is missing");
     }
     for log in logs {
         let Some(file) = open(path, &format!("{log:06}.log"))? else { continue };
-        if format::walk(file, |_, _| ()).map_err(|cause| failed(path, cause))? == End::Early {
+        let end = format::walk(file, |_, _| ()).map_err(|cause| cannot_read(path, cause))?;
+        if end == End::Early {
             return damaged("the log has records behind a damaged one");
         }
     }
     Ok(())
 }
 
-/// The number that the next new file gets, as the list of tables says last; 0 if it never does, and
-/// None if it is damaged.
-fn next_file(list: File) -> io::Result<Option<u64>> {
-    let (mut whole, mut next) = (Whole::default(), 0);
-    let end = format::walk(list, |kind, data| {
-        if let Some(record) = whole.take(kind, data) {
-            next = format::next_file(record).unwrap_or(next);
+/// Returns the last number of the next new file in a manifest, or 0 if it has none, or `None` if it
+/// is damaged.
+fn next_file_number(manifest: File) -> io::Result<Option<u64>> {
+    let (mut records, mut number) = (RecordJoiner::default(), 0);
+    let end = format::walk(manifest, |kind, data| {
+        if let Some(record) = records.add(kind, data) {
+            number = format::next_file_number(record).unwrap_or(number);
         }
     })?;
-    Ok((end == End::Fine).then_some(next))
+    Ok((end == End::Clean).then_some(number))
 }
 
-/// The numbers of the files with this ending.
-fn numbers(path: &Path, ending: &str) -> Result<BTreeSet<u64>> {
+/// Returns the numbers of the files with this extension.
+fn file_numbers(path: &Path, extension: &str) -> Result<BTreeSet<u64>> {
     let mut numbers = BTreeSet::new();
-    for entry in fs::read_dir(path).map_err(|cause| failed(path, cause))? {
-        let name = entry.map_err(|cause| failed(path, cause))?.file_name();
+    for entry in fs::read_dir(path).map_err(|cause| cannot_read(path, cause))? {
+        let name = entry.map_err(|cause| cannot_read(path, cause))?.file_name();
         let parts = name.to_str().and_then(|name| name.split_once('.'));
-        if let Some((number, _)) = parts.filter(|(_, found)| *found == ending) {
+        if let Some((number, _)) = parts.filter(|(_, found)| *found == extension) {
             numbers.extend(number.parse::<u64>());
         }
     }
@@ -129,10 +140,10 @@ fn open(path: &Path, name: &str) -> Result<Option<File>> {
     match File::open(path.join(name)).and_then(above_streams) {
         Ok(file) => Ok(Some(file)),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(failed(path, cause)),
+        Err(cause) => Err(cannot_read(path, cause)),
     }
 }
 
-fn failed(path: &Path, cause: io::Error) -> Error {
-    Error::io("cannot look into the store's directory", cause).at(path)
+fn cannot_read(path: &Path, cause: io::Error) -> Error {
+    Error::io("cannot read the store's directory", cause).at(path)
 }
