@@ -32,7 +32,9 @@ fn compile() {
         "src/engine/disk/reclaim.cc",
         "src/engine/disk/error_recovery.cc",
     ];
-    println!("cargo:rerun-if-changed=src/engine/disk/interface.h");
+    for header in ["interface.h", "private_member.h"] {
+        println!("cargo:rerun-if-changed=src/engine/disk/{header}");
+    }
     let rocksdb = std::env::var("DEP_ROCKSDB_CARGO_MANIFEST_DIR").unwrap_or_default();
     let mut build = cc::Build::new();
     build.cpp(true).std("c++20");

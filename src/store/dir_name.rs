@@ -1,4 +1,4 @@
-//! From a store's id to its key in the registry and to the name of its directory.
+//! Maps ids to keys of the registry and to directory names.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
@@ -10,21 +10,23 @@ use crate::error::{Error, Result};
 /// The longest id of a memory store, in bytes.
 pub const MAX_ID_LEN: usize = 64 << 10;
 
-/// The longest directory name, in bytes: what common file systems allow.
+/// The longest directory name that common file systems allow, in bytes.
 pub const MAX_NAME_LEN: usize = 255;
 
-/// The id of a memory store: any bytes, as it names no file.
+/// Checks the id of a memory store. It may have any bytes, because it names no file.
 pub fn memory(id: &CStr) -> Result<&[u8]> {
     let id = id.to_bytes();
     match id.len() {
         0 => Err(Error::invalid("the id is empty")),
         1..=MAX_ID_LEN => Ok(id),
-        len => Err(Error::invalid(format!("the id has {len} bytes; {MAX_ID_LEN} is the most"))),
+        len => Err(Error::invalid(format!("the id has {len} bytes; the maximum is {MAX_ID_LEN}"))),
     }
 }
 
-/// The directory name of the disk store called `id`: plain for a plain id, and percent-encoded
-/// where it is not, so that two ids never share a name and no name leaves its directory.
+/// Returns the directory name of the disk store called `id`.
+///
+/// Bytes outside A-Z a-z 0-9 . _ - are percent-encoded, so that two ids never have the same name
+/// and no name leaves the base path.
 pub fn directory(id: &CStr) -> Result<Cow<'_, str>> {
     let id = id.to_str().map_err(|cause| Error::invalid("the id is not UTF-8").because(cause))?;
     if id.is_empty() {
@@ -50,15 +52,16 @@ pub fn directory(id: &CStr) -> Result<Cow<'_, str>> {
     if name.len() > MAX_NAME_LEN {
         let len = name.len();
         return Err(Error::invalid(format!(
-            "the id makes a directory name of {len} bytes; {MAX_NAME_LEN} is the most (bytes outside A-Z a-z 0-9 . _ - take three)"
+            "the directory name of the id has {len} bytes; the maximum is {MAX_NAME_LEN} (bytes outside A-Z a-z 0-9 . _ - take three)"
         )));
     }
     Ok(name)
 }
 
-/// The path below the base path where a program that does not encode ids puts the disk store called
-/// `id`. None if that is the directory of the same or another id here, or if it leaves the base
-/// path.
+/// Returns the path below the base path where a program that does not encode ids would create the
+/// store.
+///
+/// Returns `None` if that is the directory name of an id, or if it leaves the base path.
 pub fn unencoded(id: &CStr) -> Option<PathBuf> {
     let mut path = PathBuf::new();
     for part in Path::new(id.to_str().ok()?).components() {
@@ -73,13 +76,13 @@ pub fn unencoded(id: &CStr) -> Option<PathBuf> {
     (parts.next().is_some() || !is_name(first)).then_some(path)
 }
 
-/// Whether `name` is what [`directory`] makes of an id.
+/// Returns whether [`directory`] returns `name` for an id.
 fn is_name(name: &str) -> bool {
     let Some(id) = decoded(name).and_then(|id| CString::new(id).ok()) else { return false };
     directory(&id).is_ok_and(|encoded| encoded == name)
 }
 
-/// The bytes that are percent-encoded in `name`.
+/// Decodes a percent-encoded name.
 fn decoded(name: &str) -> Option<Vec<u8>> {
     let mut bytes = name.bytes();
     let mut id = Vec::with_capacity(name.len());

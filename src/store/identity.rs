@@ -3,12 +3,12 @@
 use std::ffi::{CStr, CString};
 use std::fmt;
 
-/// Where a store keeps its data.
+/// The place of a store's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Backend {
-    /// In the memory of the process.
+    /// The memory of the process.
     Memory,
-    /// In a directory, through RocksDB.
+    /// A directory, through RocksDB.
     Disk,
 }
 
@@ -21,25 +21,24 @@ impl fmt::Display for Backend {
     }
 }
 
-/// What a store was asked for by, and its number.
+/// The names of a store.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// Unique in its distributor, counting from 0.
+    /// A number that is unique in the distributor, from 0.
     pub tag: u64,
-    /// The name it was asked for by.
+    /// The name that the program gave it.
     pub id: CString,
-    /// The backend it was asked for with.
+    /// The backend.
     pub backend: Backend,
 }
 
-/// The longest beginning of an id that texts show, in bytes: that of a memory store can have
-/// thousands.
-const SHOWN: usize = 256;
+/// The bytes of an id that texts show. The id of a memory store can have thousands.
+const MAX_SHOWN: usize = 256;
 
-/// An id for the text of an error.
+/// Formats an id for the text of an error.
 pub fn shown(id: &CStr) -> String {
     let bytes = id.to_bytes();
-    match bytes.get(..SHOWN) {
+    match bytes.get(..MAX_SHOWN) {
         Some(begin) if begin.len() < bytes.len() => {
             format!("{}...", String::from_utf8_lossy(begin))
         }

@@ -1,4 +1,4 @@
-//! Observers of the deaths of stores.
+//! Death observers: callbacks that run when a store is destroyed.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -10,66 +10,63 @@ use parking_lot::{Condvar, Mutex};
 use super::identity::Backend;
 use crate::sys::reentrancy;
 
-/// The end of a store, as its observers are told of it.
+/// A store that was destroyed.
 #[derive(Clone, Copy, Debug)]
 pub struct Death<'a> {
-    /// The store's tag.
+    /// The tag.
     pub tag: u64,
-    /// The store's id.
+    /// The id.
     pub id: &'a CStr,
-    /// The store's backend.
+    /// The backend.
     pub backend: Backend,
 }
 
 type OnDeath = dyn Fn(Death<'_>) + Send + Sync;
 
-/// Those who want to know of deaths.
+/// The observers of a distributor.
 #[derive(Default)]
 pub struct Observers {
-    next: AtomicU64,
+    next_id: AtomicU64,
     list: Mutex<BTreeMap<u64, Arc<Observer>>>,
 }
 
 struct Observer {
-    state: Mutex<Attendance>,
+    state: Mutex<ObserverState>,
     idle: Condvar,
 }
 
-struct Attendance {
-    /// Taken out when the observer is removed; whoever holds the last share of it drops it, and
-    /// with it the host's data.
+struct ObserverState {
+    /// `None` after the observer was removed. The last owner drops the callback and its data.
     on_death: Option<Arc<OnDeath>>,
-    calls: usize,
+    running_calls: usize,
 }
 
 impl Observers {
-    /// Adds an observer; the number returned takes it away again.
+    /// Adds an observer and returns its id for [`Observers::remove`].
     ///
-    /// `on_death` runs with no lock held. What it owns is dropped once, when it will never run
-    /// again.
+    /// `on_death` runs without locks. It is dropped once, after its last run.
     pub fn add(&self, on_death: impl Fn(Death<'_>) + Send + Sync + 'static) -> u64 {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let state = Mutex::new(Attendance { on_death: Some(Arc::new(on_death)), calls: 0 });
-        self.list.lock().insert(number, Arc::new(Observer { state, idle: Condvar::new() }));
-        number
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let on_death: Arc<OnDeath> = Arc::new(on_death);
+        let state = Mutex::new(ObserverState { on_death: Some(on_death), running_calls: 0 });
+        self.list.lock().insert(id, Arc::new(Observer { state, idle: Condvar::new() }));
+        id
     }
 
-    /// Takes an observer away. When this returns, no call of it is running or will come; only from
-    /// inside a callback, calls that are still running on other threads or further down this one
-    /// are not waited for. Returns whether there was such an observer.
-    pub fn remove(&self, number: u64) -> bool {
-        // It stays in the list until its calls are done, so that a second caller waits for them
-        // too.
-        let Some(observer) = self.list.lock().get(&number).cloned() else { return false };
+    /// Removes an observer. Returns whether it existed.
+    ///
+    /// Waits for its running calls, and no call follows. Inside a callback it does not wait.
+    pub fn remove(&self, id: u64) -> bool {
+        // It stays in the list until its calls end, so that a second caller waits for them too.
+        let Some(observer) = self.list.lock().get(&id).cloned() else { return false };
         let mut state = observer.state.lock();
         let on_death = state.on_death.take();
-        // No call begins any more, as there is nothing to call; those that run are the host's own
-        // functions.
-        while state.calls > 0 && !reentrancy::running() {
+        // No call begins from here on. The running calls are callbacks of the program.
+        while state.running_calls > 0 && !reentrancy::running() {
             observer.idle.wait(&mut state);
         }
-        if state.calls == 0 {
-            self.list.lock().remove(&number);
+        if state.running_calls == 0 {
+            self.list.lock().remove(&id);
         }
         drop(state);
         on_death.is_some()
@@ -78,10 +75,10 @@ impl Observers {
     /// Calls all observers. Skips an observer that is removed before its call begins.
     pub fn notify(&self, death: Death<'_>) {
         let observers: Vec<_> =
-            self.list.lock().iter().map(|(number, observer)| (*number, observer.clone())).collect();
-        for (number, observer) in observers {
-            if observer.notify(death) {
-                self.list.lock().remove(&number);
+            self.list.lock().iter().map(|(id, observer)| (*id, observer.clone())).collect();
+        for (id, observer) in observers {
+            if observer.call(death) {
+                self.list.lock().remove(&id);
             }
         }
     }
@@ -89,26 +86,26 @@ impl Observers {
 
 impl Observer {
     /// Calls the observer. Returns whether it was removed meanwhile and this was its last call.
-    fn notify(&self, death: Death<'_>) -> bool {
+    fn call(&self, death: Death<'_>) -> bool {
         let mut state = self.state.lock();
         let Some(on_death) = state.on_death.clone() else { return false };
-        state.calls += 1;
+        state.running_calls += 1;
         drop(state);
 
         struct Done<'a>(&'a Observer);
         impl Drop for Done<'_> {
             fn drop(&mut self) {
-                self.0.state.lock().calls -= 1;
+                self.0.state.lock().running_calls -= 1;
                 self.0.idle.notify_all();
             }
         }
         let done = Done(self);
         reentrancy::run(|| on_death(death));
-        // The share goes before the call counts as done, so that the one who waits for it drops the
-        // last share.
+        // Dropped before the call counts as ended, so that a thread that waits for the call is the
+        // last owner.
         drop(on_death);
         drop(done);
         let state = self.state.lock();
-        state.on_death.is_none() && state.calls == 0
+        state.on_death.is_none() && state.running_calls == 0
     }
 }

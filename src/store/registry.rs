@@ -1,15 +1,15 @@
-//! The registry: for every (backend, id) at most one live store.
+//! The registry of a distributor: at most one live store for each backend and id.
 //!
-//! A slot of the registry goes through: nothing, `Making` (somebody opens or destroys it, with no
-//! lock held), `Made`. A made slot refers weakly to its store and to its engine, and both may end
+//! A slot is empty, `Reserved` (a thread opens or destroys the store, without the lock) or
+//! `Occupied`. An occupied slot has weak references to its store and its engine. Both can end
 //! before the slot does:
 //!
-//! - The store is gone or closed and its engine lives on, because a cursor, a value or a running
-//!   iteration still needs it. Then a disk store that is asked for again is a new store on the same
-//!   engine: opening the files twice is impossible, and waiting could be forever. A memory store
-//!   starts anew, as its data went with the store.
-//! - The engine is being dropped: closing takes time. Whoever asks then waits until it is done. The
-//!   engine drops its [`Lease`] last, and that is what removes the slot and wakes the waiting.
+//! - The store is released or closed, but a cursor, a value or a running iteration keeps its engine
+//!   open. A disk store that is opened then becomes a new store on that engine: the files cannot be
+//!   opened twice, and waiting could take forever. A memory store gets a new engine, because its
+//!   data ended with the store.
+//! - The engine is being dropped, which takes time. A thread that opens the store waits. The engine
+//!   drops its [`Lease`] last, which removes the slot and wakes the waiting threads.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -32,59 +32,58 @@ use crate::sync::refcount::{Counted, Ref, Target};
 use crate::sys::fork::Birth;
 use crate::sys::reentrancy;
 
-/// Hands out stores by name. Handed out itself as a [`Ref`].
+/// Opens stores by id. Callers hold a [`Ref`] to it.
 pub struct Distributor(Arc<Registry>);
 
 struct Registry {
     base: Option<PathBuf>,
     options: Options,
     state: Mutex<State>,
-    /// Signalled whenever a slot changes or goes.
+    /// Signaled when a slot changes or is removed.
     changed: Condvar,
     observers: Arc<Observers>,
-    /// What all memory stores share.
-    memory: Arc<Budget>,
-    /// What all disk stores share, once there is one.
-    disk: OnceLock<Shared>,
+    memory_budget: Arc<Budget>,
+    /// Created with the first disk store.
+    disk_shared: OnceLock<Shared>,
     birth: Birth,
 }
 
 #[derive(Default)]
 struct State {
-    shut: bool,
+    is_shut_down: bool,
     next_tag: u64,
     slots: BTreeMap<SlotKey, Slot>,
 }
 
-/// A disk store is known by the name of its directory, a memory store by its id.
+/// The backend, and the directory name of a disk store or the id of a memory store.
 type SlotKey = (Backend, Vec<u8>);
 
 enum Slot {
-    Making,
-    Made(Made),
+    Reserved,
+    Occupied(Occupant),
 }
 
-struct Made {
+struct Occupant {
     store: Weak<Counted<Store>>,
     engine: Weak<dyn Engine>,
-    /// The distributor's own reference, with `keep_stores`.
-    kept: Option<Ref<Store>>,
+    /// The distributor's own reference, with the option `keep_stores`.
+    own_reference: Option<Ref<Store>>,
 }
 
-/// A live store as [`Distributor::for_each`] shows it.
+/// A live store in [`Distributor::for_each`].
 #[derive(Clone, Copy, Debug)]
 pub struct Listed<'a> {
-    /// Its name, backend and tag.
+    /// The tag, the id and the backend.
     pub identity: &'a Identity,
-    /// How many references there are to it.
+    /// The number of references.
     pub references: i64,
 }
 
 impl Distributor {
-    /// The first reference to a new distributor. Without a base path it has memory stores only.
+    /// Creates a distributor and returns the first reference to it. Without a base path it has
+    /// memory stores only.
     pub fn open(base: Option<&Path>, options: &Options) -> Result<Ref<Distributor>> {
-        // Made absolute now, so that a later change of the working directory does not move the
-        // stores.
+        // Absolute, so that a later change of the working directory does not move the stores.
         let base = base
             .map(|path| {
                 std::path::absolute(path)
@@ -97,68 +96,70 @@ impl Distributor {
             state: Mutex::default(),
             changed: Condvar::new(),
             observers: Arc::default(),
-            memory: Arc::new(Budget::new(options.memory_limit_bytes)),
-            disk: OnceLock::new(),
+            memory_budget: Arc::new(Budget::new(options.memory_limit_bytes)),
+            disk_shared: OnceLock::new(),
             birth: Birth::here(),
         }))))
     }
 
-    /// A reference to the live store called `id`, which is made if there is none. None if that
-    /// would take making what the options say is not to be made.
+    /// Returns a reference to the live store called `id`, and opens or creates it if necessary.
+    ///
+    /// Returns `None` if the store does not exist and the options forbid creating it.
     pub fn get_or_create(&self, id: &CStr, backend: Backend) -> Result<Option<Ref<Store>>> {
-        self.0.get_or_create(id, backend).map_err(|error| error.within(|| asked(id, backend)))
+        self.0.get_or_create(id, backend).map_err(|error| error.within(|| description(id, backend)))
     }
 
-    /// A reference to the live store called `id`, if there is one.
+    /// Returns a reference to the live store called `id`, if there is one.
     pub fn get(&self, id: &CStr, backend: Backend) -> Result<Option<Ref<Store>>> {
         let find = || {
             let key = self.0.key(id, backend)?;
-            let state = self.0.settled(self.0.open_state()?, &key)?;
+            let state = self.0.wait_unreserved(self.0.open_state()?, &key)?;
             Ok(state.slots.get(&key).and_then(Slot::live))
         };
-        find().map_err(|error: Error| error.within(|| asked(id, backend)))
+        find().map_err(|error: Error| error.within(|| description(id, backend)))
     }
 
-    /// Gives up the distributor's own reference to a store. Returns whether it had one.
+    /// Releases the distributor's own reference to a store. Returns whether it had one.
     pub fn evict(&self, id: &CStr, backend: Backend) -> Result<bool> {
-        let key = self.0.key(id, backend).map_err(|error| error.within(|| asked(id, backend)))?;
-        let kept = self.0.state.lock().slots.get_mut(&key).and_then(Slot::take_kept);
-        Ok(kept.is_some())
+        let key =
+            self.0.key(id, backend).map_err(|error| error.within(|| description(id, backend)))?;
+        let reference = self.0.state.lock().slots.get_mut(&key).and_then(Slot::take_reference);
+        Ok(reference.is_some())
     }
 
-    /// Removes the files of a disk store that is not live. Returns whether there were any.
+    /// Removes the files of a disk store that is not live. Returns whether the store existed.
     pub fn destroy_store(&self, id: &CStr) -> Result<bool> {
-        self.0.destroy_store(id).map_err(|error| error.within(|| asked(id, Backend::Disk)))
+        self.0.destroy_store(id).map_err(|error| error.within(|| description(id, Backend::Disk)))
     }
 
-    /// Closes every live store and refuses to make new ones from now on.
+    /// Closes every live store. From then on no store can be opened.
     pub fn shutdown(&self) {
         let mut state = self.0.state.lock();
-        state.shut = true;
-        // Nobody begins to make a slot any more, and those who did end, see `settled`.
+        state.is_shut_down = true;
+        // No thread reserves a slot any more, and every reservation ends: see `wait_unreserved`.
         while !reentrancy::running()
-            && state.slots.values().any(|slot| matches!(slot, Slot::Making))
+            && state.slots.values().any(|slot| matches!(slot, Slot::Reserved))
         {
             self.0.changed.wait(&mut state);
         }
         let stores: Vec<_> = state.slots.values().filter_map(Slot::open).collect();
         drop(state);
         for store in stores {
-            // An error only says that somebody else closed it first, or that it came through a
-            // fork.
+            // Fails only if another thread closed it first, or after a fork.
             let _ = store.close();
         }
-        self.0.release_kept();
+        self.0.release_references();
     }
 
-    /// How many live stores there are.
+    /// Returns the number of live stores.
     pub fn store_count(&self) -> usize {
         self.0.state.lock().slots.values().filter_map(Slot::open).count()
     }
 
-    /// Shows every live store to `visit`, memory stores first, then by id, until it answers false.
-    /// Stores that come or go meanwhile may or may not be shown. Returns whether the end was
-    /// reached.
+    /// Calls `visit` for each live store, until it returns false.
+    ///
+    /// Memory stores come first, then the order of the ids. Stores that are opened or released
+    /// meanwhile may be missing. Returns whether the end was reached.
     pub fn for_each(&self, mut visit: impl FnMut(Listed<'_>) -> bool) -> bool {
         let stores: Vec<_> = self.0.state.lock().slots.values().filter_map(Slot::open).collect();
         stores.into_iter().all(|store| {
@@ -167,8 +168,7 @@ impl Distributor {
         })
     }
 
-    /// Those who are told of the deaths of its stores. They are told also when the distributor
-    /// itself is gone.
+    /// Returns the death observers of its stores, which outlive the distributor.
     pub fn observers(&self) -> &Observers {
         &self.0.observers
     }
@@ -178,36 +178,35 @@ impl Target for Distributor {
     const KIND: u32 = u32::from_be_bytes(*b"KVdi");
 
     fn released(&self) {
-        self.0.release_kept();
+        self.0.release_references();
     }
 }
 
-/// Whether `path` is reached from `base` without a link that leads out of it; it may itself be a
-/// link.
+/// Returns whether `path` is below `base` with all links resolved, except for its last component.
 fn is_below(path: &Path, base: &Path) -> bool {
     let (Ok(base), Some(above)) = (base.canonicalize(), path.parent()) else { return false };
     above.canonicalize().is_ok_and(|above| above.starts_with(base))
 }
 
-fn asked(id: &CStr, backend: Backend) -> String {
+fn description(id: &CStr, backend: Backend) -> String {
     format!("{backend} store \"{}\"", identity::shown(id))
 }
 
 impl Slot {
-    /// The store in this slot, kept in memory and not counted, if it is open.
+    /// Returns the store in this slot if it is open, without counting a reference.
     fn open(&self) -> Option<Arc<Counted<Store>>> {
-        let Slot::Made(made) = self else { return None };
-        made.store.upgrade().filter(|store| store.is_open() && store.references() > 0)
+        let Slot::Occupied(occupant) = self else { return None };
+        occupant.store.upgrade().filter(|store| store.is_open() && store.references() > 0)
     }
 
-    /// A new reference to the store in this slot, if it is live.
+    /// Returns a new reference to the store in this slot if it is live.
     fn live(&self) -> Option<Ref<Store>> {
         self.open().and_then(|store| Ref::revive(&store))
     }
 
-    fn take_kept(&mut self) -> Option<Ref<Store>> {
-        let Slot::Made(made) = self else { return None };
-        made.kept.take()
+    fn take_reference(&mut self) -> Option<Ref<Store>> {
+        let Slot::Occupied(occupant) = self else { return None };
+        occupant.own_reference.take()
     }
 }
 
@@ -236,23 +235,24 @@ impl Registry {
 
     fn open_state(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.state.lock();
-        if state.shut {
+        if state.is_shut_down {
             return Err(Error::new(Kind::Closed, "the distributor was shut down"));
         }
         Ok(state)
     }
 
-    /// Waits until nobody is making the slot. That ends: whoever makes it opens or destroys files
-    /// and calls nothing of the host's meanwhile, so it waits for nobody who could wait here, and
-    /// it gives the slot up even if it panics.
-    fn settled<'a>(
+    /// Waits until the slot is not reserved.
+    ///
+    /// Every reservation ends: its thread opens or destroys files and calls no callback meanwhile,
+    /// so it waits for no thread that could wait here. It ends even if the thread panics.
+    fn wait_unreserved<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
         key: &SlotKey,
     ) -> Result<MutexGuard<'a, State>> {
-        while let Some(Slot::Making) = state.slots.get(key) {
+        while let Some(Slot::Reserved) = state.slots.get(key) {
             self.changed.wait(&mut state);
-            if state.shut {
+            if state.is_shut_down {
                 drop(state);
                 return self.open_state();
             }
@@ -267,22 +267,22 @@ impl Registry {
     ) -> Result<Option<Ref<Store>>> {
         let key = self.key(id, backend)?;
         let mut state = self.open_state()?;
-        // Goes round once for each engine that ends in this slot meanwhile, and each waits for one
-        // that ends already: its last owner is gone, so its drop is running on some thread, which
-        // calls nothing of the host's before the slot is removed and this is woken.
+        // Repeats once for each engine that ends in this slot meanwhile. Each wait ends: the engine
+        // has no owner left, so a thread is dropping it, which calls no callback before it removes
+        // the slot and wakes this thread.
         loop {
-            state = self.settled(state, &key)?;
+            state = self.wait_unreserved(state, &key)?;
             let Some(slot) = state.slots.get(&key) else { break };
             if let Some(store) = slot.live() {
                 return Ok(Some(store));
             }
-            // What is not a writer of files can be there twice.
+            // Only a writer of files cannot exist twice.
             if backend == Backend::Memory || self.options.read_only {
                 break;
             }
-            let Slot::Made(made) = slot else { continue };
-            match made.engine.upgrade() {
-                Some(engine) => return Ok(Some(self.fill(state, key, engine, id))),
+            let Slot::Occupied(occupant) = slot else { continue };
+            match occupant.engine.upgrade() {
+                Some(engine) => return Ok(Some(self.occupy(state, key, engine, id))),
                 None => {
                     self.changed.wait(&mut state);
                     drop(state);
@@ -290,46 +290,54 @@ impl Registry {
                 }
             }
         }
-        let making = self.make(state, key);
-        let Some(engine) = self.engine(&making, id)? else { return Ok(None) };
-        // Refused if a shutdown came meanwhile; the engine is then dropped without the lock, as its
-        // lease takes it.
+        let reservation = self.reserve(state, key);
+        let Some(engine) = self.open_engine(&reservation, id)? else { return Ok(None) };
+        // Fails after a shutdown. The engine is then dropped without the lock, which its lease
+        // takes.
         let state = self.open_state()?;
-        let (key, before) = making.finish();
-        let store = self.fill(state, key, engine, id);
+        let (key, before) = reservation.finish();
+        let store = self.occupy(state, key, engine, id);
         drop(before);
         Ok(Some(store))
     }
 
-    /// Marks the slot as being made, for as long as what is returned lives.
-    fn make(self: &Arc<Registry>, mut state: MutexGuard<'_, State>, key: SlotKey) -> Making {
-        let before = state.slots.insert(key.clone(), Slot::Making);
-        Making { registry: self.clone(), key: Some(key), before }
+    /// Reserves the slot until the reservation is dropped.
+    fn reserve(
+        self: &Arc<Registry>,
+        mut state: MutexGuard<'_, State>,
+        key: SlotKey,
+    ) -> Reservation {
+        let before = state.slots.insert(key.clone(), Slot::Reserved);
+        Reservation { registry: self.clone(), key: Some(key), before }
     }
 
-    /// A new engine for the slot; None if there is nothing to open, and the options say that
-    /// nothing is to be made.
-    fn engine(self: &Arc<Registry>, making: &Making, id: &CStr) -> Result<Option<Arc<dyn Engine>>> {
-        let key = making.key();
-        let lease: Lease = Box::new(Tenancy { registry: Arc::downgrade(self), key: key.clone() });
+    /// Opens an engine for the slot. Returns `None` if the store does not exist and the options
+    /// forbid creating it.
+    fn open_engine(
+        self: &Arc<Registry>,
+        reservation: &Reservation,
+        id: &CStr,
+    ) -> Result<Option<Arc<dyn Engine>>> {
+        let key = reservation.key();
+        let lease: Lease = Box::new(SlotLease { registry: Arc::downgrade(self), key: key.clone() });
         match key.0 {
             Backend::Memory if self.options.read_only || !self.options.create_if_missing => {
                 Ok(None)
             }
-            Backend::Memory => Ok(Some(Arc::new(Memory::new(self.memory.clone(), lease)))),
+            Backend::Memory => Ok(Some(Arc::new(Memory::new(self.memory_budget.clone(), lease)))),
             Backend::Disk => {
-                let shared = self.disk.get_or_init(|| Shared::new(&self.options));
-                Disk::open_any(&self.place(id)?, &self.options, shared, lease)
+                let shared = self.disk_shared.get_or_init(|| Shared::new(&self.options));
+                Disk::open_any(&self.directory(id)?, &self.options, shared, lease)
             }
         }
     }
 
-    /// The directory of the disk store called `id`.
+    /// Returns the directory of the disk store called `id`.
     ///
-    /// It is named after the encoded id. But programs that do not encode ids may have left a store
-    /// in the directory of the plain one: that is then the store, as a new, empty one beside it
-    /// would look as if all were lost.
-    fn place(&self, id: &CStr) -> Result<PathBuf> {
+    /// Its name is the encoded id. But a program that does not encode ids may have created the store
+    /// under the plain id. Then that directory is returned: a new, empty store beside it would look
+    /// like a loss of all data.
+    fn directory(&self, id: &CStr) -> Result<PathBuf> {
         let base = self.base.as_deref().unwrap_or(Path::new(""));
         let encoded = base.join(&*dir_name::directory(id)?);
         let Some(unencoded) = dir_name::unencoded(id).map(|path| base.join(path)) else {
@@ -347,8 +355,8 @@ impl Registry {
         )))
     }
 
-    /// Puts a new store on `engine` into the slot.
-    fn fill(
+    /// Creates a store on `engine` in the slot.
+    fn occupy(
         &self,
         mut state: MutexGuard<'_, State>,
         key: SlotKey,
@@ -360,9 +368,10 @@ impl Registry {
         let weak = Arc::downgrade(&engine);
         let identity = Identity { tag, id: id.to_owned(), backend: key.0 };
         let store = Store::on(engine, identity, self.observers.clone());
-        let kept = self.options.keep_stores.then(|| store.clone());
-        let made = Made { store: Arc::downgrade(store.kept()), engine: weak, kept };
-        let before = state.slots.insert(key, Slot::Made(made));
+        let own_reference = self.options.keep_stores.then(|| store.clone());
+        let occupant =
+            Occupant { store: Arc::downgrade(store.kept()), engine: weak, own_reference };
+        let before = state.slots.insert(key, Slot::Occupied(occupant));
         drop(state);
         self.changed.notify_all();
         drop(before);
@@ -372,60 +381,57 @@ impl Registry {
     fn destroy_store(self: &Arc<Registry>, id: &CStr) -> Result<bool> {
         let key = self.key(id, Backend::Disk)?;
         if self.options.read_only {
-            return Err(Error::new(Kind::Denied, "the distributor is for reading only"));
+            return Err(Error::new(Kind::Denied, "the distributor is read-only"));
         }
         let mut state = self.open_state()?;
-        // Ends as the loop of `get_or_create` does.
+        // Ends like the loop of `get_or_create`.
         loop {
-            state = self.settled(state, &key)?;
-            let Some(Slot::Made(made)) = state.slots.get(&key) else { break };
-            if made.engine.strong_count() > 0 {
+            state = self.wait_unreserved(state, &key)?;
+            let Some(Slot::Occupied(occupant)) = state.slots.get(&key) else { break };
+            if occupant.engine.strong_count() > 0 {
                 return Err(Error::new(
                     Kind::Busy,
-                    "the store is in use; release it and all it handed out first",
+                    "the store is in use; release it and its values, cursors and snapshots first",
                 ));
             }
             self.changed.wait(&mut state);
             drop(state);
             state = self.open_state()?;
         }
-        let _making = self.make(state, key);
-        Disk::destroy(&self.place(id)?)
+        let _reservation = self.reserve(state, key);
+        Disk::destroy(&self.directory(id)?)
     }
 
-    fn release_kept(&self) {
-        let kept: Vec<_> =
-            self.state.lock().slots.values_mut().filter_map(Slot::take_kept).collect();
-        drop(kept);
+    fn release_references(&self) {
+        let references: Vec<_> =
+            self.state.lock().slots.values_mut().filter_map(Slot::take_reference).collect();
+        drop(references);
     }
 }
 
-/// The right to fill a slot. Given up without filling it, the slot is empty again.
-struct Making {
+/// A reserved slot. Dropping it empties the slot.
+struct Reservation {
     registry: Arc<Registry>,
     key: Option<SlotKey>,
-    /// What was in the slot. It may hold the last reference to a store that was closed, whose
-    /// observers may ask for this slot: so it is dropped when the slot is filled or empty again,
-    /// and the lock free.
+    /// The slot before. It may hold the last reference to a closed store, whose observers may open
+    /// this slot. So it is dropped without the lock, when the slot is not reserved any more.
     before: Option<Slot>,
 }
 
-impl Making {
+impl Reservation {
     fn key(&self) -> &SlotKey {
-        let Some(key) = &self.key else { unreachable!("only `finish` takes it, and ends this") };
+        let Some(key) = &self.key else { unreachable!("only `finish` takes the key") };
         key
     }
 
-    /// The slot is about to be filled.
+    /// Ends the reservation without emptying the slot, which is about to be occupied.
     fn finish(mut self) -> (SlotKey, Option<Slot>) {
-        let Some(key) = self.key.take() else {
-            unreachable!("only `finish` takes it, and ends this")
-        };
+        let Some(key) = self.key.take() else { unreachable!("only `finish` takes the key") };
         (key, self.before.take())
     }
 }
 
-impl Drop for Making {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             self.registry.state.lock().slots.remove(&key);
@@ -434,29 +440,27 @@ impl Drop for Making {
     }
 }
 
-/// An engine's stay in its slot: the [`Lease`](crate::engine::Lease) that it drops when all it held
-/// is free.
-struct Tenancy {
-    /// Weak, so that a value that is still held does not keep the observers of a distributor that
-    /// is gone.
+/// The [`Lease`] of an engine in a slot. Dropping it empties the slot and wakes the waiting threads.
+struct SlotLease {
+    /// Weak, so that a value that outlives the distributor does not keep its observers.
     registry: Weak<Registry>,
     key: SlotKey,
 }
 
-impl Drop for Tenancy {
+impl Drop for SlotLease {
     fn drop(&mut self) {
         let Some(registry) = self.registry.upgrade() else { return };
         let mut state = registry.state.lock();
-        // The slot may have a new tenant already: a memory store does not wait for the cursors of
-        // the one before.
-        let gone = match state.slots.get(&self.key) {
-            Some(Slot::Made(made)) if made.engine.strong_count() == 0 => {
+        // The slot may have a new occupant: a memory store does not wait for the cursors of the one
+        // before.
+        let removed = match state.slots.get(&self.key) {
+            Some(Slot::Occupied(occupant)) if occupant.engine.strong_count() == 0 => {
                 state.slots.remove(&self.key)
             }
             _ => None,
         };
         drop(state);
         registry.changed.notify_all();
-        drop(gone);
+        drop(removed);
     }
 }

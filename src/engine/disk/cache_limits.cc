@@ -1,5 +1,5 @@
-// Keeps what RocksDB has in memory of tables within the size of the block cache, where its options
-// do not.
+// Keeps blocks, indexes and filters within the size of the block cache, where RocksDB's options do
+// not.
 
 #include <memory>
 #include <utility>
@@ -19,20 +19,19 @@ using rocksdb::PinningTier;
 using rocksdb::Slice;
 using rocksdb::Status;
 
-// A block that is larger than this part of the cache is not kept.
-constexpr std::size_t LARGEST = 8;
+// A block that is larger than this fraction of the cache is not cached.
+constexpr std::size_t MAX_BLOCK_FRACTION = 8;
 
-// Indexes and filters are pinned in at most this part of the cache.
-constexpr std::size_t PINNED = 2;
+// Indexes and filters are pinned in at most this fraction of the cache.
+constexpr std::size_t PINNED_FRACTION = 2;
 
-// The index and the filter of a table take less than this part of its file, but for the smallest
-// pairs.
-constexpr std::size_t INDEX_AND_FILTER = 8;
+// The index and the filter of a table take less than this fraction of its file, except with the
+// smallest pairs.
+constexpr std::size_t INDEX_FRACTION = 8;
 
-// A clock cache takes in a block that is larger than all that it holds, whatever its capacity, and
-// has it until something else needs the room. Large blocks belong to large values, which are not
-// found by looking for the next value.
-class WithoutLarge : public rocksdb::CacheWrapper {
+// A clock cache inserts a block that is larger than its capacity, and keeps it until another block
+// needs the space. A large block holds one large value, so no lookup of another key finds it.
+class CacheWithoutLargeBlocks : public rocksdb::CacheWrapper {
 public:
     using CacheWrapper::CacheWrapper;
 
@@ -42,7 +41,7 @@ public:
                   std::size_t charge, Handle **handle, Priority priority, const Slice &compressed,
                   rocksdb::CompressionType type) override
     {
-        if (charge <= target_->GetCapacity() / LARGEST)
+        if (charge <= target_->GetCapacity() / MAX_BLOCK_FRACTION)
             return target_->Insert(key, value, helper, charge, handle, priority, compressed, type);
         if (handle != nullptr)
             *handle = target_->CreateStandalone(key, value, helper, charge, true);
@@ -52,11 +51,11 @@ public:
     }
 };
 
-// Pins the index and the filter of a table, which every read needs, only while there is room:
-// pinned blocks are in the cache whatever its capacity.
-class Factory : public BlockBasedTableFactory {
+// Pins the index and the filter of a table, which every read needs, only while there is space:
+// pinned blocks stay in the cache whatever its capacity.
+class TableFactory : public BlockBasedTableFactory {
 public:
-    explicit Factory(const BlockBasedTableOptions &options)
+    explicit TableFactory(const BlockBasedTableOptions &options)
         : BlockBasedTableFactory(options), unpinned(without_pins(options))
     {
         cache = options.block_cache;
@@ -69,17 +68,17 @@ public:
                           std::unique_ptr<rocksdb::TableReader> *reader,
                           bool prefetch) const override
     {
-        const bool fits =
-            cache->GetPinnedUsage() + size / INDEX_AND_FILTER <= cache->GetCapacity() / PINNED;
+        const bool fits = cache->GetPinnedUsage() + size / INDEX_FRACTION <=
+                          cache->GetCapacity() / PINNED_FRACTION;
         if (fits)
             return BlockBasedTableFactory::NewTableReader(how, options, std::move(file), size,
                                                           reader, prefetch);
         return unpinned.NewTableReader(how, options, std::move(file), size, reader, false);
     }
 
-    std::unique_ptr<TableFactory> Clone() const override
+    std::unique_ptr<rocksdb::TableFactory> Clone() const override
     {
-        return std::make_unique<Factory>(*this);
+        return std::make_unique<TableFactory>(*this);
     }
 
 private:
@@ -101,16 +100,16 @@ extern "C" {
 void kvds_rocksdb_limit_cache(rocksdb_options_t *options)
 {
     auto table = *options->rep.table_factory->GetOptions<BlockBasedTableOptions>();
-    table.block_cache = std::make_shared<WithoutLarge>(table.block_cache);
-    options->rep.table_factory = std::make_shared<Factory>(table);
+    table.block_cache = std::make_shared<CacheWithoutLargeBlocks>(table.block_cache);
+    options->rep.table_factory = std::make_shared<TableFactory>(table);
 }
 
-// Begins to flush the table in memory, and waits for nothing.
+// Starts to flush the memtable, without waiting.
 std::size_t kvds_rocksdb_start_flush(rocksdb_t *database, char *text, std::size_t capacity)
 {
     rocksdb::FlushOptions how;
     how.wait = false;
     how.allow_write_stall = true;
-    return tell(database->rep->Flush(how), text, capacity);
+    return write_error(database->rep->Flush(how), text, capacity);
 }
 }

@@ -1,10 +1,8 @@
-// What every process has of its own of what RocksDB keeps once for all: threads, and how files are
-// opened, locked and synced.
+// RocksDB's Env, one for each process: its threads, and how files are opened, locked and synced.
 //
-// RocksDB's default Env lives from the first opening to the end, through every fork. A child
-// inherits its pools of threads without the threads, with mutexes that they may hold and condition
-// variables that count them as waiting. So every process gets an Env with pools of its own; see
-// env.rs.
+// RocksDB's default Env survives every fork. A child inherits its thread pools without the threads,
+// with mutexes that those threads may hold and condition variables that count them as waiting. So
+// every process gets an Env with pools of its own; see env.rs.
 
 #include <cerrno>
 #include <cstddef>
@@ -24,24 +22,26 @@
 #include <env/composite_env_wrapper.h>
 #include <env/io_posix.h>
 #include <rocksdb/file_system.h>
-#include <rocksdb/options.h>
 #include <util/thread_local.h>
 #include <util/threadpool_imp.h>
 
+#include "interface.h"
+#include "private_member.h"
+
 namespace rocksdb {
 
-// The part that is used here of what util/thread_local.cc has for itself.
+// util/thread_local.cc declares this class. Only this function is used here.
 class ThreadLocalPtr::StaticMeta {
 public:
     static port::Mutex *Mutex();
 };
 
-// RocksDB runs its periodic tasks on one more thread, behind a mutex that a fork may leave locked.
-// It has two of them for our stores: it flushes its log file, which there is none of, and looks
-// twice a day whether tables are a month old, which every flush and compaction does too. So there
-// is no such thread. These stand in for all of db/periodic_task_scheduler.cc, which the linker then
-// leaves out. They are weak for programs that link the static library of cargo: there the linker
-// may meet RocksDB's definitions first, and then takes those.
+// RocksDB runs periodic tasks on one more thread, behind a mutex that a fork may leave locked. A
+// store of kvds has two: one flushes the file of RocksDB's messages, which does not exist, and one
+// looks twice a day for tables that are a month old, as every flush and compaction does too. So
+// these definitions replace db/periodic_task_scheduler.cc, which the linker then leaves out. They
+// are weak for programs that link the static library of cargo: there the linker may see RocksDB's
+// definitions first and then takes those.
 __attribute__((weak)) Status PeriodicTaskScheduler::Register(PeriodicTaskType,
                                                              const PeriodicTaskFunc &, bool)
 {
@@ -78,21 +78,17 @@ using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 
-// Names for what is private: see error_recovery.cc.
-template <typename Name, auto member>
-struct Private {
-    friend auto member_of(Name) { return member; }
-};
 template <typename File>
 struct Descriptor {
     friend auto member_of(Descriptor);
 };
-template struct Private<Descriptor<rocksdb::PosixDirectory>, &rocksdb::PosixDirectory::fd_>;
-template struct Private<Descriptor<rocksdb::PosixRandomAccessFile>,
-                        &rocksdb::PosixRandomAccessFile::fd_>;
-template struct Private<Descriptor<rocksdb::PosixSequentialFile>,
-                        &rocksdb::PosixSequentialFile::fd_>;
-template struct Private<Descriptor<rocksdb::PosixWritableFile>, &rocksdb::PosixWritableFile::fd_>;
+template struct PrivateMember<Descriptor<rocksdb::PosixDirectory>, &rocksdb::PosixDirectory::fd_>;
+template struct PrivateMember<Descriptor<rocksdb::PosixRandomAccessFile>,
+                              &rocksdb::PosixRandomAccessFile::fd_>;
+template struct PrivateMember<Descriptor<rocksdb::PosixSequentialFile>,
+                              &rocksdb::PosixSequentialFile::fd_>;
+template struct PrivateMember<Descriptor<rocksdb::PosixWritableFile>,
+                              &rocksdb::PosixWritableFile::fd_>;
 
 template <typename Posix, typename File>
 int descriptor_of(File &file)
@@ -101,15 +97,15 @@ int descriptor_of(File &file)
     return posix ? posix->*member_of(Descriptor<Posix>()) : -1;
 }
 
-// Opens a file, and again if it got the descriptor of a standard stream, which the program has
-// closed: what the program prints would go into the file. The first one then takes the place of the
-// stream until there is a second one, with nothing in it.
+// Opens a file, and again if it gets the descriptor of a standard stream that the program has
+// closed: otherwise the program's output would go into the file. /dev/null then replaces the first
+// descriptor.
 template <typename Posix, typename File, typename Open>
 IOStatus open_above_streams(std::unique_ptr<File> *result, Open open)
 {
-    // Each one is in the way of the next; a program that goes on closing them ends the attempts.
+    // One attempt for each stream is enough, unless the program closes streams meanwhile.
     constexpr int ATTEMPTS = 16;
-    std::vector<std::unique_ptr<File>> below;
+    std::vector<std::unique_ptr<File>> replaced;
     for (int attempt = 1;; attempt++) {
         IOStatus status = open();
         if (!status.ok() || attempt == ATTEMPTS)
@@ -117,45 +113,46 @@ IOStatus open_above_streams(std::unique_ptr<File> *result, Open open)
         const int file = descriptor_of<Posix>(**result);
         if (file < 0 || file > STDERR_FILENO)
             return status;
-        const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-        if (nothing < 0)
+        const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null < 0)
             return IOStatus::IOError("While opening /dev/null",
                                      std::generic_category().message(errno));
-        dup3(nothing, file, O_CLOEXEC);
-        close(nothing);
-        below.push_back(std::move(*result));
+        dup3(null, file, O_CLOEXEC);
+        close(null);
+        replaced.push_back(std::move(*result));
     }
 }
 
-// Tells that a directory cannot be synced.
-using Unsynced = void (*)(const char *path, std::size_t len);
+// Warns that a directory cannot be synced.
+using WarnUnsynced = void (*)(const char *path, std::size_t len);
 
-class Folder : public rocksdb::FSDirectoryWrapper {
+class Directory : public rocksdb::FSDirectoryWrapper {
 public:
-    Folder(std::unique_ptr<FSDirectory> &&target, const std::string &path, Unsynced unsynced)
-        : Folder(target.get(), std::move(target), path, unsynced)
+    Directory(std::unique_ptr<FSDirectory> &&target, const std::string &path,
+              WarnUnsynced warn_unsynced)
+        : Directory(target.get(), std::move(target), path, warn_unsynced)
     {}
 
     IOStatus Fsync(const IOOptions &options, IODebugContext *debug) override
     {
-        return judge(FSDirectoryWrapper::Fsync(options, debug));
+        return allow_unsyncable(FSDirectoryWrapper::Fsync(options, debug));
     }
 
     IOStatus FsyncWithDirOptions(const IOOptions &options, IODebugContext *debug,
                                  const DirFsyncOptions &how) override
     {
-        return judge(FSDirectoryWrapper::FsyncWithDirOptions(options, debug, how));
+        return allow_unsyncable(FSDirectoryWrapper::FsyncWithDirOptions(options, debug, how));
     }
 
 private:
-    Folder(FSDirectory *target, std::unique_ptr<FSDirectory> &&owned, const std::string &path,
-           Unsynced unsynced)
-        : FSDirectoryWrapper(std::move(owned)), target(target), path(path), unsynced(unsynced)
+    Directory(FSDirectory *target, std::unique_ptr<FSDirectory> &&owned, const std::string &path,
+              WarnUnsynced warn_unsynced)
+        : FSDirectoryWrapper(std::move(owned)), target(target), path(path),
+          warn_unsynced(warn_unsynced)
     {}
 
-    // RocksDB keeps the number of the error to itself. Where directories can't be synced at all, it
-    // is the same again.
-    IOStatus judge(IOStatus status)
+    // RocksDB does not return the error number, so the sync is repeated to get it.
+    IOStatus allow_unsyncable(IOStatus status)
     {
         if (status.ok())
             return status;
@@ -163,18 +160,19 @@ private:
         if (file < 0 || fsync(file) == 0 ||
             (errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS))
             return status;
-        unsynced(path.data(), path.size());
+        warn_unsynced(path.data(), path.size());
         return IOStatus::OK();
     }
 
     FSDirectory *target;
     std::string path;
-    Unsynced unsynced;
+    WarnUnsynced warn_unsynced;
 };
 
-class Files : public rocksdb::FileSystemWrapper {
+class ProcessFileSystem : public rocksdb::FileSystemWrapper {
 public:
-    explicit Files(Unsynced unsynced) : FileSystemWrapper(FileSystem::Default()), unsynced(unsynced)
+    explicit ProcessFileSystem(WarnUnsynced warn_unsynced)
+        : FileSystemWrapper(FileSystem::Default()), warn_unsynced(warn_unsynced)
     {}
 
     const char *Name() const override { return "kvds"; }
@@ -223,12 +221,12 @@ public:
             return FileSystemWrapper::NewDirectory(path, options, &opened, debug);
         });
         if (status.ok())
-            *result = std::make_unique<Folder>(std::move(opened), path, unsynced);
+            *result = std::make_unique<Directory>(std::move(opened), path, warn_unsynced);
         return status;
     }
 
-    // Where there are no links, RocksDB copies if it is told so; it knows that of other devices
-    // alone.
+    // On NotSupported RocksDB copies the file. Its own LinkFile returns that only for another
+    // device.
     IOStatus LinkFile(const std::string &from, const std::string &to, const IOOptions &options,
                       IODebugContext *debug) override
     {
@@ -244,9 +242,8 @@ public:
         }
     }
 
-    // The lock of a store is taken before RocksDB is called, and held until RocksDB has closed the
-    // store: see lock.rs. RocksDB's own is kept in a list of paths, which a child inherits and
-    // nobody there ever empties.
+    // lock.rs locks a store before RocksDB opens it, and until RocksDB has closed it. RocksDB's own
+    // lock is in a list of paths, which a child inherits and never empties.
     IOStatus LockFile(const std::string &, const IOOptions &, FileLock **lock,
                       IODebugContext *) override
     {
@@ -261,14 +258,14 @@ public:
     }
 
 private:
-    Unsynced unsynced;
+    WarnUnsynced warn_unsynced;
 };
 
 // Never destroyed: its threads run until the process ends.
-class Threads : public rocksdb::CompositeEnvWrapper {
+class ProcessEnv : public rocksdb::CompositeEnvWrapper {
 public:
-    explicit Threads(Unsynced unsynced)
-        : CompositeEnvWrapper(Env::Default(), std::make_shared<Files>(unsynced))
+    explicit ProcessEnv(WarnUnsynced warn_unsynced)
+        : CompositeEnvWrapper(Env::Default(), std::make_shared<ProcessFileSystem>(warn_unsynced))
     {
         for (int priority = 0; priority < Priority::TOTAL; priority++) {
             pools[priority].SetThreadPriority(static_cast<Priority>(priority));
@@ -276,8 +273,7 @@ public:
         }
     }
 
-    // Has `count` threads at least, or as many as there were. Returns 0, or the number of the
-    // error.
+    // Starts threads until there are `count`, or none on failure. Returns 0 or an error number.
     int grow(int count, Priority priority)
     {
         std::lock_guard<std::mutex> lock(growing);
@@ -328,7 +324,7 @@ public:
         return pools[priority].GetBackgroundThreads();
     }
 
-    // More threads are a gain and no need: there is one of each kind before a database is opened.
+    // Errors are ignored: the threads that a database needs are started before it is opened.
     void IncBackgroundThreadsIfNeeded(int count, Priority priority) override
     {
         grow(count, priority);
@@ -352,8 +348,8 @@ public:
         return rocksdb::Status::OK();
     }
 
-    // What threads are doing is kept in one list for all processes, behind a mutex; nobody asks for
-    // it.
+    // RocksDB keeps the status of threads in one list behind a mutex, which a fork may leave locked.
+    // kvds does not read it.
     rocksdb::ThreadStatusUpdater *GetThreadStatusUpdater() const override { return nullptr; }
 
     rocksdb::Status GetThreadList(std::vector<rocksdb::ThreadStatus> *list) override
@@ -367,41 +363,36 @@ private:
     rocksdb::ThreadPoolImpl pools[Priority::TOTAL];
 };
 
-// RocksDB's thread-local variables are behind one mutex. A fork waits for it, as the child could
-// never do.
+// One mutex protects RocksDB's thread-local variables. A fork waits for it, because the child could
+// wait forever.
 void before_fork() { rocksdb::ThreadLocalPtr::StaticMeta::Mutex()->Lock(); }
 
 void after_fork() { rocksdb::ThreadLocalPtr::StaticMeta::Mutex()->Unlock(); }
 
 } // namespace
 
-// See error_recovery.cc.
-struct rocksdb_options_t {
-    rocksdb::Options rep;
-};
-
 extern "C" {
 
-// A new Env, without threads. It stays for as long as the process. `unsynced` is called from any
-// thread, under locks of RocksDB's.
-void *kvds_rocksdb_env_new(Unsynced unsynced)
+// Creates an Env without threads, which is never destroyed. `warn_unsynced` is called from any
+// thread, under locks of RocksDB.
+void *kvds_rocksdb_env_new(WarnUnsynced warn_unsynced)
 {
-    static const int watched = pthread_atfork(before_fork, after_fork, after_fork);
-    (void)watched;
-    return new Threads(unsynced);
+    static const int registered = pthread_atfork(before_fork, after_fork, after_fork);
+    (void)registered;
+    return new ProcessEnv(warn_unsynced);
 }
 
-// Has the threads that a database needs: one that flushes and one that compacts. Returns 0, or the
-// number of the error.
+// Starts the threads that a database needs: one that flushes and one that compacts. Returns 0 or an
+// error number.
 int kvds_rocksdb_env_start_threads(void *env)
 {
-    auto &threads = *static_cast<Threads *>(env);
+    auto &threads = *static_cast<ProcessEnv *>(env);
     const int error = threads.grow(1, Env::Priority::HIGH);
     return error != 0 ? error : threads.grow(1, Env::Priority::LOW);
 }
 
 void kvds_rocksdb_env_use(void *env, rocksdb_options_t *options)
 {
-    options->rep.env = static_cast<Threads *>(env);
+    options->rep.env = static_cast<ProcessEnv *>(env);
 }
 }

@@ -1,4 +1,4 @@
-// What RocksDB has for going on after an error, and its C interface has not.
+// The parts of RocksDB's error recovery that its C interface does not have.
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +10,7 @@
 #include <rocksdb/listener.h>
 
 #include "interface.h"
+#include "private_member.h"
 
 namespace {
 
@@ -17,27 +18,24 @@ using rocksdb::BackgroundErrorReason;
 using rocksdb::DBImpl;
 using rocksdb::Status;
 
-// Has tables be merged in the background, or not.
-Status merge(rocksdb::DB &database, bool automatically)
+Status set_auto_compactions(rocksdb::DB &database, bool enabled)
 {
-    return database.SetOptions(
-        { { "disable_auto_compactions", automatically ? "false" : "true" } });
+    return database.SetOptions({ { "disable_auto_compactions", enabled ? "false" : "true" } });
 }
 
 class Listener : public rocksdb::EventListener {
 public:
-    explicit Listener(std::uint64_t *room) : room(room) {}
+    explicit Listener(std::uint64_t *compaction_space) : compaction_space(compaction_space) {}
 
 private:
-    std::uint64_t *room;
+    std::uint64_t *compaction_space;
 
-    // RocksDB takes most errors of the file system for the end of the database, and a full disk and
-    // errors of file systems that tell whether trying again helps for a halt. Resuming from a halt
-    // is the same whatever the error was: what is in memory goes to a new table file, and the files
-    // in which writing failed are not written again. So all are a halt.
+    // By default, most errors of the file system end the database; a full disk and retryable errors
+    // halt it. Resuming is the same whatever the error was: the memtables are flushed to a new
+    // table file, and no file in which a write failed is written again. So every error only halts.
     void OnBackgroundError(BackgroundErrorReason reason, Status *error) override
     {
-        // That there is no room to merge tables is no reason not to write.
+        // A disk that is too full to compact may have space for writes.
         if (reason == BackgroundErrorReason::kCompaction && error->IsNoSpace()) {
             *error = Status::OK();
             return;
@@ -47,69 +45,62 @@ private:
             *error = Status(*error, Status::Severity::kHardError);
     }
 
-    // Where there is no room for it, a merge would be tried again every second and take what is
-    // left of the disk meanwhile. So there is none until as much is free as this one needs.
+    // Without space, RocksDB would retry a compaction every second and fill the rest of the disk
+    // each time. So compactions are disabled until the space that this one needs is free.
     void OnCompactionCompleted(rocksdb::DB *database,
                                const rocksdb::CompactionJobInfo &info) override
     {
         if (!info.status.IsNoSpace())
             return;
-        std::atomic_ref(*room).store(std::max<std::uint64_t>(info.stats.total_input_bytes, 1));
-        merge(*database, false);
+        const auto needed = std::max<std::uint64_t>(info.stats.total_input_bytes, 1);
+        std::atomic_ref(*compaction_space).store(needed);
+        set_auto_compactions(*database, false);
     }
 
-    // Looking every five seconds whether there is room again is no help for who has just made it,
-    // and keeps others from resuming meanwhile.
+    // RocksDB's own recovery looks for space every five seconds, which is late, and excludes other
+    // resumes meanwhile.
     void OnErrorRecoveryBegin(BackgroundErrorReason, Status, bool *automatic) override
     {
         *automatic = false;
     }
 };
 
-// Names for what is private: instantiating a template explicitly is the one place in C++ where
-// access is not checked.
-template <typename Name, auto member>
-struct Private {
-    friend auto member_of(Name) { return member; }
-};
 struct Mutex {
     friend auto member_of(Mutex);
 };
-struct Errors {
-    friend auto member_of(Errors);
+struct ErrorHandler {
+    friend auto member_of(ErrorHandler);
 };
-struct Queue {
-    friend auto member_of(Queue);
+struct FlushQueue {
+    friend auto member_of(FlushQueue);
 };
-struct Unscheduled {
-    friend auto member_of(Unscheduled);
+struct UnscheduledFlushes {
+    friend auto member_of(UnscheduledFlushes);
 };
-struct Wait {
-    friend auto member_of(Wait);
+struct WaitForBackgroundWork {
+    friend auto member_of(WaitForBackgroundWork);
 };
-struct LogIsEmpty {
-    friend auto member_of(LogIsEmpty);
+struct WalIsEmpty {
+    friend auto member_of(WalIsEmpty);
 };
-template struct Private<Mutex, &DBImpl::mutex_>;
-template struct Private<Errors, &DBImpl::error_handler_>;
-template struct Private<Queue, &DBImpl::flush_queue_>;
-template struct Private<Unscheduled, &DBImpl::unscheduled_flushes_>;
-template struct Private<Wait, &DBImpl::WaitForBackgroundWork>;
-template struct Private<LogIsEmpty, &DBImpl::wal_empty_>;
+template struct PrivateMember<Mutex, &DBImpl::mutex_>;
+template struct PrivateMember<ErrorHandler, &DBImpl::error_handler_>;
+template struct PrivateMember<FlushQueue, &DBImpl::flush_queue_>;
+template struct PrivateMember<UnscheduledFlushes, &DBImpl::unscheduled_flushes_>;
+template struct PrivateMember<WaitForBackgroundWork, &DBImpl::WaitForBackgroundWork>;
+template struct PrivateMember<WalIsEmpty, &DBImpl::wal_empty_>;
 
-// Makes a halted database ready to be resumed.
-void prepare(DBImpl &database)
+void prepare_resume(DBImpl &database)
 {
     rocksdb::InstrumentedMutexLock lock(&(database.*member_of(Mutex())));
-    if (!(database.*member_of(Errors())).IsDBStopped())
+    if (!(database.*member_of(ErrorHandler())).IsDBStopped())
         return;
-    (database.*member_of(Wait()))();
+    (database.*member_of(WaitForBackgroundWork()))();
 
-    // Resuming flushes all tables, and waits for that; but a request to flush that was in the queue
-    // already when the database was halted either is dropped or has nobody who looks at it, while
-    // it keeps the one for resuming out: then it waits for ever. RocksDB has this right where it
-    // resumes by itself.
-    auto &queue = database.*member_of(Queue());
+    // Resuming flushes all memtables and waits for that. A flush request that was queued when the
+    // database halted is never served, but keeps the request of the resume out of the queue, which
+    // would then wait forever. RocksDB's own recovery empties the queue too.
+    auto &queue = database.*member_of(FlushQueue());
     for (const auto &request : queue) {
         for (const auto &[family, last] : request.cfd_to_max_mem_id_to_persist) {
             family->set_queued_for_flush(false);
@@ -117,53 +108,53 @@ void prepare(DBImpl &database)
         }
     }
     queue.clear();
-    database.*member_of(Unscheduled()) = 0;
+    database.*member_of(UnscheduledFlushes()) = 0;
 
-    // Resuming begins a new log, unless the log is empty. But when syncing it has failed, nothing
-    // can be written to an empty one either, and each sync of it halts the database again.
-    database.*member_of(LogIsEmpty()) = false;
+    // Resuming starts a new log unless the log is empty. But after a failed sync, nothing can be
+    // written to an empty log either, and each sync of it halts the database again.
+    database.*member_of(WalIsEmpty()) = false;
 }
 
 } // namespace
 
 extern "C" {
 
-// `room` becomes how much has to be free before tables are merged again, when there was too little.
-void kvds_rocksdb_listen(rocksdb_options_t *options, std::uint64_t *room)
+// Makes errors of the file system recoverable. When a compaction finds too little disk space, sets
+// `compaction_space` to the bytes that must be free before compactions are enabled again.
+void kvds_rocksdb_listen(rocksdb_options_t *options, std::uint64_t *compaction_space)
 {
-    options->rep.listeners.push_back(std::make_shared<Listener>(room));
+    options->rep.listeners.push_back(std::make_shared<Listener>(compaction_space));
 }
 
-// There is enough room to merge tables.
 std::size_t kvds_rocksdb_enable_compactions(rocksdb_t *database, char *text, std::size_t capacity)
 {
-    return tell(merge(*database->rep, true), text, capacity);
+    return write_error(set_auto_compactions(*database->rep, true), text, capacity);
 }
 
-// Merges all tables, and says why that fails, which RocksDB's C interface keeps to itself.
+// Compacts all tables and returns the error, which RocksDB's C interface does not.
 std::size_t kvds_rocksdb_compact(rocksdb_t *database, char *text, std::size_t capacity)
 {
-    return tell(database->rep->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr), text,
-                capacity);
+    return write_error(
+        database->rep->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr), text,
+        capacity);
 }
 
-// Makes a halted database ready to be resumed. When it returns, nothing goes on in the background.
+// Prepares a halted database for a resume. When it returns, nothing runs in the background.
 std::size_t kvds_rocksdb_prepare_resume(rocksdb_t *database, char *text, std::size_t capacity)
 {
-    // A writer that waits for tables to be flushed gives up when it sees the error, but not if it
-    // sees that resuming has begun, and that would wait for the writer. So writers are let pass
-    // first.
+    // A writer that waits for a flush gives up when it sees the error, but not when it sees a
+    // resume in progress, which would wait for the writer. So the writers pass first.
     Status status = database->rep->LockWAL();
     if (status.ok())
         status = database->rep->UnlockWAL();
     if (status.ok())
-        prepare(static_cast<DBImpl &>(*database->rep->GetRootDB()));
-    return tell(status, text, capacity);
+        prepare_resume(static_cast<DBImpl &>(*database->rep->GetRootDB()));
+    return write_error(status, text, capacity);
 }
 
-// Resumes it. Nothing else than reading and writing goes on meanwhile.
+// Resumes a halted database. The caller excludes syncs, flushes and compactions meanwhile.
 std::size_t kvds_rocksdb_resume(rocksdb_t *database, char *text, std::size_t capacity)
 {
-    return tell(database->rep->Resume(), text, capacity);
+    return write_error(database->rep->Resume(), text, capacity);
 }
 }

@@ -1,4 +1,4 @@
-// What the parts of the engine that are written in C++ have in common.
+// What all C++ files of the disk engine include.
 
 #ifndef KVDS_INTERFACE_H
 #define KVDS_INTERFACE_H
@@ -12,12 +12,12 @@
 #include <rocksdb/options.h>
 #include <rocksdb/version.h>
 
-// Our C++ uses inner headers of RocksDB, which change without notice. Before another version is
-// taken, read what changed in the classes that env.cc, error_recovery.cc, guard.cc and reclaim.cc
-// use.
+// These files use internal headers of RocksDB, which change without notice. Before an upgrade, read
+// the changes of the classes that cache_limits.cc, env.cc, error_recovery.cc, guard.cc and
+// reclaim.cc use.
 static_assert(ROCKSDB_MAJOR == 11 && ROCKSDB_MINOR == 8, "kvds was written for RocksDB 11.8");
 
-// The structs of RocksDB's C interface are not in its headers. These have nothing but this in them:
+// The structs of RocksDB's C interface are not in its headers. They have this one member:
 struct rocksdb_t {
     rocksdb::DB *rep;
 };
@@ -25,14 +25,14 @@ struct rocksdb_options_t {
     rocksdb::Options rep;
 };
 
-// Writes the text of an error to `text` and returns its length, 0 for success.
-inline std::size_t tell(const rocksdb::Status &status, char *text, std::size_t capacity)
+// Writes the text of an error to `text` and returns its length, or 0 for success.
+inline std::size_t write_error(const rocksdb::Status &status, char *text, std::size_t capacity)
 {
     if (status.ok())
         return 0;
-    const std::string told = status.ToString();
-    const std::size_t len = std::min(told.size(), capacity);
-    std::memcpy(text, told.data(), len);
+    const std::string message = status.ToString();
+    const std::size_t len = std::min(message.size(), capacity);
+    std::memcpy(text, message.data(), len);
     return len;
 }
 

@@ -1,5 +1,5 @@
-// Has RocksDB compact what is full of deletions. It goes by sizes alone, so that an idle store
-// would keep what was deleted.
+// Makes RocksDB compact table files that are full of deletions. It considers only sizes, so an idle
+// store would keep deleted entries.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,14 +17,14 @@ using rocksdb::Slice;
 using rocksdb::Status;
 using rocksdb::TablePropertiesCollector;
 
-// So many deletions among twice as many entries in a row are worth a compaction: iterators step
-// over each of them.
+// This many deletions among twice as many entries in a row are worth a compaction: an iterator
+// skips each of them.
 constexpr std::size_t MANY = 64;
 
-// Looks at the entries of one table file. A file that is marked is compacted into the next level,
-// and the file that comes of that is looked at again, so deletions move down until they meet what
-// they delete. RocksDB leaves the last level alone.
-class Collector : public TablePropertiesCollector {
+// Inspects the entries of one table file. RocksDB compacts a marked file into the next level, where
+// the new file is inspected again. So deletions move down until they meet what they delete. RocksDB
+// ignores the mark in the last level.
+class DeletionCollector : public TablePropertiesCollector {
 public:
     Status AddUserKey(const Slice &, const Slice &, EntryType type, SequenceNumber,
                       std::uint64_t) override
@@ -37,13 +37,13 @@ public:
         ++entries;
         if (type == rocksdb::kEntryDelete || type == rocksdb::kEntrySingleDelete) {
             ++deletions;
-            ++here;
+            ++last_deletions;
         }
-        if (before + here >= MANY)
+        if (previous_deletions + last_deletions >= MANY)
             marked = true;
         if (entries % MANY == 0) {
-            before = here;
-            here = 0;
+            previous_deletions = last_deletions;
+            last_deletions = 0;
         }
         return Status::OK();
     }
@@ -63,15 +63,15 @@ private:
     std::size_t entries = 0;
     std::size_t deletions = 0;
     // Deletions among the last entries, fewer than MANY, and among the MANY before them.
-    std::size_t here = 0;
-    std::size_t before = 0;
+    std::size_t last_deletions = 0;
+    std::size_t previous_deletions = 0;
     bool marked = false;
 };
 
-class Factory : public rocksdb::TablePropertiesCollectorFactory {
+class DeletionCollectorFactory : public rocksdb::TablePropertiesCollectorFactory {
     TablePropertiesCollector *CreateTablePropertiesCollector(Context) override
     {
-        return new Collector;
+        return new DeletionCollector;
     }
     const char *Name() const override { return "kvds.Deletions"; }
 };
@@ -80,5 +80,6 @@ class Factory : public rocksdb::TablePropertiesCollectorFactory {
 
 extern "C" void kvds_rocksdb_compact_deletions(rocksdb_options_t *options)
 {
-    options->rep.table_properties_collector_factories.push_back(std::make_shared<Factory>());
+    options->rep.table_properties_collector_factories.push_back(
+        std::make_shared<DeletionCollectorFactory>());
 }
