@@ -1,19 +1,19 @@
 //! Ranges of keys.
 
-/// The keys from `start` on, and before `end` if there is one.
+/// The keys from `start` up to `end`, or all keys from `start` on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range {
-    /// The first key that belongs to the range.
+    /// The first key of the range.
     pub start: Vec<u8>,
-    /// The first key after the range; `None` if it has no end.
+    /// The first key after the range, or `None` for a range without an end.
     pub end: Option<Vec<u8>>,
 }
 
 impl Range {
-    /// All keys that begin with `prefix`.
+    /// Returns the range of all keys that begin with `prefix`.
     pub fn prefix(prefix: &[u8]) -> Range {
-        // The first key past all keys with the prefix is the prefix with its last byte below 0xFF
-        // raised by one and the rest cut off. A prefix of nothing but 0xFF has none.
+        // The end is the prefix up to its last byte below 0xFF, with that byte incremented. A
+        // prefix of only 0xFF has no end.
         let end = prefix.iter().rposition(|byte| *byte != u8::MAX).map(|last| {
             let mut end = prefix[..=last].to_vec();
             end[last] += 1;
@@ -22,23 +22,23 @@ impl Range {
         Range { start: prefix.to_vec(), end }
     }
 
-    /// This key alone.
+    /// Returns the range of one key.
     pub fn one(key: &[u8]) -> Range {
         Range { start: key.to_vec(), end: Some([key, b"\0"].concat()) }
     }
 
-    /// Whether the key belongs to it.
+    /// Returns whether the range contains `key`.
     pub fn contains(&self, key: &[u8]) -> bool {
         *self.start <= *key && self.end.as_ref().is_none_or(|end| *key < **end)
     }
 
-    /// Whether a key may belong to both.
+    /// Returns whether a key can be in both ranges.
     pub fn overlaps(&self, other: &Range) -> bool {
         let ends_behind = |end: &Option<Vec<u8>>, start| end.as_ref().is_none_or(|end| start < end);
         ends_behind(&self.end, &other.start) && ends_behind(&other.end, &self.start)
     }
 
-    /// The keys that are in both.
+    /// Returns the intersection of two ranges.
     pub fn and(self, other: Range) -> Range {
         let end = match (self.end, other.end) {
             (Some(one), Some(other)) => Some(one.min(other)),
@@ -47,7 +47,7 @@ impl Range {
         Range { start: self.start.max(other.start), end }
     }
 
-    /// The same range of keys behind `prefix`.
+    /// Returns the range of the same keys with `prefix` before them.
     pub fn behind(&self, prefix: &[u8]) -> Range {
         let end = self.end.as_ref().map(|end| [prefix, end].concat());
         Range {

@@ -1,4 +1,4 @@
-//! Values that were read, and the buffers that own copies of them.
+//! Values that reads return, and buffers that own copies of them.
 #![allow(unsafe_code)]
 
 use std::ops::Deref;
@@ -8,23 +8,23 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 
-/// Bytes of its own.
+/// An owned copy of bytes, from `malloc`.
 pub struct Buffer {
     bytes: NonNull<u8>,
     len: usize,
 }
 
-// SAFETY: the bytes are its own and don't change.
+// SAFETY: the buffer owns the bytes, and they do not change.
 unsafe impl Send for Buffer {}
 // SAFETY: as above.
 unsafe impl Sync for Buffer {}
 
 impl Buffer {
-    /// A copy of `bytes`.
+    /// Copies `bytes`.
     #[inline]
     pub fn of(bytes: &[u8]) -> Result<Buffer> {
-        // For nothing, malloc may answer NULL.
-        // SAFETY: any size may be asked for.
+        // At least 1, because malloc(0) may return NULL.
+        // SAFETY: malloc accepts any size.
         let block = unsafe { libc::malloc(bytes.len().max(1)) }.cast::<u8>();
         let Some(block) = NonNull::new(block) else {
             return Err(Error::new(
@@ -37,7 +37,7 @@ impl Buffer {
         Ok(Buffer { bytes: block, len: bytes.len() })
     }
 
-    /// The first byte, for [`Buffer::free`].
+    /// Returns the first byte, for [`Buffer::free`].
     #[inline]
     pub fn into_raw(self) -> NonNull<u8> {
         let bytes = self.bytes;
@@ -51,7 +51,7 @@ impl Buffer {
     ///
     /// `bytes` came from [`Buffer::into_raw`] and is not used any more.
     pub unsafe fn free(bytes: NonNull<u8>) {
-        // SAFETY: it came from malloc.
+        // SAFETY: the caller promises that it came from malloc.
         unsafe { libc::free(bytes.as_ptr().cast()) };
     }
 }
@@ -61,25 +61,25 @@ impl Deref for Buffer {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: they were written by `of`.
+        // SAFETY: `of` wrote `len` bytes.
         unsafe { slice::from_raw_parts(self.bytes.as_ptr(), self.len) }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: nobody has the bytes any more.
+        // SAFETY: the bytes came from malloc, and the borrows of them have ended.
         unsafe { Buffer::free(self.bytes) };
     }
 }
 
-/// A value that was read: bytes that stay as they are for as long as this lives.
+/// The value of a key. Its bytes do not change while it lives.
 pub enum Value {
-    /// Shared with the engine.
+    /// Bytes that the engine shares.
     Shared(Arc<Box<[u8]>>),
-    /// A copy of its own.
+    /// A copy.
     Owned(Buffer),
-    /// In place in some buffer of the engine, which this keeps there.
+    /// Bytes in a buffer of the engine, which this keeps in memory.
     Pinned(Box<dyn AsRef<[u8]> + Send + Sync>),
 }
 

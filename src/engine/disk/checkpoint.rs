@@ -1,7 +1,7 @@
 //! Copies of stores.
 //!
 //! A copy is built in a temporary directory beside its destination, and renamed when it is
-//! complete. So nobody ever sees an incomplete copy, only one of two concurrent copies gets the
+//! complete. So no process sees an incomplete copy, only one of two concurrent copies gets the
 //! destination, and no existing file is touched.
 
 use std::fs::{self, File, Metadata, OpenOptions};

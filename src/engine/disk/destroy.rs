@@ -34,7 +34,7 @@ impl Disk {
         if !Disk::has_traces(path)? {
             return Ok(false);
         }
-        // Locked while the files are removed, so that nobody opens them meanwhile.
+        // Locked while the files are removed, so that no other process opens them meanwhile.
         let dir_lock = DirLock::new(path)?;
         let _file_lock = FileLock::new(&dir_lock)?;
         dir_lock.dir().check_in_place()?;

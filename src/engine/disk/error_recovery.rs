@@ -4,7 +4,7 @@
 //! what is in the file. All acknowledged writes are in memory and in the log. Resuming flushes the
 //! memtables to a new table file and starts a new log, so no file in which a write failed is needed
 //! any more. A call that finds the database halted resumes it here, so the store works again as
-//! soon as the cause is gone.
+//! soon as the cause is removed.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

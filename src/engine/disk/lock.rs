@@ -1,8 +1,8 @@
 //! The locks of a store's directory: one owner per directory, in all processes.
 //!
 //! RocksDB's lock on the file `LOCK` is not enough. It belongs to the process: closing any
-//! descriptor of the file releases it, as a backup program inside the process does. It excludes
-//! nobody once the file is removed. So three locks are taken together:
+//! descriptor of the file releases it, as a backup program inside the process does. It excludes no
+//! process once the file is removed. So three locks are taken together:
 //!
 //! - [`DirLock`] locks the directory itself with `flock`, which belongs to the open file.
 //! - A set of directories excludes a second owner within the process. It knows a directory by
@@ -30,8 +30,8 @@ const ATTEMPTS: u32 = 8;
 /// The exclusive lock of a store's directory.
 ///
 /// It keeps the directory open, so that its inode is not reused even after it was removed. A thread
-/// that destroys a store still holds the lock when the directory is gone, and a directory that
-/// another thread creates then must not have the same inode.
+/// that destroys a store still holds the lock when the directory is removed, and a directory
+/// that another thread creates then must not have the same inode.
 pub struct DirLock {
     _in_process: ProcessLock,
     open: Unshared,

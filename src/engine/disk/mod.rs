@@ -31,6 +31,7 @@ mod row_cache;
 mod settings;
 mod snapshot;
 mod wal;
+mod write;
 mod write_buffers;
 
 use std::mem::ManuallyDrop;
@@ -46,7 +47,7 @@ use self::error_recovery::ErrorRecovery;
 use self::errors::rocksdb_error;
 use self::guard::Guard;
 use self::key_hash::{KeyHash, KeyHasher};
-use self::key_locks::{Access, KeyLocks};
+use self::key_locks::KeyLocks;
 use self::lock::{DirLock, FileLock};
 use self::op_counters::OpCounters;
 use self::pinned::Pinned;
@@ -56,7 +57,7 @@ pub use self::settings::Shared;
 use self::snapshot::DiskSnapshot;
 use self::write_buffers::Membership;
 use super::{Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, Value};
-use crate::batch::{Operation, Outcome, SingleKey, WriteBatch};
+use crate::batch::{Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
 use crate::options::Durability;
 use crate::sys::fork::Birth;
@@ -264,113 +265,6 @@ impl Disk {
         };
         db.multi_get_opt(keys, options).into_iter().map(copy).collect()
     }
-
-    /// Applies a batch about a single key.
-    fn apply_single(&self, db: &DB, writer: &Writer, single: SingleKey<'_>) -> Result<Outcome> {
-        let SingleKey { key, value, expectations } = single;
-        let hash = writer.hasher.hash(key);
-        let access = if expectations.is_empty() { Access::Shared } else { Access::Exclusive };
-        let _guard = writer.key_locks.lock_key(key, hash, access);
-        if !expectations.is_empty() {
-            let found = self.find_hashed(writer, key, hash)?;
-            let found = found.as_deref();
-            if let Some(conflict) =
-                expectations.iter().find_map(|expectation| expectation.conflict(found))
-            {
-                return Ok(Outcome::Refused(conflict));
-            }
-        }
-        let error_recovery = &self.open.error_recovery;
-        let log_bytes = LOG_RECORD_OVERHEAD + key.len() + value.map_or(0, <[u8]>::len);
-        error_recovery.reserve_space(db, log_bytes, value.is_some())?;
-        match value {
-            Some(value) => {
-                let write = writer.rows.begin_set(hash);
-                error_recovery
-                    .retry(db, "cannot write", |db| db.put_opt(key, value, &writer.options))?;
-                write.set(key, value);
-            }
-            None => {
-                let _write = writer.rows.begin_delete(hash);
-                error_recovery
-                    .retry(db, "cannot write", |db| db.delete_opt(key, &writer.options))?;
-            }
-        }
-        self.after_write(db, 1, u64::from(value.is_none()), false);
-        Ok(Outcome::Applied)
-    }
-
-    /// Applies any batch.
-    fn apply_batch(&self, db: &DB, writer: &Writer, batch: &WriteBatch<'_>) -> Result<Outcome> {
-        let hash = |key: &[u8]| writer.hasher.hash(key);
-        let expected: Vec<_> =
-            batch.expectations.iter().map(|expectation| hash(expectation.key())).collect();
-        let hash_changed = |operations: &[Operation<'_>]| -> Vec<_> {
-            operations.iter().filter_map(Operation::key).map(hash).collect()
-        };
-        let (listed, replaced);
-        let (operations, changed, _guard);
-        if batch.has_range() {
-            _guard = writer.key_locks.lock_range_batch(batch);
-            // Listed under the lock, so that no key of the range is added meanwhile.
-            listed = delete_range::list(db, batch.operations);
-            replaced = listed.operations(batch.operations);
-            operations = &replaced[..];
-            changed = hash_changed(operations);
-        } else {
-            operations = batch.operations;
-            changed = hash_changed(operations);
-            _guard = writer.key_locks.lock_batch(batch, &expected, &changed);
-        }
-        for (expectation, hash) in batch.expectations.iter().zip(expected) {
-            let found = self.find_hashed(writer, expectation.key(), hash)?;
-            if let Some(conflict) = expectation.conflict(found.as_deref()) {
-                return Ok(Outcome::Refused(conflict));
-            }
-        }
-        let has_range = changed.len() < operations.len();
-        let deletes = operations
-            .iter()
-            .filter(|operation| !matches!(operation, Operation::Set { .. }))
-            .count();
-        let error_recovery = &self.open.error_recovery;
-        let log_bytes = operations.iter().map(log_bytes).sum();
-        error_recovery.reserve_space(db, log_bytes, deletes < operations.len())?;
-        let _write = if has_range {
-            writer.rows.begin_range_batch(operations)
-        } else {
-            writer.rows.begin_batch(&changed)
-        };
-        if !operations.is_empty() {
-            error_recovery.retry(db, "cannot write", |db| {
-                db.write_opt(rocksdb_batch(operations), &writer.options)
-            })?;
-        }
-        self.after_write(db, operations.len(), deletes as u64, has_range);
-        Ok(Outcome::Applied)
-    }
-
-    /// Counts a write, and starts the background work that it calls for.
-    #[inline]
-    fn after_write(&self, db: &DB, operations: usize, deletes: u64, has_range: bool) {
-        if let Some(sync_handle) = self.open.background_sync.get() {
-            sync_handle.mark_dirty();
-        }
-        if let Some(membership) = self.open.write_buffers.get() {
-            membership.after_write();
-        }
-        self.open.error_recovery.resume_compactions(db);
-        if deletes > 0
-            && let Some((deletions, sync_handle)) = self.open.reclaiming.get()
-        {
-            deletions.add(deletes);
-            if has_range {
-                deletions.add_range();
-            }
-            sync_handle.mark_dirty();
-        }
-        self.op_counters.wrote(operations);
-    }
 }
 
 impl Reader for Disk {
@@ -449,37 +343,6 @@ impl Drop for Disk {
             }
         }
     }
-}
-
-fn rocksdb_batch(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
-    let mut writes = rocksdb::WriteBatch::default();
-    for operation in operations {
-        match *operation {
-            Operation::Set { key, value } => writes.put(key, value),
-            Operation::Delete { key } => writes.delete(key),
-            Operation::DeleteRange { start, end } => {
-                let end = end.unwrap_or(&delete_range::BEHIND_ALL);
-                // RocksDB would log a range that ends before it begins, and then halt for good.
-                if start < end {
-                    writes.delete_range(start, end);
-                }
-            }
-        }
-    }
-    writes
-}
-
-/// The bytes of an operation in the log besides its keys and its value, about.
-const LOG_RECORD_OVERHEAD: usize = 32;
-
-/// Estimates the bytes of an operation in the log.
-fn log_bytes(operation: &Operation<'_>) -> usize {
-    LOG_RECORD_OVERHEAD
-        + match operation {
-            Operation::Set { key, value } => key.len() + value.len(),
-            Operation::Delete { key } => key.len(),
-            Operation::DeleteRange { start, end } => start.len() + end.map_or(0, <[u8]>::len),
-        }
 }
 
 /// Returns a number that RocksDB knows under `name`, or 0.

@@ -7,8 +7,8 @@
 //! Invariant: a read never returns a value that the database no longer holds. A writer hides the
 //! cached value before it writes. While it writes, no reader inserts into the shard of the key. A
 //! shard counts its writers and their writes, so a reader knows whether a write began since its
-//! lookup. So a value is inserted only by a reader during whose read nobody wrote, or by a writer
-//! that was the only one.
+//! lookup. So a value is inserted only by a reader without a concurrent writer, or by the only
+//! writer.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -251,13 +251,13 @@ impl Shard {
 pub struct KeyWrite<'a> {
     cache: &'a RowCache,
     cache_key: CacheKey,
-    /// The number of this write, if the key was cached and nobody else wrote.
+    /// The number of this write, if the key was cached and there was no other writer.
     write: Option<u64>,
 }
 
 impl KeyWrite<'_> {
-    /// Ends a successful write. Caches the value if the key was cached and nobody else wrote: a key
-    /// that was read often will be read again.
+    /// Ends a successful write. Caches the value if the key was cached and there was no other
+    /// writer: a key that was read often will be read again.
     pub fn set(self, key: &[u8], value: &[u8]) {
         if self.write.is_none() {
             return;
@@ -357,7 +357,7 @@ mod tests {
 
     /// Of two writers at once, the cache does not know which one the database applied last.
     #[test]
-    fn a_written_value_is_cached_if_the_key_was_cached_and_nobody_else_wrote() {
+    fn the_only_writer_of_a_cached_key_caches_the_new_value() {
         let rows = Rows::of(&RowCache::new(1 << 20));
         let write = || rows.begin_set(b"key").set(b"key", b"one");
         write();
