@@ -736,13 +736,13 @@ int64_t kvds_store_ref_count(const kvds_store *store);
 uint64_t kvds_store_tag(const kvds_store *store);
 
 /**
- * Returns the id that the store was asked for by, byte for byte; NULL for NULL.
+ * Returns the id under which the store was opened, byte for byte; NULL for NULL.
  *
  * @return text that the store owns, valid as long as the caller's reference.
  */
 const char *kvds_store_id(const kvds_store *store);
 
-/** Returns the backend that the store was asked for with; 0 for NULL. */
+/** Returns the backend of the store; 0 for NULL. */
 kvds_backend kvds_store_backend(const kvds_store *store);
 
 /**

@@ -1,9 +1,8 @@
-//! The way in: where what a host passed becomes references. Handles have a place of their own,
-//! [`handle`](super::handle).
+//! Arguments: turns the pointers that a program passes into references.
 //!
-//! The functions are unsafe because they believe the host: a pointer that is not NULL points to
-//! what its type says, for the length that comes with it. Everything that can be checked beyond
-//! that is checked.
+//! The functions are unsafe because they trust the caller: a pointer that is not NULL is valid for
+//! its type and length. Everything that can be checked beyond that is checked. Handles are in
+//! [`handle`](super::handle).
 
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
@@ -16,73 +15,71 @@ use crate::engine::{MAX_KEY_LEN, MAX_VALUE_LEN};
 use crate::error::{Error, Result};
 use crate::store::identity::Backend;
 
-/// A place for an answer, which is emptied at once.
+/// An output of a function.
 pub struct Out<T>(NonNull<T>);
 
 impl<T> Out<T> {
-    /// Gives the answer.
     #[inline]
-    pub fn set(&self, answer: T) {
-        // SAFETY: `out` was promised a place that can be written.
-        unsafe { self.0.write(answer) }
+    pub fn set(&self, value: T) {
+        // SAFETY: the caller of `out` has passed a valid pointer.
+        unsafe { self.0.write(value) }
     }
 }
 
-/// The place for an answer that the host calls `name`, emptied. To be called before anything else
-/// can fail.
+/// Returns the output called `name`, and sets it to `empty`. Every function calls this before
+/// anything else can fail.
 #[inline]
-pub unsafe fn out<T>(name: &str, place: *mut T, empty: T) -> Result<Out<T>> {
-    let place = NonNull::new(place).ok_or_else(|| is_null(name))?;
-    // SAFETY: the host passed a place that can be written.
-    unsafe { place.write(empty) }
-    Ok(Out(place))
+pub unsafe fn out<T>(name: &str, pointer: *mut T, empty: T) -> Result<Out<T>> {
+    let pointer = NonNull::new(pointer).ok_or_else(|| is_null(name))?;
+    // SAFETY: the caller has passed a valid pointer.
+    unsafe { pointer.write(empty) }
+    Ok(Out(pointer))
 }
 
-/// The `count` places for answers that the host calls `name`, emptied.
+/// Returns the `count` outputs called `name`, each set to the result of `empty`.
 pub unsafe fn outs<'a, T>(
     name: &str,
-    places: *mut T,
+    pointer: *mut T,
     count: usize,
     empty: impl Fn() -> T,
 ) -> Result<&'a mut [T]> {
-    // SAFETY: passed on; a shared look at the places does no harm, as nothing is read.
-    unsafe { array(name, places.cast_const().cast::<MaybeUninit<T>>(), count)? };
+    // SAFETY: the caller has passed an array. Uninitialized elements may be borrowed.
+    unsafe { array(name, pointer.cast_const().cast::<MaybeUninit<T>>(), count)? };
     if count == 0 {
         return Ok(&mut []);
     }
-    // SAFETY: the host passed so many places that can be written, and each is written before it is
-    // taken for a `T`.
+    // SAFETY: the caller has passed so many elements, and each is written before it is borrowed.
     unsafe {
         for index in 0..count {
-            places.add(index).write(empty());
+            pointer.add(index).write(empty());
         }
-        Ok(std::slice::from_raw_parts_mut(places, count))
+        Ok(std::slice::from_raw_parts_mut(pointer, count))
     }
 }
 
-/// The keys of an array of them.
+/// Returns the keys of an array.
 pub unsafe fn keys<'a>(keys: *const kvds_bytes, count: usize) -> Result<Vec<&'a [u8]>> {
-    // SAFETY: passed on.
+    // SAFETY: the caller has passed an array.
     let keys = unsafe { array("keys", keys, count)? };
     let each = keys.iter().enumerate().map(|(index, bytes)| {
-        // SAFETY: passed on.
+        // SAFETY: the elements point to keys.
         let key = unsafe { key("key", bytes.data, bytes.len) };
         key.map_err(|error| error.within(|| format!("keys[{index}]")))
     });
     each.collect()
 }
 
-/// The key (or prefix) that the host calls `name`.
+/// Returns the key or prefix called `name`.
 #[inline]
 pub unsafe fn key<'a>(name: &str, data: *const c_void, len: usize) -> Result<&'a [u8]> {
-    // SAFETY: passed on.
+    // SAFETY: the caller has passed bytes.
     unsafe { bytes(name, data, len, MAX_KEY_LEN) }
 }
 
-/// The value that the host calls `name`.
+/// Returns the value called `name`.
 #[inline]
 pub unsafe fn value<'a>(name: &str, data: *const c_void, len: usize) -> Result<&'a [u8]> {
-    // SAFETY: passed on.
+    // SAFETY: the caller has passed bytes.
     unsafe { bytes(name, data, len, MAX_VALUE_LEN) }
 }
 
@@ -91,11 +88,11 @@ unsafe fn bytes<'a>(name: &str, data: *const c_void, len: usize, most: usize) ->
     if len > most {
         return Err(is_too_long(name, len, most));
     }
-    // SAFETY: passed on.
+    // SAFETY: the caller has passed bytes.
     unsafe { array(name, data.cast(), len) }
 }
 
-/// The `count` things that the host calls `name`.
+/// Returns the array called `name`.
 #[inline]
 pub unsafe fn array<'a, T>(name: &str, data: *const T, count: usize) -> Result<&'a [T]> {
     if count == 0 {
@@ -104,11 +101,11 @@ pub unsafe fn array<'a, T>(name: &str, data: *const T, count: usize) -> Result<&
     if data.is_null() || !data.is_aligned() || count > isize::MAX as usize / size_of::<T>() {
         return Err(is_no_array(name, data, count));
     }
-    // SAFETY: the host passed so many, and leaves them alone for the time of the call.
+    // SAFETY: the caller has passed so many elements, and does not change them during the call.
     Ok(unsafe { std::slice::from_raw_parts(data, count) })
 }
 
-// What is wrong is told out of the way of what is right.
+// Error paths are kept out of line.
 
 #[cold]
 fn is_null(name: &str) -> Error {
@@ -131,29 +128,29 @@ fn is_no_array<T>(name: &str, data: *const T, count: usize) -> Error {
     })
 }
 
-/// The text that the host calls `name`.
+/// Returns the text called `name`.
 pub unsafe fn text<'a>(name: &str, data: *const c_char) -> Result<&'a CStr> {
     if data.is_null() {
         return Err(is_null(name));
     }
-    // SAFETY: the host passed a text that ends with a NUL, and leaves it alone for the time of the
+    // SAFETY: the caller has passed a text that ends with a NUL, and does not change it during the
     // call.
     Ok(unsafe { CStr::from_ptr(data) })
 }
 
-/// The UTF-8 text that the host calls `name`.
+/// Returns the UTF-8 text called `name`.
 pub unsafe fn utf8<'a>(name: &str, data: *const c_char) -> Result<&'a str> {
-    // SAFETY: passed on.
+    // SAFETY: the caller has passed a text.
     let text = unsafe { text(name, data)? };
     text.to_str().map_err(|cause| Error::invalid(format!("{name} is not UTF-8")).because(cause))
 }
 
-/// The function that the host calls `name`.
+/// Returns the callback called `name`.
 pub fn callback<F>(name: &str, function: Option<F>) -> Result<F> {
     function.ok_or_else(|| is_null(name))
 }
 
-/// A backend by its number.
+/// Returns the backend with this number.
 pub fn backend(number: kvds_backend) -> Result<Backend> {
     match number {
         KVDS_MEMORY => Ok(Backend::Memory),
@@ -164,9 +161,9 @@ pub fn backend(number: kvds_backend) -> Result<Backend> {
     }
 }
 
-/// A path, made absolute.
+/// Returns the path called `name` as an absolute path.
 pub unsafe fn path(name: &str, data: *const c_char) -> Result<PathBuf> {
-    // SAFETY: passed on.
+    // SAFETY: the caller has passed a text.
     let text = unsafe { utf8(name, data)? };
     if text.is_empty() {
         return Err(Error::invalid(format!("{name} is empty")));

@@ -12,12 +12,13 @@ thread_local! {
     static LAST: RefCell<CString> = RefCell::default();
 }
 
-/// The text of the last error on this thread; empty once the thread's locals are gone.
+/// Returns the text of the last error on this thread; empty if the thread is ending and has no
+/// thread-locals.
 pub fn last_error() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
-/// Runs the body of `function`, which returns a status.
+/// Runs the body of `function`, and turns an error into its status.
 #[inline(always)]
 pub fn status(function: &'static str, body: impl FnOnce() -> Result<kvds_status>) -> kvds_status {
     run(body, move |error| {
@@ -26,8 +27,7 @@ pub fn status(function: &'static str, body: impl FnOnce() -> Result<kvds_status>
     })
 }
 
-/// Runs the body of `function`, which returns something other than a status: `otherwise` on
-/// failure.
+/// Runs the body of `function`, and returns `otherwise` on an error.
 #[inline(always)]
 pub fn value<R: Copy>(function: &'static str, otherwise: R, body: impl FnOnce() -> Result<R>) -> R {
     run(body, move |error| {
@@ -38,15 +38,15 @@ pub fn value<R: Copy>(function: &'static str, otherwise: R, body: impl FnOnce() 
 
 // Errors become statuses inside the unwind guard, so that its result fits into a register.
 #[inline(always)]
-fn run<R>(body: impl FnOnce() -> Result<R>, failed: impl Fn(Error) -> R + Copy) -> R {
-    // Unwind safe: state that a panic can leave inconsistent is behind locks that recover, or local
-    // to the call.
-    let guarded = AssertUnwindSafe(move || body().unwrap_or_else(failed));
-    catch_unwind(guarded).unwrap_or_else(|panic| failed(caught(&*panic)))
+fn run<R>(body: impl FnOnce() -> Result<R>, on_error: impl Fn(Error) -> R + Copy) -> R {
+    // Unwind safe: state that a panic can leave inconsistent is protected by locks that recover, or
+    // local to the call.
+    let guarded = AssertUnwindSafe(move || body().unwrap_or_else(on_error));
+    catch_unwind(guarded).unwrap_or_else(|panic| on_error(panic_error(&*panic)))
 }
 
 #[cold]
-fn caught(panic: &(dyn Any + Send)) -> Error {
+fn panic_error(panic: &(dyn Any + Send)) -> Error {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -60,6 +60,6 @@ fn caught(panic: &(dyn Any + Send)) -> Error {
 #[cold]
 fn remember(function: &'static str, error: &Error) {
     let text = format!("{function}: {error}").replace('\0', "\u{FFFD}");
-    // The locals of a thread that is ending may be gone already; then the text is dropped.
+    // A thread that is ending may have no thread-locals; then the text is dropped.
     let _ = LAST.try_with(|last| *last.borrow_mut() = CString::new(text).unwrap_or_default());
 }

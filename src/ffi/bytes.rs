@@ -91,8 +91,8 @@ pub unsafe extern "C" fn kvds_value_release(value: *mut kvds_value) {
     });
 }
 
-/// What owns the bytes of a value, tagged in the low bits of the pointer: all owners are aligned to
-/// 4 bytes or more.
+/// The kind of owner of a value's bytes, in the low bits of the pointer. All owners are aligned to at
+/// least 4 bytes.
 mod owner {
     /// The bytes themselves, a `Buffer`.
     pub(super) const BUFFER: usize = 0;
@@ -106,7 +106,7 @@ mod owner {
 type Pinned = Box<dyn AsRef<[u8]> + Send + Sync>;
 
 impl From<Value> for kvds_value {
-    // The bytes stay where they are: what a `Value` owns lies elsewhere.
+    // Moving a `Value` does not move its bytes, which are behind a pointer.
     #[inline(always)]
     fn from(value: Value) -> kvds_value {
         match value {
@@ -120,7 +120,7 @@ impl From<Value> for kvds_value {
     }
 }
 
-/// The same for what is no copy: apart, as most values are short and copied.
+/// Converts a value that is no copy. Out of line, because most values are short and copied.
 #[cold]
 fn from_shared(value: Value) -> kvds_value {
     let (data, len) = (value.as_ptr().cast(), value.len());
@@ -132,10 +132,10 @@ fn from_shared(value: Value) -> kvds_value {
     kvds_value { data, len, owner: pointer.map_addr(|at| at | kind) }
 }
 
-/// Drops what `From<Value>` made the owner of a value.
+/// Drops the owner of a value.
 #[inline(always)]
 unsafe fn release(owner: *mut c_void) {
-    // SAFETY: the bits tell what the pointer was made from, and it is used for the last time.
+    // SAFETY: the low bits tell what `From<Value>` made the pointer from. Nothing uses it later.
     unsafe {
         match owner.addr() & owner::MASK {
             owner::BUFFER => NonNull::new(owner).into_iter().for_each(|at| Buffer::free(at.cast())),
@@ -144,10 +144,10 @@ unsafe fn release(owner: *mut c_void) {
     }
 }
 
-/// The same for what is no copy.
+/// Drops the owner of a value that is no copy.
 #[cold]
 unsafe fn release_shared(kind: usize, owner: *mut c_void) {
-    // SAFETY: passed on.
+    // SAFETY: `kind` tells what `from_shared` made the pointer from.
     unsafe {
         match kind {
             owner::SHARED => drop(Arc::from_raw(owner.cast::<Box<[u8]>>())),

@@ -47,7 +47,7 @@ pub unsafe extern "C" fn kvds_cursor_new(
     boundary::status("kvds_cursor_new", || {
         let out = arg::out("out", out, ptr::null_mut())?;
         let store = handle::get(store)?;
-        let cursor = store.cursor(read(range)?)?;
+        let cursor = store.cursor(self::range(range)?)?;
         out.set(Box::into_raw(Box::new(kvds_cursor(cursor))));
         Ok(KVDS_OK)
     })
@@ -67,13 +67,13 @@ pub unsafe extern "C" fn kvds_cursor_free(cursor: *mut kvds_cursor) {
 /// Moves to the first entry of the range.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_cursor_first(cursor: *mut kvds_cursor) -> kvds_status {
-    go("kvds_cursor_first", cursor, |cursor| cursor.first())
+    move_cursor("kvds_cursor_first", cursor, |cursor| cursor.first())
 }
 
 /// Moves to the last entry of the range.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_cursor_last(cursor: *mut kvds_cursor) -> kvds_status {
-    go("kvds_cursor_last", cursor, |cursor| cursor.last())
+    move_cursor("kvds_cursor_last", cursor, |cursor| cursor.last())
 }
 
 /// Moves to the first entry of the range whose key is `key` or greater.
@@ -85,19 +85,19 @@ pub unsafe extern "C" fn kvds_cursor_seek(
     key: *const c_void,
     key_len: usize,
 ) -> kvds_status {
-    go("kvds_cursor_seek", cursor, |cursor| cursor.seek(arg::key("key", key, key_len)?))
+    move_cursor("kvds_cursor_seek", cursor, |cursor| cursor.seek(arg::key("key", key, key_len)?))
 }
 
 /// Moves to the next entry. No effect if the cursor is on no entry.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_cursor_next(cursor: *mut kvds_cursor) -> kvds_status {
-    go("kvds_cursor_next", cursor, |cursor| cursor.next())
+    move_cursor("kvds_cursor_next", cursor, |cursor| cursor.next())
 }
 
 /// Moves to the previous entry. No effect if the cursor is on no entry.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_cursor_prev(cursor: *mut kvds_cursor) -> kvds_status {
-    go("kvds_cursor_prev", cursor, |cursor| cursor.prev())
+    move_cursor("kvds_cursor_prev", cursor, |cursor| cursor.prev())
 }
 
 /// Returns 1 if the cursor is on an entry, else 0; 0 for NULL.
@@ -136,26 +136,26 @@ pub unsafe extern "C" fn kvds_cursor_value(
     boundary::status("kvds_cursor_value", || show(cursor, "value", value, |(_, value)| value))
 }
 
-unsafe fn go(
+unsafe fn move_cursor(
     function: &'static str,
     cursor: *mut kvds_cursor,
-    go: impl FnOnce(&mut dyn Cursor) -> Result<()>,
+    step: impl FnOnce(&mut dyn Cursor) -> Result<()>,
 ) -> kvds_status {
     boundary::status(function, || {
         let cursor = cursor.as_mut().ok_or_else(null)?;
-        go(&mut *cursor.0)?;
+        step(&mut *cursor.0)?;
         Ok(status::found(cursor.0.entry().is_some()))
     })
 }
 
-/// The half of an entry that is asked for.
-type Part = for<'a> fn((&'a [u8], &'a [u8])) -> &'a [u8];
+/// Returns the key or the value of an entry.
+type KeyOrValue = for<'a> fn((&'a [u8], &'a [u8])) -> &'a [u8];
 
 unsafe fn show(
     cursor: *const kvds_cursor,
     name: &str,
     out: *mut kvds_bytes,
-    part: Part,
+    part: KeyOrValue,
 ) -> Result<kvds_status> {
     let out = arg::out(name, out, kvds_bytes { data: ptr::null(), len: 0 })?;
     let Some(bytes) = cursor.as_ref().ok_or_else(null)?.0.entry().map(part) else {
@@ -165,7 +165,7 @@ unsafe fn show(
     Ok(KVDS_OK)
 }
 
-unsafe fn read(range: *const kvds_range) -> Result<Range> {
+unsafe fn range(range: *const kvds_range) -> Result<Range> {
     let Some(range) = range.as_ref() else { return Ok(Range::prefix(b"")) };
     let prefix = arg::key("prefix", range.prefix, range.prefix_len)?;
     let start = arg::key("start", range.start, range.start_len)?;

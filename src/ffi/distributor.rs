@@ -52,7 +52,7 @@ pub const KVDS_DISK: kvds_backend = 1;
 pub unsafe extern "C" fn kvds_distributor_new(base_path: *const c_char) -> *mut kvds_distributor {
     boundary::value("kvds_distributor_new", ptr::null_mut(), || {
         let distributor = open(base_path, &Options::default())?;
-        Ok(handle::into(distributor))
+        Ok(handle::from_ref(distributor))
     })
 }
 
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn kvds_distributor_open(
     boundary::status("kvds_distributor_open", || {
         let out = arg::out("out", out, ptr::null_mut())?;
         let distributor = open(base_path, &options::or_default(options))?;
-        out.set(handle::into(distributor));
+        out.set(handle::from_ref(distributor));
         Ok(KVDS_OK)
     })
 }
@@ -163,10 +163,10 @@ pub unsafe extern "C" fn kvds_distributor_get_or_create(
 ) -> kvds_status {
     boundary::status("kvds_distributor_get_or_create", || {
         let out = arg::out("out", out, ptr::null_mut())?;
-        let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
+        let (distributor, id) = (handle::to_arc(distributor)?, arg::text("id", id)?);
         let store = distributor.get_or_create(id, arg::backend(backend)?)?;
         let Some(store) = store else { return Ok(KVDS_NOT_FOUND) };
-        out.set(handle::into(store));
+        out.set(handle::from_ref(store));
         Ok(KVDS_OK)
     })
 }
@@ -186,11 +186,11 @@ pub unsafe extern "C" fn kvds_distributor_get(
 ) -> kvds_status {
     boundary::status("kvds_distributor_get", || {
         let out = arg::out("out", out, ptr::null_mut())?;
-        let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
+        let (distributor, id) = (handle::to_arc(distributor)?, arg::text("id", id)?);
         let Some(store) = distributor.get(id, arg::backend(backend)?)? else {
             return Ok(KVDS_NOT_FOUND);
         };
-        out.set(handle::into(store));
+        out.set(handle::from_ref(store));
         Ok(KVDS_OK)
     })
 }
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn kvds_distributor_evict(
     backend: kvds_backend,
 ) -> kvds_status {
     boundary::status("kvds_distributor_evict", || {
-        let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
+        let (distributor, id) = (handle::to_arc(distributor)?, arg::text("id", id)?);
         Ok(status::found(distributor.evict(id, arg::backend(backend)?)?))
     })
 }
@@ -234,7 +234,7 @@ pub unsafe extern "C" fn kvds_distributor_destroy_store(
     id: *const c_char,
 ) -> kvds_status {
     boundary::status("kvds_distributor_destroy_store", || {
-        let (distributor, id) = (handle::kept(distributor)?, arg::text("id", id)?);
+        let (distributor, id) = (handle::to_arc(distributor)?, arg::text("id", id)?);
         Ok(status::found(distributor.destroy_store(id)?))
     })
 }
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn kvds_distributor_shutdown(
     distributor: *mut kvds_distributor,
 ) -> kvds_status {
     boundary::status("kvds_distributor_shutdown", || {
-        handle::kept(distributor)?.shutdown();
+        handle::to_arc(distributor)?.shutdown();
         Ok(KVDS_OK)
     })
 }
@@ -296,7 +296,7 @@ pub unsafe extern "C" fn kvds_distributor_for_each(
     user_data: *mut c_void,
 ) -> kvds_status {
     boundary::status("kvds_distributor_for_each", || {
-        let distributor = handle::kept(distributor)?;
+        let distributor = handle::to_arc(distributor)?;
         let visit = arg::callback("callback", callback)?;
         Ok(status::finished(distributor.for_each(|store| {
             let identity = store.identity;
@@ -306,7 +306,7 @@ pub unsafe extern "C" fn kvds_distributor_for_each(
     })
 }
 
-/// The number of a backend.
+/// Returns the number of a backend.
 pub(super) fn backend_number(backend: Backend) -> kvds_backend {
     match backend {
         Backend::Memory => KVDS_MEMORY,

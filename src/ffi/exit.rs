@@ -1,14 +1,12 @@
-//! No destructor of ours runs when the process exits.
+//! Prevents that destructors of the library run when the process exits.
 //!
-//! RocksDB keeps its threads and environment in static C++ objects, whose destructors would run at
-//! exit while other threads of the program still write, or before the program's own exit handlers
-//! and static objects release their stores: calls would then hang or crash. So in the shared
-//! library nothing gets registered for the exit. `build.rs` has the linker send our calls of
-//! `__cxa_atexit` here (`--wrap`), where they say that all is well and do nothing. What is left
-//! open goes with the process; acknowledged writes are with the operating system already.
+//! RocksDB keeps its threads and its environment in static C++ objects. Their destructors would run
+//! at exit while other threads still write, or before the program's own exit handlers release their
+//! stores. Calls would then hang or crash. So the shared library registers nothing for the exit:
+//! `build.rs` makes the linker redirect the library's calls of `__cxa_atexit` here (`--wrap`), where
+//! they return success and do nothing. Acknowledged writes are in the operating system already.
 //!
-//! It is assembly because Rust has no way to define a symbol that a C++ object can link to and that
-//! is not exported.
+//! It is assembly because Rust cannot define a hidden symbol that a C++ object can link to.
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 std::arch::global_asm!(

@@ -1,5 +1,4 @@
-//! Handles: what hosts hold is a pointer into an [`Arc`], and what it points to begins with its
-//! kind.
+//! Handles: pointers into an [`Arc`] whose first word is the kind of the object.
 
 use std::ptr;
 use std::sync::Arc;
@@ -12,11 +11,11 @@ use crate::store::Store;
 use crate::store::registry::Distributor;
 use crate::sync::refcount::{Counted, Ref, Target};
 
-/// A type that hosts know as a pointer to an opaque struct.
+/// A C type whose pointers are handles.
 pub trait Opaque {
-    /// What the pointer really points to.
+    /// The object behind the handle.
     type Target: Target;
-    /// What hosts call it.
+    /// The name of the type in C.
     const NAME: &'static str;
 }
 
@@ -30,8 +29,8 @@ impl Opaque for kvds_distributor {
     const NAME: &'static str = "kvds_distributor";
 }
 
-/// The pointer that a host gets for a reference, which is its own from then on.
-pub fn into<H: Opaque>(reference: Ref<H::Target>) -> *mut H {
+/// Converts a reference to a handle, which owns it.
+pub fn from_ref<H: Opaque>(reference: Ref<H::Target>) -> *mut H {
     Arc::into_raw(reference.forget()).cast_mut().cast()
 }
 
@@ -41,7 +40,7 @@ fn target<H: Opaque>(handle: *const H) -> Result<*const Counted<H::Target>> {
     if handle.is_null() || !counted.is_aligned() {
         return Err(is_no_handle(handle));
     }
-    // SAFETY: whatever handle of ours it is, it begins with its kind.
+    // SAFETY: every handle of the library begins with its kind.
     let kind = unsafe { &*counted.cast::<AtomicU32>() }.load(Ordering::Relaxed);
     if kind != <H::Target as Target>::KIND {
         return Err(is_no_handle(handle));
@@ -49,7 +48,7 @@ fn target<H: Opaque>(handle: *const H) -> Result<*const Counted<H::Target>> {
     Ok(counted)
 }
 
-/// What is wrong, told out of the way of what is right.
+// Error paths are kept out of line.
 #[cold]
 fn is_no_handle<H: Opaque>(handle: *const H) -> Error {
     let name = H::NAME;
@@ -62,49 +61,49 @@ fn is_no_handle<H: Opaque>(handle: *const H) -> Error {
     })
 }
 
-/// What a handle refers to.
+/// Borrows the object behind a handle, for the duration of the call.
 #[inline]
 pub unsafe fn get<'a, H: Opaque>(handle: *const H) -> Result<&'a Counted<H::Target>> {
-    // SAFETY: the host holds a reference for the time of the call.
+    // SAFETY: the caller owns a reference during the call.
     target(handle).map(|counted| unsafe { &*counted })
 }
 
-/// What a handle refers to, kept in memory: for calls that run callbacks, which may release the
-/// host's reference.
-pub unsafe fn kept<H: Opaque>(handle: *const H) -> Result<Arc<Counted<H::Target>>> {
+/// Returns an `Arc` of the object behind a handle. For calls that run callbacks, which may release
+/// the caller's reference.
+pub unsafe fn to_arc<H: Opaque>(handle: *const H) -> Result<Arc<Counted<H::Target>>> {
     let counted = target(handle)?;
-    // SAFETY: the host holds a reference, which is one of the Arc's.
+    // SAFETY: the caller owns a reference, which holds a strong count of the Arc.
     unsafe {
         Arc::increment_strong_count(counted);
         Ok(Arc::from_raw(counted))
     }
 }
 
-/// One more reference to what a handle refers to.
-pub unsafe fn counted<H: Opaque>(handle: *const H) -> Result<Ref<H::Target>> {
-    // SAFETY: the host holds a reference.
-    let kept = unsafe { kept(handle)? };
-    Ref::revive(&kept).ok_or_else(|| Error::invalid(format!("the {} was released", H::NAME)))
+/// Adds a reference to the object behind a handle.
+pub unsafe fn to_ref<H: Opaque>(handle: *const H) -> Result<Ref<H::Target>> {
+    // SAFETY: the caller owns a reference.
+    let object = unsafe { to_arc(handle)? };
+    Ref::revive(&object).ok_or_else(|| Error::invalid(format!("the {} was released", H::NAME)))
 }
 
-/// One more reference for the host, which is the same pointer.
+/// Adds a reference for the caller, and returns the same handle.
 pub unsafe fn retain<H: Opaque>(function: &'static str, handle: *mut H) -> *mut H {
     boundary::value(function, ptr::null_mut(), || {
         if handle.is_null() {
             return Ok(handle);
         }
-        // SAFETY: the host holds a reference.
-        unsafe { counted(handle) }.map(into)
+        // SAFETY: the caller owns a reference.
+        unsafe { to_ref(handle) }.map(from_ref)
     })
 }
 
-/// Takes a reference back from the host. Returns how many are left.
+/// Releases a reference of the caller, and returns how many are left.
 pub unsafe fn release<H: Opaque>(function: &'static str, handle: *mut H) -> i64 {
     boundary::value(function, 0, || {
         if handle.is_null() {
             return Ok(0);
         }
-        // SAFETY: the host gives up a reference, which is one of the Arc's.
+        // SAFETY: the caller gives up a reference, which holds a strong count of the Arc.
         target(handle).map(|counted| Ref::adopt(unsafe { Arc::from_raw(counted) }).release())
     })
 }
@@ -114,6 +113,6 @@ impl kvds_store {
     /// Turns a store into a handle, which `kvds_store_release` releases. Tests put their own
     /// engines behind the C functions with it.
     pub fn from_rust(store: Ref<Store>) -> *mut kvds_store {
-        into(store)
+        from_ref(store)
     }
 }

@@ -2,9 +2,9 @@
 //! of the header, in this order, and its documentation is that section's text. The header begins
 //! with `prologue.h`.
 //!
-//! Every function reads the same way: [`arg`] and [`handle`] turn what came in into references, the
-//! core does the work, [`boundary`] turns the result into a status and the text of the last error,
-//! and stops panics. This is the only part of the library that knows C types.
+//! Every function has the same steps. [`arg`] and [`handle`] turn pointers into references, and the
+//! core does the work. [`boundary`] turns the result into a status and the text of the last error,
+//! and catches panics. No other part of the library knows C types.
 //!
 //! # Safety
 //!
@@ -13,8 +13,8 @@
 //! of the call; a handle is one that the library returned and that the caller still owns; a
 //! callback has its declared type; and an options object, a batch or a cursor is used by one thread
 //! at a time. Everything that can be checked beyond that is checked. The bodies of exported
-//! functions rely on this contract alone, so they state no safety comments of their own; all other
-//! unsafe code here does.
+//! functions rely on this contract alone, so they have no safety comments of their own. All other
+//! unsafe code here has.
 
 #![allow(unsafe_code)]
 #![allow(unsafe_op_in_unsafe_fn, reason = "the contract above holds for the whole body")]

@@ -53,7 +53,7 @@ pub unsafe extern "C" fn kvds_distributor_observe(
         let distributor = handle::get(distributor)?;
         let on_death = arg::callback("on_death", on_death)?;
         observer_id.set(distributor.observers().add(move |death| {
-            // The whole of it moves in, not only the pointer in it.
+            // The closure captures the whole struct, which is `Send`, and not only the pointer.
             let user_data = &user_data;
             on_death(user_data.data, death.tag, death.id.as_ptr(), backend_number(death.backend));
         }));
@@ -77,18 +77,18 @@ pub unsafe extern "C" fn kvds_distributor_unobserve(
     observer_id: u64,
 ) -> kvds_status {
     boundary::status("kvds_distributor_unobserve", || {
-        let distributor = handle::kept(distributor)?;
+        let distributor = handle::to_arc(distributor)?;
         Ok(status::found(distributor.observers().remove(observer_id)))
     })
 }
 
-/// The `user_data` of an observer, freed once, when this is dropped.
+/// The `user_data` of an observer. Dropping it frees it.
 struct UserData {
     data: *mut c_void,
     free: kvds_user_data_free,
 }
 
-// SAFETY: the header says that any thread may call and free observers.
+// SAFETY: the header says that any thread may call an observer and free its data.
 unsafe impl Send for UserData {}
 // SAFETY: as above; the caller's function synchronizes its own data.
 unsafe impl Sync for UserData {}

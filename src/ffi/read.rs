@@ -159,7 +159,7 @@ pub unsafe extern "C" fn kvds_iterate(
     user_data: *mut c_void,
 ) -> kvds_status {
     boundary::status("kvds_iterate", || {
-        let (store, prefix) = (handle::kept(store)?, arg::key("prefix", prefix, prefix_len)?);
+        let (store, prefix) = (handle::to_arc(store)?, arg::key("prefix", prefix, prefix_len)?);
         let visit = arg::callback("callback", callback)?;
         let complete = store.iterate(prefix, |key, value| {
             visit(user_data, key.as_ptr().cast(), key.len(), value.as_ptr().cast(), value.len())

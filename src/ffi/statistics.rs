@@ -63,10 +63,10 @@ pub unsafe extern "C" fn kvds_store_stats(
             return Err(Error::invalid(format!("size is {size}; it takes sizeof(kvds_stats)")));
         }
         stats.cast::<u8>().write_bytes(0, size);
-        let figures = kvds_stats::from(handle::get(store)?.stats()?);
+        let statistics = kvds_stats::from(handle::get(store)?.stats()?);
         stats
             .cast::<u8>()
-            .copy_from((&raw const figures).cast(), size.min(size_of::<kvds_stats>()));
+            .copy_from((&raw const statistics).cast(), size.min(size_of::<kvds_stats>()));
         Ok(KVDS_OK)
     })
 }
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn kvds_set_log_callback(
     user_data: *mut c_void,
 ) -> kvds_status {
     struct UserData(*mut c_void);
-    // SAFETY: the header says that the callback runs on a thread of the library's.
+    // SAFETY: the header says that the callback runs on a thread of the library.
     unsafe impl Send for UserData {}
     // SAFETY: as above.
     unsafe impl Sync for UserData {}

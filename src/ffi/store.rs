@@ -49,7 +49,7 @@ pub unsafe extern "C" fn kvds_store_open(
         let (id, path) = (arg::text("path", path)?, arg::path("path", path)?);
         let opened = Store::open(&path, id, &options::or_default(options))?;
         let Some(opened) = opened else { return Ok(KVDS_NOT_FOUND) };
-        out.set(handle::into(opened));
+        out.set(handle::from_ref(opened));
         Ok(KVDS_OK)
     })
 }
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn kvds_store_tag(store: *const kvds_store) -> u64 {
     handle::get(store).map_or(0, |store| store.identity().tag)
 }
 
-/// Returns the id that the store was asked for by, byte for byte; NULL for NULL.
+/// Returns the id under which the store was opened, byte for byte; NULL for NULL.
 ///
 /// @return text that the store owns, valid as long as the caller's reference.
 #[unsafe(no_mangle)]
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn kvds_store_id(store: *const kvds_store) -> *const c_cha
     handle::get(store).map_or(ptr::null(), |store| store.identity().id.as_ptr())
 }
 
-/// Returns the backend that the store was asked for with; 0 for NULL.
+/// Returns the backend of the store; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_backend(store: *const kvds_store) -> kvds_backend {
     handle::get(store).map_or(KVDS_MEMORY, |store| backend_number(store.identity().backend))
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn kvds_is_open(store: *const kvds_store) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_close(store: *mut kvds_store) -> kvds_status {
     boundary::status("kvds_close", || {
-        handle::kept(store)?.close()?;
+        handle::to_arc(store)?.close()?;
         Ok(KVDS_OK)
     })
 }

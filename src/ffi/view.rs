@@ -100,14 +100,15 @@ pub unsafe extern "C" fn kvds_store_snapshot(
     })
 }
 
-/// Opens a view of `store` with what `check` gives, once the output is emptied.
+/// Opens a view of `store` with the function that `check` returns. `check` runs after the output is
+/// set to NULL.
 unsafe fn open<M: FnOnce(Arc<dyn Engine>) -> Result<Arc<dyn Engine>>>(
     store: *const kvds_store,
     out: *mut *mut kvds_store,
     check: impl FnOnce() -> Result<M>,
 ) -> Result<kvds_status> {
     let out = arg::out("out", out, ptr::null_mut())?;
-    let store = handle::counted(store)?;
-    out.set(handle::into(views::open(&store, check()?)?));
+    let store = handle::to_ref(store)?;
+    out.set(handle::from_ref(views::open(&store, check()?)?));
     Ok(KVDS_OK)
 }

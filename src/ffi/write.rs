@@ -210,8 +210,8 @@ pub unsafe extern "C" fn kvds_add(
 ) -> kvds_status {
     boundary::status("kvds_add", || {
         let result = if result.is_null() { None } else { Some(arg::out("result", result, 0)?) };
-        // Kept, as this uses the store more than once, and a death may be told in between.
-        let (store, key) = (handle::kept(store)?, arg::key("key", key, key_len)?);
+        // An Arc, because this uses the store several times, and an observer may run in between.
+        let (store, key) = (handle::to_arc(store)?, arg::key("key", key, key_len)?);
         let sum = store.add(key, delta)?;
         if let Some(result) = result {
             result.set(sum);
