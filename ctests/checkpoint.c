@@ -136,13 +136,13 @@ static void a_copy_needs_a_new_path(void **state)
 static void a_copy_takes_no_name_that_is_in_use(void **state)
 {
     struct fixture *f = *state;
-    char neighbour[PATH_MAX];
-    path_of(neighbour, f->base, "copy.tmp");
-    assert_int_equal(mkdir(neighbour, 0777), 0);
-    write_file(PATH(neighbour, "file"), "text");
+    char neighbor[PATH_MAX];
+    path_of(neighbor, f->base, "copy.tmp");
+    assert_int_equal(mkdir(neighbor, 0777), 0);
+    write_file(PATH(neighbor, "file"), "text");
     assert_ok(kvds_checkpoint(f->store, PATH(f->base, "copy")));
-    assert_true(is_there(PATH(neighbour, "file")));
-    assert_int_equal(entries_in(neighbour), 1);
+    assert_true(is_there(PATH(neighbor, "file")));
+    assert_int_equal(entries_in(neighbor), 1);
 }
 
 /* A process that makes one copy after another of a large store. */

@@ -50,7 +50,7 @@ enum {
     LOG_ONLY = 1,    /* Not reached without a write-ahead log. */
     NOT_AT_OPEN = 2, /* Opening and creating stores does not reach it. */
     NEEDS_MOUNT = 4, /* Only for processes that may mount. */
-    HAS_RESERVE = 8, /* An existing store opens all the same, as it has a reserve. */
+    HAS_RESERVE = 8, /* An existing store opens anyway, as it has a reserve. */
 };
 
 /* The program's table. */

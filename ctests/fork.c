@@ -130,9 +130,9 @@ static void a_child_opens_stores_of_its_own(void **state)
     struct inheritance inheritance = { .f = f };
     run_child(open_own_store, &inheritance);
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
-    kvds_store *childs = open_store(f->distributor, "child's", KVDS_DISK);
-    assert_true(has(childs, BYTES("key-0"), big, 1000));
-    kvds_store_release(childs);
+    kvds_store *own = open_store(f->distributor, "child's", KVDS_DISK);
+    assert_true(has(own, BYTES("key-0"), big, 1000));
+    kvds_store_release(own);
 }
 
 /* Writes enough for several flushes, in two halves, and compacts. */

@@ -1,5 +1,5 @@
 /*
- * Invalid calls: each returns a status, none has an effect, and the error text says what is wrong.
+ * Invalid calls: each returns a status, none has an effect, and the error text names the mistake.
  */
 
 #include "check.h"
@@ -276,8 +276,8 @@ static void option_errors_list_what_is_allowed(void **state)
     struct fixture *f = *state;
     kvds_options *options = kvds_options_new();
     assert_non_null(options);
-    assert_invalid(kvds_options_set(options, "colour", "1"));
-    assert_error_says("colour");
+    assert_invalid(kvds_options_set(options, "color", "1"));
+    assert_error_says("color");
     assert_error_says("keep_stores");
     assert_invalid(kvds_options_set(options, "keep_stores", "maybe"));
     assert_error_says("maybe");

@@ -207,7 +207,7 @@ static void check_property(kvds_store *store, const char *name, uint64_t number)
 static void properties_are_statistics_by_name(void **state)
 {
     struct fixture *f = *state;
-    static const char *const unknown[] = { "", "kvds.", "kvds.colour", "keys", "rocksdb.colour" };
+    static const char *const unknown[] = { "", "kvds.", "kvds.color", "keys", "rocksdb.color" };
     kvds_value value = { &value, 99, &value };
     kvds_store *views[VIEWS];
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));

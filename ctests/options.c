@@ -106,7 +106,7 @@ static void options_take_only_allowed_values(void **state)
         assert_invalid(kvds_options_set(options, all[i].name, "\xFF"));
     }
     assert_invalid(kvds_options_set(options, NULL, "1"));
-    static const char *const unknown[] = { "colour", "", "READ_ONLY", "read_only " };
+    static const char *const unknown[] = { "color", "", "READ_ONLY", "read_only " };
     for (size_t i = 0; i < COUNT_OF(unknown); i++) {
         assert_invalid(kvds_options_set(options, unknown[i], "1"));
         for (size_t j = 0; j < COUNT_OF(all); j++)

@@ -75,8 +75,8 @@ def test_a_store_is_opened_by_its_path(tmp_path: Path) -> None:
     for wrong in ("", "a\0b"):
         with pytest.raises(kvds.InvalidArgument):
             kvds.Store.open(wrong)
-    with pytest.raises(kvds.InvalidArgument, match="colour"):
-        kvds.Store.open(path, colour="red")
+    with pytest.raises(kvds.InvalidArgument, match="color"):
+        kvds.Store.open(path, color="red")
 
 
 def test_paths_are_what_open_takes(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_options(tmp_path: Path) -> None:
             store[b"a"] = b"x" * 10_000
     wrong: list[dict[str, Any]] = [
         {"durability": "maybe"},
-        {"colour": "red"},
+        {"color": "red"},
         {"block_cache_bytes": -1},
         {"keep_stores": None},
     ]
