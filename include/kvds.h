@@ -1036,7 +1036,8 @@ typedef struct kvds_batch kvds_batch;
 /**
  * Creates an empty batch.
  *
- * @return the batch, to be freed with kvds_batch_free(); NULL only because of a bug in the library.
+ * @return the batch, to be freed with kvds_batch_free(); NULL only because of a bug in the
+ *   library.
  */
 kvds_batch *kvds_batch_new(void);
 
@@ -1117,8 +1118,8 @@ kvds_status kvds_write(kvds_store *store,
  * - `KVDS_INVALID_ARGUMENT`: NULL
  * - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
  *
- * To visit all entries, call `kvds_cursor_first()`, and then `kvds_cursor_next()` while they return
- * `KVDS_OK`. `KVDS_NOT_FOUND` is the end of the range; any other status is an error. A move
+ * To visit all entries, call `kvds_cursor_first()`, and then `kvds_cursor_next()` while they
+ * return `KVDS_OK`. `KVDS_NOT_FOUND` is the end of the range; any other status is an error. A move
  * invalidates what `kvds_cursor_key()` and `kvds_cursor_value()` returned before.
  * @{
  */

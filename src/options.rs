@@ -13,7 +13,9 @@ const TIB: i64 = 1 << 40;
 
 /// Defines an option whose value is one of several names. A name's position is its number in C.
 macro_rules! choice {
-    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)* }) => {
+    ($(#[$doc:meta])* $type:ident {
+        $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)*
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $type {
@@ -71,30 +73,30 @@ macro_rules! options {
 options! {
     /// What an acknowledged write to a disk store survives.
     durability: Durability = Durability::Process,
-        Domain::Choice(|options, at| options.durability = Durability::ALL[at], Durability::NAMES);
+        Domain::Choice(|it, at| it.durability = Durability::ALL[at], Durability::NAMES);
     /// The memory that all disk stores together use for blocks and rows that were read.
     block_cache_bytes: u64 = 256 * MIB,
-        Domain::Bytes(|options| &mut options.block_cache_bytes, MIB as i64, TIB);
+        Domain::Bytes(|it| &mut it.block_cache_bytes, MIB as i64, TIB);
     /// The memory that all disk stores together use for writes that are in no table file yet.
     write_buffer_bytes: u64 = 128 * MIB,
-        Domain::Bytes(|options| &mut options.write_buffer_bytes, MIB as i64, TIB);
+        Domain::Bytes(|it| &mut it.write_buffer_bytes, MIB as i64, TIB);
     /// The limit of what all memory stores together hold; 0 for no limit.
     memory_limit_bytes: u64 = 0,
-        Domain::Bytes(|options| &mut options.memory_limit_bytes, 0, i64::MAX);
+        Domain::Bytes(|it| &mut it.memory_limit_bytes, 0, i64::MAX);
     compression: Compression = Compression::Lz4,
-        Domain::Choice(|options, at| options.compression = Compression::ALL[at], Compression::NAMES);
+        Domain::Choice(|it, at| it.compression = Compression::ALL[at], Compression::NAMES);
     /// Whether disk stores are opened for reading only.
     read_only: bool = false,
-        Domain::Switch(|options| &mut options.read_only);
+        Domain::Switch(|it| &mut it.read_only);
     /// Whether a store that does not exist is created.
     create_if_missing: bool = true,
-        Domain::Switch(|options| &mut options.create_if_missing);
+        Domain::Switch(|it| &mut it.create_if_missing);
     /// Whether the distributor holds one reference to each store that it creates.
     keep_stores: bool = false,
-        Domain::Switch(|options| &mut options.keep_stores);
+        Domain::Switch(|it| &mut it.keep_stores);
     /// The number of files that each disk store keeps open; -1 for all.
     max_open_files: i64 = 500,
-        Domain::Count(|options| &mut options.max_open_files, 16, 1 << 20);
+        Domain::Count(|it| &mut it.max_open_files, 16, 1 << 20);
 }
 
 /// The values that an option accepts, and its field.

@@ -159,10 +159,10 @@ fn the_last_reference_brings_the_end() {
 fn what_has_ended_is_not_revived() {
     loom::model(|| {
         let (last, ends) = shared();
-        let kept: Arc<Counted<Shared>> = last.kept().clone();
+        let kept: Arc<Counted<Shared>> = last.as_arc().clone();
         let counted = ends.clone();
         let other = thread::spawn(move || {
-            let Some(revived) = Ref::revive(&kept) else { return };
+            let Some(revived) = Ref::upgrade(&kept) else { return };
             assert_eq!(counted.load(SeqCst), 0, "it lives");
             revived.parts[1].change();
             drop(revived);

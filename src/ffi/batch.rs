@@ -24,7 +24,8 @@ pub struct kvds_batch(BatchBuffer);
 
 /// Creates an empty batch.
 ///
-/// @return the batch, to be freed with kvds_batch_free(); NULL only because of a bug in the library.
+/// @return the batch, to be freed with kvds_batch_free(); NULL only because of a bug in the
+///   library.
 #[unsafe(no_mangle)]
 pub extern "C" fn kvds_batch_new() -> *mut kvds_batch {
     boundary::value("kvds_batch_new", ptr::null_mut(), || {

@@ -91,8 +91,8 @@ pub unsafe extern "C" fn kvds_value_release(value: *mut kvds_value) {
     });
 }
 
-/// The kind of owner of a value's bytes, in the low bits of the pointer. All owners are aligned to at
-/// least 4 bytes.
+/// The kind of owner of a value's bytes, in the low bits of the pointer. All owners are aligned to
+/// at least 4 bytes.
 mod owner {
     /// The bytes themselves, a `Buffer`.
     pub(super) const BUFFER: usize = 0;

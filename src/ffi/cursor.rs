@@ -8,8 +8,8 @@
 //! - `KVDS_INVALID_ARGUMENT`: NULL
 //! - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
 //!
-//! To visit all entries, call `kvds_cursor_first()`, and then `kvds_cursor_next()` while they return
-//! `KVDS_OK`. `KVDS_NOT_FOUND` is the end of the range; any other status is an error. A move
+//! To visit all entries, call `kvds_cursor_first()`, and then `kvds_cursor_next()` while they
+//! return `KVDS_OK`. `KVDS_NOT_FOUND` is the end of the range; any other status is an error. A move
 //! invalidates what `kvds_cursor_key()` and `kvds_cursor_value()` returned before.
 
 use std::ffi::{c_int, c_void};

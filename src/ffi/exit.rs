@@ -3,8 +3,8 @@
 //! RocksDB keeps its threads and its environment in static C++ objects. Their destructors would run
 //! at exit while other threads still write, or before the program's own exit handlers release their
 //! stores. Calls would then hang or crash. So the shared library registers nothing for the exit:
-//! `build.rs` makes the linker redirect the library's calls of `__cxa_atexit` here (`--wrap`), where
-//! they return success and do nothing. Acknowledged writes are in the operating system already.
+//! `build.rs` makes the linker redirect calls of `__cxa_atexit` here (`--wrap`), where they return
+//! success and do nothing. Acknowledged writes are in the operating system already.
 //!
 //! It is assembly because Rust cannot define a hidden symbol that a C++ object can link to.
 

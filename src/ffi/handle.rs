@@ -31,7 +31,7 @@ impl Opaque for kvds_distributor {
 
 /// Converts a reference to a handle, which owns it.
 pub fn from_ref<H: Opaque>(reference: Ref<H::Target>) -> *mut H {
-    Arc::into_raw(reference.forget()).cast_mut().cast()
+    Arc::into_raw(reference.into_arc()).cast_mut().cast()
 }
 
 #[inline]
@@ -83,7 +83,7 @@ pub unsafe fn to_arc<H: Opaque>(handle: *const H) -> Result<Arc<Counted<H::Targe
 pub unsafe fn to_ref<H: Opaque>(handle: *const H) -> Result<Ref<H::Target>> {
     // SAFETY: the caller owns a reference.
     let object = unsafe { to_arc(handle)? };
-    Ref::revive(&object).ok_or_else(|| Error::invalid(format!("the {} was released", H::NAME)))
+    Ref::upgrade(&object).ok_or_else(|| Error::invalid(format!("the {} was released", H::NAME)))
 }
 
 /// Adds a reference for the caller, and returns the same handle.
@@ -104,7 +104,7 @@ pub unsafe fn release<H: Opaque>(function: &'static str, handle: *mut H) -> i64 
             return Ok(0);
         }
         // SAFETY: the caller gives up a reference, which holds a strong count of the Arc.
-        target(handle).map(|counted| Ref::adopt(unsafe { Arc::from_raw(counted) }).release())
+        target(handle).map(|counted| Ref::from_arc(unsafe { Arc::from_raw(counted) }).release())
     })
 }
 

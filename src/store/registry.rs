@@ -29,7 +29,7 @@ use crate::store::identity;
 use crate::store::identity::{Backend, Identity};
 use crate::store::observers::Observers;
 use crate::sync::refcount::{Counted, Ref, Target};
-use crate::sys::fork::Birth;
+use crate::sys::fork::OwnerProcess;
 use crate::sys::reentrancy;
 
 /// Opens stores by id. Callers hold a [`Ref`] to it.
@@ -45,7 +45,7 @@ struct Registry {
     memory_budget: Arc<Budget>,
     /// Created with the first disk store.
     disk_shared: OnceLock<Shared>,
-    birth: Birth,
+    owner: OwnerProcess,
 }
 
 #[derive(Default)]
@@ -98,7 +98,7 @@ impl Distributor {
             observers: Arc::default(),
             memory_budget: Arc::new(Budget::new(options.memory_limit_bytes)),
             disk_shared: OnceLock::new(),
-            birth: Birth::here(),
+            owner: OwnerProcess::current(),
         }))))
     }
 
@@ -201,7 +201,7 @@ impl Slot {
 
     /// Returns a new reference to the store in this slot if it is live.
     fn live(&self) -> Option<Ref<Store>> {
-        self.open().and_then(|store| Ref::revive(&store))
+        self.open().and_then(|store| Ref::upgrade(&store))
     }
 
     fn take_reference(&mut self) -> Option<Ref<Store>> {
@@ -223,7 +223,7 @@ impl Registry {
                     "the distributor has no base path, so it has memory stores only",
                 ));
             }
-            if !self.birth.is_here() {
+            if !self.owner.is_current() {
                 return Err(Error::new(
                     Kind::Forked,
                     "the distributor came through fork(); open a new one in this process",
@@ -370,7 +370,7 @@ impl Registry {
         let store = Store::on(engine, identity, self.observers.clone());
         let own_reference = self.options.keep_stores.then(|| store.clone());
         let occupant =
-            Occupant { store: Arc::downgrade(store.kept()), engine: weak, own_reference };
+            Occupant { store: Arc::downgrade(store.as_arc()), engine: weak, own_reference };
         let before = state.slots.insert(key, Slot::Occupied(occupant));
         drop(state);
         self.changed.notify_all();

@@ -27,7 +27,7 @@ pub fn open(
         content.engine.check()?;
         let (inner, base) = match &content.base {
             Some(base) => (content.engine.clone(), base.clone()),
-            None => (Arc::new(BaseStore(store.clone())) as Arc<dyn Engine>, store.kept().clone()),
+            None => (Arc::new(BaseStore(store.clone())) as Arc<dyn Engine>, store.as_arc().clone()),
         };
         Ok(Store::view(wrap(inner)?, base, store.identity().clone()))
     })

@@ -78,7 +78,7 @@ impl<T> Gate<T> {
     /// inside; with `wait`, before this returns.
     ///
     /// The wait is bounded by the calls that are inside, because no new one enters. A call that
-    /// runs a callback of the program takes as long as the callback; inside a callback, nobody
+    /// runs a callback of the program takes as long as the callback; inside a callback, no call
     /// waits.
     pub fn close(&self, wait: bool) -> bool {
         if self.closed.swap(true, Ordering::AcqRel) {

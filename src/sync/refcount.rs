@@ -59,11 +59,11 @@ impl<T: Target> Ref<T> {
     }
 
     /// Adds a reference, unless the last one was dropped.
-    pub fn revive(kept: &Arc<Counted<T>>) -> Option<Ref<T>> {
+    pub fn upgrade(counted: &Arc<Counted<T>>) -> Option<Ref<T>> {
         let one_more = |count| (count > 0).then_some(count + 1);
         // Acquire: the new holder sees what earlier holders wrote, as with a lock.
-        kept.references.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).ok()?;
-        Some(Ref(Some(kept.clone())))
+        counted.references.fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more).ok()?;
+        Some(Ref(Some(counted.clone())))
     }
 
     /// Releases this reference, and returns how many are left. At 0, [`Target::released`] has run.
@@ -71,19 +71,19 @@ impl<T: Target> Ref<T> {
         self.0.take().map_or(0, Self::count_down)
     }
 
-    /// Converts the reference to an `Arc` without counting it down. [`Ref::adopt`] converts it back.
-    pub fn forget(mut self) -> Arc<Counted<T>> {
+    /// Converts the reference to an `Arc` without counting it down.
+    pub fn into_arc(mut self) -> Arc<Counted<T>> {
         let Some(counted) = self.0.take() else { unreachable!("{TAKEN}") };
         counted
     }
 
-    /// Converts the result of [`Ref::forget`] back to the reference.
-    pub fn adopt(counted: Arc<Counted<T>>) -> Ref<T> {
+    /// Converts the result of [`Ref::into_arc`] back to the reference.
+    pub fn from_arc(counted: Arc<Counted<T>>) -> Ref<T> {
         Ref(Some(counted))
     }
 
     /// Returns the `Arc`, whose clones keep the memory without counting.
-    pub fn kept(&self) -> &Arc<Counted<T>> {
+    pub fn as_arc(&self) -> &Arc<Counted<T>> {
         let Some(counted) = &self.0 else { unreachable!("{TAKEN}") };
         counted
     }
@@ -103,15 +103,15 @@ impl<T: Target> Deref for Ref<T> {
     type Target = Counted<T>;
 
     fn deref(&self) -> &Counted<T> {
-        self.kept()
+        self.as_arc()
     }
 }
 
 impl<T: Target> Clone for Ref<T> {
     fn clone(&self) -> Ref<T> {
         // Relaxed, as in Arc: this reference is live, so the count cannot reach 0 meanwhile.
-        self.kept().references.fetch_add(1, Ordering::Relaxed);
-        Ref(Some(self.kept().clone()))
+        self.as_arc().references.fetch_add(1, Ordering::Relaxed);
+        Ref(Some(self.as_arc().clone()))
     }
 }
 

@@ -1,9 +1,8 @@
 //! Detects forked children.
 //!
 //! A forked child inherits open files and the memory of databases, but none of the threads that
-//! serve them. An object that a child must not use remembers the process that created it
-//! ([`Birth`]). Every call checks that, so the check is one load: `pthread_atfork` increments a
-//! counter in the child.
+//! serve them. An object that a child must not use remembers its [`OwnerProcess`]. Every call
+//! checks that, so the check is one load: `pthread_atfork` increments a counter in the child.
 
 use std::cell::UnsafeCell;
 use std::fs::File;
@@ -21,8 +20,8 @@ use crate::sys::signals;
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static WATCH: Once = Once::new();
 
-/// The descriptors of all [`Unshared`] files. The mutex is the standard library's, because unlocking
-/// it in a child touches nothing that a thread of the parent may have locked.
+/// The descriptors of all [`UninheritedFile`]s. The mutex is the standard library's, because
+/// unlocking it in a child touches nothing that a thread of the parent may have locked.
 static UNSHARED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
 type Descriptors = MutexGuard<'static, Vec<RawFd>>;
@@ -59,8 +58,8 @@ extern "C" fn in_parent() {
 
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Relaxed);
-    // SAFETY: this thread has the lock, since `before`. The descriptors are open, and the child does
-    // not use them: an `Unshared` of another process does nothing.
+    // SAFETY: this thread has the lock, since `before`. The descriptors are open, and the child
+    // does not use them: an `UninheritedFile` of another process does nothing.
     #[allow(unsafe_code)]
     unsafe {
         let locked = (*FORKING.0.get()).take();
@@ -87,47 +86,47 @@ pub fn generation() -> u32 {
 
 /// The process that created an object.
 #[derive(Clone, Copy, Debug)]
-pub struct Birth(u32);
+pub struct OwnerProcess(u32);
 
-impl Birth {
+impl OwnerProcess {
     /// Returns the current process.
-    pub fn here() -> Birth {
-        Birth(generation())
+    pub fn current() -> OwnerProcess {
+        OwnerProcess(generation())
     }
 
     /// Returns whether this is the current process.
-    pub fn is_here(self) -> bool {
+    pub fn is_current(self) -> bool {
         GENERATION.load(Relaxed) == self.0
     }
 }
 
-/// A file that is closed in forked children. A lock belongs to the open file and not to the process,
-/// so a child that outlives its parent would keep the parent's locks.
-pub struct Unshared {
+/// A file that is closed in forked children. A lock belongs to the open file and not to the
+/// process, so a child that outlives its parent would keep the parent's locks.
+pub struct UninheritedFile {
     file: ManuallyDrop<File>,
-    birth: Birth,
+    owner: OwnerProcess,
 }
 
-impl Unshared {
+impl UninheritedFile {
     /// Calls `open` while forks wait.
-    pub fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<Unshared> {
-        let birth = Birth::here();
+    pub fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<UninheritedFile> {
+        let owner = OwnerProcess::current();
         // A signal handler that forks on this thread would deadlock with the lock held here.
         signals::blocked(|| {
             let mut descriptors = descriptors();
             let file = open()?;
             descriptors.push(file.as_raw_fd());
-            Ok(Unshared { file: ManuallyDrop::new(file), birth })
+            Ok(UninheritedFile { file: ManuallyDrop::new(file), owner })
         })
     }
 
     /// Returns the file, in the process that opened it.
-    pub fn here(&self) -> Option<&File> {
-        self.birth.is_here().then_some(&*self.file)
+    pub fn in_owner(&self) -> Option<&File> {
+        self.owner.is_current().then_some(&*self.file)
     }
 }
 
-impl Deref for Unshared {
+impl Deref for UninheritedFile {
     type Target = File;
 
     fn deref(&self) -> &File {
@@ -135,9 +134,9 @@ impl Deref for Unshared {
     }
 }
 
-impl Drop for Unshared {
+impl Drop for UninheritedFile {
     fn drop(&mut self) {
-        if !self.birth.is_here() {
+        if !self.owner.is_current() {
             return;
         }
         signals::blocked(|| {
@@ -156,8 +155,8 @@ impl Drop for Unshared {
 /// State of one process: a forked child gets a new one. The inherited one may be locked by a thread
 /// that the child does not have.
 ///
-/// Inherited states are never freed, because the child's thread may be using one when it forks. They
-/// are a linked list, newest first.
+/// Inherited states are never freed, because the child's thread may be using one when it forks.
+/// They are a linked list, newest first.
 pub struct PerProcess<T>(AtomicPtr<State<T>>);
 
 struct State<T> {

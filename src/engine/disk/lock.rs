@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use super::guard::Guard;
 use crate::error::{Error, Kind, Result};
 use crate::sys::descriptors::above_streams;
-use crate::sys::fork::{PerProcess, Unshared};
+use crate::sys::fork::{PerProcess, UninheritedFile};
 use crate::sys::signals;
 
 /// The attempts to lock a directory that is replaced meanwhile.
@@ -34,7 +34,7 @@ const ATTEMPTS: u32 = 8;
 /// that another thread creates then must not have the same inode.
 pub struct DirLock {
     _in_process: ProcessLock,
-    open: Unshared,
+    open: UninheritedFile,
     dir: StoreDir,
 }
 
@@ -75,7 +75,7 @@ impl DirLock {
                 .open(path)
                 .and_then(above_streams)
         };
-        let open = Unshared::open(open).map_err(|cause| cannot_access(path, cause))?;
+        let open = UninheritedFile::open(open).map_err(|cause| cannot_access(path, cause))?;
         let id = dir_id(&open.metadata().map_err(|cause| cannot_access(path, cause))?);
         if !LOCKED_DIRS.get().lock().insert(id) {
             return Err(Error::new(
@@ -109,7 +109,7 @@ impl Drop for DirLock {
     fn drop(&mut self) {
         // Closing does not unlock while a child has the directory open, if it was created without
         // the handlers of fork().
-        if let Some(open) = self.open.here() {
+        if let Some(open) = self.open.in_owner() {
             let _ = flock(open, libc::LOCK_UN);
         }
     }
@@ -152,7 +152,7 @@ impl StoreDir {
 ///
 /// It belongs to the open file where the system has such locks. It conflicts with locks that belong
 /// to a process, which RocksDB takes.
-pub struct FileLock(Unshared);
+pub struct FileLock(UninheritedFile);
 
 impl FileLock {
     /// Locks the file `LOCK` in the directory of `dir_lock`. Leaves no new file behind on failure.
@@ -164,7 +164,7 @@ impl FileLock {
         let is_new = !file.try_exists().map_err(cannot_open)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o644);
-        let opened = Unshared::open(|| options.open(&file).and_then(above_streams));
+        let opened = UninheritedFile::open(|| options.open(&file).and_then(above_streams));
         let lock = FileLock(opened.map_err(cannot_open)?);
         match lock_whole_file(&lock.0, libc::F_WRLCK) {
             Ok(()) => Ok(lock),
@@ -181,7 +181,7 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        if let Some(file) = self.0.here() {
+        if let Some(file) = self.0.in_owner() {
             // An error is ignored: closing the file unlocks it, except for children that have it
             // open.
             let _ = lock_whole_file(file, libc::F_UNLCK);

@@ -60,7 +60,7 @@ use super::{Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, Value};
 use crate::batch::{Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
 use crate::options::Durability;
-use crate::sys::fork::Birth;
+use crate::sys::fork::OwnerProcess;
 use crate::sys::log::{self, Level};
 
 /// Values of at least this many bytes are pinned instead of copied.
@@ -79,7 +79,7 @@ pub struct Disk {
     op_counters: Arc<OpCounters>,
     /// The options of most reads. Creating them takes as long as some reads.
     read_options: ReadOptions,
-    birth: Birth,
+    owner: OwnerProcess,
     this: Weak<Disk>,
 }
 
@@ -163,7 +163,7 @@ impl Disk {
             writer,
             op_counters,
             read_options: ReadOptions::default(),
-            birth: Birth::here(),
+            owner: OwnerProcess::current(),
             this: this.clone(),
         })
     }
@@ -317,7 +317,7 @@ impl Engine for Disk {
     }
 
     fn check(&self) -> Result<()> {
-        if self.birth.is_here() {
+        if self.owner.is_current() {
             return Ok(());
         }
         Err(Error::new(
@@ -334,7 +334,7 @@ impl Engine for Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        if self.birth.is_here() {
+        if self.owner.is_current() {
             log::line(Level::Info, || format!("closing {}", self.path.display()));
             // SAFETY: dropped once, here, and not used afterwards.
             #[allow(unsafe_code)]

@@ -45,7 +45,7 @@ impl<T> DerefMut for Pinned<T> {
 
 impl<T> Drop for Pinned<T> {
     fn drop(&mut self) {
-        if self.disk.birth.is_here() {
+        if self.disk.owner.is_current() {
             // SAFETY: dropped once, here, and not used afterwards; `disk` is dropped after it.
             #[allow(unsafe_code)]
             unsafe {

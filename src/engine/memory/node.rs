@@ -394,7 +394,7 @@ impl Node {
             NewValue::Inline(bytes)
                 if bytes.len() <= state.capacity.into() && !state.is_inline_kept =>
             {
-                // SAFETY: there is room, and nobody reads it: readers hold the lock, or read a
+                // SAFETY: there is room, and no thread reads it: readers hold the lock, or read a
                 // version that is kept.
                 unsafe { self.inline_room().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
                 state.location = Location::inline(bytes.len());
