@@ -141,12 +141,73 @@ static void concurrent_writers_continue_after_each_fault(void **state)
     }
 }
 
+/* --------------------------------------------------- each single call */
+
+/* Makes a call, which succeeds or returns KVDS_IO. */
+static bool succeeds_or_io(kvds_status status)
+{
+    must(status == KVDS_OK || status == KVDS_IO);
+    return status == KVDS_OK;
+}
+
+/* Creates a store, writes and flushes, while one call fails. Returns whether the call was reached. */
+static bool work_with_a_failed_call(unsigned kind, unsigned long skip)
+{
+    char base[PATH_MAX];
+    make_directory(base);
+    preload_below(base);
+    bool written[2] = { false, false };
+    kvds_store *store;
+    kvds_distributor *distributor = kvds_distributor_new(base);
+    preload_fail(kind, "", EIO, skip, 1);
+    if (succeeds_or_io(kvds_distributor_get_or_create(distributor, "store", KVDS_DISK, &store))) {
+        written[0] = succeeds_or_io(kvds_set(store, BYTES("a"), BYTES("1")));
+        succeeds_or_io(kvds_compact(store));
+        written[1] = succeeds_or_io(kvds_set(store, BYTES("b"), BYTES("2")));
+        succeeds_or_io(kvds_sync(store));
+        kvds_store_release(store);
+    } else {
+        must(!is_there(PATH(base, "store")));
+    }
+    const bool reached = preload_seen() > skip;
+    preload_heal();
+    store = open_store(distributor, "store", KVDS_DISK);
+    must(has(store, BYTES("a"), BYTES("1")) || !written[0]);
+    must(has(store, BYTES("b"), BYTES("2")) || !written[1]);
+    must_ok(kvds_set(store, BYTES("a"), BYTES("3")));
+    kvds_store_release(store);
+    kvds_distributor_release(distributor);
+    remove_directory(base);
+    return reached;
+}
+
+static void any_single_failed_call_loses_no_acknowledged_write(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned kind;
+    } kinds[] = {
+        { "create", PRELOAD_CREATE }, { "open", PRELOAD_OPEN },     { "write", PRELOAD_WRITE },
+        { "sync", PRELOAD_SYNC },     { "rename", PRELOAD_RENAME }, { "remove", PRELOAD_REMOVE },
+        { "resize", PRELOAD_RESIZE },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        unsigned long skip = 0;
+        while (work_with_a_failed_call(kinds[i].kind, skip))
+            skip++;
+        print_message("    %s: %lu calls\n", kinds[i].name, skip);
+        must(skip > 0);
+    }
+}
+
 int main(int count, char **arguments)
 {
     begin_fault_tests(table, COUNT_OF(table), count, arguments);
     const struct CMUnitTest tests[] = {
         FAULT_TESTS,
         cmocka_unit_test(concurrent_writers_continue_after_each_fault),
+        cmocka_unit_test(any_single_failed_call_loses_no_acknowledged_write),
     };
     return HAS_DISK ? cmocka_run_group_tests_name("write_errors", tests, NULL, NULL) : 0;
 }

@@ -117,6 +117,8 @@ int main(int argc, char **argv)
             directory = optarg;
         else if (option == 'p')
             prefix = optarg;
+        else
+            optind = argc;
     const int files = argc - optind;
     if (files < 1)
         errx(2, "usage: wordcount [-d DIR] [-p PREFIX] FILE...");

@@ -16,8 +16,14 @@ pub fn rocksdb_error(what: &'static str, path: &Path, cause: rocksdb::Error) -> 
     let kind = match cause.kind() {
         ErrorKind::Corruption => Kind::Corruption,
         ErrorKind::NotSupported => Kind::Unsupported,
+        // RocksDB opens a file to find out, and does not tell why that failed.
+        ErrorKind::InvalidArgument if text.contains("Direct I/O is not supported") => Kind::Io,
         ErrorKind::InvalidArgument => Kind::InvalidArgument,
         ErrorKind::IOError => io_error_kind(&text),
+        // The crate creates the directory, and its error has no code.
+        ErrorKind::Unknown if text.starts_with("Failed to create RocksDB directory") => {
+            io_error_kind(&text)
+        }
         ErrorKind::Busy | ErrorKind::TimedOut | ErrorKind::TryAgain | ErrorKind::Incomplete => {
             Kind::Busy
         }
