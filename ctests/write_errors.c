@@ -150,7 +150,7 @@ static bool succeeds_or_io(kvds_status status)
     return status == KVDS_OK;
 }
 
-/* Creates a store, writes and flushes, while one call fails. Returns whether the call was reached. */
+/* Creates a store, writes and flushes, while one call fails. Returns whether it was reached. */
 static bool work_with_a_failed_call(unsigned kind, unsigned long skip)
 {
     char base[PATH_MAX];
