@@ -47,13 +47,14 @@ fn at(cursor: &dyn Cursor) -> Option<&[u8]> {
     cursor.entry().map(|(key, _)| key)
 }
 
-fn a_fresh_engine_is_empty(make: Make) {
+fn a_fresh_engine_is_empty(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     assert_eq!(get(&*bench.engine, b"key"), None);
     assert_eq!(pairs(&*bench.engine, all()), []);
+    Ok(())
 }
 
-fn any_bytes_are_keys_and_values(make: Make) {
+fn any_bytes_are_keys_and_values(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     let long = vec![0xAB; bench.longest];
     let big = vec![0xCD; 3 << 20];
@@ -77,18 +78,20 @@ fn any_bytes_are_keys_and_values(make: Make) {
         assert_eq!(get(&*bench.engine, key), None);
     }
     assert_eq!(pairs(&*bench.engine, all()), []);
+    Ok(())
 }
 
-fn keys_are_ordered_as_memcmp_orders_them(make: Make) {
+fn keys_are_ordered_as_memcmp_orders_them(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     let ordered: [&[u8]; 8] = [b"", b"\0", b"\0\xFF", b"A", b"a", b"aa", b"\x80", b"\xFF\xFF"];
     for key in ordered.iter().rev() {
         write(&*bench.engine, &[set(*key, "")]);
     }
     assert_eq!(keys(&*bench.engine, all()), ordered);
+    Ok(())
 }
 
-fn a_prefix_range_holds_the_prefix_and_nothing_else(make: Make) {
+fn a_prefix_range_holds_the_prefix_and_nothing_else(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     for key in
         [&b"a"[..], b"a\xFF", b"a\xFF\xFFz", b"b", b"\xFE", b"\xFF", b"\xFF\xFF", b"\xFF\xFFa"]
@@ -103,9 +106,10 @@ fn a_prefix_range_holds_the_prefix_and_nothing_else(make: Make) {
     );
     assert_eq!(keys(&*bench.engine, Range::prefix(b"\xFF\xFF")), [&b"\xFF\xFF"[..], b"\xFF\xFFa"]);
     assert_eq!(keys(&*bench.engine, Range::prefix(b"c")), [b""; 0]);
+    Ok(())
 }
 
-fn the_last_operation_on_a_key_wins(make: Make) {
+fn the_last_operation_on_a_key_wins(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     write(
         &*bench.engine,
@@ -113,9 +117,10 @@ fn the_last_operation_on_a_key_wins(make: Make) {
     );
     assert_eq!(get(&*bench.engine, b"a").as_deref(), Some(&b"2"[..]));
     assert_eq!(keys(&*bench.engine, all()), [b"a"]);
+    Ok(())
 }
 
-fn expectations_decide_and_a_refused_batch_changes_nothing(make: Make) {
+fn expectations_decide_and_a_refused_batch_changes_nothing(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     write(&*bench.engine, &[set("there", "value")]);
     let there = b"there";
@@ -138,28 +143,30 @@ fn expectations_decide_and_a_refused_batch_changes_nothing(make: Make) {
         let answer = bench
             .engine
             .apply(&WriteBatch { expectations: &expectations, operations: &operations });
-        assert_eq!(answer.expect("the write works"), outcome, "{expectation:?}");
+        assert_eq!(answer?, outcome, "{expectation:?}");
         let applied = outcome == Outcome::Applied;
         assert_eq!(get(&*bench.engine, b"mark").is_some(), applied, "{expectation:?}");
         write(&*bench.engine, &[delete("mark"), delete("other")]);
     }
+    Ok(())
 }
 
-fn expectations_are_judged_on_the_state_before_the_batch(make: Make) {
+fn expectations_are_judged_on_the_state_before_the_batch(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     let answer = bench.engine.apply(&WriteBatch {
         expectations: &[Expectation::Absent { key: b"a" }, Expectation::Absent { key: b"a" }],
         operations: &[set("a", "1"), set("a", "2")],
     });
-    assert_eq!(answer.expect("the write works"), Outcome::Applied);
+    assert_eq!(answer?, Outcome::Applied);
     let answer = bench.engine.apply(&WriteBatch {
         expectations: &[Expectation::Present { key: b"a" }],
         operations: &[],
     });
-    assert_eq!(answer.expect("the check works"), Outcome::Applied);
+    assert_eq!(answer?, Outcome::Applied);
+    Ok(())
 }
 
-fn a_range_is_deleted_and_nothing_else(make: Make) {
+fn a_range_is_deleted_and_nothing_else(make: Make) -> testkit::Result {
     let names = [&b""[..], b"a", b"b", b"ba", b"c", b"\xFF", b"\xFF\xFF"];
     let range = |start, end| Operation::DeleteRange { start, end };
     let cases = [
@@ -175,7 +182,7 @@ fn a_range_is_deleted_and_nothing_else(make: Make) {
         for name in names {
             write(&*bench.engine, &[set(name, "")]);
         }
-        let snapshot = bench.engine.snapshot().expect("a snapshot can be taken");
+        let snapshot = bench.engine.snapshot()?;
         // In the middle of a batch: what comes before it goes, what comes after it stays.
         write(&*bench.engine, &[set("bb", "before"), operation, set("bc", "after")]);
         let mut expected: Vec<_> = left.iter().map(|name| name.to_vec()).collect();
@@ -192,12 +199,13 @@ fn a_range_is_deleted_and_nothing_else(make: Make) {
             assert_eq!(get(&*bench.engine, name).is_some(), left.contains(&name), "{operation:?}");
         }
     }
+    Ok(())
 }
 
-fn many_keys_are_read_at_once(make: Make) {
+fn many_keys_are_read_at_once(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     write(&*bench.engine, &[set("a", "1"), set("b", ""), set("", "empty")]);
-    let snapshot = bench.engine.snapshot().expect("a snapshot can be taken");
+    let snapshot = bench.engine.snapshot()?;
     write(&*bench.engine, &[set("a", "2"), delete("b")]);
     let read = |reader: &dyn Reader| -> Vec<_> {
         let values = reader.get_many(&[b"b", b"a", b"x", b"", b"a"]).expect("the read works");
@@ -209,13 +217,14 @@ fn many_keys_are_read_at_once(make: Make) {
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(read(&*bench.engine), [None, some("2"), None, some("empty"), some("2")]);
     assert_eq!(read(&*snapshot), [some(""), some("1"), None, some("empty"), some("1")]);
-    assert!(bench.engine.get_many(&[]).expect("the read works").is_empty());
+    assert!(bench.engine.get_many(&[])?.is_empty());
+    Ok(())
 }
 
-fn a_snapshot_never_changes(make: Make) {
+fn a_snapshot_never_changes(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     write(&*bench.engine, &[set("changed", "old"), set("deleted", "old"), set("same", "old")]);
-    let snapshot = bench.engine.snapshot().expect("a snapshot can be taken");
+    let snapshot = bench.engine.snapshot()?;
     let before = pairs(&*snapshot, all());
     write(&*bench.engine, &[set("changed", "new"), delete("deleted"), set("added", "new")]);
     write(&*bench.engine, &[set("changed", "newer"), set("deleted", "again")]);
@@ -224,9 +233,10 @@ fn a_snapshot_never_changes(make: Make) {
     assert_eq!(get(&*snapshot, b"deleted").as_deref(), Some(&b"old"[..]));
     assert_eq!(get(&*snapshot, b"added"), None);
     assert_eq!(get(&*bench.engine, b"deleted").as_deref(), Some(&b"again"[..]));
+    Ok(())
 }
 
-fn snapshots_may_go_in_any_order(make: Make) {
+fn snapshots_may_go_in_any_order(make: Make) -> testkit::Result {
     // Every order in which four snapshots can go, over a key that comes, changes and goes between
     // them.
     for order in 0..24 {
@@ -237,7 +247,7 @@ fn snapshots_may_go_in_any_order(make: Make) {
                 2 => write(&*bench.engine, &[delete("k")]),
                 _ => write(&*bench.engine, &[set("k", &[round])]),
             }
-            snapshots.push((round, bench.engine.snapshot().expect("a snapshot can be taken")));
+            snapshots.push((round, bench.engine.snapshot()?));
         }
         write(&*bench.engine, &[set("k", "end")]);
         let mut picks = order;
@@ -252,47 +262,48 @@ fn snapshots_may_go_in_any_order(make: Make) {
         }
         assert_eq!(get(&*bench.engine, b"k").as_deref(), Some(&b"end"[..]));
     }
+    Ok(())
 }
 
-fn a_cursor_moves_both_ways_and_turns(make: Make) {
+fn a_cursor_moves_both_ways_and_turns(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     let names: Vec<_> = (0..1000).map(|number| format!("{number:04}")).collect();
     for name in &names {
         write(&*bench.engine, &[set(name, name)]);
     }
-    let mut cursor = bench.engine.cursor(all()).expect("a cursor can be made");
+    let mut cursor = bench.engine.cursor(all())?;
     assert_eq!(cursor.entry(), None);
-    cursor.next().expect("no move works");
-    cursor.prev().expect("no move works");
+    cursor.next()?;
+    cursor.prev()?;
     assert_eq!(cursor.entry(), None);
 
-    cursor.first().expect("the move works");
+    cursor.first()?;
     for name in &names {
         assert_eq!(cursor.entry(), Some((name.as_bytes(), name.as_bytes())));
-        cursor.next().expect("the move works");
+        cursor.next()?;
     }
     assert_eq!(cursor.entry(), None);
-    cursor.last().expect("the move works");
+    cursor.last()?;
     for name in names.iter().rev() {
         assert_eq!(at(&*cursor), Some(name.as_bytes()));
-        cursor.prev().expect("the move works");
+        cursor.prev()?;
     }
     assert_eq!(cursor.entry(), None);
 
-    cursor.seek(b"0500").expect("the move works");
+    cursor.seek(b"0500")?;
     for expected in ["0500", "0501", "0500", "0499", "0498", "0499", "0500"].windows(2) {
         assert_eq!(at(&*cursor), Some(expected[0].as_bytes()));
-        if expected[0] < expected[1] { cursor.next() } else { cursor.prev() }
-            .expect("the move works");
+        if expected[0] < expected[1] { cursor.next() } else { cursor.prev() }?;
         assert_eq!(at(&*cursor), Some(expected[1].as_bytes()));
     }
-    cursor.seek(b"0500x").expect("the move works");
+    cursor.seek(b"0500x")?;
     assert_eq!(at(&*cursor), Some(&b"0501"[..]));
-    cursor.seek(b"x").expect("the move works");
+    cursor.seek(b"x")?;
     assert_eq!(cursor.entry(), None);
+    Ok(())
 }
 
-fn a_cursor_stays_in_its_range(make: Make) {
+fn a_cursor_stays_in_its_range(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     for name in ["a", "b", "c", "d", "e"] {
         write(&*bench.engine, &[set(name, name)]);
@@ -309,50 +320,52 @@ fn a_cursor_stays_in_its_range(make: Make) {
         (range("x", None), &[]),
     ];
     for (range, expected) in cases {
-        let mut cursor = bench.engine.cursor(range.clone()).expect("a cursor can be made");
-        cursor.first().expect("the move works");
+        let mut cursor = bench.engine.cursor(range.clone())?;
+        cursor.first()?;
         let mut forward = Vec::new();
         while let Some(key) = at(&*cursor) {
             forward.push(key.to_vec());
-            cursor.next().expect("the move works");
+            cursor.next()?;
         }
-        cursor.last().expect("the move works");
+        cursor.last()?;
         let mut backward = Vec::new();
         while let Some(key) = at(&*cursor) {
             backward.insert(0, key.to_vec());
-            cursor.prev().expect("the move works");
+            cursor.prev()?;
         }
         let expected: Vec<_> = expected.iter().map(|name| name.as_bytes().to_vec()).collect();
         assert_eq!(forward, expected, "{range:?}");
         assert_eq!(backward, expected, "{range:?}");
         for target in ["", "b", "c", "z"] {
-            cursor.seek(target.as_bytes()).expect("the move works");
+            cursor.seek(target.as_bytes())?;
             let first = expected.iter().find(|key| key.as_slice() >= target.as_bytes());
             assert_eq!(at(&*cursor), first.map(Vec::as_slice), "{range:?} sought {target}");
         }
     }
+    Ok(())
 }
 
-fn a_cursor_is_over_one_moment(make: Make) {
+fn a_cursor_is_over_one_moment(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     let names: Vec<_> = (0..600).map(|number| format!("{number:04}")).collect();
     for name in &names {
         write(&*bench.engine, &[set(name, "old")]);
     }
-    let mut cursor = bench.engine.cursor(all()).expect("a cursor can be made");
+    let mut cursor = bench.engine.cursor(all())?;
     for name in &names {
         write(&*bench.engine, &[set(name, "new"), set(&format!("{name}x"), "new")]);
     }
     write(&*bench.engine, &[delete("0100")]);
-    cursor.first().expect("the move works");
+    cursor.first()?;
     for name in &names {
         assert_eq!(cursor.entry(), Some((name.as_bytes(), &b"old"[..])));
-        cursor.next().expect("the move works");
+        cursor.next()?;
     }
     assert_eq!(cursor.entry(), None);
+    Ok(())
 }
 
-fn a_scan_may_write_to_what_it_scans(make: Make) {
+fn a_scan_may_write_to_what_it_scans(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     for number in 0..500 {
         write(&*bench.engine, &[set(&format!("{number:04}"), "old")]);
@@ -366,13 +379,14 @@ fn a_scan_may_write_to_what_it_scans(make: Make) {
         seen += 1;
         true
     });
-    assert!(complete.expect("the scan works"));
+    assert!(complete?);
     assert_eq!(seen, 500);
     let stopped = bench.engine.scan(all(), &mut |_, _| false);
-    assert!(!stopped.expect("the scan works"));
+    assert!(!stopped?);
+    Ok(())
 }
 
-fn what_is_handed_out_outlives_the_engine(make: Make) {
+fn what_is_handed_out_outlives_the_engine(make: Make) -> testkit::Result {
     struct Gone(Arc<AtomicBool>);
     impl Drop for Gone {
         fn drop(&mut self) {
@@ -383,19 +397,20 @@ fn what_is_handed_out_outlives_the_engine(make: Make) {
     let big = vec![7; 1 << 20];
     let bench = make(Box::new(Gone(gone.clone())));
     write(&*bench.engine, &[set("small", "value"), set("big", &big)]);
-    let snapshot = bench.engine.snapshot().expect("a snapshot can be taken");
-    let mut cursor = snapshot.cursor(all()).expect("a cursor can be made");
-    let small = bench.engine.get(b"small").expect("the read works").expect("it is there");
-    let value = bench.engine.get(b"big").expect("the read works").expect("it is there");
+    let snapshot = bench.engine.snapshot()?;
+    let mut cursor = snapshot.cursor(all())?;
+    let small = bench.engine.get(b"small")?.expect("it is there");
+    let value = bench.engine.get(b"big")?.expect("it is there");
     drop(bench);
     assert_eq!(*value, big[..]);
     assert_eq!(*small, b"value"[..]);
     assert_eq!(get(&*snapshot, b"small").as_deref(), Some(&b"value"[..]));
     drop(snapshot);
-    cursor.first().expect("the move works");
+    cursor.first()?;
     assert_eq!(cursor.entry(), Some((&b"big"[..], &big[..])));
     assert!(!gone.load(Ordering::SeqCst), "the lease is kept as long as anything is");
     drop(cursor);
     drop(value);
     assert!(gone.load(Ordering::SeqCst), "the lease goes with the last of it");
+    Ok(())
 }

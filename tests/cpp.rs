@@ -187,27 +187,27 @@ fn compile_strictly(text: &str, include: &str, dialect: &str) {
 
 /// The templates of the headers are compiled where they are used.
 #[test]
-fn the_examples_compile_strictly() {
+fn the_examples_compile_strictly() -> testkit::Result {
     for (directory, include) in [("examples/cpp", "include"), ("examples/compat", "include/compat")]
     {
         for name in sources(directory, "cpp") {
-            let temporary = testkit::temporary_directory().expect("a directory can be made");
+            let temporary = testkit::temporary_directory()?;
             let way = Way { cpp: true, includes: &[include], arguments: STRICT, ..Way::default() };
             c_programs::compile(&format!("{directory}/{name}.cpp"), &way, temporary.path());
         }
     }
+    Ok(())
 }
 
 /// The record manager prints the same each time, and leaves nothing behind.
 #[test]
-fn the_record_manager_tells_its_story() {
-    let directory = testkit::temporary_directory().expect("a directory can be made");
+fn the_record_manager_tells_its_story() -> testkit::Result {
+    let directory = testkit::temporary_directory()?;
     let way = Way { cpp: true, includes: &["include/compat"], ..Way::default() };
     let program = c_programs::compile("examples/compat/records.cpp", &way, directory.path());
     let temporary = directory.path().join("temporary");
-    fs::create_dir(&temporary).expect("a directory can be made");
-    let output =
-        Command::new(program).env("TMPDIR", &temporary).output().expect("the program can be run");
+    fs::create_dir(&temporary)?;
+    let output = Command::new(program).env("TMPDIR", &temporary).output()?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let told = String::from_utf8_lossy(&output.stdout);
     let place = if cfg!(feature = "disk") {
@@ -237,25 +237,21 @@ fn the_record_manager_tells_its_story() {
         "    loans: 0",
     ];
     assert_eq!(told.lines().collect::<Vec<_>>(), expected);
-    assert_eq!(
-        fs::read_dir(temporary).expect("the directory can be read").count(),
-        0,
-        "it cleans up after itself"
-    );
+    assert_eq!(fs::read_dir(temporary)?.count(), 0, "it cleans up after itself");
+    Ok(())
 }
 
 /// The pieces of code that the documents show compile, and what they check holds. Each is the body
 /// of a function that is given a store and its distributor; one that includes something is a
 /// program of its own.
 #[test]
-fn what_the_documents_show_works() {
+fn what_the_documents_show_works() -> testkit::Result {
     for (document, include) in [
         ("docs/cpp.md", "include"),
         ("docs/migrating.md", "include/compat"),
         ("README.md", "include"),
     ] {
-        let text =
-            fs::read_to_string(format!("{ROOT}/{document}")).expect("the document can be read");
+        let text = fs::read_to_string(format!("{ROOT}/{document}"))?;
         let blocks: Vec<_> =
             text.split("```cpp\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
         assert!(!blocks.is_empty(), "{document} shows code");
@@ -284,20 +280,19 @@ fn what_the_documents_show_works() {
             c_programs::succeed(command);
         }
     }
+    Ok(())
 }
 
 /// The C++ header's doc comments name the C functions, each the one that it stands for.
 #[test]
-fn every_function_of_the_c_header_has_its_cpp_form() {
-    let facade =
-        fs::read_to_string(format!("{ROOT}/include/kvds.hpp")).expect("the facade can be read");
+fn every_function_of_the_c_header_has_its_cpp_form() -> testkit::Result {
+    let facade = fs::read_to_string(format!("{ROOT}/include/kvds.hpp"))?;
     let declared = declared_functions();
     for function in &declared {
         assert!(facade.contains(&format!("`{function}`")), "{function} has no C++ form");
     }
     let named = facade.split('`').skip(1).step_by(2).filter(|name| name.starts_with("kvds_"));
-    let header =
-        fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
+    let header = fs::read_to_string(format!("{ROOT}/include/kvds.h"))?;
     for name in named {
         let is_type = header.contains(&format!(" {name};"));
         assert!(
@@ -305,20 +300,17 @@ fn every_function_of_the_c_header_has_its_cpp_form() {
             "the C header has no {name}"
         );
     }
+    Ok(())
 }
 
 /// A function of a class that nobody calls is not compiled into a program: what the test program
 /// refers to is what it calls of the facade.
 #[test]
-fn every_function_of_the_facade_is_tested() {
-    let directory = testkit::temporary_directory().expect("a directory can be made");
+fn every_function_of_the_facade_is_tested() -> testkit::Result {
+    let directory = testkit::temporary_directory()?;
     let way = Way { cpp: true, includes: &["include"], ..Way::default() };
     let program = c_programs::compile("ctests/cpp_header.cpp", &way, directory.path());
-    let listed = Command::new("nm")
-        .args(["-D", "--undefined-only"])
-        .arg(program)
-        .output()
-        .expect("nm can be run");
+    let listed = Command::new("nm").args(["-D", "--undefined-only"]).arg(program).output()?;
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let listed = String::from_utf8_lossy(&listed.stdout);
     let called: Vec<_> = listed.split_whitespace().collect();
@@ -331,6 +323,7 @@ fn every_function_of_the_facade_is_tested() {
             );
         }
     }
+    Ok(())
 }
 
 /// What a program says to read the headers of the original and of kvds, each as far as it matters
@@ -402,8 +395,8 @@ fn complaints(program: &str, arguments: &[&str]) -> Vec<Option<String>> {
 /// directory still. If that came first, the program was compiled with the original's headers, and
 /// the linker missed the original's functions.
 #[test]
-fn the_wrong_order_of_include_directories_is_an_error() {
-    let temporary = testkit::temporary_directory().expect("a directory can be made");
+fn the_wrong_order_of_include_directories_is_an_error() -> testkit::Result {
+    let temporary = testkit::temporary_directory()?;
     let old = |name, parts: &[&str]| old_directory(temporary.path(), name, parts);
     let (whole, types, kvds) =
         (old("whole", &["types", "kvds"]), old("types", &["types"]), old("kvds", &["kvds"]));
@@ -446,11 +439,12 @@ fn the_wrong_order_of_include_directories_is_an_error() {
             );
         }
     }
+    Ok(())
 }
 
 /// What the compiler is to say of a program, rather than to do something else than the original.
 #[test]
-fn what_cannot_be_compiled_is_refused_with_a_reason() {
+fn what_cannot_be_compiled_is_refused_with_a_reason() -> testkit::Result {
     let ours = format!("-I{ROOT}/include/compat");
     let refused = [
         (
@@ -482,4 +476,5 @@ fn what_cannot_be_compiled_is_refused_with_a_reason() {
     for references in ["-DNONE", "-DKVDS_COMPAT_SHARED_PTR"] {
         assert_eq!(complaints(declared, &[&ours, references]), [None, None]);
     }
+    Ok(())
 }

@@ -65,38 +65,40 @@ fn killed(keys: u32) -> (tempfile::TempDir, PathBuf) {
 /// A flipped byte in the middle of the log once passed for its end: what was acknowledged after it
 /// was gone without a word.
 #[test]
-fn a_damaged_log_is_corruption() {
+fn a_damaged_log_is_corruption() -> testkit::Result {
     let (base, log) = killed(1000);
-    let mut bytes = fs::read(&log).expect("the log can be read");
+    let mut bytes = fs::read(&log)?;
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0xFF;
-    fs::write(&log, bytes).expect("the log can be written");
+    fs::write(&log, bytes)?;
     for _ in 0..2 {
         let error = store(base.path()).err().expect("the damage is seen");
         assert_eq!(error.kind(), Kind::Corruption, "{error}");
         assert!(error.to_string().contains(base.path().to_str().expect("UTF-8")), "{error}");
     }
+    Ok(())
 }
 
 /// A write that the death of the process or the machine tore is not damage: it was never
 /// acknowledged.
 #[test]
-fn a_torn_end_of_the_log_is_none() {
+fn a_torn_end_of_the_log_is_none() -> testkit::Result {
     for torn in [1, 10, 30] {
         let (base, log) = killed(1000);
-        let bytes = fs::read(&log).expect("the log can be read");
-        fs::write(&log, &bytes[..bytes.len() - torn]).expect("the log can be written");
-        let store = store(base.path()).expect("it opens");
+        let bytes = fs::read(&log)?;
+        fs::write(&log, &bytes[..bytes.len() - torn])?;
+        let store = store(base.path())?;
         let found = found(&store, 0..1000);
         assert!((990..1000).contains(&found), "{found} of 1000 with {torn} bytes torn off");
     }
+    Ok(())
 }
 
 /// Who destroyed a store once claimed its directory a moment longer than that was there. Another
 /// thread, whose new store got the inode, was told that its store is open elsewhere.
 #[test]
-fn stores_that_are_destroyed_leave_others_alone() {
-    let base = tempdir().expect("a directory can be made");
+fn stores_that_are_destroyed_leave_others_alone() -> testkit::Result {
+    let base = tempdir()?;
     let distributor = distributor(base.path());
     std::thread::scope(|scope| {
         for id in [c"one", c"two", c"three", c"four"] {
@@ -111,13 +113,14 @@ fn stores_that_are_destroyed_leave_others_alone() {
             });
         }
     });
+    Ok(())
 }
 
 /// A second process that met the lock once changed the owner's files before it found out.
 #[test]
-fn nothing_is_written_beside_the_store() {
-    let base = tempdir().expect("a directory can be made");
-    let store = store(base.path()).expect("it opens");
+fn nothing_is_written_beside_the_store() -> testkit::Result {
+    let base = tempdir()?;
+    let store = store(base.path())?;
     fill(&store, 0..10);
     let names = || {
         let entries = fs::read_dir(base.path().join("store")).expect("the store can be listed");
@@ -137,95 +140,94 @@ fn nothing_is_written_beside_the_store() {
     let error = distributor(base.path()).destroy_store(ID).expect_err("it is locked");
     assert_eq!(error.kind(), Kind::Locked);
     assert_eq!(names(), before);
+    Ok(())
 }
 
 /// A process can die, and power can be cut, after RocksDB has made the list of tables of a new
 /// store and before it makes the log. To RocksDB, which verifies logs, this looks like a store that
 /// has lost its log.
 #[test]
-fn a_store_that_was_never_whole_is_none() {
+fn a_store_that_was_never_whole_is_none() -> testkit::Result {
     /// What a new list says: an identity, an ordering, and the numbers of the next file and write.
     const LIST: &[u8] =
         b"\xe5\xb2\x88\x87\x2d\0\x01\x81\x40\x24b8460858-b43d-4d1e-b13a-87bc068aa911\x02\0\x03\x02\x04\0";
-    let base = tempdir().expect("a directory can be made");
+    let base = tempdir()?;
     let directory = base.path().join("store");
-    fs::create_dir(&directory).expect("a directory can be made");
+    fs::create_dir(&directory)?;
     for (name, content) in
         [("LOCK", &b""[..]), ("MANIFEST-000001", LIST), ("CURRENT", b"MANIFEST-000001\n")]
     {
-        fs::write(directory.join(name), content).expect("the file can be written");
+        fs::write(directory.join(name), content)?;
     }
     for options in [
         Options { read_only: true, ..Options::default() },
         Options { create_if_missing: false, ..Options::default() },
     ] {
-        let distributor =
-            Distributor::open(Some(base.path()), &options).expect("a distributor can be made");
-        assert!(distributor.get_or_create(ID, Backend::Disk).expect("it is no error").is_none());
+        let distributor = Distributor::open(Some(base.path()), &options)?;
+        assert!(distributor.get_or_create(ID, Backend::Disk)?.is_none());
     }
     for keys in [0..0, 0..10] {
-        let store = store(base.path()).expect("it opens");
+        let store = store(base.path())?;
         assert_eq!(found(&store, 0..10), keys.len());
         fill(&store, 0..10);
     }
+    Ok(())
 }
 
 /// A process that died while it destroyed a store once left files that could neither be opened nor
 /// made into a new store.
 #[test]
-fn a_store_that_is_half_destroyed_is_none() {
+fn a_store_that_is_half_destroyed_is_none() -> testkit::Result {
     let (base, log) = killed(10);
-    let all = fs::read_dir(log.parent().expect("it is in the store"))
-        .expect("the store can be listed")
-        .count();
+    let all = fs::read_dir(log.parent().expect("it is in the store"))?.count();
     for gone in 1..all {
         let (base, _log) = killed(10);
         let path = base.path().join("store");
         // As it is found when the process dies after some of the files.
-        fs::write(path.join("DESTROYED"), "").expect("a file can be made");
-        let entries: Vec<_> = fs::read_dir(&path).expect("the store can be listed").collect();
+        fs::write(path.join("DESTROYED"), "")?;
+        let entries: Vec<_> = fs::read_dir(&path)?.collect();
         let paths = entries.into_iter().map(|entry| entry.expect("the store can be listed").path());
         for path in paths.filter(|path| !path.ends_with("DESTROYED")).take(gone) {
-            fs::remove_file(path).expect("a file can be removed");
+            fs::remove_file(path)?;
         }
         let options = Options { create_if_missing: false, ..Options::default() };
-        let asked =
-            Distributor::open(Some(base.path()), &options).expect("a distributor can be made");
-        assert!(asked.get_or_create(ID, Backend::Disk).expect("it can be asked for").is_none());
-        let store = store(base.path()).expect("a new one is made");
+        let asked = Distributor::open(Some(base.path()), &options)?;
+        assert!(asked.get_or_create(ID, Backend::Disk)?.is_none());
+        let store = store(base.path())?;
         assert_eq!(found(&store, 0..10), 0);
         fill(&store, 0..10);
         drop(store);
         assert_eq!(found(&self::store(base.path()).expect("it opens"), 0..10), 10);
     }
-    assert!(distributor(base.path()).destroy_store(ID).expect("it can be destroyed"));
+    assert!(distributor(base.path()).destroy_store(ID)?);
     assert!(!base.path().join("store").exists(), "nothing is left of it");
+    Ok(())
 }
 
 /// The path is part of an error's text, and must not be taken for what RocksDB says.
 #[test]
-fn the_name_of_a_directory_is_no_diagnosis() {
-    let base = tempdir().expect("a directory can be made");
+fn the_name_of_a_directory_is_no_diagnosis() -> testkit::Result {
+    let base = tempdir()?;
     let path = base.path().join("While lock file, No space left on device, File too large");
-    let opened = store(&path).expect("it opens");
+    let opened = store(&path)?;
     fill(&opened, 0..10);
     drop(opened);
-    fs::write(path.join("store/CURRENT"), "nonsense").expect("the file can be written");
+    fs::write(path.join("store/CURRENT"), "nonsense")?;
     let error = store(&path).err().expect("the damage is seen");
     assert_eq!(error.kind(), Kind::Corruption, "{error}");
+    Ok(())
 }
 
 /// A reader beside a busy writer once missed what was in a log that became a table file while the
 /// reader was opened, and showed what was written after it.
 #[test]
-fn a_reader_beside_a_writer_sees_a_moment_that_was() {
-    let base = tempdir().expect("a directory can be made");
+fn a_reader_beside_a_writer_sees_a_moment_that_was() -> testkit::Result {
+    let base = tempdir()?;
     let small = |read_only| {
         let options = Options { write_buffer_bytes: 1 << 20, read_only, ..Options::default() };
         Distributor::open(Some(base.path()), &options).expect("a distributor can be made")
     };
-    let store =
-        small(false).get_or_create(ID, Backend::Disk).expect("it opens").expect("it is made");
+    let store = small(false).get_or_create(ID, Backend::Disk)?.expect("it is made");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -275,4 +277,5 @@ fn a_reader_beside_a_writer_sees_a_moment_that_was() {
         done.store(true, Ordering::Relaxed);
         eprintln!("{looks} of 40 looks");
     });
+    Ok(())
 }

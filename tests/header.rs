@@ -8,8 +8,8 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// As C and as C++, alone and included twice, without a warning.
 #[test]
-fn it_compiles_alone_everywhere() {
-    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+fn it_compiles_alone_everywhere() -> testkit::Result {
+    let directory = tempfile::tempdir()?;
     let include = "#include \"kvds.h\"\n";
     let languages = [
         (["gcc", "clang"], "c", &["c99", "c11", "c17"][..]),
@@ -18,7 +18,7 @@ fn it_compiles_alone_everywhere() {
     for (compilers, extension, standards) in languages {
         for (name, text) in [("once", include.to_owned()), ("twice", include.repeat(2))] {
             let source = directory.path().join(format!("{name}.{extension}"));
-            std::fs::write(&source, text).expect("the source can be written");
+            std::fs::write(&source, text)?;
             for (compiler, standard) in
                 compilers.iter().flat_map(|c| standards.iter().map(move |s| (c, s)))
             {
@@ -38,6 +38,7 @@ fn it_compiles_alone_everywhere() {
             }
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -51,9 +52,8 @@ fn its_version_is_the_packages() {
 
 /// An option is reached by name and by a setter, and the setter's text says its default.
 #[test]
-fn every_option_has_a_setter() {
-    let header =
-        std::fs::read_to_string(format!("{ROOT}/include/kvds.h")).expect("the header can be read");
+fn every_option_has_a_setter() -> testkit::Result {
+    let header = std::fs::read_to_string(format!("{ROOT}/include/kvds.h"))?;
     for name in kvds::testing::Options::names() {
         let setter = format!("kvds_options_set_{name}(");
         let (before, _) =
@@ -64,4 +64,5 @@ fn every_option_has_a_setter() {
             "the text of {setter} does not say the default"
         );
     }
+    Ok(())
 }

@@ -248,7 +248,7 @@ fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Ev
     history.into_iter().map(|(_, thread, action)| (thread, action)).collect()
 }
 
-fn histories_are_linearizable(make: Make) {
+fn histories_are_linearizable(make: Make) -> testkit::Result {
     let mut runner = TestRunner::default();
     let program = proptest::collection::vec(call(), CALLS);
     let bench = make(no_lease());
@@ -267,6 +267,7 @@ fn histories_are_linearizable(make: Make) {
             panic!("round {round}: no order of atomic steps explains this history");
         }
     }
+    Ok(())
 }
 
 #[test]

@@ -239,15 +239,15 @@ fn a_power_cut_loses_nothing_that_was_synced_at_none() {
 
 /// The journal must have all that is done to the files, or the tests above prove nothing.
 #[test]
-fn the_journal_has_what_the_disk_has() {
+fn the_journal_has_what_the_disk_has() -> testkit::Result {
     for durability in [Durability::Process, Durability::Sync, Durability::None] {
-        let directory = testkit::temporary_directory().expect("a directory can be made");
+        let directory = testkit::temporary_directory()?;
         let machine = Machine::new(directory.path(), &Tree::default());
         let base = Machine::base(&machine.disk);
         let orders =
             Orders { base, durability, seed: 1, numbers: vec![0; 2], first: 1, limit: 500 };
         let before = Before::read(&machine.disk);
-        assert!(machine.child(&orders).status().expect("the child can be started").success());
+        assert!(machine.child(&orders).status()?.success());
         let history = History::new(before, &Journal::read(&machine.journal));
         let told = history.after_a_cut(u64::MAX, Survival::Everything, &mut Rng::new());
         assert!(
@@ -255,4 +255,5 @@ fn the_journal_has_what_the_disk_has() {
             "the journal tells of another disk at {durability:?}"
         );
     }
+    Ok(())
 }

@@ -66,7 +66,7 @@ fn has_pkg_config() -> bool {
 }
 
 #[test]
-fn the_program_is_linked_as_shown_and_prints_what_is_shown() {
+fn the_program_is_linked_as_shown_and_prints_what_is_shown() -> testkit::Result {
     let readme = read("README.md");
     let [program] = blocks(&readme, "c")[..] else { panic!("the README has one program") };
     assert_eq!(program, read("examples/c/quickstart.c"), "the README's program is an example");
@@ -84,10 +84,10 @@ fn the_program_is_linked_as_shown_and_prints_what_is_shown() {
             eprintln!("left out, as there is no pkg-config: {link}");
             continue;
         }
-        let directory = testkit::temporary_directory().expect("a temporary directory can be made");
+        let directory = testkit::temporary_directory()?;
         let directory = directory.path();
         imitate_repository(directory);
-        fs::write(directory.join("app.c"), program).expect("the program can be written");
+        fs::write(directory.join("app.c"), program)?;
         succeeded(link, &run(directory, link));
 
         let output = run(directory, "./app");
@@ -103,12 +103,13 @@ fn the_program_is_linked_as_shown_and_prints_what_is_shown() {
             );
         }
     }
+    Ok(())
 }
 
 /// The example that `make demo` runs, on a text whose words are known.
 #[test]
-fn the_word_count_counts() {
-    let directory = testkit::temporary_directory().expect("a temporary directory can be made");
+fn the_word_count_counts() -> testkit::Result {
+    let directory = testkit::temporary_directory()?;
     let directory = directory.path();
     imitate_repository(directory);
     let link = "-Iinclude -Ltarget/release -lkvds -pthread -Wl,-rpath,\"$PWD/target/release\"";
@@ -122,18 +123,16 @@ fn the_word_count_counts() {
         !absent.status.success() && String::from_utf8_lossy(&absent.stderr).contains("absent.txt")
     );
 
-    fs::write(directory.join("one.txt"), "Regen, REGEN; regen und Rebe".repeat(1000))
-        .expect("a text can be written");
-    fs::write(directory.join("two.txt"), "blü-blü").expect("a text can be written");
-    fs::create_dir(directory.join("temporary")).expect("a directory can be made");
+    fs::write(directory.join("one.txt"), "Regen, REGEN; regen und Rebe".repeat(1000))?;
+    fs::write(directory.join("two.txt"), "blü-blü")?;
+    fs::create_dir(directory.join("temporary"))?;
     let output = run(directory, "TMPDIR=temporary ./wordcount -p reg one.txt two.txt");
-    let left =
-        fs::read_dir(directory.join("temporary")).expect("the directory can be read").count();
+    let left = fs::read_dir(directory.join("temporary"))?.count();
     assert_eq!(left, 0, "it cleans up after itself, also when it fails");
     if cfg!(not(feature = "disk")) {
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && told.contains("KVDS_UNSUPPORTED"), "{told}");
-        return;
+        return Ok(());
     }
     succeeded("wordcount", &output);
     let told =
@@ -154,16 +153,17 @@ fn the_word_count_counts() {
         &run(directory, "./wordcount -d kept one.txt && ./wordcount -d kept two.txt"),
     );
     assert!(directory.join("kept/wordcount").is_dir(), "it keeps the store where it was told to");
+    Ok(())
 }
 
 /// The other examples need no arguments and no disk. Each ends well only if what it shows is so.
 #[test]
-fn the_other_examples_prove_what_they_show() {
-    let directory = testkit::temporary_directory().expect("a temporary directory can be made");
+fn the_other_examples_prove_what_they_show() -> testkit::Result {
+    let directory = testkit::temporary_directory()?;
     let directory = directory.path();
     imitate_repository(directory);
     let link = "-Iinclude -Ltarget/release -lkvds -pthread -Wl,-rpath,\"$PWD/target/release\"";
-    let entries = fs::read_dir(format!("{ROOT}/examples/c")).expect("the directory can be read");
+    let entries = fs::read_dir(format!("{ROOT}/examples/c"))?;
     let sources = entries.map(|entry| entry.expect("the directory can be read").path());
     let programs =
         sources.filter(|path| path.extension().is_some_and(|extension| extension == "c"));
@@ -178,6 +178,7 @@ fn the_other_examples_prove_what_they_show() {
             "{source} tells what it did, and complains of nothing"
         );
     }
+    Ok(())
 }
 
 #[test]
@@ -199,7 +200,7 @@ fn what_the_texts_point_to_is_there() {
 }
 
 #[test]
-fn the_needed_rust_is_the_one_of_the_manifest() {
+fn the_needed_rust_is_the_one_of_the_manifest() -> testkit::Result {
     let readme = read("README.md");
     let manifest = read("Cargo.toml");
     let needed = manifest
@@ -207,4 +208,5 @@ fn the_needed_rust_is_the_one_of_the_manifest() {
         .find_map(|line| line.strip_prefix("rust-version = "))
         .expect("the manifest says it");
     assert!(readme.contains(&format!("Rust {} or later", needed.trim_matches('"'))));
+    Ok(())
 }

@@ -31,12 +31,12 @@ fn overwrite(engine: &dyn Engine, count: u32) {
 
 /// In memory, a snapshot keeps one old version of each key, however often that is overwritten.
 #[test]
-fn memory_grows_by_what_was_overwritten_and_falls_back() {
+fn memory_grows_by_what_was_overwritten_and_falls_back() -> testkit::Result {
     let bench = engines::memory(no_lease());
     overwrite(&*bench.engine, KEYS);
     let held = || bench.maintenance().stats().expect("there are figures").memory_bytes;
     let before = held();
-    let snapshot = bench.engine.snapshot().expect("a snapshot can be taken");
+    let snapshot = bench.engine.snapshot()?;
     let old = get(&*snapshot, &0_u32.to_be_bytes());
     overwrite(&*bench.engine, OVERWRITES);
     let with = held();
@@ -48,13 +48,14 @@ fn memory_grows_by_what_was_overwritten_and_falls_back() {
     assert_eq!(get(&*snapshot, &0_u32.to_be_bytes()), old);
     drop(snapshot);
     assert_eq!(held(), before);
+    Ok(())
 }
 
 /// On disk, what is overwritten goes to files at once; a snapshot keeps one old version of each key
 /// there, and none in memory.
 #[test]
 #[cfg(feature = "disk")]
-fn disk_grows_by_what_was_overwritten_and_falls_back() {
+fn disk_grows_by_what_was_overwritten_and_falls_back() -> testkit::Result {
     let bench = engines::disk(no_lease());
     overwrite(&*bench.engine, KEYS);
     let taken = || {
@@ -62,7 +63,7 @@ fn disk_grows_by_what_was_overwritten_and_falls_back() {
         bench.maintenance().stats().expect("there are figures")
     };
     let before = taken();
-    let snapshot = bench.engine.snapshot().expect("a snapshot can be taken");
+    let snapshot = bench.engine.snapshot()?;
     let old = get(&*snapshot, &0_u32.to_be_bytes());
     overwrite(&*bench.engine, OVERWRITES);
     let with = taken();
@@ -80,4 +81,5 @@ fn disk_grows_by_what_was_overwritten_and_falls_back() {
     assert!(with.disk_bytes < before.disk_bytes + bytes * 3, "and only once: {text}");
     assert!(after.disk_bytes < before.disk_bytes + bytes / 2, "and they go: {text}");
     assert!(with.memory_bytes < before.memory_bytes + bytes, "they are not in memory: {text}");
+    Ok(())
 }

@@ -124,7 +124,7 @@ fn deleting_a_prefix_does_not_depend_on_what_is_cached() {
 /// pairs took 37 seconds, and 40,000 took 159.
 #[cfg(feature = "disk")]
 #[test]
-fn a_queue_is_emptied_in_linear_time() {
+fn a_queue_is_emptied_in_linear_time() -> testkit::Result {
     assert_linear(scale(3_000, 20_000), |pairs| {
         let (store, _base) = new_store(Backend::Disk);
         for number in 0..pairs {
@@ -149,13 +149,14 @@ fn a_queue_is_emptied_in_linear_time() {
             }
         })
     });
+    Ok(())
 }
 
 /// Everything was once deleted and 287 of 300 MB stayed on disk, as RocksDB had no reason to
 /// compact; and the figures said that 30,001 keys were left.
 #[cfg(feature = "disk")]
 #[test]
-fn space_comes_back_after_deleting() {
+fn space_comes_back_after_deleting() -> testkit::Result {
     let keys = scale(3_000, 30_000);
     for by_prefix in [true, false] {
         let (store, _base) = new_store(Backend::Disk);
@@ -164,23 +165,22 @@ fn space_comes_back_after_deleting() {
             let value: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(10_000).collect();
             set(&store, &format!("key:{key:08}"), &value);
         }
-        store.sync().expect("it can be synced");
-        let before = store.stats().expect("there are figures").disk_bytes;
+        store.sync()?;
+        let before = store.stats()?.disk_bytes;
         assert!(before as usize > keys * 9_000, "{before} bytes");
         if by_prefix {
             delete_prefix(&store, "key:");
-            assert_eq!(store.stats().expect("there are figures").keys, 0);
+            assert_eq!(store.stats()?.keys, 0);
         } else {
             for key in 0..keys {
-                let outcome =
-                    store.delete(format!("key:{key:08}").as_bytes()).expect("the write works");
+                let outcome = store.delete(format!("key:{key:08}").as_bytes())?;
                 assert_eq!(outcome, Outcome::Applied);
             }
         }
         let since = Instant::now();
         // No call that writes: the store is idle.
         loop {
-            let stats = store.stats().expect("there are figures");
+            let stats = store.stats()?;
             if stats.disk_bytes < before / 10 {
                 eprintln!(
                     "by prefix {by_prefix}: {before} bytes, {} after {:?}",
@@ -198,12 +198,13 @@ fn space_comes_back_after_deleting() {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+    Ok(())
 }
 
 /// Deleting a prefix in memory once held all locks until every key was gone: other threads waited
 /// for seconds, and it took twice as long as deleting key by key.
 #[test]
-fn a_large_prefix_in_memory_holds_nobody_up() {
+fn a_large_prefix_in_memory_holds_nobody_up() -> testkit::Result {
     let keys = scale(100_000, 2_000_000);
     let key = |number: usize| format!("gone:{number:08}");
     let filled = || {
@@ -255,10 +256,10 @@ fn a_large_prefix_in_memory_holds_nobody_up() {
         dearer = dearer.min(cpu_time.as_secs_f64() / one_by_one.as_secs_f64());
         held_up = held_up.min(longest.as_secs_f64() / time.as_secs_f64());
         if dearer < 1.3 && held_up < 0.2 {
-            return;
+            return Ok(());
         }
     }
     panic!(
         "at once takes {dearer:.1} times as long as one by one, and another thread waits {held_up:.2} of the time"
-    );
+    )
 }

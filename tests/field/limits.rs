@@ -32,8 +32,8 @@ fn noise(len: usize) -> Vec<u8> {
 /// Indexes and filters were pinned in the cache, which was then larger than it may be: by 262 MB
 /// with 4,000 keys of 64 KiB that begin in the same way, as these are in the index.
 #[test]
-fn indexes_of_long_keys_stay_within_the_cache() {
-    let base = tempdir().expect("a directory can be made");
+fn indexes_of_long_keys_stay_within_the_cache() -> testkit::Result {
+    let base = tempdir()?;
     let options =
         Options { block_cache_bytes: 1 << 20, write_buffer_bytes: 8 << 20, ..Options::default() };
     let store = store(base.path(), &options);
@@ -43,12 +43,9 @@ fn indexes_of_long_keys_stay_within_the_cache() {
     for number in 0..count {
         set(&store, &key(number), b"value");
     }
-    store.compact().expect("it works");
+    store.compact()?;
     for number in (0..count).step_by(scale(10, 100)) {
-        assert_eq!(
-            store.get(&key(number)).expect("the read works").as_deref(),
-            Some(&b"value"[..])
-        );
+        assert_eq!(store.get(&key(number))?.as_deref(), Some(&b"value"[..]));
     }
     // The other half is for single values.
     let (pinned, used) = (
@@ -58,13 +55,14 @@ fn indexes_of_long_keys_stay_within_the_cache() {
     assert!(pinned <= MIB / 2 && used <= MIB, "{pinned} bytes are pinned, {used} in the cache");
     let readers = number(&store, "rocksdb.estimate-table-readers-mem");
     assert!(readers <= 16 * MIB, "{readers} bytes for tables");
+    Ok(())
 }
 
 /// The same with many small keys: 40 million pinned 49 MB of filters, whatever the size of the
 /// cache.
 #[test]
-fn filters_of_many_keys_stay_within_the_cache() {
-    let base = tempdir().expect("a directory can be made");
+fn filters_of_many_keys_stay_within_the_cache() -> testkit::Result {
+    let base = tempdir()?;
     let options =
         Options { block_cache_bytes: 1 << 20, write_buffer_bytes: 8 << 20, ..Options::default() };
     let store = store(base.path(), &options);
@@ -75,34 +73,34 @@ fn filters_of_many_keys_stay_within_the_cache() {
         let operations: Vec<_> =
             keys.iter().map(|key| kvds::testing::Operation::Set { key, value: b"" }).collect();
         let batch = kvds::testing::WriteBatch { expectations: &[], operations: &operations };
-        assert_eq!(store.write(&batch).expect("the write works"), Outcome::Applied);
+        assert_eq!(store.write(&batch)?, Outcome::Applied);
     }
-    store.compact().expect("it works");
+    store.compact()?;
     for key in (0..count).step_by(count as usize / 100) {
-        assert!(store.get(&key.to_be_bytes()).expect("the read works").is_some());
+        assert!(store.get(&key.to_be_bytes())?.is_some());
     }
     let (pinned, used) = (
         number(&store, "rocksdb.block-cache-pinned-usage"),
         number(&store, "rocksdb.block-cache-usage"),
     );
     assert!(pinned <= MIB / 2 && used <= MIB, "{pinned} bytes are pinned, {used} in the cache");
+    Ok(())
 }
 
 /// A value larger than the cache stayed in it until the distributor was gone: 63 MB in one of 8 MB.
 #[test]
-fn a_value_larger_than_the_cache_does_not_stay_in_it() {
-    let base = tempdir().expect("a directory can be made");
+fn a_value_larger_than_the_cache_does_not_stay_in_it() -> testkit::Result {
+    let base = tempdir()?;
     let cache = 8 * MIB;
     let options = Options { block_cache_bytes: cache as u64, ..Options::default() };
     let store = store(base.path(), &options);
     for len in [scale(20, 60) * MIB, scale(24, 63) * MIB] {
         let value = noise(len);
         set(&store, &len.to_be_bytes(), &value);
-        store.compact().expect("it works");
-        assert!(
-            store.get(&len.to_be_bytes()).expect("the read works").as_deref() == Some(&value[..])
-        );
+        store.compact()?;
+        assert!(store.get(&len.to_be_bytes())?.as_deref() == Some(&value[..]));
     }
     let used = number(&store, "rocksdb.block-cache-usage");
     assert!(used <= cache / 2, "{used} bytes");
+    Ok(())
 }

@@ -58,23 +58,23 @@ fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 /// new store was put in its place. RocksDB makes and removes files by name, so the program wrote
 /// its tables, lists and logs over those of the new one.
 #[test]
-fn a_new_store_in_the_place_of_an_open_one_is_left_alone() {
+fn a_new_store_in_the_place_of_an_open_one_is_left_alone() -> testkit::Result {
     let keys = scale(1000, 20_000);
     for removed in [false, true] {
-        let base = tempdir().expect("a directory can be made");
+        let base = tempdir()?;
         let (path, moved) = (base.path().join("store"), base.path().join("moved"));
         let old_distributor = distributor(base.path());
-        let old = open(&old_distributor).expect("it opens");
-        fill(&old, "flushed", keys).expect("the writes work");
-        old.compact().expect("it works");
-        fill(&old, "old", 10).expect("the writes work");
+        let old = open(&old_distributor)?;
+        fill(&old, "flushed", keys)?;
+        old.compact()?;
+        fill(&old, "old", 10)?;
         if removed {
-            fs::remove_dir_all(&path).expect("it can be removed");
+            fs::remove_dir_all(&path)?;
         } else {
-            fs::rename(&path, &moved).expect("it can be moved");
+            fs::rename(&path, &moved)?;
         }
-        let new = open(&distributor(base.path())).expect("a new store is no other's");
-        fill(&new, "new", keys).expect("the writes work");
+        let new = open(&distributor(base.path()))?;
+        fill(&new, "new", keys)?;
         drop(new);
         let before = bytes(&path);
 
@@ -101,68 +101,67 @@ fn a_new_store_in_the_place_of_an_open_one_is_left_alone() {
 
         if !removed {
             // What was moved back is there again.
-            fs::rename(&path, base.path().join("new")).expect("it can be moved");
-            fs::rename(&moved, &path).expect("it can be moved");
-            fill(&old, "more", 10).expect("the writes work again");
-            old.sync().expect("it works again");
-            fs::rename(&path, &moved).expect("it can be moved");
-            fs::rename(base.path().join("new"), &path).expect("it can be moved");
+            fs::rename(&path, base.path().join("new"))?;
+            fs::rename(&moved, &path)?;
+            fill(&old, "more", 10)?;
+            old.sync()?;
+            fs::rename(&path, &moved)?;
+            fs::rename(base.path().join("new"), &path)?;
         }
         drop((old, old_distributor));
         assert!(
             bytes(&path) == before,
             "nothing of the new store has changed when the old one was closed"
         );
-        let new = open(&distributor(base.path())).expect("it opens");
+        let new = open(&distributor(base.path()))?;
         check(&new, "new", keys);
-        assert!(new.get(b"old 000000").expect("the read works").is_none());
+        assert!(new.get(b"old 000000")?.is_none());
         if !removed {
             drop(new);
-            fs::remove_dir_all(&path).expect("it can be removed");
-            fs::rename(&moved, &path).expect("it can be moved");
-            let old = open(&distributor(base.path())).expect("it opens");
+            fs::remove_dir_all(&path)?;
+            fs::rename(&moved, &path)?;
+            let old = open(&distributor(base.path()))?;
             check(&old, "flushed", keys);
             check(&old, "more", 10);
         }
     }
+    Ok(())
 }
 
 /// On a file system that does not tell capitals from small letters, two ids are one directory, as
 /// with a symbolic link here.
 #[test]
-fn two_names_of_one_directory_are_one_store() {
-    let base = tempdir().expect("a directory can be made");
-    symlink("store", base.path().join("STORE")).expect("a link can be made");
+fn two_names_of_one_directory_are_one_store() -> testkit::Result {
+    let base = tempdir()?;
+    symlink("store", base.path().join("STORE"))?;
     let distributor = distributor(base.path());
-    let store = open(&distributor).expect("it opens");
-    fill(&store, "ours", 10).expect("the writes work");
+    let store = open(&distributor)?;
+    fill(&store, "ours", 10)?;
     let error = distributor.get_or_create(c"STORE", Backend::Disk).err().expect("it is open");
     assert_eq!(error.kind(), Kind::Locked, "{error}");
     assert!(error.to_string().contains("under another name"), "{error}");
     let error = distributor.destroy_store(c"STORE").expect_err("it is open");
     assert_eq!(error.kind(), Kind::Locked, "{error}");
     drop(store);
-    let store = distributor
-        .get_or_create(c"STORE", Backend::Disk)
-        .expect("it is free")
-        .expect("it is there");
+    let store = distributor.get_or_create(c"STORE", Backend::Disk)?.expect("it is there");
     check(&store, "ours", 10);
+    Ok(())
 }
 
 /// The modes that the header promises, whatever the umask is.
 #[test]
-fn a_group_reads_where_the_umask_lets_it() {
+fn a_group_reads_where_the_umask_lets_it() -> testkit::Result {
     const BASE: &str = "KVDS_TEST_UMASK";
     if let Some(base) = std::env::var_os(BASE) {
-        let store = open(&distributor(base.as_ref())).expect("it opens");
-        fill(&store, "ours", 10).expect("the writes work");
-        store.compact().expect("it works");
-        return;
+        let store = open(&distributor(base.as_ref()))?;
+        fill(&store, "ours", 10)?;
+        store.compact()?;
+        return Ok(());
     }
     for umask in [0o002, 0o022, 0o077] {
-        let base = tempdir().expect("a directory can be made");
+        let base = tempdir()?;
         let base = base.path().join("base");
-        let mut other = Command::new(std::env::current_exe().expect("a program has a path"));
+        let mut other = Command::new(std::env::current_exe()?);
         other.args(["--exact", "locks::a_group_reads_where_the_umask_lets_it"]).env(BASE, &base);
         // SAFETY: umask is safe between fork and exec.
         unsafe {
@@ -171,7 +170,7 @@ fn a_group_reads_where_the_umask_lets_it() {
                 Ok(())
             });
         }
-        assert!(other.output().expect("it can be started").status.success());
+        assert!(other.output()?.status.success());
         let mode =
             |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
         for directory in [&base, &base.join("store")] {
@@ -181,4 +180,5 @@ fn a_group_reads_where_the_umask_lets_it() {
             assert_eq!(mode(Path::new(name)), 0o644 & !umask, "{name}");
         }
     }
+    Ok(())
 }

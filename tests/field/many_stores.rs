@@ -80,12 +80,12 @@ fn the_process_with_one_key() {
 /// with one key took 13 MiB, also after the process had left or was killed, and 30 of them filled a
 /// disk of 64 MB.
 #[test]
-fn a_store_with_one_key_takes_little_of_the_disk() {
+fn a_store_with_one_key_takes_little_of_the_disk() -> testkit::Result {
     for killed in [false, true] {
         // Not /tmp, which may be in memory.
-        let base = testkit::temporary_directory().expect("a directory can be made");
+        let base = testkit::temporary_directory()?;
         let path = base.path().join("small");
-        let mut child = Command::new(std::env::current_exe().expect("a program has a path"));
+        let mut child = Command::new(std::env::current_exe()?);
         child
             .args(["--ignored", "--exact", "many_stores::the_process_with_one_key"])
             .env(BASE, base.path());
@@ -93,7 +93,7 @@ fn a_store_with_one_key_takes_little_of_the_disk() {
         if killed {
             child.env("KVDS_TEST_KILLED", "");
         }
-        let status = child.status().expect("the child can be started");
+        let status = child.status()?;
         assert_eq!(status.success(), !killed, "{status}");
         for opened in 0..3 {
             let bytes = space(&path);
@@ -102,12 +102,13 @@ fn a_store_with_one_key_takes_little_of_the_disk() {
                 "{bytes} bytes after {opened} openings, killed: {killed}"
             );
             let store = store(&distributor(base.path(), &Options::default()), c"small");
-            assert_eq!(store.get(b"key").expect("the read works").as_deref(), Some(&b"value"[..]));
+            assert_eq!(store.get(b"key")?.as_deref(), Some(&b"value"[..]));
             set(&store, format!("key {opened}").as_bytes(), b"value");
             let bytes = space(&path);
             assert!(bytes <= 2 * MIB, "{bytes} bytes while it is open for the {opened}th time");
         }
     }
+    Ok(())
 }
 
 /// What stores hold in memory was counted in blocks of up to 1 MiB, and while the sum was too
@@ -115,8 +116,8 @@ fn a_store_with_one_key_takes_little_of_the_disk() {
 /// buffers, and with 112 and the usual ones, each write made a table file (1,001 flushes and 351
 /// compactions in ten seconds).
 #[test]
-fn many_stores_that_are_written_in_turn_are_seldom_flushed() {
-    let base = tempdir().expect("a directory can be made");
+fn many_stores_that_are_written_in_turn_are_seldom_flushed() -> testkit::Result {
+    let base = tempdir()?;
     let options = Options { write_buffer_bytes: MIB, ..Options::default() };
     let distributor = distributor(base.path(), &options);
     let count = scale(40, 1000);
@@ -134,12 +135,13 @@ fn many_stores_that_are_written_in_turn_are_seldom_flushed() {
     // What a store holds would have room in less than the 64 KiB that each of them may hold.
     let made = made() - before;
     assert!(made <= count, "{made} files for {} writes to {count} stores", rounds * count);
+    Ok(())
 }
 
 /// The same where the memory is held by stores that are not written to: these are to be flushed.
 #[test]
-fn a_store_is_not_flushed_for_what_others_hold() {
-    let base = tempdir().expect("a directory can be made");
+fn a_store_is_not_flushed_for_what_others_hold() -> testkit::Result {
+    let base = tempdir()?;
     let options = Options { write_buffer_bytes: MIB, ..Options::default() };
     let distributor = distributor(base.path(), &options);
     // Each of them keeps less than its half of the memory, and both together nearly all.
@@ -157,4 +159,5 @@ fn a_store_is_not_flushed_for_what_others_hold() {
     }
     let made = files_made(&path) - before;
     assert!(made <= writes as usize / 10, "{made} files for {writes} small writes");
+    Ok(())
 }

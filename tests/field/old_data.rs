@@ -69,35 +69,36 @@ fn files<'a>(store: &Path, ending: &'a str) -> impl Iterator<Item = Vec<u8>> + u
 /// One opening by kvds made a store that RocksDB 7.8 (Debian 12) could not open any more: tables in
 /// format 7, which RocksDB reads from 10.4 on. Format 5 is read from 6.6 on.
 #[test]
-fn tables_are_in_a_format_that_older_rocksdb_reads() {
+fn tables_are_in_a_format_that_older_rocksdb_reads() -> testkit::Result {
     const MAGIC: u64 = 0x88E2_41B7_85F4_CFF7;
-    let base = TempDir::new().expect("a directory can be made");
+    let base = TempDir::new()?;
     let store = store(base.path(), "store");
     write(&store, "key");
-    let _ = store.set(b"later", b"in the log").expect("it can be written");
-    store.checkpoint(&base.path().join("copy")).expect("a copy can be made");
+    let _ = store.set(b"later", b"in the log")?;
+    store.checkpoint(&base.path().join("copy"))?;
     drop(store);
     for directory in ["store", "copy"] {
         let mut tables = 0;
         for table in files(&base.path().join(directory), "sst") {
             // A table ends with the number of its format and a magic number.
             let end = table.len();
-            let version = u32::from_le_bytes(table[end - 12..end - 8].try_into().expect("4 bytes"));
-            assert_eq!(u64::from_le_bytes(table[end - 8..].try_into().expect("8 bytes")), MAGIC);
+            let version = u32::from_le_bytes(table[end - 12..end - 8].try_into()?);
+            assert_eq!(u64::from_le_bytes(table[end - 8..].try_into()?), MAGIC);
             assert_eq!(version, 5, "an older RocksDB does not read this table");
             tables += 1;
         }
         assert!(tables > 0, "{directory} has a table");
     }
+    Ok(())
 }
 
 #[test]
-fn an_older_rocksdb_reads_and_writes_after_us_and_we_after_it() {
-    let base = TempDir::new().expect("a directory can be made");
+fn an_older_rocksdb_reads_and_writes_after_us_and_we_after_it() -> testkit::Result {
+    let base = TempDir::new()?;
     let path = base.path().join("store");
     // Begun by the other, then each in turn, twice.
     let begun = ldb(&path, &["--create_if_missing", "--compression_type=no", "put", "theirs", "0"]);
-    let Some((begun, text)) = begun else { return };
+    let Some((begun, text)) = begun else { return Ok(()) };
     assert!(begun, "{text}");
     for round in 0..2 {
         let ours = store(base.path(), "store");
@@ -119,78 +120,76 @@ fn an_older_rocksdb_reads_and_writes_after_us_and_we_after_it() {
         get(&store(base.path(), "store"), "ours-1-0999").map(|value| value.len()),
         Some(4 + 49 * 5)
     );
+    Ok(())
 }
 
 /// The same for a store that was made here, and for copies, which have all of a store in tables.
 #[test]
-fn an_older_rocksdb_reads_a_store_that_was_made_here_and_its_copies() {
-    let base = TempDir::new().expect("a directory can be made");
+fn an_older_rocksdb_reads_a_store_that_was_made_here_and_its_copies() -> testkit::Result {
+    let base = TempDir::new()?;
     let ours = store(base.path(), "store");
     write(&ours, "ours");
-    let _ = ours.set(b"later", b"value").expect("it can be written");
-    let memory = Distributor::open(None, &Options::default()).expect("a distributor can be opened");
-    let memory = memory
-        .get_or_create(c"store", Backend::Memory)
-        .expect("it can be made")
-        .expect("it is made");
-    let _ = memory.set(b"later", b"value").expect("it can be written");
+    let _ = ours.set(b"later", b"value")?;
+    let memory = Distributor::open(None, &Options::default())?;
+    let memory = memory.get_or_create(c"store", Backend::Memory)?.expect("it is made");
+    let _ = memory.set(b"later", b"value")?;
     for (store, copy) in [(&ours, "copy"), (&memory, "copy of another")] {
         let copy = base.path().join(copy);
-        store.checkpoint(&copy).expect("a copy can be made");
-        let Some((read, text)) = ldb(&copy, &["scan"]) else { return };
+        store.checkpoint(&copy)?;
+        let Some((read, text)) = ldb(&copy, &["scan"]) else { return Ok(()) };
         assert!(read && text.contains("later : value"), "{text}");
     }
-    ours.compact().expect("it can be compacted");
+    ours.compact()?;
     drop(ours);
     let (read, text) = ldb(&base.path().join("store"), &["scan"]).expect("it is there");
     assert!(
         read && text.contains("ours-0999 : 999 value") && text.contains("later : value"),
         "{text}"
     );
+    Ok(())
 }
 
 /// RocksDB's stores as the original package left them: in the directory of the plain id, whatever
 /// is in it.
 #[test]
-fn stores_under_their_plain_ids_are_opened() {
-    let base = TempDir::new().expect("a directory can be made");
+fn stores_under_their_plain_ids_are_opened() -> testkit::Result {
+    let base = TempDir::new()?;
     for id in ["plain", "a b", "users:1", "a/b", "ünï"] {
         let path = base.path().join(id);
-        fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");
+        fs::create_dir_all(path.parent().expect("it has one"))?;
         let put = ["--create_if_missing", "--compression_type=no", "put", "key", id];
-        let Some((written, text)) = ldb(&path, &put) else { return };
+        let Some((written, text)) = ldb(&path, &put) else { return Ok(()) };
         assert!(written, "{text}");
         assert_eq!(get(&store(base.path(), id), "key").as_deref(), Some(id));
     }
-    let names =
-        fs::read_dir(base.path()).expect("it can be read").flatten().map(|entry| entry.file_name());
+    let names = fs::read_dir(base.path())?.flatten().map(|entry| entry.file_name());
     assert!(
         names.into_iter().all(|name| !name.to_string_lossy().contains('%')),
         "no store beside the old one"
     );
+    Ok(())
 }
 
 /// What docs/migrating.md says of compressions. Snappy and zlib are to be read as well; then this
 /// changes.
 #[test]
-fn compressions_that_are_not_read_say_so() {
+fn compressions_that_are_not_read_say_so() -> testkit::Result {
     for (compression, is_read) in
         [("no", true), ("lz4", true), ("zstd", true), ("snappy", false), ("zlib", false)]
     {
-        let base = TempDir::new().expect("a directory can be made");
+        let base = TempDir::new()?;
         let path = base.path().join("store");
         let option = format!("--compression_type={compression}");
         let value = "value".repeat(1000);
         let Some((written, text)) =
             ldb(&path, &["--create_if_missing", &option, "put", "key", &value])
         else {
-            return;
+            return Ok(());
         };
         assert!(written, "{text}");
         let (compacted, text) = ldb(&path, &[&option, "compact"]).expect("it is there");
         assert!(compacted, "{text}");
-        let distributor =
-            Distributor::open(Some(base.path()), &Options::default()).expect("it can be opened");
+        let distributor = Distributor::open(Some(base.path()), &Options::default())?;
         let store = distributor.get_or_create(c"store", Backend::Disk);
         let value = store.and_then(|store| store.expect("it is there").get(b"key"));
         match value {
@@ -207,4 +206,5 @@ fn compressions_that_are_not_read_say_so() {
             }
         }
     }
+    Ok(())
 }

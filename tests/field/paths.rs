@@ -307,8 +307,8 @@ fn copy(place: &Place, path: &Path, from: &Path) {
 
 #[test]
 #[ignore = "the process that tries one place, in the tests below"]
-fn the_process_that_tries() {
-    let (Ok(name), Some(here)) = (env::var(PLACE), env::var_os(DIRECTORY)) else { return };
+fn the_process_that_tries() -> testkit::Result {
+    let (Ok(name), Some(here)) = (env::var(PLACE), env::var_os(DIRECTORY)) else { return Ok(()) };
     let here = PathBuf::from(here);
     if let Some(place) = PLACES.iter().find(|place| place.name == name) {
         let path = (place.make)(&here);
@@ -320,6 +320,7 @@ fn the_process_that_tries() {
         use_while_it_changes(&here, change.1);
     }
     println!("done");
+    Ok(())
 }
 
 /// Runs this program once more to try one place, not as root, whom no mode of a file keeps out.
@@ -469,8 +470,8 @@ fn no_change_of_a_directory_holds_up_a_call() {
 
 /// Opening a FIFO waits for somebody at its other end.
 #[test]
-fn a_fifo_among_the_files_of_a_store_is_no_trap() {
-    let base = TempDir::new().expect("a directory can be made");
+fn a_fifo_among_the_files_of_a_store_is_no_trap() -> testkit::Result {
+    let base = TempDir::new()?;
     let files = [
         "CURRENT",
         "LOCK",
@@ -499,7 +500,7 @@ fn a_fifo_among_the_files_of_a_store_is_no_trap() {
                 last_error()
             );
             let distributor = kvds_distributor_new(text(base.path()).as_ptr());
-            let id = CString::new(file).expect("no NUL");
+            let id = CString::new(file)?;
             assert_eq!(
                 kvds_distributor_destroy_store(distributor, id.as_ptr()),
                 KVDS_IO,
@@ -509,6 +510,7 @@ fn a_fifo_among_the_files_of_a_store_is_no_trap() {
             kvds_distributor_release(distributor);
         }
     }
+    Ok(())
 }
 
 /// An engine in which another write always comes between a read and a conditional write.
@@ -553,15 +555,13 @@ fn adding_to_a_counter_ends_beside_writers() {
 
 /// Threads that add to one counter never give up for each other.
 #[test]
-fn all_who_add_to_a_counter_get_their_turn() {
+fn all_who_add_to_a_counter_get_their_turn() -> testkit::Result {
     let (threads, each) = (8, crate::scale(500, 20_000));
-    let base = TempDir::new().expect("a directory can be made");
+    let base = TempDir::new()?;
     let distributor =
-        kvds::testing::Distributor::open(Some(base.path()), &kvds::testing::Options::default())
-            .expect("it opens");
+        kvds::testing::Distributor::open(Some(base.path()), &kvds::testing::Options::default())?;
     for backend in [Backend::Memory, Backend::Disk] {
-        let store =
-            distributor.get_or_create(c"store", backend).expect("it opens").expect("it is made");
+        let store = distributor.get_or_create(c"store", backend)?.expect("it is made");
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
@@ -569,6 +569,7 @@ fn all_who_add_to_a_counter_get_their_turn() {
                 });
             }
         });
-        assert_eq!(store.add(b"key", 0).expect("it is a number"), (threads * each) as i64);
+        assert_eq!(store.add(b"key", 0)?, (threads * each) as i64);
     }
+    Ok(())
 }

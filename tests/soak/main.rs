@@ -27,7 +27,7 @@ const SHORT: Duration = Duration::from_millis(2500);
 const SAMPLES: u32 = 200;
 
 #[test]
-fn stores_come_and_go() {
+fn stores_come_and_go() -> testkit::Result {
     let minutes: Option<f64> =
         std::env::var("KVDS_SOAK_MINUTES").ok().map(|text| text.parse().expect("a number"));
     let duration = minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0));
@@ -40,6 +40,7 @@ fn stores_come_and_go() {
         assert_eq!(growing, 0, "something grows: see the table");
         eprintln!("soak: everything levels off, and every answer was right");
     }
+    Ok(())
 }
 
 fn run(duration: Duration, tell: bool) -> Vec<Sample> {

@@ -103,18 +103,18 @@ fn scope(of: TestEngine) -> TestEngine {
 macro_rules! for_every_engine {
     ($($test:ident)*) => {
         mod memory {
-            $(#[test] fn $test() { super::$test($crate::engines::memory) })*
+            $(#[test] fn $test() -> $crate::Result { super::$test($crate::engines::memory) })*
         }
         mod memory_scope {
-            $(#[test] fn $test() { super::$test($crate::engines::memory_scope) })*
+            $(#[test] fn $test() -> $crate::Result { super::$test($crate::engines::memory_scope) })*
         }
         #[cfg(feature = "disk")]
         mod disk {
-            $(#[test] fn $test() { super::$test($crate::engines::disk) })*
+            $(#[test] fn $test() -> $crate::Result { super::$test($crate::engines::disk) })*
         }
         #[cfg(feature = "disk")]
         mod disk_scope {
-            $(#[test] fn $test() { super::$test($crate::engines::disk_scope) })*
+            $(#[test] fn $test() -> $crate::Result { super::$test($crate::engines::disk_scope) })*
         }
     };
 }
