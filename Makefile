@@ -205,7 +205,7 @@ field: setup-test ## Test faults that users of stores reported, at full size (so
 .PHONY: soak
 soak: setup-test ## Open and close stores for MINUTES=30, and check for leaks
 	KVDS_SOAK_MINUTES=$(or $(MINUTES),30) $(RUN) test --release --test soak -- --nocapture \
-		stores_come_and_go
+		opening_and_closing_stores_leaks_nothing
 
 # Each target starts from its seeds and from earlier inputs in fuzz/corpus. Failing inputs are in
 # fuzz/artifacts. Disk stores are in /dev/shm if it exists, as RocksDB syncs often.

@@ -11,9 +11,9 @@ use kvds::testing::{
 };
 
 /// An engine of one value that does under a key what the key says.
-struct Moody;
+struct FailingEngine;
 
-impl Moody {
+impl FailingEngine {
     fn act(&self, key: &[u8]) -> Result<()> {
         let kind = match key {
             b"panic" => panic!("the engine lost its temper"),
@@ -31,7 +31,7 @@ impl Moody {
     }
 }
 
-impl Reader for Moody {
+impl Reader for FailingEngine {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         self.act(key)?;
         Ok(Some(Value::Owned(Buffer::of(key)?)))
@@ -51,20 +51,20 @@ impl Reader for Moody {
     }
 }
 
-impl Engine for Moody {
+impl Engine for FailingEngine {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
         batch.operations.iter().filter_map(Operation::key).try_for_each(|key| self.act(key))?;
         Ok(Outcome::Applied)
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
-        Ok(Arc::new(Moody))
+        Ok(Arc::new(FailingEngine))
     }
 }
 
 fn store() -> *mut kvds_store {
     let identity = Identity { tag: 7, id: c"moody".to_owned(), backend: Backend::Memory };
-    kvds_store::from_rust(Store::on(Arc::new(Moody), identity, Arc::default()))
+    kvds_store::from_rust(Store::on(Arc::new(FailingEngine), identity, Arc::default()))
 }
 
 fn last_error() -> String {
@@ -84,7 +84,7 @@ extern "C" fn visit(
 
 /// A bug inside the library must reach the program as a status, and leave the store usable.
 #[test]
-fn a_panic_becomes_a_status_and_the_store_goes_on() {
+fn a_panic_becomes_kvds_internal_and_the_store_stays_usable() {
     let store = store();
     // SAFETY: the store is live, and the keys are what their lengths say.
     unsafe {
@@ -114,7 +114,7 @@ fn a_panic_becomes_a_status_and_the_store_goes_on() {
 }
 
 #[test]
-fn every_kind_of_failure_has_its_status_and_says_where() {
+fn every_error_kind_has_its_status_and_names_the_store() {
     let store = store();
     let cases = [
         ("io", KVDS_IO),

@@ -7,22 +7,22 @@ use kvds::testing::{Conflict, Cursor, Expectation, Operation, Outcome, Range, Re
 use testkit::engines::{Make, delete, get, no_lease, set, write};
 
 testkit::for_every_engine! {
-    a_fresh_engine_is_empty
+    a_new_engine_is_empty
     any_bytes_are_keys_and_values
     keys_are_ordered_as_memcmp_orders_them
-    a_prefix_range_holds_the_prefix_and_nothing_else
+    a_prefix_range_has_exactly_the_keys_with_the_prefix
     the_last_operation_on_a_key_wins
-    expectations_decide_and_a_refused_batch_changes_nothing
-    expectations_are_judged_on_the_state_before_the_batch
-    a_range_is_deleted_and_nothing_else
-    many_keys_are_read_at_once
+    a_failed_expectation_refuses_the_whole_batch
+    expectations_are_checked_before_the_operations
+    delete_range_deletes_exactly_the_range
+    get_many_returns_one_value_per_key
     a_snapshot_never_changes
-    snapshots_may_go_in_any_order
-    a_cursor_moves_both_ways_and_turns
+    snapshots_can_be_dropped_in_any_order
+    a_cursor_moves_forward_and_backward
     a_cursor_stays_in_its_range
-    a_cursor_is_over_one_moment
-    a_scan_may_write_to_what_it_scans
-    what_is_handed_out_outlives_the_engine
+    a_cursor_does_not_see_later_writes
+    a_scan_callback_can_write_to_the_store
+    values_cursors_and_snapshots_outlive_the_engine
 }
 
 fn pairs(reader: &dyn Reader, range: Range) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -47,7 +47,7 @@ fn at(cursor: &dyn Cursor) -> Option<&[u8]> {
     cursor.entry().map(|(key, _)| key)
 }
 
-fn a_fresh_engine_is_empty(make: Make) -> testkit::Result {
+fn a_new_engine_is_empty(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     assert_eq!(get(&*bench.engine, b"key"), None);
     assert_eq!(pairs(&*bench.engine, all()), []);
@@ -91,7 +91,7 @@ fn keys_are_ordered_as_memcmp_orders_them(make: Make) -> testkit::Result {
     Ok(())
 }
 
-fn a_prefix_range_holds_the_prefix_and_nothing_else(make: Make) -> testkit::Result {
+fn a_prefix_range_has_exactly_the_keys_with_the_prefix(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     for key in
         [&b"a"[..], b"a\xFF", b"a\xFF\xFFz", b"b", b"\xFE", b"\xFF", b"\xFF\xFF", b"\xFF\xFFa"]
@@ -120,7 +120,7 @@ fn the_last_operation_on_a_key_wins(make: Make) -> testkit::Result {
     Ok(())
 }
 
-fn expectations_decide_and_a_refused_batch_changes_nothing(make: Make) -> testkit::Result {
+fn a_failed_expectation_refuses_the_whole_batch(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     write(&*bench.engine, &[set("there", "value")]);
     let there = b"there";
@@ -151,7 +151,7 @@ fn expectations_decide_and_a_refused_batch_changes_nothing(make: Make) -> testki
     Ok(())
 }
 
-fn expectations_are_judged_on_the_state_before_the_batch(make: Make) -> testkit::Result {
+fn expectations_are_checked_before_the_operations(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     let answer = bench.engine.apply(&WriteBatch {
         expectations: &[Expectation::Absent { key: b"a" }, Expectation::Absent { key: b"a" }],
@@ -166,7 +166,7 @@ fn expectations_are_judged_on_the_state_before_the_batch(make: Make) -> testkit:
     Ok(())
 }
 
-fn a_range_is_deleted_and_nothing_else(make: Make) -> testkit::Result {
+fn delete_range_deletes_exactly_the_range(make: Make) -> testkit::Result {
     let names = [&b""[..], b"a", b"b", b"ba", b"c", b"\xFF", b"\xFF\xFF"];
     let range = |start, end| Operation::DeleteRange { start, end };
     let cases = [
@@ -202,7 +202,7 @@ fn a_range_is_deleted_and_nothing_else(make: Make) -> testkit::Result {
     Ok(())
 }
 
-fn many_keys_are_read_at_once(make: Make) -> testkit::Result {
+fn get_many_returns_one_value_per_key(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     write(&*bench.engine, &[set("a", "1"), set("b", ""), set("", "empty")]);
     let snapshot = bench.engine.snapshot()?;
@@ -236,7 +236,7 @@ fn a_snapshot_never_changes(make: Make) -> testkit::Result {
     Ok(())
 }
 
-fn snapshots_may_go_in_any_order(make: Make) -> testkit::Result {
+fn snapshots_can_be_dropped_in_any_order(make: Make) -> testkit::Result {
     // Every order in which four snapshots can go, over a key that comes, changes and goes between
     // them.
     for order in 0..24 {
@@ -265,7 +265,7 @@ fn snapshots_may_go_in_any_order(make: Make) -> testkit::Result {
     Ok(())
 }
 
-fn a_cursor_moves_both_ways_and_turns(make: Make) -> testkit::Result {
+fn a_cursor_moves_forward_and_backward(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     let names: Vec<_> = (0..1000).map(|number| format!("{number:04}")).collect();
     for name in &names {
@@ -345,7 +345,7 @@ fn a_cursor_stays_in_its_range(make: Make) -> testkit::Result {
     Ok(())
 }
 
-fn a_cursor_is_over_one_moment(make: Make) -> testkit::Result {
+fn a_cursor_does_not_see_later_writes(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     let names: Vec<_> = (0..600).map(|number| format!("{number:04}")).collect();
     for name in &names {
@@ -365,7 +365,7 @@ fn a_cursor_is_over_one_moment(make: Make) -> testkit::Result {
     Ok(())
 }
 
-fn a_scan_may_write_to_what_it_scans(make: Make) -> testkit::Result {
+fn a_scan_callback_can_write_to_the_store(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     for number in 0..500 {
         write(&*bench.engine, &[set(&format!("{number:04}"), "old")]);
@@ -386,7 +386,7 @@ fn a_scan_may_write_to_what_it_scans(make: Make) -> testkit::Result {
     Ok(())
 }
 
-fn what_is_handed_out_outlives_the_engine(make: Make) -> testkit::Result {
+fn values_cursors_and_snapshots_outlive_the_engine(make: Make) -> testkit::Result {
     struct Gone(Arc<AtomicBool>);
     impl Drop for Gone {
         fn drop(&mut self) {

@@ -36,7 +36,7 @@ programs! {
     sessions: "examples/cpp", "include";
 }
 
-/// What finds bad memory and undefined behaviour in the program itself.
+/// What finds bad memory and undefined behavior in the program itself.
 const SANITIZED: &[&str] =
     &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
 
@@ -201,7 +201,7 @@ fn the_examples_compile_strictly() -> testkit::Result {
 
 /// The record manager prints the same each time, and leaves nothing behind.
 #[test]
-fn the_record_manager_tells_its_story() -> testkit::Result {
+fn the_record_manager_prints_the_expected_text() -> testkit::Result {
     let directory = testkit::temporary_directory()?;
     let way = Way { cpp: true, includes: &["include/compat"], ..Way::default() };
     let program = c_programs::compile("examples/compat/records.cpp", &way, directory.path());
@@ -245,7 +245,7 @@ fn the_record_manager_tells_its_story() -> testkit::Result {
 /// of a function that is given a store and its distributor; one that includes something is a
 /// program of its own.
 #[test]
-fn what_the_documents_show_works() -> testkit::Result {
+fn the_code_in_the_documents_works() -> testkit::Result {
     for (document, include) in [
         ("docs/cpp.md", "include"),
         ("docs/migrating.md", "include/compat"),
@@ -306,7 +306,7 @@ fn every_function_of_the_c_header_has_its_cpp_form() -> testkit::Result {
 /// A function of a class that nobody calls is not compiled into a program: what the test program
 /// refers to is what it calls of the facade.
 #[test]
-fn every_function_of_the_facade_is_tested() -> testkit::Result {
+fn every_function_of_the_cpp_header_is_tested() -> testkit::Result {
     let directory = testkit::temporary_directory()?;
     let way = Way { cpp: true, includes: &["include"], ..Way::default() };
     let program = c_programs::compile("ctests/cpp_header.cpp", &way, directory.path());
@@ -444,7 +444,7 @@ fn the_wrong_order_of_include_directories_is_an_error() -> testkit::Result {
 
 /// What the compiler is to say of a program, rather than to do something else than the original.
 #[test]
-fn what_cannot_be_compiled_is_refused_with_a_reason() -> testkit::Result {
+fn unsupported_programs_fail_to_compile_with_a_reason() -> testkit::Result {
     let ours = format!("-I{ROOT}/include/compat");
     let refused = [
         (

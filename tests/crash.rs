@@ -25,7 +25,7 @@ const ROUNDS: u64 = 5;
 
 #[test]
 #[ignore = "the process that dies, in the tests below"]
-fn the_process_that_dies() -> testkit::Result {
+fn child_process_to_kill() -> testkit::Result {
     let Some(orders) = Orders::received() else { return Ok(()) };
     let reports = OpenOptions::new().append(true).open(reports(&orders.base))?;
     // A report has 32 bytes and is written at once: never half, whenever the process dies.
@@ -49,10 +49,10 @@ fn read(reports: &Path) -> Vec<(u64, Event)> {
 }
 
 /// One process after the other, each with the stores of the one before.
-fn die_again_and_again(durability: Durability) {
+fn kill_repeatedly(durability: Durability) {
     let rounds = testkit::number_from_env("KVDS_CRASH_ROUNDS", 2 * ROUNDS).div_ceil(2);
     let seed = testkit::number_from_env("KVDS_CRASH_SEED", fastrand::u64(..1 << 32));
-    let mut dice = Rng::with_seed(seed);
+    let mut random = Rng::with_seed(seed);
     let mut directory = testkit::temporary_directory().expect("a directory can be made");
     directory.disable_cleanup(true);
     let base = directory.path().join("base");
@@ -69,9 +69,9 @@ fn die_again_and_again(durability: Durability) {
         let reports = reports(&orders.base);
         File::create(&reports).expect("the reports can be written");
         let mut child =
-            orders.command("the_process_that_dies").spawn().expect("the child can be started");
+            orders.command("child_process_to_kill").spawn().expect("the child can be started");
         // Most die while they write, some while they begin.
-        if dice.u8(..8) != 0 {
+        if random.u8(..8) != 0 {
             while fs::metadata(&reports).expect("they are there").len() == 0 {
                 assert!(
                     child.try_wait().expect("it can be asked").is_none(),
@@ -80,7 +80,7 @@ fn die_again_and_again(durability: Durability) {
                 thread::sleep(Duration::from_millis(1));
             }
         }
-        thread::sleep(Duration::from_micros(dice.u64(..300_000)));
+        thread::sleep(Duration::from_micros(random.u64(..300_000)));
         assert!(child.try_wait().expect("it can be asked").is_none(), "the child fails: {place}");
         child.kill().expect("the child can be killed");
         child.wait().expect("the child is dead");
@@ -107,11 +107,11 @@ fn die_again_and_again(durability: Durability) {
 }
 
 #[test]
-fn the_death_of_a_process_loses_nothing_at_process() {
-    die_again_and_again(Durability::Process);
+fn a_killed_process_loses_no_acknowledged_write_at_durability_process() {
+    kill_repeatedly(Durability::Process);
 }
 
 #[test]
-fn the_death_of_a_process_loses_nothing_at_sync() {
-    die_again_and_again(Durability::Sync);
+fn a_killed_process_loses_no_acknowledged_write_at_durability_sync() {
+    kill_repeatedly(Durability::Sync);
 }

@@ -65,7 +65,7 @@ fn killed(keys: u32) -> (tempfile::TempDir, PathBuf) {
 /// A flipped byte in the middle of the log once passed for its end: what was acknowledged after it
 /// was gone without a word.
 #[test]
-fn a_damaged_log_is_corruption() -> testkit::Result {
+fn opening_a_store_with_a_damaged_log_returns_corruption() -> testkit::Result {
     let (base, log) = killed(1000);
     let mut bytes = fs::read(&log)?;
     let middle = bytes.len() / 2;
@@ -82,7 +82,7 @@ fn a_damaged_log_is_corruption() -> testkit::Result {
 /// A write that the death of the process or the machine tore is not damage: it was never
 /// acknowledged.
 #[test]
-fn a_torn_end_of_the_log_is_none() -> testkit::Result {
+fn a_torn_last_log_record_is_not_corruption() -> testkit::Result {
     for torn in [1, 10, 30] {
         let (base, log) = killed(1000);
         let bytes = fs::read(&log)?;
@@ -97,7 +97,7 @@ fn a_torn_end_of_the_log_is_none() -> testkit::Result {
 /// Who destroyed a store once claimed its directory a moment longer than that was there. Another
 /// thread, whose new store got the inode, was told that its store is open elsewhere.
 #[test]
-fn stores_that_are_destroyed_leave_others_alone() -> testkit::Result {
+fn destroying_a_store_locks_no_other_store() -> testkit::Result {
     let base = tempdir()?;
     let distributor = distributor(base.path());
     std::thread::scope(|scope| {
@@ -118,7 +118,7 @@ fn stores_that_are_destroyed_leave_others_alone() -> testkit::Result {
 
 /// A second process that met the lock once changed the owner's files before it found out.
 #[test]
-fn nothing_is_written_beside_the_store() -> testkit::Result {
+fn opening_a_locked_store_changes_no_file() -> testkit::Result {
     let base = tempdir()?;
     let store = store(base.path())?;
     fill(&store, 0..10);
@@ -147,7 +147,7 @@ fn nothing_is_written_beside_the_store() -> testkit::Result {
 /// store and before it makes the log. To RocksDB, which verifies logs, this looks like a store that
 /// has lost its log.
 #[test]
-fn a_store_that_was_never_whole_is_none() -> testkit::Result {
+fn a_partly_created_store_counts_as_absent() -> testkit::Result {
     /// What a new list says: an identity, an ordering, and the numbers of the next file and write.
     const LIST: &[u8] =
         b"\xe5\xb2\x88\x87\x2d\0\x01\x81\x40\x24b8460858-b43d-4d1e-b13a-87bc068aa911\x02\0\x03\x02\x04\0";
@@ -177,7 +177,7 @@ fn a_store_that_was_never_whole_is_none() -> testkit::Result {
 /// A process that died while it destroyed a store once left files that could neither be opened nor
 /// made into a new store.
 #[test]
-fn a_store_that_is_half_destroyed_is_none() -> testkit::Result {
+fn a_partly_destroyed_store_counts_as_absent() -> testkit::Result {
     let (base, log) = killed(10);
     let all = fs::read_dir(log.parent().expect("it is in the store"))?.count();
     for gone in 1..all {
@@ -206,7 +206,7 @@ fn a_store_that_is_half_destroyed_is_none() -> testkit::Result {
 
 /// The path is part of an error's text, and must not be taken for what RocksDB says.
 #[test]
-fn the_name_of_a_directory_is_no_diagnosis() -> testkit::Result {
+fn a_directory_named_like_an_error_does_not_change_the_status() -> testkit::Result {
     let base = tempdir()?;
     let path = base.path().join("While lock file, No space left on device, File too large");
     let opened = store(&path)?;
@@ -221,7 +221,7 @@ fn the_name_of_a_directory_is_no_diagnosis() -> testkit::Result {
 /// A reader beside a busy writer once missed what was in a log that became a table file while the
 /// reader was opened, and showed what was written after it.
 #[test]
-fn a_reader_beside_a_writer_sees_a_moment_that_was() -> testkit::Result {
+fn a_reader_beside_a_writer_sees_all_writes_up_to_one_point() -> testkit::Result {
     let base = tempdir()?;
     let small = |read_only| {
         let options = Options { write_buffer_bytes: 1 << 20, read_only, ..Options::default() };

@@ -22,7 +22,7 @@ fn output(program: &str, arguments: &[&str]) -> String {
 
 /// A program may have a RocksDB, an LZ4 or a C++ library of its own: ours must not get in its way.
 #[test]
-fn it_exports_the_functions_of_the_header_and_nothing_else() {
+fn the_library_exports_exactly_the_functions_of_the_header() {
     let listing = output("nm", &["-D", "--defined-only"]);
     let mut exported: Vec<_> =
         listing.lines().filter_map(|line| line.split_whitespace().last()).collect();
@@ -34,7 +34,7 @@ fn it_exports_the_functions_of_the_header_and_nothing_else() {
 }
 
 #[test]
-fn it_is_called_so_and_stays() {
+fn the_library_has_its_soname_and_is_never_unloaded() {
     let dynamic = output("readelf", &["-d", "-W"]);
     assert!(dynamic.contains("Library soname: [libkvds.so.0]"), "{dynamic}");
     assert!(
@@ -46,7 +46,7 @@ fn it_is_called_so_and_stays() {
 /// RocksDB's static destructors would pull the ground from under threads, exit handlers and static
 /// objects of the program that still use a store.
 #[test]
-fn it_registers_nothing_for_the_exit() {
+fn the_library_registers_no_exit_handler() {
     let undefined = output("nm", &["-D", "--undefined-only"]);
     assert!(!undefined.contains("__cxa_atexit"), "{undefined}");
     assert!(!undefined.lines().any(|line| line.ends_with(" atexit")), "{undefined}");
@@ -54,7 +54,7 @@ fn it_registers_nothing_for_the_exit() {
 
 /// `make test` runs this on the release library, which has to be stripped; a debug build is not.
 #[test]
-fn a_release_is_stripped() {
+fn the_release_library_is_stripped() {
     let sections = output("readelf", &["-S", "-W"]);
     let stripped = !sections.contains(".symtab") && !sections.contains(".debug_info");
     assert_eq!(stripped, std::env::var_os("KVDS_LIBRARY").is_some(), "{sections}");

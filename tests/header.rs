@@ -8,7 +8,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// As C and as C++, alone and included twice, without a warning.
 #[test]
-fn it_compiles_alone_everywhere() -> testkit::Result {
+fn the_header_compiles_alone_in_every_standard() -> testkit::Result {
     let directory = tempfile::tempdir()?;
     let include = "#include \"kvds.h\"\n";
     let languages = [
@@ -42,7 +42,7 @@ fn it_compiles_alone_everywhere() -> testkit::Result {
 }
 
 #[test]
-fn its_version_is_the_packages() {
+fn the_version_is_that_of_the_package() {
     let macros = format!("{KVDS_VERSION_MAJOR}.{KVDS_VERSION_MINOR}.{KVDS_VERSION_PATCH}");
     assert_eq!(macros, env!("CARGO_PKG_VERSION"));
     // SAFETY: the text is static.
@@ -52,7 +52,7 @@ fn its_version_is_the_packages() {
 
 /// An option is reached by name and by a setter, and the setter's text says its default.
 #[test]
-fn every_option_has_a_setter() -> testkit::Result {
+fn every_option_has_a_setter_that_documents_its_default() -> testkit::Result {
     let header = std::fs::read_to_string(format!("{ROOT}/include/kvds.h"))?;
     for name in kvds::testing::Options::names() {
         let setter = format!("kvds_options_set_{name}(");

@@ -52,15 +52,15 @@ enum Call {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+enum CallResult {
     Value(Option<u8>),
     There(bool),
     Content(Content),
     Write(Outcome),
 }
 
-/// A call and, once it has returned, its answer.
-type Event = (Call, Option<Answer>);
+/// A call and, once it has returned, its result.
+type Event = (Call, Option<CallResult>);
 
 struct Sequential;
 
@@ -72,28 +72,28 @@ impl Specification for Sequential {
         [None; KEYS]
     }
 
-    fn apply((call, answer): &Event, content: &Content) -> (bool, Content) {
+    fn apply((call, result): &Event, content: &Content) -> (bool, Content) {
         let mut after = *content;
         let right = match *call {
-            Call::Get(key) => Answer::Value(content[key]),
-            Call::Exists(key) => Answer::There(content[key].is_some()),
-            Call::Iterate | Call::MultiGet | Call::Snapshot => Answer::Content(*content),
+            Call::Get(key) => CallResult::Value(content[key]),
+            Call::Exists(key) => CallResult::There(content[key].is_some()),
+            Call::Iterate | Call::MultiGet | Call::Snapshot => CallResult::Content(*content),
             Call::Set(key, value) => {
                 after[key] = Some(value);
-                Answer::Write(Outcome::Applied)
+                CallResult::Write(Outcome::Applied)
             }
-            Call::Delete(key) => Answer::Write(match after[key].take() {
+            Call::Delete(key) => CallResult::Write(match after[key].take() {
                 Some(_) => Outcome::Applied,
                 None => Outcome::Refused(Conflict::NotFound),
             }),
-            Call::SetNx(key, value) => Answer::Write(match content[key] {
+            Call::SetNx(key, value) => CallResult::Write(match content[key] {
                 Some(_) => Outcome::Refused(Conflict::Exists),
                 None => {
                     after[key] = Some(value);
                     Outcome::Applied
                 }
             }),
-            Call::CompareAndSwap(key, expected, value) => Answer::Write(match content[key] {
+            Call::CompareAndSwap(key, expected, value) => CallResult::Write(match content[key] {
                 None => Outcome::Refused(Conflict::NotFound),
                 Some(found) if found != expected => Outcome::Refused(Conflict::Mismatch),
                 Some(_) => {
@@ -103,9 +103,9 @@ impl Specification for Sequential {
             }),
             Call::SetAll(value) => {
                 after = [Some(value); KEYS];
-                Answer::Write(Outcome::Applied)
+                CallResult::Write(Outcome::Applied)
             }
-            Call::CompareAndDelete(key, expected) => Answer::Write(match content[key] {
+            Call::CompareAndDelete(key, expected) => CallResult::Write(match content[key] {
                 None => Outcome::Refused(Conflict::NotFound),
                 Some(found) if found != expected => Outcome::Refused(Conflict::Mismatch),
                 Some(_) => {
@@ -113,7 +113,7 @@ impl Specification for Sequential {
                     Outcome::Applied
                 }
             }),
-            Call::Move(from, to, expected, value) => Answer::Write(match content[from] {
+            Call::Move(from, to, expected, value) => CallResult::Write(match content[from] {
                 None => Outcome::Refused(Conflict::NotFound),
                 Some(found) if found != expected => Outcome::Refused(Conflict::Mismatch),
                 Some(_) => {
@@ -124,10 +124,10 @@ impl Specification for Sequential {
             }),
             Call::DeleteAll | Call::DeletePrefix => {
                 after = [None; KEYS];
-                Answer::Write(Outcome::Applied)
+                CallResult::Write(Outcome::Applied)
             }
         };
-        (*answer == Some(right), after)
+        (*result == Some(right), after)
     }
 }
 
@@ -145,34 +145,37 @@ fn content(store: &Store) -> Content {
     content
 }
 
-fn perform(store: &Ref<Store>, call: Call) -> Answer {
+fn perform(store: &Ref<Store>, call: Call) -> CallResult {
     let names: [_; KEYS] = std::array::from_fn(name);
     let batch = |operations: [Operation<'_>; KEYS]| {
-        Answer::Write(
+        CallResult::Write(
             store
                 .write(&WriteBatch { expectations: &[], operations: &operations })
                 .expect("the write works"),
         )
     };
-    let write =
-        |answer: kvds::testing::Result<Outcome>| Answer::Write(answer.expect("the write works"));
+    let write = |result: kvds::testing::Result<Outcome>| {
+        CallResult::Write(result.expect("the write works"))
+    };
     match call {
         Call::Get(key) => {
-            Answer::Value(store.get(&name(key)).expect("the read works").map(|value| value[0]))
+            CallResult::Value(store.get(&name(key)).expect("the read works").map(|value| value[0]))
         }
-        Call::Exists(key) => Answer::There(store.exists(&name(key)).expect("the read works")),
-        Call::Iterate => Answer::Content(content(store)),
+        Call::Exists(key) => CallResult::There(store.exists(&name(key)).expect("the read works")),
+        Call::Iterate => CallResult::Content(content(store)),
         Call::Snapshot => {
-            let moment = open_view(store, |engine| Ok(Arc::new(SnapshotView::new(engine)?)))
+            let snapshot = open_view(store, |engine| Ok(Arc::new(SnapshotView::new(engine)?)))
                 .expect("a snapshot can be taken");
             std::thread::yield_now();
-            Answer::Content(content(&moment))
+            CallResult::Content(content(&snapshot))
         }
         Call::MultiGet => {
             let values =
                 store.multi_get(&names.each_ref().map(|name| &name[..])).expect("the read works");
             let mut values = values.into_iter().map(|value| value.map(|value| value[0]));
-            Answer::Content(std::array::from_fn(|_| values.next().expect("as many values as keys")))
+            CallResult::Content(std::array::from_fn(|_| {
+                values.next().expect("as many values as keys")
+            }))
         }
         Call::CompareAndDelete(key, expected) => {
             write(store.compare_and_delete(&name(key), &[expected]))
@@ -233,10 +236,10 @@ fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Ev
                 barrier.wait();
                 for call in program {
                     let began = clock.fetch_add(1, Ordering::SeqCst);
-                    let answer = perform(store, call);
+                    let result = perform(store, call);
                     let ended = clock.fetch_add(1, Ordering::SeqCst);
                     events.push((began, thread, Action::Call((call, None))));
-                    events.push((ended, thread, Action::Response((call, Some(answer)))));
+                    events.push((ended, thread, Action::Response((call, Some(result)))));
                 }
                 events
             })
@@ -271,11 +274,12 @@ fn histories_are_linearizable(make: Make) -> testkit::Result {
 }
 
 #[test]
-fn the_checker_sees_a_lost_update() {
+fn the_checker_detects_a_lost_update() {
     // Two swaps of the same value cannot both succeed: what a store that reads and then writes
-    // would answer.
-    let swap = |value| (Call::CompareAndSwap(0, 0, value), Some(Answer::Write(Outcome::Applied)));
-    let set = (Call::Set(0, 0), Some(Answer::Write(Outcome::Applied)));
+    // would result.
+    let swap =
+        |value| (Call::CompareAndSwap(0, 0, value), Some(CallResult::Write(Outcome::Applied)));
+    let set = (Call::Set(0, 0), Some(CallResult::Write(Outcome::Applied)));
     let history = vec![
         (0, Action::Call((set.0, None))),
         (0, Action::Response(set)),

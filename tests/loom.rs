@@ -75,7 +75,7 @@ fn join(thread: thread::JoinHandle<()>) {
 }
 
 #[test]
-fn closing_waits_for_those_inside() {
+fn close_waits_for_running_calls() {
     loom::model(|| {
         let (gate, living) = gate();
         let calls = [call(&gate), call(&gate)];
@@ -88,7 +88,7 @@ fn closing_waits_for_those_inside() {
 
 /// Either the closing finds nobody inside, or the last one out finds that the gate is closed.
 #[test]
-fn who_does_not_wait_leaves_the_rest_to_the_last_one_out() {
+fn without_waiting_the_last_call_drops_the_value() {
     loom::model(|| {
         let (gate, living) = gate();
         let calls = [call(&gate), call(&gate)];
@@ -99,7 +99,7 @@ fn who_does_not_wait_leaves_the_rest_to_the_last_one_out() {
 }
 
 #[test]
-fn a_gate_is_closed_once() {
+fn only_one_close_succeeds() {
     loom::model(|| {
         let (gate, living) = gate();
         let closed = Arc::new(AtomicUsize::new(0));
@@ -138,7 +138,7 @@ fn shared() -> (Ref<Shared>, Arc<AtomicUsize>) {
 
 /// The end comes once, after all that the holders did.
 #[test]
-fn the_last_reference_brings_the_end() {
+fn the_target_ends_once_after_all_uses() {
     loom::model(|| {
         let (first, ends) = shared();
         let second = first.clone();
@@ -156,7 +156,7 @@ fn the_last_reference_brings_the_end() {
 
 /// Whoever asks for a store while its last reference goes gets a living one or none.
 #[test]
-fn what_has_ended_is_not_revived() {
+fn an_ended_target_is_not_revived() {
     loom::model(|| {
         let (last, ends) = shared();
         let kept: Arc<Counted<Shared>> = last.as_arc().clone();

@@ -38,7 +38,7 @@ const PAUSE: u64 = 500_000_000;
 
 #[test]
 #[ignore = "the process whose files are looked at, in the tests below"]
-fn the_process_that_is_cut_off() {
+fn child_process_to_record() {
     let Some(orders) = Orders::received() else { return };
     orders.follow(&|event| testkit::preload::note(&event.report()));
 }
@@ -63,7 +63,7 @@ impl Machine {
     }
 
     fn child(&self, orders: &Orders) -> Command {
-        let mut child = orders.command("the_process_that_is_cut_off");
+        let mut child = orders.command("child_process_to_record");
         testkit::preload::put_before(&mut child, &self.disk);
         child.env("KVDS_PRELOAD_JOURNAL", &self.journal);
         child
@@ -77,7 +77,7 @@ fn events(journal: &Journal) -> Vec<(u64, Event)> {
 
 /// The time before which all that was acknowledged is covered by a round of the thread that syncs
 /// in the background: the beginning of the last round that had ended when the power was cut.
-fn synced_in_the_background(journal: &Journal, cut: u64) -> u64 {
+fn background_synced_until(journal: &Journal, cut: u64) -> u64 {
     let mut woken = HashMap::new();
     let mut kept = 0;
     for record in journal.records().take_while(|record| record.at < cut) {
@@ -121,7 +121,7 @@ fn longest_wait(journal: &Journal) -> u64 {
 
 /// The image without what the next process would meet of the one before: it makes new ones of
 /// these.
-fn with_the_main_store_alone(mut image: Tree) -> Tree {
+fn main_store_of(mut image: Tree) -> Tree {
     let mut place = &mut image;
     for name in ["new", "base"] {
         let Some(Node::Directory(below)) = place.0.get_mut(name) else { return image };
@@ -131,10 +131,10 @@ fn with_the_main_store_alone(mut image: Tree) -> Tree {
     image
 }
 
-fn cut_again_and_again(durability: Durability) {
+fn fail_power_repeatedly(durability: Durability) {
     let rounds = testkit::number_from_env("KVDS_POWERCUT_ROUNDS", ROUNDS);
     let seed = testkit::number_from_env("KVDS_POWERCUT_SEED", fastrand::u64(..1 << 32));
-    let mut dice = Rng::with_seed(seed);
+    let mut random = Rng::with_seed(seed);
     let mut directory = testkit::temporary_directory().expect("a directory can be made");
     directory.disable_cleanup(true);
     let none: Vec<_> = (0..WRITERS).map(|id| Writer::new(seed, id)).collect();
@@ -155,7 +155,7 @@ fn cut_again_and_again(durability: Durability) {
         let before = Before::read(&machine.disk);
         let mut child = machine.child(&orders).spawn().expect("the child can be started");
         // Long enough for the background to sync.
-        thread::sleep(Duration::from_millis(dice.u64(1200..2000)));
+        thread::sleep(Duration::from_millis(random.u64(1200..2000)));
         assert!(
             child.try_wait().expect("it can be asked").is_none(),
             "the child fails (seed {seed})"
@@ -171,10 +171,10 @@ fn cut_again_and_again(durability: Durability) {
         let mut after = None;
         for cut in 0..CUTS.min(left) {
             // Some in the beginning, where stores are made.
-            let among = if dice.u8(..4) == 0 { times.len().min(200) } else { times.len() };
-            let time = times[dice.usize(..among)];
+            let among = if random.u8(..4) == 0 { times.len().min(200) } else { times.len() };
+            let time = times[random.usize(..among)];
             let survival = Survival::ALL[(cut as usize + run as usize) % Survival::ALL.len()];
-            let tree = history.after_a_cut(time, survival, &mut dice);
+            let tree = history.after_power_failure(time, survival, &mut random);
             let disk = place.join(format!("after-{cut}"));
             fs::create_dir(&disk).expect("a directory can be made");
             tree.write(&disk);
@@ -182,7 +182,7 @@ fn cut_again_and_again(durability: Durability) {
                 Durability::None => 0,
                 _ if survival == Survival::Everything => u64::MAX,
                 Durability::Sync => u64::MAX,
-                Durability::Process => synced_in_the_background(&journal, time),
+                Durability::Process => background_synced_until(&journal, time),
             };
             let until: Vec<_> = events.iter().copied().take_while(|(at, _)| *at < time).collect();
             let expected = Expected::from(&until, &orders.numbers, kept);
@@ -211,7 +211,7 @@ fn cut_again_and_again(durability: Durability) {
         }
         // The next process goes on after the last cut, or begins anew.
         (image, writers) = match after {
-            Some((tree, found)) if dice.u8(..4) != 0 => (with_the_main_store_alone(tree), found),
+            Some((tree, found)) if random.u8(..4) != 0 => (main_store_of(tree), found),
             _ => (Tree::default(), none.clone()),
         };
     }
@@ -223,23 +223,23 @@ fn cut_again_and_again(durability: Durability) {
 }
 
 #[test]
-fn a_power_cut_loses_nothing_at_sync() {
-    cut_again_and_again(Durability::Sync);
+fn a_power_failure_loses_no_acknowledged_write_at_durability_sync() {
+    fail_power_repeatedly(Durability::Sync);
 }
 
 #[test]
-fn a_power_cut_loses_nothing_that_was_synced_in_the_background_at_process() {
-    cut_again_and_again(Durability::Process);
+fn a_power_failure_loses_no_background_synced_write_at_durability_process() {
+    fail_power_repeatedly(Durability::Process);
 }
 
 #[test]
-fn a_power_cut_loses_nothing_that_was_synced_at_none() {
-    cut_again_and_again(Durability::None);
+fn a_power_failure_loses_no_synced_write_at_durability_none() {
+    fail_power_repeatedly(Durability::None);
 }
 
 /// The journal must have all that is done to the files, or the tests above prove nothing.
 #[test]
-fn the_journal_has_what_the_disk_has() -> testkit::Result {
+fn replaying_the_journal_gives_the_same_files() -> testkit::Result {
     for durability in [Durability::Process, Durability::Sync, Durability::None] {
         let directory = testkit::temporary_directory()?;
         let machine = Machine::new(directory.path(), &Tree::default());
@@ -249,7 +249,7 @@ fn the_journal_has_what_the_disk_has() -> testkit::Result {
         let before = Before::read(&machine.disk);
         assert!(machine.child(&orders).status()?.success());
         let history = History::new(before, &Journal::read(&machine.journal));
-        let told = history.after_a_cut(u64::MAX, Survival::Everything, &mut Rng::new());
+        let told = history.after_power_failure(u64::MAX, Survival::Everything, &mut Rng::new());
         assert!(
             told == Tree::read(&machine.disk),
             "the journal tells of another disk at {durability:?}"

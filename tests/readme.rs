@@ -66,7 +66,7 @@ fn has_pkg_config() -> bool {
 }
 
 #[test]
-fn the_program_is_linked_as_shown_and_prints_what_is_shown() -> testkit::Result {
+fn the_readme_program_links_and_prints_as_shown() -> testkit::Result {
     let readme = read("README.md");
     let [program] = blocks(&readme, "c")[..] else { panic!("the README has one program") };
     assert_eq!(program, read("examples/c/quickstart.c"), "the README's program is an example");
@@ -108,7 +108,7 @@ fn the_program_is_linked_as_shown_and_prints_what_is_shown() -> testkit::Result 
 
 /// The example that `make demo` runs, on a text whose words are known.
 #[test]
-fn the_word_count_counts() -> testkit::Result {
+fn the_word_count_example_counts_words() -> testkit::Result {
     let directory = testkit::temporary_directory()?;
     let directory = directory.path();
     imitate_repository(directory);
@@ -158,7 +158,7 @@ fn the_word_count_counts() -> testkit::Result {
 
 /// The other examples need no arguments and no disk. Each ends well only if what it shows is so.
 #[test]
-fn the_other_examples_prove_what_they_show() -> testkit::Result {
+fn the_other_examples_succeed() -> testkit::Result {
     let directory = testkit::temporary_directory()?;
     let directory = directory.path();
     imitate_repository(directory);
@@ -182,7 +182,7 @@ fn the_other_examples_prove_what_they_show() -> testkit::Result {
 }
 
 #[test]
-fn what_the_texts_point_to_is_there() {
+fn links_and_make_targets_in_the_texts_exist() {
     let makefile = read("Makefile");
     for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
         let text = read(name);
@@ -200,7 +200,7 @@ fn what_the_texts_point_to_is_there() {
 }
 
 #[test]
-fn the_needed_rust_is_the_one_of_the_manifest() -> testkit::Result {
+fn the_readme_names_the_rust_version_of_the_manifest() -> testkit::Result {
     let readme = read("README.md");
     let manifest = read("Cargo.toml");
     let needed = manifest

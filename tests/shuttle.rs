@@ -80,7 +80,7 @@ fn join<T>(thread: JoinHandle<T>) -> T {
 }
 
 /// What is left in the end is what a store holds to which nothing else ever happened.
-fn assert_nothing_is_left_over(memory: &Memory) {
+fn assert_like_a_new_engine(memory: &Memory) {
     let fresh = self::memory();
     let content = shown(memory);
     for (key, value) in &content {
@@ -127,7 +127,7 @@ fn a_cursor_finds_what_was_written_before_it() {
 /// Two cursors on one snapshot, and its other reads, show the same at all times: also of a write
 /// that is on its way when the snapshot is taken.
 #[test]
-fn a_snapshot_shows_one_content() {
+fn all_reads_of_a_snapshot_agree() {
     model(|| {
         let memory = memory();
         write(&*memory, &[set("b", "0")]);
@@ -151,13 +151,13 @@ fn a_snapshot_shows_one_content() {
         assert_eq!(shown(&*snapshot), first);
         assert_eq!(found(&*snapshot, &["a", "b", "c"]), first);
         drop(snapshot);
-        assert_nothing_is_left_over(&memory);
+        assert_like_a_new_engine(&memory);
     });
 }
 
 /// Nobody sees a part of a batch: neither a cursor, nor a snapshot, nor one look at several keys.
 #[test]
-fn a_batch_is_seen_whole() {
+fn a_batch_is_seen_whole_or_not_at_all() {
     const KEYS: [&str; 3] = ["a", "b", "c"];
     fn assert_whole(content: &Content) {
         let mut values: Vec<_> = KEYS.iter().map(|key| content.get(key.as_bytes())).collect();
@@ -189,14 +189,14 @@ fn a_batch_is_seen_whole() {
         assert_whole(&shown(&*memory));
         join(writer);
         join(looker);
-        assert_nothing_is_left_over(&memory);
+        assert_like_a_new_engine(&memory);
     });
 }
 
 /// Snapshots come and go while keys do, in any order, and keep what each of them sees, and nothing
 /// for longer than that.
 #[test]
-fn snapshots_keep_what_they_see() {
+fn snapshots_keep_their_versions_and_nothing_else() {
     const KEYS: [&str; 2] = ["a", "b"];
     model(|| {
         let memory = memory();
@@ -228,14 +228,14 @@ fn snapshots_keep_what_they_see() {
         });
         writers.into_iter().for_each(join);
         watchers.into_iter().for_each(join);
-        assert_nothing_is_left_over(&memory);
+        assert_like_a_new_engine(&memory);
     });
 }
 
 /// Nodes of deleted keys are taken out while others look at the order, delete ranges, and set the
 /// same keys again.
 #[test]
-fn keys_that_come_and_go_leave_nothing() {
+fn deleted_keys_leave_no_nodes() {
     model(|| {
         let memory = memory();
         let come_and_go = [["a", "b"], ["b", "a"]].map(|keys| {
@@ -255,7 +255,7 @@ fn keys_that_come_and_go_leave_nothing() {
         come_and_go.into_iter().for_each(join);
         join(sweeper);
         assert_eq!(shown(&*memory), Content::new());
-        assert_nothing_is_left_over(&memory);
+        assert_like_a_new_engine(&memory);
         // What was taken out of one place and not of the other would be found in the place of what
         // comes.
         write(&*memory, &[set("a", "2"), set("b", "2")]);
@@ -265,7 +265,7 @@ fn keys_that_come_and_go_leave_nothing() {
 
 /// Nothing slips between the check of an expectation and the write.
 #[test]
-fn of_two_who_expect_the_same_one_succeeds() {
+fn of_two_equal_conditional_writes_one_succeeds() {
     model(|| {
         let memory = memory();
         let claim = |name: &'static str, also: Option<&'static str>| {

@@ -31,7 +31,7 @@ fn overwrite(engine: &dyn Engine, count: u32) {
 
 /// In memory, a snapshot keeps one old version of each key, however often that is overwritten.
 #[test]
-fn memory_grows_by_what_was_overwritten_and_falls_back() -> testkit::Result {
+fn a_memory_snapshot_keeps_one_old_version_per_key() -> testkit::Result {
     let bench = engines::memory(no_lease());
     overwrite(&*bench.engine, KEYS);
     let held = || bench.maintenance().stats().expect("there are figures").memory_bytes;
@@ -55,7 +55,7 @@ fn memory_grows_by_what_was_overwritten_and_falls_back() -> testkit::Result {
 /// there, and none in memory.
 #[test]
 #[cfg(feature = "disk")]
-fn disk_grows_by_what_was_overwritten_and_falls_back() -> testkit::Result {
+fn a_disk_snapshot_keeps_one_old_version_per_key() -> testkit::Result {
     let bench = engines::disk(no_lease());
     overwrite(&*bench.engine, KEYS);
     let taken = || {

@@ -186,7 +186,7 @@ fn generated() -> String {
 
 /// Writes the file when `make third-party` asks for it, else compares.
 #[test]
-fn the_committed_file_is_the_generated_one() -> testkit::Result {
+fn third_party_is_up_to_date() -> testkit::Result {
     let path = format!("{ROOT}/THIRD-PARTY");
     let generated = generated();
     if env::var_os("KVDS_WRITE_THIRD_PARTY").is_some() {

@@ -49,7 +49,7 @@ impl Case {
 
     /// Whether the store is also copied and compacted. RocksDB sleeps for a second after work that
     /// failed, so not all are.
-    pub fn is_worked_with(&self) -> bool {
+    pub fn is_rewritten(&self) -> bool {
         match self.damage {
             Damage::Flipped(at, _) | Damage::Cut(at) => {
                 at % if self.kind() == "table" { 64 } else { 8 } == 0
@@ -59,7 +59,7 @@ impl Case {
     }
 
     /// Does it to the store in `directory`.
-    pub fn inflict(&self, directory: &Path) {
+    pub fn apply(&self, directory: &Path) {
         let path = directory.join(&self.file);
         match self.damage {
             Damage::Removed => fs::remove_file(&path).expect("a file can be removed"),

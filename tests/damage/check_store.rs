@@ -16,7 +16,7 @@ pub struct Known {
 
 /// Where damage was told first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Told {
+pub enum Detected {
     Opening,
     Reading,
     Working,
@@ -25,17 +25,17 @@ pub enum Told {
 }
 
 /// What a store may show, and where it told of damage.
-struct Examination<'a> {
+struct Check<'a> {
     known: &'a Known,
     /// The states that all reads so far agree with.
     possible: Vec<usize>,
-    told: Told,
+    told: Detected,
     /// Whether an iteration failed.
     unreadable: bool,
     case: &'a Case,
 }
 
-type Judged<T = ()> = Result<T, String>;
+type Checked<T = ()> = Result<T, String>;
 
 impl Known {
     pub fn of(base: &Path) -> Known {
@@ -60,35 +60,35 @@ impl Known {
 }
 
 /// Damages the store in `base` and examines it.
-pub fn examine(known: &Known, case: &Case, base: &Path) -> Judged<Told> {
+pub fn check_store(known: &Known, case: &Case, base: &Path) -> Checked<Detected> {
     let directory = base.join("store");
-    case.inflict(&directory);
-    let mut examination = Examination {
+    case.apply(&directory);
+    let mut check = Check {
         known,
         possible: known.possible(case),
-        told: Told::Never,
+        told: Detected::Never,
         unreadable: false,
         case,
     };
     let read_only = Options { read_only: true, ..Options::default() };
-    examination.opened(base, &read_only, |examination, store| examination.read(store))?;
+    check.opened(base, &read_only, |check, store| check.read(store))?;
     // A first opening must not make of damage what a second one takes for a store.
     for round in 0..2 {
-        examination.opened(base, &Options::default(), |examination, store| {
-            examination.read(store)?;
-            if round == 1 || !case.is_worked_with() {
+        check.opened(base, &Options::default(), |check, store| {
+            check.read(store)?;
+            if round == 1 || !case.is_rewritten() {
                 return Ok(());
             }
-            examination.copy(store, &base.join("copy"))?;
-            examination.work(store)
+            check.copy(store, &base.join("copy"))?;
+            check.work(store)
         })?;
     }
-    Ok(examination.told)
+    Ok(check.told)
 }
 
-impl Examination<'_> {
+impl Check<'_> {
     /// A failure must say that it is damage, and is noted.
-    fn failed(&mut self, told: Told, what: &str, error: &Error) -> Judged {
+    fn failed(&mut self, told: Detected, what: &str, error: &Error) -> Checked {
         self.told = self.told.min(told);
         if error.kind() == Kind::Corruption {
             return Ok(());
@@ -100,16 +100,16 @@ impl Examination<'_> {
         &mut self,
         base: &Path,
         how: &Options,
-        then: impl FnOnce(&mut Self, &Store) -> Judged,
-    ) -> Judged {
+        then: impl FnOnce(&mut Self, &Store) -> Checked,
+    ) -> Checked {
         match fixture::open(base, how) {
             Ok(store) => then(self, &store),
-            Err(error) => self.failed(Told::Opening, "opening", &error),
+            Err(error) => self.failed(Detected::Opening, "opening", &error),
         }
     }
 
     /// Keeps the states that a read agrees with; there must be one.
-    fn agree(&mut self, what: impl FnOnce() -> String, agrees: impl Fn(&Map) -> bool) -> Judged {
+    fn agree(&mut self, what: impl FnOnce() -> String, agrees: impl Fn(&Map) -> bool) -> Checked {
         let before = self.possible.clone();
         self.possible.retain(|state| agrees(&self.known.states[*state]));
         if self.possible.is_empty() {
@@ -125,7 +125,7 @@ impl Examination<'_> {
         Ok(())
     }
 
-    fn read(&mut self, store: &Store) -> Judged {
+    fn read(&mut self, store: &Store) -> Checked {
         let known = self.known;
         for key in &known.keys {
             match store.get(key) {
@@ -139,14 +139,14 @@ impl Examination<'_> {
                     },
                     |map| map.get(key).map(Vec::as_slice) == value.as_deref(),
                 )?,
-                Err(error) => self.failed(Told::Reading, "get", &error)?,
+                Err(error) => self.failed(Detected::Reading, "get", &error)?,
             }
             match store.exists(key) {
                 Ok(there) => self.agree(
                     || format!("exists {} answers {there}", key.escape_ascii()),
                     |map| map.contains_key(key) == there,
                 )?,
-                Err(error) => self.failed(Told::Reading, "exists", &error)?,
+                Err(error) => self.failed(Detected::Reading, "exists", &error)?,
             }
         }
         let keys: Vec<&[u8]> = known.keys.iter().map(Vec::as_slice).collect();
@@ -159,15 +159,15 @@ impl Examination<'_> {
                         .all(|(key, value)| map.get(*key).map(Vec::as_slice) == value.as_deref())
                 },
             )?,
-            Err(error) => self.failed(Told::Reading, "multi_get", &error)?,
+            Err(error) => self.failed(Detected::Reading, "multi_get", &error)?,
         }
-        self.go_over(store)?;
+        self.read_in_order(store)?;
         store.stats().map_err(|error| format!("stats: {error}"))?;
         Ok(())
     }
 
     /// Everything in order, forward and backward; what was seen before a failure must be right too.
-    fn go_over(&mut self, store: &Store) -> Judged {
+    fn read_in_order(&mut self, store: &Store) -> Checked {
         for prefix in ["", "key1"] {
             let mut seen = Vec::new();
             let result = store.iterate(prefix.as_bytes(), |key, value| {
@@ -199,11 +199,11 @@ impl Examination<'_> {
         result: kvds::testing::Result<()>,
         seen: &[(Vec<u8>, Vec<u8>)],
         all: impl Fn(&Map) -> Vec<(Vec<u8>, Vec<u8>)>,
-    ) -> Judged {
+    ) -> Checked {
         let complete = result.is_ok();
         if let Err(error) = result {
             self.unreadable = true;
-            self.failed(Told::Reading, what, &error)?;
+            self.failed(Detected::Reading, what, &error)?;
         }
         self.agree(
             || format!("{what} shows {} pairs", seen.len()),
@@ -215,25 +215,25 @@ impl Examination<'_> {
     }
 
     /// A copy is whole, or there is none, or it tells of the damage itself.
-    fn copy(&mut self, store: &Store, place: &Path) -> Judged {
+    fn copy(&mut self, store: &Store, place: &Path) -> Checked {
         if let Err(error) = store.checkpoint(&place.join("store")) {
-            return self.failed(Told::Working, "checkpoint", &error);
+            return self.failed(Detected::Working, "checkpoint", &error);
         }
         self.opened(place, &Options::default(), Self::read)
     }
 
     /// What rewrites tables must not lose what it cannot read.
-    fn work(&mut self, store: &Store) -> Judged {
+    fn work(&mut self, store: &Store) -> Checked {
         match store.compact() {
             Ok(()) if self.unreadable => {
                 return Err("compact has read what cannot be read".to_owned());
             }
             Ok(()) => {}
-            Err(error) => self.failed(Told::Working, "compact", &error)?,
+            Err(error) => self.failed(Detected::Working, "compact", &error)?,
         }
         self.read(store)?;
         if let Err(error) = store.sync() {
-            self.failed(Told::Working, "sync", &error)?;
+            self.failed(Detected::Working, "sync", &error)?;
         }
         Ok(())
     }

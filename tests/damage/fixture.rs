@@ -150,7 +150,7 @@ pub fn open(base: &Path, options: &Options) -> kvds::testing::Result<Ref<Store>>
 
 /// A directory, in memory where there is a place for that: RocksDB syncs a lot, and no disk is
 /// asked here what it kept.
-pub fn room() -> TempDir {
+pub fn temporary_directory() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
     made.expect("a directory can be made")
@@ -158,7 +158,7 @@ pub fn room() -> TempDir {
 
 impl Fixture {
     pub fn new() -> Fixture {
-        let whole = room();
+        let whole = temporary_directory();
         let alive = whole.path().join("alive");
         for (compression, steps) in tables() {
             // Without a log, a sync makes a table.

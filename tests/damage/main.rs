@@ -28,12 +28,12 @@ use processes::Verdict;
 const ORDERS: &str = "KVDS_DAMAGE_ORDERS";
 
 #[test]
-fn damage_is_told_and_never_read() {
+fn damage_is_reported_and_no_wrong_value_is_read() {
     let fixture = Fixture::new();
     let all = std::env::var("KVDS_DAMAGE").is_ok_and(|how| how == "all");
     let cases = if all { every_case(&fixture) } else { sample(&fixture) };
     eprintln!("{}", fixture.description());
-    let verdicts = processes::in_processes(&fixture, &cases, ORDERS, "one_process_of_it");
+    let verdicts = processes::in_processes(&fixture, &cases, ORDERS, "child_process_with_cases");
     let mut table: BTreeMap<(&str, &str), BTreeMap<&str, usize>> = BTreeMap::new();
     let mut wrong = Vec::new();
     for (case, verdict) in cases.iter().zip(&verdicts) {
@@ -54,7 +54,7 @@ fn damage_is_told_and_never_read() {
 
 /// What the processes of the test above run: nothing, if nobody gave orders.
 #[test]
-fn one_process_of_it() {
+fn child_process_with_cases() {
     if let Some(orders) = std::env::var_os(ORDERS) {
         processes::follow(Path::new(&orders));
     }

@@ -1,7 +1,7 @@
 //! Cases in processes of their own.
 //!
 //! A process gets its orders as a file: the directory of the untouched store and a list of cases.
-//! It writes a line when it begins a case and one when it has judged it. So if it dies or stops,
+//! It writes a line when it begins a case and one when it has check_batch it. So if it dies or stops,
 //! the last line says over what, and the next process goes on behind that.
 
 use std::fs::{self, File};
@@ -16,23 +16,23 @@ use std::thread;
 use std::time::Duration;
 
 use super::case::Case;
-use super::check_store::{Known, Told, examine};
-use super::fixture::{Fixture, copy, room};
+use super::check_store::{Detected, Known, check_store};
+use super::fixture::{Fixture, copy, temporary_directory};
 
 /// How a case ended.
 #[derive(Clone, Debug)]
 pub enum Verdict {
-    Told(Told),
+    Detected(Detected),
     Wrong(String),
 }
 
 impl Verdict {
     pub fn column(&self) -> &'static str {
         match self {
-            Verdict::Told(Told::Opening) => "told at opening",
-            Verdict::Told(Told::Reading) => "told at reading",
-            Verdict::Told(Told::Working) => "told at working",
-            Verdict::Told(Told::Never) => "harmless",
+            Verdict::Detected(Detected::Opening) => "detected at opening",
+            Verdict::Detected(Detected::Reading) => "detected at reading",
+            Verdict::Detected(Detected::Working) => "detected at working",
+            Verdict::Detected(Detected::Never) => "harmless",
             Verdict::Wrong(_) => "WRONG",
         }
     }
@@ -59,7 +59,7 @@ pub fn in_processes(fixture: &Fixture, cases: &[Case], orders: &str, name: &str)
                 loop {
                     let index = next.fetch_add(1, Relaxed);
                     let Some(batch) = batches.get(index) else { return };
-                    let verdicts = judged(fixture, batch, orders, name);
+                    let verdicts = check_batch(fixture, batch, orders, name);
                     let mut done = done.lock().expect("nobody panicked");
                     done[index] = verdicts;
                     if batches.len() > 8 {
@@ -77,27 +77,31 @@ pub fn in_processes(fixture: &Fixture, cases: &[Case], orders: &str, name: &str)
 }
 
 /// One batch, in as many processes as it takes.
-fn judged(fixture: &Fixture, batch: &[Case], orders: &str, name: &str) -> Vec<Verdict> {
+fn check_batch(fixture: &Fixture, batch: &[Case], orders: &str, name: &str) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     while verdicts.len() < batch.len() {
-        let room = room();
-        let paper = room.path().join("orders");
+        let temporary_directory = temporary_directory();
+        let paper = temporary_directory.path().join("orders");
         let mut text = format!("{}\n", fixture.base().display());
         batch[verdicts.len()..].iter().for_each(|case| text += &format!("{case}\n"));
         fs::write(&paper, text).expect("a file can be written");
         let mut child = Command::new(std::env::current_exe().expect("a program has a path"))
             .args(["--exact", name, "--nocapture", "--test-threads=1"])
             .env(orders, &paper)
-            .env("TMPDIR", room.path())
+            .env("TMPDIR", temporary_directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(room.path().join("stderr")).expect("a file can be made"))
+            .stderr(
+                File::create(temporary_directory.path().join("stderr"))
+                    .expect("a file can be made"),
+            )
             .spawn()
             .expect("a process can be started");
         let before = verdicts.len();
         let ended = listen(&mut child, &mut verdicts);
         if verdicts.len() < batch.len() {
-            let said = fs::read_to_string(room.path().join("stderr")).unwrap_or_default();
+            let said =
+                fs::read_to_string(temporary_directory.path().join("stderr")).unwrap_or_default();
             let said: Vec<&str> = said.lines().rev().take(4).collect();
             assert!(
                 verdicts.len() > before || ended != "it ended",
@@ -144,9 +148,9 @@ const MARK: &str = "case: ";
 fn verdict(line: &str) -> Option<Verdict> {
     // The test harness writes on the same line.
     let (_, said) = line.split_once(MARK)?;
-    let tolds = [Told::Opening, Told::Reading, Told::Working, Told::Never];
+    let tolds = [Detected::Opening, Detected::Reading, Detected::Working, Detected::Never];
     let told = tolds.into_iter().find(|told| format!("{told:?}") == said);
-    Some(told.map_or_else(|| Verdict::Wrong(said.to_owned()), Verdict::Told))
+    Some(told.map_or_else(|| Verdict::Wrong(said.to_owned()), Verdict::Detected))
 }
 
 /// Does what the orders in the file `paper` say.
@@ -157,9 +161,9 @@ pub fn follow(paper: &Path) {
     let known = Known::of(&base);
     for line in lines {
         let case: Case = line.parse().expect("a case");
-        let room = room();
-        copy(&base.join("store"), &room.path().join("store"));
-        let said = match examine(&known, &case, room.path()) {
+        let temporary_directory = temporary_directory();
+        copy(&base.join("store"), &temporary_directory.path().join("store"));
+        let said = match check_store(&known, &case, temporary_directory.path()) {
             Ok(told) => format!("{told:?}"),
             Err(wrong) => wrong.replace('\n', " "),
         };

@@ -62,7 +62,7 @@ fn assert_linear(size: usize, time: impl Fn(usize) -> Duration) {
 /// Each deleted session once left a range tombstone in memory, and each read went over all of them:
 /// 20,000 sessions took 335 seconds.
 #[test]
-fn sessions_that_come_and_go_take_linear_time() {
+fn deleting_sessions_by_prefix_takes_linear_time() {
     let backends = if cfg!(feature = "disk") {
         &[Backend::Disk, Backend::Memory][..]
     } else {
@@ -95,7 +95,7 @@ fn sessions_that_come_and_go_take_linear_time() {
 /// three keys.
 #[cfg(feature = "disk")]
 #[test]
-fn deleting_a_prefix_does_not_depend_on_what_is_cached() {
+fn deleting_a_prefix_takes_the_same_time_with_a_full_row_cache() {
     let (store, _base) = new_store(Backend::Disk);
     let delete_sessions = |from: usize| {
         cpu_time(|| {
@@ -124,7 +124,7 @@ fn deleting_a_prefix_does_not_depend_on_what_is_cached() {
 /// pairs took 37 seconds, and 40,000 took 159.
 #[cfg(feature = "disk")]
 #[test]
-fn a_queue_is_emptied_in_linear_time() -> testkit::Result {
+fn emptying_a_queue_takes_linear_time() -> testkit::Result {
     assert_linear(scale(3_000, 20_000), |pairs| {
         let (store, _base) = new_store(Backend::Disk);
         for number in 0..pairs {
@@ -156,7 +156,7 @@ fn a_queue_is_emptied_in_linear_time() -> testkit::Result {
 /// compact; and the figures said that 30,001 keys were left.
 #[cfg(feature = "disk")]
 #[test]
-fn space_comes_back_after_deleting() -> testkit::Result {
+fn disk_space_is_reclaimed_after_deleting() -> testkit::Result {
     let keys = scale(3_000, 30_000);
     for by_prefix in [true, false] {
         let (store, _base) = new_store(Backend::Disk);
@@ -204,7 +204,7 @@ fn space_comes_back_after_deleting() -> testkit::Result {
 /// Deleting a prefix in memory once held all locks until every key was gone: other threads waited
 /// for seconds, and it took twice as long as deleting key by key.
 #[test]
-fn a_large_prefix_in_memory_holds_nobody_up() -> testkit::Result {
+fn deleting_a_large_prefix_in_memory_blocks_no_thread() -> testkit::Result {
     let keys = scale(100_000, 2_000_000);
     let key = |number: usize| format!("gone:{number:08}");
     let filled = || {
@@ -247,19 +247,19 @@ fn a_large_prefix_in_memory_holds_nobody_up() -> testkit::Result {
             AtOnce(time, cpu_time, other.join().expect("the other thread ends"))
         })
     };
-    let (mut dearer, mut held_up) = (f64::MAX, f64::MAX);
+    let (mut slower, mut blocked) = (f64::MAX, f64::MAX);
     for _ in 0..5 {
         let (one_by_one, AtOnce(time, cpu_time, longest)) = (one_by_one(), at_once());
         eprintln!(
             "{keys} keys: one by one {one_by_one:?}, at once {cpu_time:?}; another thread waits {longest:?} of {time:?}"
         );
-        dearer = dearer.min(cpu_time.as_secs_f64() / one_by_one.as_secs_f64());
-        held_up = held_up.min(longest.as_secs_f64() / time.as_secs_f64());
-        if dearer < 1.3 && held_up < 0.2 {
+        slower = slower.min(cpu_time.as_secs_f64() / one_by_one.as_secs_f64());
+        blocked = blocked.min(longest.as_secs_f64() / time.as_secs_f64());
+        if slower < 1.3 && blocked < 0.2 {
             return Ok(());
         }
     }
     panic!(
-        "at once takes {dearer:.1} times as long as one by one, and another thread waits {held_up:.2} of the time"
+        "at once takes {slower:.1} times as long as one by one, and another thread waits {blocked:.2} of the time"
     )
 }

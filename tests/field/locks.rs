@@ -58,7 +58,7 @@ fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 /// new store was put in its place. RocksDB makes and removes files by name, so the program wrote
 /// its tables, lists and logs over those of the new one.
 #[test]
-fn a_new_store_in_the_place_of_an_open_one_is_left_alone() -> testkit::Result {
+fn a_moved_store_does_not_write_into_its_replacement() -> testkit::Result {
     let keys = scale(1000, 20_000);
     for removed in [false, true] {
         let base = tempdir()?;
@@ -150,7 +150,7 @@ fn two_names_of_one_directory_are_one_store() -> testkit::Result {
 
 /// The modes that the header promises, whatever the umask is.
 #[test]
-fn a_group_reads_where_the_umask_lets_it() -> testkit::Result {
+fn file_modes_follow_the_umask() -> testkit::Result {
     const BASE: &str = "KVDS_TEST_UMASK";
     if let Some(base) = std::env::var_os(BASE) {
         let store = open(&distributor(base.as_ref()))?;
@@ -162,7 +162,7 @@ fn a_group_reads_where_the_umask_lets_it() -> testkit::Result {
         let base = tempdir()?;
         let base = base.path().join("base");
         let mut other = Command::new(std::env::current_exe()?);
-        other.args(["--exact", "locks::a_group_reads_where_the_umask_lets_it"]).env(BASE, &base);
+        other.args(["--exact", "locks::file_modes_follow_the_umask"]).env(BASE, &base);
         // SAFETY: umask is safe between fork and exec.
         unsafe {
             other.pre_exec(move || {

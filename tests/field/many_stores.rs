@@ -62,7 +62,7 @@ const BASE: &str = "KVDS_TEST_SMALL_STORE";
 
 #[test]
 #[ignore = "a process with one key, in the test below"]
-fn the_process_with_one_key() {
+fn child_process_with_one_key() {
     let Some(base) = std::env::var_os(BASE) else { return };
     let store = store(&distributor(Path::new(&base), &Options::default()), c"small");
     set(&store, b"key", b"value");
@@ -80,14 +80,14 @@ fn the_process_with_one_key() {
 /// with one key took 13 MiB, also after the process had left or was killed, and 30 of them filled a
 /// disk of 64 MB.
 #[test]
-fn a_store_with_one_key_takes_little_of_the_disk() -> testkit::Result {
+fn a_store_with_one_key_takes_little_disk_space() -> testkit::Result {
     for killed in [false, true] {
         // Not /tmp, which may be in memory.
         let base = testkit::temporary_directory()?;
         let path = base.path().join("small");
         let mut child = Command::new(std::env::current_exe()?);
         child
-            .args(["--ignored", "--exact", "many_stores::the_process_with_one_key"])
+            .args(["--ignored", "--exact", "many_stores::child_process_with_one_key"])
             .env(BASE, base.path());
         child.stdout(process::Stdio::null());
         if killed {
@@ -116,7 +116,7 @@ fn a_store_with_one_key_takes_little_of_the_disk() -> testkit::Result {
 /// buffers, and with 112 and the usual ones, each write made a table file (1,001 flushes and 351
 /// compactions in ten seconds).
 #[test]
-fn many_stores_that_are_written_in_turn_are_seldom_flushed() -> testkit::Result {
+fn writing_many_stores_in_turn_causes_few_flushes() -> testkit::Result {
     let base = tempdir()?;
     let options = Options { write_buffer_bytes: MIB, ..Options::default() };
     let distributor = distributor(base.path(), &options);
@@ -140,7 +140,7 @@ fn many_stores_that_are_written_in_turn_are_seldom_flushed() -> testkit::Result 
 
 /// The same where the memory is held by stores that are not written to: these are to be flushed.
 #[test]
-fn a_store_is_not_flushed_for_what_others_hold() -> testkit::Result {
+fn a_store_is_not_flushed_for_the_memory_of_others() -> testkit::Result {
     let base = tempdir()?;
     let options = Options { write_buffer_bytes: MIB, ..Options::default() };
     let distributor = distributor(base.path(), &options);

@@ -93,7 +93,7 @@ fn tables_are_in_a_format_that_older_rocksdb_reads() -> testkit::Result {
 }
 
 #[test]
-fn an_older_rocksdb_reads_and_writes_after_us_and_we_after_it() -> testkit::Result {
+fn kvds_and_an_older_rocksdb_open_each_others_stores() -> testkit::Result {
     let base = TempDir::new()?;
     let path = base.path().join("store");
     // Begun by the other, then each in turn, twice.
@@ -125,7 +125,7 @@ fn an_older_rocksdb_reads_and_writes_after_us_and_we_after_it() -> testkit::Resu
 
 /// The same for a store that was made here, and for copies, which have all of a store in tables.
 #[test]
-fn an_older_rocksdb_reads_a_store_that_was_made_here_and_its_copies() -> testkit::Result {
+fn an_older_rocksdb_reads_our_stores_and_copies() -> testkit::Result {
     let base = TempDir::new()?;
     let ours = store(base.path(), "store");
     write(&ours, "ours");
@@ -173,7 +173,7 @@ fn stores_under_their_plain_ids_are_opened() -> testkit::Result {
 /// What docs/migrating.md says of compressions. Snappy and zlib are to be read as well; then this
 /// changes.
 #[test]
-fn compressions_that_are_not_read_say_so() -> testkit::Result {
+fn unreadable_compressions_return_unsupported() -> testkit::Result {
     for (compression, is_read) in
         [("no", true), ("lz4", true), ("zstd", true), ("snappy", false), ("zlib", false)]
     {

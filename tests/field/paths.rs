@@ -307,7 +307,7 @@ fn copy(place: &Place, path: &Path, from: &Path) {
 
 #[test]
 #[ignore = "the process that tries one place, in the tests below"]
-fn the_process_that_tries() -> testkit::Result {
+fn child_process_with_one_path() -> testkit::Result {
     let (Ok(name), Some(here)) = (env::var(PLACE), env::var_os(DIRECTORY)) else { return Ok(()) };
     let here = PathBuf::from(here);
     if let Some(place) = PLACES.iter().find(|place| place.name == name) {
@@ -331,7 +331,7 @@ fn try_place(name: &str) {
     let here = mode(directory(base.path().join("here")), 0o777);
     let out = base.path().join("out");
     let mut command = Command::new(env::current_exe().expect("a program has a path"));
-    command.args(["--ignored", "--exact", "--nocapture", "paths::the_process_that_tries"]);
+    command.args(["--ignored", "--exact", "--nocapture", "paths::child_process_with_one_path"]);
     command.env(PLACE, name).env(DIRECTORY, &here).env("TMPDIR", &here);
     let output = fs::File::create(&out).expect("a file can be made");
     command
@@ -381,7 +381,7 @@ fn try_place(name: &str) {
 }
 
 #[test]
-fn no_place_holds_up_a_call() {
+fn every_call_returns_on_every_kind_of_path() {
     for place in PLACES {
         try_place(place.name);
     }
@@ -462,7 +462,7 @@ fn use_while_it_changes(here: &Path, change: fn(&Path)) {
 }
 
 #[test]
-fn no_change_of_a_directory_holds_up_a_call() {
+fn every_call_returns_when_its_directory_changes() {
     for (change, _) in CHANGES {
         try_place(change);
     }
@@ -470,7 +470,7 @@ fn no_change_of_a_directory_holds_up_a_call() {
 
 /// Opening a FIFO waits for somebody at its other end.
 #[test]
-fn a_fifo_among_the_files_of_a_store_is_no_trap() -> testkit::Result {
+fn a_fifo_among_the_files_of_a_store_returns_io() -> testkit::Result {
     let base = TempDir::new()?;
     let files = [
         "CURRENT",
@@ -546,7 +546,7 @@ impl Engine for Contended {
 
 /// Writers of a counter that never stop kept one that adds to it for ever.
 #[test]
-fn adding_to_a_counter_ends_beside_writers() {
+fn add_returns_busy_after_many_conflicts() {
     let identity = Identity { tag: 0, id: c"contended".to_owned(), backend: Backend::Memory };
     let store = Store::on(Arc::new(Contended), identity, Arc::default());
     let error = store.add(b"key", 1).expect_err("each attempt fails");
@@ -555,7 +555,7 @@ fn adding_to_a_counter_ends_beside_writers() {
 
 /// Threads that add to one counter never give up for each other.
 #[test]
-fn all_who_add_to_a_counter_get_their_turn() -> testkit::Result {
+fn concurrent_adds_all_succeed() -> testkit::Result {
     let (threads, each) = (8, crate::scale(500, 20_000));
     let base = TempDir::new()?;
     let distributor =

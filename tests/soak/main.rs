@@ -27,7 +27,7 @@ const SHORT: Duration = Duration::from_millis(2500);
 const SAMPLES: u32 = 200;
 
 #[test]
-fn stores_come_and_go() -> testkit::Result {
+fn opening_and_closing_stores_leaks_nothing() -> testkit::Result {
     let minutes: Option<f64> =
         std::env::var("KVDS_SOAK_MINUTES").ok().map(|text| text.parse().expect("a number"));
     let duration = minutes.map_or(SHORT, |minutes| Duration::from_secs_f64(minutes * 60.0));
@@ -105,7 +105,7 @@ fn progress(sample: &Sample, duration: Duration, rounds: u64) {
 
 /// A judge that never finds anything guilty would be of no use.
 #[test]
-fn what_grows_is_seen() {
+fn growth_is_detected() {
     let course = |growth: u64| -> Vec<Sample> {
         let sample = |at: u64| Sample {
             memory: 50_000 + at * growth,

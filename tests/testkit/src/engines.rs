@@ -14,14 +14,14 @@ pub struct TestEngine {
     pub engine: Arc<dyn Engine>,
     /// The longest key it takes.
     pub longest: usize,
-    _neighbours: Option<Arc<Neighbours>>,
+    _neighbors: Option<Arc<Neighbors>>,
     _directory: Arc<TempDir>,
 }
 
 impl TestEngine {
     /// The maintenance of the engine, or of the engine that a scope is of.
     pub fn maintenance(&self) -> &dyn Maintenance {
-        let base = self._neighbours.as_ref().map_or(&self.engine, |neighbours| &neighbours.0);
+        let base = self._neighbors.as_ref().map_or(&self.engine, |neighbors| &neighbors.0);
         base.maintenance().expect("every engine here has maintenance")
     }
 }
@@ -29,7 +29,7 @@ impl TestEngine {
 pub type Make = fn(Lease) -> TestEngine;
 
 fn bench(engine: Arc<dyn Engine>, directory: Arc<TempDir>) -> TestEngine {
-    TestEngine { engine, longest: MAX_KEY_LEN, _neighbours: None, _directory: directory }
+    TestEngine { engine, longest: MAX_KEY_LEN, _neighbors: None, _directory: directory }
 }
 
 fn directory() -> Arc<TempDir> {
@@ -59,19 +59,19 @@ pub fn disk_scope(lease: Lease) -> TestEngine {
 }
 
 /// What lies around a scope, to be found untouched in the end.
-struct Neighbours(Arc<dyn Engine>);
+struct Neighbors(Arc<dyn Engine>);
 
 /// Before, at both edges and after the prefix, whose last byte has no successor.
 const PREFIX: [&[u8]; 2] = [b"scope", b"\xFF"];
-const NEIGHBOURS: [&[u8]; 5] = [b"", b"scope", b"scope\xFE\xFF", b"scopf", b"\xFF\xFF"];
+const NEIGHBORS: [&[u8]; 5] = [b"", b"scope", b"scope\xFE\xFF", b"scopf", b"\xFF\xFF"];
 
-impl Drop for Neighbours {
+impl Drop for Neighbors {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            for key in NEIGHBOURS {
+            for key in NEIGHBORS {
                 assert_eq!(
                     get(&*self.0, key).as_deref(),
-                    Some(&b"neighbour"[..]),
+                    Some(&b"neighbor"[..]),
                     "a scope keeps to itself"
                 );
             }
@@ -80,8 +80,8 @@ impl Drop for Neighbours {
 }
 
 fn scope(of: TestEngine) -> TestEngine {
-    for key in NEIGHBOURS {
-        write(&*of.engine, &[set(key, "neighbour")]);
+    for key in NEIGHBORS {
+        write(&*of.engine, &[set(key, "neighbor")]);
     }
     let identity = Identity { tag: 0, id: c"whole".to_owned(), backend: Backend::Memory };
     let mut store = Store::on(of.engine.clone(), identity, Arc::default());
@@ -93,7 +93,7 @@ fn scope(of: TestEngine) -> TestEngine {
     TestEngine {
         engine,
         longest: MAX_KEY_LEN - PREFIX.concat().len(),
-        _neighbours: Some(Arc::new(Neighbours(of.engine))),
+        _neighbors: Some(Arc::new(Neighbors(of.engine))),
         _directory: of._directory,
     }
 }

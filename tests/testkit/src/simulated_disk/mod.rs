@@ -225,7 +225,7 @@ impl History {
     }
 
     /// What the disk has after a power cut right before the time `cut`.
-    pub fn after_a_cut(&self, cut: u64, survival: Survival, dice: &mut Rng) -> Tree {
+    pub fn after_power_failure(&self, cut: u64, survival: Survival, random: &mut Rng) -> Tree {
         // What was done to an object before this is covered.
         let mut covered = vec![0; self.objects.len()];
         for sync in self.syncs.iter().filter(|sync| sync.end < cut) {
@@ -236,20 +236,20 @@ impl History {
             done.clone().filter(|change| change.at > covered[change.object]).collect();
         // The change that is the first to be lost, and torn if it is a write: of all, and of each
         // object.
-        let first_lost = |among: &[&Change], dice: &mut Rng| match dice.usize(..=among.len()) {
+        let first_lost = |among: &[&Change], random: &mut Rng| match random.usize(..=among.len()) {
             at if at == among.len() => u64::MAX,
             at => among[at].at,
         };
-        let of_all = first_lost(&uncovered, dice);
+        let of_all = first_lost(&uncovered, random);
         let of_each: Vec<_> = (0..self.objects.len())
             .map(|object| {
                 let among: Vec<_> =
                     uncovered.iter().copied().filter(|change| change.object == object).collect();
-                first_lost(&among, dice)
+                first_lost(&among, random)
             })
             .collect();
         // How many of a file's pages survive, in 256ths; and which do.
-        let luck: Vec<u8> = self.objects.iter().map(|_| dice.u8(..)).collect();
+        let survival_rate: Vec<u8> = self.objects.iter().map(|_| random.u8(..)).collect();
         let mut pages: HashMap<(Object, usize), bool> = HashMap::new();
 
         let mut objects = self.objects.clone();
@@ -265,9 +265,9 @@ impl History {
                 Survival::Beginnings | Survival::Pages => of_each[change.object],
             };
             let mut has_page = |page| {
-                let lucky = || dice.u8(..) <= luck[change.object];
+                let survives = || random.u8(..) <= survival_rate[change.object];
                 survival != Survival::Pages
-                    || *pages.entry((change.object, page)).or_insert_with(lucky)
+                    || *pages.entry((change.object, page)).or_insert_with(survives)
             };
             if change.at < first_lost {
                 change.apply(&mut objects, &mut has_page);

@@ -105,7 +105,7 @@ impl Child<'_> {
                 let (store, done) = (&store, &done);
                 scope.spawn(move || self.write_main(store, id as u64, *number, done));
             }
-            self.care(&store, &done);
+            self.maintain(&store, &done);
         });
         (self.report)(Event::Begin(Close, MAIN));
         drop(store);
@@ -151,8 +151,8 @@ impl Child<'_> {
     }
 
     /// What happens to the stores beside writing.
-    fn care(&self, store: &RwLock<Option<Ref<Store>>>, done: &AtomicBool) {
-        let mut dice = Rng::with_seed(self.orders.seed ^ self.orders.first);
+    fn maintain(&self, store: &RwLock<Option<Ref<Store>>>, done: &AtomicBool) {
+        let mut random = Rng::with_seed(self.orders.seed ^ self.orders.first);
         let mut next = self.orders.first;
         let mut others: Vec<StoreName> = Vec::new();
         let act = |act, name, work: &mut dyn FnMut()| {
@@ -166,7 +166,7 @@ impl Child<'_> {
         while !done.load(Ordering::Relaxed) {
             thread::yield_now();
             let now = self.written.load(Ordering::Relaxed);
-            match dice.u8(..10) {
+            match random.u8(..10) {
                 0 => main(&|store| act(Sync, MAIN, &mut || store.sync().expect("the sync works"))),
                 1 => main(&|store| store.compact().expect("the compaction works")),
                 2 if next - self.orders.first < 6 => {
@@ -187,7 +187,7 @@ impl Child<'_> {
                     next += 1;
                     let other = self.open(name);
                     let mut writer = Writer::new(self.orders.seed, name.0);
-                    for _ in 0..dice.u8(1..20) {
+                    for _ in 0..random.u8(1..20) {
                         self.write(&other, name, &mut writer);
                     }
                     act(Close, name, &mut || drop(other.close()));
@@ -195,7 +195,7 @@ impl Child<'_> {
                     others.push(name);
                 }
                 6 if !others.is_empty() => {
-                    let name = others.swap_remove(dice.usize(..others.len()));
+                    let name = others.swap_remove(random.usize(..others.len()));
                     let id = CString::new(name.id()).expect("a name has no zero");
                     act(Destroy, name, &mut || {
                         assert!(

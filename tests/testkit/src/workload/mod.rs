@@ -64,7 +64,7 @@ impl Writer {
     /// The write that comes next. It changes something in any case.
     pub fn next(&self) -> Write {
         let number = self.number + 1;
-        let mut dice = Rng::with_seed(
+        let mut random = Rng::with_seed(
             self.seed ^ (self.id << 48) ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15),
         );
         let counter = [&self.prefix()[..], b"counter"].concat();
@@ -72,12 +72,12 @@ impl Writer {
             (0..GROUPS * KEYS).map(|at| self.key(at / KEYS, at % KEYS)).collect();
         let (mut there, mut absent): (Vec<_>, Vec<_>) =
             all.iter().cloned().partition(|key| self.content.contains_key(key));
-        dice.shuffle(&mut there);
-        dice.shuffle(&mut absent);
+        random.shuffle(&mut there);
+        random.shuffle(&mut absent);
         let mut value = |key: &[u8]| {
             let mut value = format!("{number} of {}: ", String::from_utf8_lossy(key)).into_bytes();
-            let long = if dice.u8(..) == 0 { 20_000 } else { dice.usize(..2_000) };
-            let word = dice.u64(..).to_le_bytes();
+            let long = if random.u8(..) == 0 { 20_000 } else { random.usize(..2_000) };
+            let word = random.u64(..).to_le_bytes();
             value.extend(word.iter().cycle().take(long));
             value
         };
