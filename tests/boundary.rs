@@ -1,4 +1,5 @@
-//! What the C boundary does with an engine that misbehaves, and that a third engine fits the trait.
+//! Tests the C boundary with an engine that fails and panics. It also shows that a third engine
+//! fits the trait.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -10,7 +11,7 @@ use kvds::testing::{
     Result, Store, Value, WriteBatch,
 };
 
-/// An engine of one value that does under a key what the key says.
+/// Returns the error, or panics, that the key names.
 struct FailingEngine;
 
 impl FailingEngine {
@@ -82,7 +83,7 @@ extern "C" fn visit(
     1
 }
 
-/// A bug inside the library must reach the program as a status, and leave the store usable.
+/// A bug in the library must return a status to the program and leave the store usable.
 #[test]
 fn a_panic_becomes_kvds_internal_and_the_store_stays_usable() {
     let store = store();

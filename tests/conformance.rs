@@ -1,4 +1,4 @@
-//! What every engine must do, once for all of them.
+//! Tests what every engine must do, on all engines and on scopes of them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -36,12 +36,12 @@ programs! {
     sessions: "examples/cpp", "include";
 }
 
-/// What finds bad memory and undefined behavior in the program itself.
+/// Detects invalid memory accesses and undefined behavior in the program itself.
 const SANITIZED: &[&str] =
     &["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"];
 
-/// Whether programs run under valgrind or with a library that is built with a sanitizer. One
-/// compilation of each is enough.
+/// Returns whether programs run under valgrind or with a sanitized library. Then one compilation of
+/// each is enough.
 fn is_watched() -> bool {
     in_valgrind() || env::var_os("KVDS_SANITIZER").is_some()
 }
@@ -65,8 +65,8 @@ fn compile_and_run(source: &str, include: &str) {
     );
 }
 
-/// The original's references were counted, and are `std::shared_ptr` since late 2025. A program of
-/// either time compiles.
+/// The original counted its references, and has used `std::shared_ptr` since late 2025. Programs of
+/// both times compile.
 #[test]
 fn the_drop_in_has_both_kinds_of_references() {
     if is_watched() {
@@ -98,8 +98,7 @@ fn the_drop_in_has_both_kinds_of_references() {
     run("examples/compat/records.cpp", "g++", &["-DKVDS_COMPAT_SHARED_PTR"]);
 }
 
-/// Files of both kinds in one program, with a compiler that sees them all at once and compares what
-/// they declare.
+/// Links files of both kinds to one program, with a compiler that compares their declarations.
 #[test]
 fn files_with_both_kinds_of_references_make_one_program() {
     if is_watched() {
@@ -117,7 +116,7 @@ fn files_with_both_kinds_of_references_make_one_program() {
     c_programs::compile_and_run("ctests/compat_references.cpp", &way, |_| ());
 }
 
-/// Every header for C++, with the directory that a program finds it by.
+/// Every C++ header, and the directory where a program finds it.
 const HEADERS: &[(&str, &str)] = &[
     ("include", "kvds.hpp"),
     ("include/compat", "kvds/kvds.hpp"),
@@ -128,7 +127,7 @@ const HEADERS: &[(&str, &str)] = &[
     ("include/compat", "types/shared_obj.hpp"),
 ];
 
-/// The warnings of programs that are stricter than ours.
+/// Warnings that strict programs enable.
 const STRICT: &[&str] = &[
     "-Wconversion",
     "-Wsign-conversion",
@@ -138,8 +137,7 @@ const STRICT: &[&str] = &[
     "-Wnon-virtual-dtor",
 ];
 
-/// Compiles a program that is given as text, in a directory of its own, and answers it with that
-/// directory.
+/// Compiles a program from its text in a new directory, and returns both.
 fn compile_text(text: &str, way: &Way) -> (PathBuf, TempDir) {
     let directory = testkit::temporary_directory().expect("a directory can be made");
     let source = directory.path().join("program.cpp");
@@ -149,7 +147,7 @@ fn compile_text(text: &str, way: &Way) -> (PathBuf, TempDir) {
     (program, directory)
 }
 
-/// A program may include any of the headers first, or alone.
+/// A program may include any header first, or alone.
 #[test]
 fn each_header_compiles_alone() {
     for (include, header) in HEADERS {
@@ -157,7 +155,7 @@ fn each_header_compiles_alone() {
     }
 }
 
-/// A program may choose its standard, and to have no exceptions and no run-time types.
+/// A program may use any standard, and disable exceptions and run-time types.
 #[test]
 fn the_headers_compile_in_every_dialect() {
     let all = HEADERS.iter().filter(|(include, _)| *include == "include/compat");
@@ -199,7 +197,7 @@ fn the_examples_compile_strictly() -> testkit::Result {
     Ok(())
 }
 
-/// The record manager prints the same each time, and leaves nothing behind.
+/// The record manager prints the same each time and leaves no files.
 #[test]
 fn the_record_manager_prints_the_expected_text() -> testkit::Result {
     let directory = testkit::temporary_directory()?;
@@ -241,9 +239,8 @@ fn the_record_manager_prints_the_expected_text() -> testkit::Result {
     Ok(())
 }
 
-/// The pieces of code that the documents show compile, and what they check holds. Each is the body
-/// of a function that is given a store and its distributor; one that includes something is a
-/// program of its own.
+/// Compiles and runs the code in the documents. Each piece is the body of a function with a store
+/// and its distributor. One with an include is a whole program.
 #[test]
 fn the_code_in_the_documents_works() -> testkit::Result {
     for (document, include) in [
@@ -283,7 +280,7 @@ fn the_code_in_the_documents_works() -> testkit::Result {
     Ok(())
 }
 
-/// The C++ header's doc comments name the C functions, each the one that it stands for.
+/// The doc comments of the C++ header name the C functions that its methods call.
 #[test]
 fn every_function_of_the_c_header_has_its_cpp_form() -> testkit::Result {
     let facade = fs::read_to_string(format!("{ROOT}/include/kvds.hpp"))?;
@@ -303,8 +300,8 @@ fn every_function_of_the_c_header_has_its_cpp_form() -> testkit::Result {
     Ok(())
 }
 
-/// A function of a class that nobody calls is not compiled into a program: what the test program
-/// refers to is what it calls of the facade.
+/// Compilers omit methods that no code calls, so the undefined symbols of the test program show
+/// which methods it calls.
 #[test]
 fn every_function_of_the_cpp_header_is_tested() -> testkit::Result {
     let directory = testkit::temporary_directory()?;
@@ -326,8 +323,7 @@ fn every_function_of_the_cpp_header_is_tested() -> testkit::Result {
     Ok(())
 }
 
-/// What a program says to read the headers of the original and of kvds, each as far as it matters
-/// here.
+/// The headers of the original, as far as these tests need them.
 const ORIGINAL: &[(&str, &str)] = &[
     (
         "types/lifetime.hpp",
@@ -355,7 +351,7 @@ const ORIGINAL: &[(&str, &str)] = &[
     ),
 ];
 
-/// Writes an old include directory with the headers of the original that begin with one of `parts`.
+/// Writes an include directory with the original's headers that begin with one of `parts`.
 fn old_directory(parent: &Path, name: &str, parts: &[&str]) -> String {
     let directory = parent.join(name);
     for (header, text) in
@@ -369,7 +365,7 @@ fn old_directory(parent: &Path, name: &str, parts: &[&str]) -> String {
     format!("-I{}", directory.display())
 }
 
-/// What compilers say first about a program that they refuse; `None` from one that takes it.
+/// Returns the first error of each compiler, or `None` from one that compiles the program.
 fn complaints(program: &str, arguments: &[&str]) -> Vec<Option<String>> {
     let directory = testkit::temporary_directory().expect("a directory can be made");
     let source = directory.path().join("program.cpp");
@@ -391,9 +387,9 @@ fn complaints(program: &str, arguments: &[&str]) -> Vec<Option<String>> {
     vec![complaint("g++"), complaint("clang++")]
 }
 
-/// A program that goes on using `types/view.hpp` has the original's directory as an include
-/// directory still. If that came first, the program was compiled with the original's headers, and
-/// the linker missed the original's functions.
+/// A program that still uses `types/view.hpp` also has the original's include directory. If that
+/// came first, the program got the original's headers, and the linker missed the original's
+/// functions.
 #[test]
 fn the_wrong_order_of_include_directories_is_an_error() -> testkit::Result {
     let temporary = testkit::temporary_directory()?;
@@ -411,7 +407,7 @@ fn the_wrong_order_of_include_directories_is_an_error() -> testkit::Result {
         assert_eq!(complaints(all, &right), [None, None]);
     }
     assert_eq!(complaints(all, &[&ours, &whole, check[0], check[1], "-std=c++20"]), [None, None]);
-    // A program that names the headers by their path has no order.
+    // A program that names the headers by path has no order.
     let by_path = format!("#include \"{ROOT}/include/compat/kvds/kvds.hpp\"\nkvds::kv_c *store;\n");
     assert_eq!(complaints(&by_path, &[]), [None, None]);
 
@@ -442,7 +438,7 @@ fn the_wrong_order_of_include_directories_is_an_error() -> testkit::Result {
     Ok(())
 }
 
-/// What the compiler is to say of a program, rather than to do something else than the original.
+/// A program that would behave differently from the original must not compile.
 #[test]
 fn unsupported_programs_fail_to_compile_with_a_reason() -> testkit::Result {
     let ours = format!("-I{ROOT}/include/compat");
@@ -463,8 +459,7 @@ fn unsupported_programs_fail_to_compile_with_a_reason() -> testkit::Result {
             assert!(complaint.contains(reason), "{complaint}");
         }
     }
-    // Programs declare classes themselves, as large ones do; those of pkg::types are names of
-    // others here.
+    // Large programs declare classes themselves. The names in pkg::types are aliases here.
     let declared = "namespace pkg::types { class lifetime_c; }\n#include <types/lifetime.hpp>\n";
     assert!(complaints(declared, &[&ours]).iter().all(Option::is_some));
     let named = "#include <kvds/kvds.hpp>\nusing namespace kvds;\nnamespace program { enum class status { fine }; }\n\

@@ -1,9 +1,9 @@
-//! What the death of a process leaves of its stores: everything that it was told is written.
+//! Kills processes that write, and checks that every acknowledged write is in their stores.
 //!
-//! This program runs itself once more as the process that dies. That one opens the stores of the
-//! one before and writes, with every write call there is, from several threads; it reports each
-//! write before and after it; and it is killed at a random moment. Then this one looks what is
-//! there. `make crash` does that many times.
+//! The program starts itself again as a child process. The child opens the stores of the previous
+//! child and writes to them from several threads, with every write call. It reports each write
+//! before and after the call, and is killed at a random time. Then the parent checks the stores.
+//! `make crash` repeats this many times.
 #![cfg(feature = "disk")]
 
 use std::fs::{self, File, OpenOptions};
@@ -20,7 +20,7 @@ use testkit::workload::expected::{Event, Expected, Report};
 
 const WRITERS: u64 = 4;
 
-/// How many times the process dies at each level of durability, if the environment does not say.
+/// How many children are killed at each durability, unless `KVDS_CRASH_ROUNDS` says so.
 const ROUNDS: u64 = 5;
 
 #[test]
@@ -28,7 +28,7 @@ const ROUNDS: u64 = 5;
 fn child_process_to_kill() -> testkit::Result {
     let Some(orders) = Orders::received() else { return Ok(()) };
     let reports = OpenOptions::new().append(true).open(reports(&orders.base))?;
-    // A report has 32 bytes and is written at once: never half, whenever the process dies.
+    // A report has 32 bytes and is written by one call, so it is never torn.
     orders.follow(&|event| {
         (&reports).write_all(&event.report()).expect("the reports can be written")
     });
@@ -48,7 +48,7 @@ fn read(reports: &Path) -> Vec<(u64, Event)> {
         .collect()
 }
 
-/// One process after the other, each with the stores of the one before.
+/// Kills one child after the other. Each opens the stores of the previous one.
 fn kill_repeatedly(durability: Durability) {
     let rounds = testkit::number_from_env("KVDS_CRASH_ROUNDS", 2 * ROUNDS).div_ceil(2);
     let seed = testkit::number_from_env("KVDS_CRASH_SEED", fastrand::u64(..1 << 32));
@@ -70,7 +70,7 @@ fn kill_repeatedly(durability: Durability) {
         File::create(&reports).expect("the reports can be written");
         let mut child =
             orders.command("child_process_to_kill").spawn().expect("the child can be started");
-        // Most die while they write, some while they begin.
+        // Most are killed while they write, some while they open the stores.
         if random.u8(..8) != 0 {
             while fs::metadata(&reports).expect("they are there").len() == 0 {
                 assert!(

@@ -1,4 +1,4 @@
-//! What only a store on disk can suffer.
+//! Tests errors that only a disk store can have.
 #![cfg(feature = "disk")]
 
 use std::ffi::CStr;
@@ -46,7 +46,7 @@ fn log_of(base: &Path) -> PathBuf {
         .expect("the store has a log")
 }
 
-/// The files of a store that was killed: as they are while it is open.
+/// Returns a copy of the files of an open store, as a killed process leaves them, and its log.
 fn killed(keys: u32) -> (tempfile::TempDir, PathBuf) {
     let (alive, dead) =
         (tempdir().expect("a directory can be made"), tempdir().expect("a directory can be made"));
@@ -62,8 +62,8 @@ fn killed(keys: u32) -> (tempfile::TempDir, PathBuf) {
     (dead, log)
 }
 
-/// A flipped byte in the middle of the log once passed for its end: what was acknowledged after it
-/// was gone without a word.
+/// A flipped byte in the middle of the log once counted as its end. The acknowledged writes after
+/// it were lost without an error.
 #[test]
 fn opening_a_store_with_a_damaged_log_returns_corruption() -> testkit::Result {
     let (base, log) = killed(1000);
@@ -79,8 +79,7 @@ fn opening_a_store_with_a_damaged_log_returns_corruption() -> testkit::Result {
     Ok(())
 }
 
-/// A write that the death of the process or the machine tore is not damage: it was never
-/// acknowledged.
+/// A write that a killed process or a power failure tore is not damage: it was never acknowledged.
 #[test]
 fn a_torn_last_log_record_is_not_corruption() -> testkit::Result {
     for torn in [1, 10, 30] {
@@ -94,8 +93,8 @@ fn a_torn_last_log_record_is_not_corruption() -> testkit::Result {
     Ok(())
 }
 
-/// Who destroyed a store once claimed its directory a moment longer than that was there. Another
-/// thread, whose new store got the inode, was told that its store is open elsewhere.
+/// A thread that destroyed a store once kept the claim on its inode for too long. Another thread,
+/// whose new store got the same inode, got `KVDS_LOCKED`.
 #[test]
 fn destroying_a_store_locks_no_other_store() -> testkit::Result {
     let base = tempdir()?;
@@ -116,7 +115,7 @@ fn destroying_a_store_locks_no_other_store() -> testkit::Result {
     Ok(())
 }
 
-/// A second process that met the lock once changed the owner's files before it found out.
+/// A second process that found the store locked once changed the owner's files first.
 #[test]
 fn opening_a_locked_store_changes_no_file() -> testkit::Result {
     let base = tempdir()?;
@@ -143,12 +142,12 @@ fn opening_a_locked_store_changes_no_file() -> testkit::Result {
     Ok(())
 }
 
-/// A process can die, and power can be cut, after RocksDB has made the list of tables of a new
-/// store and before it makes the log. To RocksDB, which verifies logs, this looks like a store that
-/// has lost its log.
+/// A process can be killed, or power can fail, after RocksDB created the MANIFEST of a new store
+/// and before it creates the log. RocksDB verifies logs, so it takes this for a store that lost its
+/// log.
 #[test]
 fn a_partly_created_store_counts_as_absent() -> testkit::Result {
-    /// What a new list says: an identity, an ordering, and the numbers of the next file and write.
+    /// The records of a new MANIFEST: the comparator, and the numbers of the next file and write.
     const LIST: &[u8] =
         b"\xe5\xb2\x88\x87\x2d\0\x01\x81\x40\x24b8460858-b43d-4d1e-b13a-87bc068aa911\x02\0\x03\x02\x04\0";
     let base = tempdir()?;
@@ -174,8 +173,8 @@ fn a_partly_created_store_counts_as_absent() -> testkit::Result {
     Ok(())
 }
 
-/// A process that died while it destroyed a store once left files that could neither be opened nor
-/// made into a new store.
+/// A process that was killed while it destroyed a store once left files that could neither be
+/// opened nor replaced by a new store.
 #[test]
 fn a_partly_destroyed_store_counts_as_absent() -> testkit::Result {
     let (base, log) = killed(10);
@@ -204,7 +203,7 @@ fn a_partly_destroyed_store_counts_as_absent() -> testkit::Result {
     Ok(())
 }
 
-/// The path is part of an error's text, and must not be taken for what RocksDB says.
+/// The path is part of RocksDB's error text. Its words must not change the status.
 #[test]
 fn a_directory_named_like_an_error_does_not_change_the_status() -> testkit::Result {
     let base = tempdir()?;
@@ -218,8 +217,8 @@ fn a_directory_named_like_an_error_does_not_change_the_status() -> testkit::Resu
     Ok(())
 }
 
-/// A reader beside a busy writer once missed what was in a log that became a table file while the
-/// reader was opened, and showed what was written after it.
+/// A reader beside a busy writer once missed the writes of a log that became a table while the
+/// reader was opened. It still showed later writes.
 #[test]
 fn a_reader_beside_a_writer_sees_all_writes_up_to_one_point() -> testkit::Result {
     let base = tempdir()?;
@@ -248,7 +247,7 @@ fn a_reader_beside_a_writer_sees_all_writes_up_to_one_point() -> testkit::Result
         });
         let mut looks = 0;
         let reader = loop {
-            // It may be too busy to be looked at, but never wrong.
+            // Opening may return Busy beside a fast writer, but no other error.
             match small(true).get_or_create(ID, Backend::Disk) {
                 Ok(reader) => break reader.expect("it is there"),
                 Err(error) => assert_eq!(error.kind(), Kind::Busy, "{error}"),

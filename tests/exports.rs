@@ -1,10 +1,9 @@
-//! What the shared library shows to the dynamic linker.
+//! Tests what the shared library exports to the dynamic linker.
 
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The library of this build, which lies beside the test's own executable, or the one that
-/// `KVDS_LIBRARY` names.
+/// Returns the library that `KVDS_LIBRARY` names, or that of this build, which is beside the test.
 fn library() -> PathBuf {
     let beside = || {
         std::env::current_exe().expect("a test knows its executable").with_file_name("libkvds.so")
@@ -20,7 +19,7 @@ fn output(program: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("its output is text")
 }
 
-/// A program may have a RocksDB, an LZ4 or a C++ library of its own: ours must not get in its way.
+/// A program may contain its own RocksDB, LZ4 or C++ library. Ours must not replace their symbols.
 #[test]
 fn the_library_exports_exactly_the_functions_of_the_header() {
     let listing = output("nm", &["-D", "--defined-only"]);
@@ -43,8 +42,8 @@ fn the_library_has_its_soname_and_is_never_unloaded() {
     );
 }
 
-/// RocksDB's static destructors would pull the ground from under threads, exit handlers and static
-/// objects of the program that still use a store.
+/// RocksDB's static destructors would destroy objects that threads, exit handlers and static
+/// objects of the program still use.
 #[test]
 fn the_library_registers_no_exit_handler() {
     let undefined = output("nm", &["-D", "--undefined-only"]);
@@ -52,7 +51,7 @@ fn the_library_registers_no_exit_handler() {
     assert!(!undefined.lines().any(|line| line.ends_with(" atexit")), "{undefined}");
 }
 
-/// `make test` runs this on the release library, which has to be stripped; a debug build is not.
+/// `make test` runs this on the release library, which is stripped. A debug build is not.
 #[test]
 fn the_release_library_is_stripped() {
     let sections = output("readelf", &["-S", "-W"]);

@@ -1,4 +1,4 @@
-//! The header is what the source says, and it is good C and C++.
+//! Tests that the header compiles everywhere and matches the source.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use kvds::testing::ffi::*;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// As C and as C++, alone and included twice, without a warning.
+/// Compiles the header as C and as C++, alone and included twice, without warnings.
 #[test]
 fn the_header_compiles_alone_in_every_standard() -> testkit::Result {
     let directory = tempfile::tempdir()?;
@@ -50,7 +50,7 @@ fn the_version_is_that_of_the_package() {
     assert_eq!(running.to_str(), Ok(env!("CARGO_PKG_VERSION")));
 }
 
-/// An option is reached by name and by a setter, and the setter's text says its default.
+/// An option has a name and a setter, and the setter's comment says its default.
 #[test]
 fn every_option_has_a_setter_that_documents_its_default() -> testkit::Result {
     let header = std::fs::read_to_string(format!("{ROOT}/include/kvds.h"))?;

@@ -1,10 +1,10 @@
-//! Concurrent histories of every read and write of a store must be explainable by one order of
-//! atomic steps.
+//! Checks that concurrent calls on a store are linearizable: one order of atomic steps explains all
+//! results.
 //!
-//! Threads call a store and note when each call began and ended; the checker (Wing and Gong's
-//! search with Lowe's memoization, from `todc-utils`) then looks for an order that gives the same
-//! answers. The whole store is one object, so that batches and iterations, which touch several
-//! keys, are judged too.
+//! Threads call a store and record when each call began and ended. The checker is Wing and Gong's
+//! search with Lowe's memoization, from `todc-utils`. It searches for an order that gives the same
+//! results. The whole store is one object, so that the search covers batches and iterations, which
+//! touch several keys.
 
 use std::sync::Arc;
 use std::sync::Barrier;
@@ -29,7 +29,7 @@ const THREADS: usize = 4;
 const CALLS: usize = 12;
 const ROUNDS: usize = 1000;
 
-/// What each key holds; a value is one byte.
+/// The value of each key, which is one byte.
 type Content = [Option<u8>; KEYS];
 
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +47,7 @@ enum Call {
     MultiGet,
     Snapshot,
     CompareAndDelete(usize, u8),
-    /// A conditional batch: if the first key has the one value, it and the second get the other.
+    /// A conditional batch: if the first key has the first value, both keys get the second value.
     Move(usize, usize, u8, u8),
 }
 
@@ -59,7 +59,7 @@ enum CallResult {
     Write(Outcome),
 }
 
-/// A call and, once it has returned, its result.
+/// A call, and its result once it has returned.
 type Event = (Call, Option<CallResult>);
 
 struct Sequential;
@@ -224,7 +224,7 @@ fn call() -> impl Strategy<Value = Call> {
     ]
 }
 
-/// Runs the programs at once and returns what happened, in order of time.
+/// Runs the programs concurrently and returns their calls and results, in order of time.
 fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Event>)> {
     let clock = AtomicUsize::new(0);
     let barrier = Barrier::new(programs.len());
@@ -275,8 +275,8 @@ fn histories_are_linearizable(make: Make) -> testkit::Result {
 
 #[test]
 fn the_checker_detects_a_lost_update() {
-    // Two swaps of the same value cannot both succeed: what a store that reads and then writes
-    // would result.
+    // Two swaps of the same value cannot both succeed. A store that reads first and writes later
+    // would allow it.
     let swap =
         |value| (Call::CompareAndSwap(0, 0, value), Some(CallResult::Write(Outcome::Applied)));
     let set = (Call::Set(0, 0), Some(CallResult::Write(Outcome::Applied)));

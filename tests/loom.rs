@@ -1,5 +1,5 @@
-//! Models of what rests on the memory model: every course of events that it allows, tried out by
-//! loom. `make models` runs them; in other builds there is nothing here.
+//! Models of code that depends on the memory model. loom tries every execution that the memory
+//! model allows. `make models` runs them; other builds are empty.
 #![cfg(loom)]
 
 use std::sync::Arc;
@@ -9,8 +9,7 @@ use kvds::testing::{Counted, Gate, Ref, Target};
 use loom::cell::UnsafeCell;
 use loom::thread;
 
-/// Something in which loom watches who comes after whom: many may see it at once, and who changes
-/// it must know that all others are through.
+/// A cell that loom checks: readers may overlap, and a writer must come after all readers.
 #[derive(Default)]
 struct Watched(UnsafeCell<()>);
 
@@ -24,8 +23,8 @@ impl Watched {
     }
 }
 
-/// What a gate guards: dropping it changes it. How many there are is counted with an atomic that
-/// loom does not know, so that counting brings no order into anything.
+/// The value in a gate. Dropping it writes to the cell. The counter of values is an atomic that
+/// loom does not see, so that counting adds no ordering.
 struct Value {
     watched: Watched,
     living: Arc<AtomicUsize>,
@@ -62,8 +61,8 @@ fn call(gate: &Arc<Gate<Value>>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         if let Some(value) = gate.enter() {
             value.watched.see();
-            // While it is inside, another thread may be next: only at an atomic does loom think of
-            // that.
+            // Another thread may run while this one is inside: loom switches threads only at
+            // atomics.
             gate.is_open();
             value.watched.see();
         }
@@ -86,7 +85,7 @@ fn close_waits_for_running_calls() {
     });
 }
 
-/// Either the closing finds nobody inside, or the last one out finds that the gate is closed.
+/// Either close finds no call inside, or the last call to leave finds the gate closed.
 #[test]
 fn without_waiting_the_last_call_drops_the_value() {
     loom::model(|| {
@@ -116,7 +115,7 @@ fn only_one_close_succeeds() {
     });
 }
 
-/// A target that two holders change, each its own part, and that looks at both in the end.
+/// A target that two owners change, each in its own part. Its end reads both parts.
 struct Shared {
     parts: [Watched; 2],
     ends: Arc<AtomicUsize>,
@@ -136,7 +135,7 @@ fn shared() -> (Ref<Shared>, Arc<AtomicUsize>) {
     (Ref::new(Shared { parts: Default::default(), ends: ends.clone() }), ends)
 }
 
-/// The end comes once, after all that the holders did.
+/// The end runs once, after all changes by the owners.
 #[test]
 fn the_target_ends_once_after_all_uses() {
     loom::model(|| {
@@ -154,7 +153,7 @@ fn the_target_ends_once_after_all_uses() {
     });
 }
 
-/// Whoever asks for a store while its last reference goes gets a living one or none.
+/// A thread that asks for a store while its last reference is released gets a living store or none.
 #[test]
 fn an_ended_target_is_not_revived() {
     loom::model(|| {

@@ -1,11 +1,11 @@
-//! Random programs of writes, snapshots, cursors and scans, against a `BTreeMap`.
+//! Runs random programs of writes, snapshots, cursors and scans on an engine and on a `BTreeMap`.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use testkit::engines::{self, no_lease};
 use testkit::model::{Change, Expect, Move, Pick, Step, run};
 
-/// Few and short keys, so that they meet.
+/// Few and short keys, so that operations hit the same keys.
 fn key() -> impl Strategy<Value = Vec<u8>> {
     vec(prop_oneof![Just(0), Just(b'a'), Just(b'b'), Just(0xFF)], 0..3)
 }

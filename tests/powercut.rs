@@ -1,10 +1,10 @@
-//! What a power cut leaves of stores, at each level of durability.
+//! Simulates power failures, and checks the stores that they leave, at each durability.
 //!
-//! This program runs itself once more as a process that writes into stores with every call there
-//! is, behind the library of `ctests/preload`, which writes down what it does to its files. From
-//! that a disk is made as it may be after a power cut at any moment: with all that a sync has
-//! covered, and with nothing, all or a random part of everything else. Then the stores there are
-//! opened and looked at. `make crash` does that many times.
+//! The program starts itself again as a child process, which writes to stores with every call. The
+//! library of `ctests/preload` records the file calls of the child. From the records the test
+//! computes what a disk may contain after a power failure at any time. Everything that a sync
+//! covered is there, and nothing, all or a random part of the rest. Then it opens the stores and
+//! checks them. `make crash` repeats this many times.
 #![cfg(feature = "disk")]
 
 use std::collections::HashMap;
@@ -23,17 +23,17 @@ use testkit::workload::expected::{Event, Expected};
 
 const WRITERS: u64 = 3;
 
-/// How many power cuts there are at each level of durability, if the environment does not say.
+/// How many power failures there are at each durability, unless `KVDS_POWERCUT_ROUNDS` says so.
 const ROUNDS: u64 = 5;
 
-/// How many moments of one process the power is cut at.
+/// How many power failures are computed from the records of one child.
 const CUTS: u64 = 5;
 
-/// The thread that syncs in the background.
+/// The name of the thread that syncs in the background.
 const SYNCER: &[u8] = b"kvds-sync";
 
-/// How long it may pause, so that no write waits for longer than a second on a disk that needs half
-/// a second for a sync.
+/// The longest pause of this thread, in nanoseconds. On a disk that takes half a second for a sync,
+/// it keeps the promise of one second.
 const PAUSE: u64 = 500_000_000;
 
 #[test]
@@ -43,7 +43,7 @@ fn child_process_to_record() {
     orders.follow(&|event| testkit::preload::note(&event.report()));
 }
 
-/// A directory that stands for a disk, and the journal of what is done to it.
+/// A directory that stands for a disk, and the journal of its changes.
 struct Machine {
     disk: PathBuf,
     journal: PathBuf,
@@ -57,7 +57,7 @@ impl Machine {
         machine
     }
 
-    /// Where the stores are: below directories that the library makes.
+    /// Returns the base path, below directories that the library creates.
     fn base(disk: &Path) -> PathBuf {
         disk.join("new/base")
     }
@@ -75,8 +75,8 @@ fn events(journal: &Journal) -> Vec<(u64, Event)> {
     notes.map(|note| (note.at, Event::read(note.bytes.try_into().expect("a report")))).collect()
 }
 
-/// The time before which all that was acknowledged is covered by a round of the thread that syncs
-/// in the background: the beginning of the last round that had ended when the power was cut.
+/// Returns the time until which the background thread has synced all acknowledged writes. It is the
+/// start of the last round that ended before the power failure.
 fn background_synced_until(journal: &Journal, cut: u64) -> u64 {
     let mut woken = HashMap::new();
     let mut kept = 0;
@@ -93,8 +93,8 @@ fn background_synced_until(journal: &Journal, cut: u64) -> u64 {
     kept
 }
 
-/// The longest time, in milliseconds, between an acknowledgement and the end of the round that
-/// covered it.
+/// Returns the longest time between an acknowledgment and the end of the round that synced it, in
+/// milliseconds.
 fn longest_wait(journal: &Journal) -> u64 {
     let (mut since, mut waits, mut longest) = (None, HashMap::new(), 0);
     for record in journal.records() {
@@ -119,8 +119,8 @@ fn longest_wait(journal: &Journal) -> u64 {
     longest / 1_000_000
 }
 
-/// The image without what the next process would meet of the one before: it makes new ones of
-/// these.
+/// Returns the image with the main store only. The next child creates other stores and copies of
+/// the same names.
 fn main_store_of(mut image: Tree) -> Tree {
     let mut place = &mut image;
     for name in ["new", "base"] {
@@ -154,7 +154,7 @@ fn fail_power_repeatedly(durability: Durability) {
         };
         let before = Before::read(&machine.disk);
         let mut child = machine.child(&orders).spawn().expect("the child can be started");
-        // Long enough for the background to sync.
+        // Long enough for a background sync.
         thread::sleep(Duration::from_millis(random.u64(1200..2000)));
         assert!(
             child.try_wait().expect("it can be asked").is_none(),
@@ -170,7 +170,7 @@ fn fail_power_repeatedly(durability: Durability) {
         let times = history.times();
         let mut after = None;
         for cut in 0..CUTS.min(left) {
-            // Some in the beginning, where stores are made.
+            // Some are near the beginning, when stores are created.
             let among = if random.u8(..4) == 0 { times.len().min(200) } else { times.len() };
             let time = times[random.usize(..among)];
             let survival = Survival::ALL[(cut as usize + run as usize) % Survival::ALL.len()];
@@ -209,7 +209,7 @@ fn fail_power_repeatedly(durability: Durability) {
         if left == 0 {
             break;
         }
-        // The next process goes on after the last cut, or begins anew.
+        // The next child continues from the last power failure, or starts with an empty disk.
         (image, writers) = match after {
             Some((tree, found)) if random.u8(..4) != 0 => (main_store_of(tree), found),
             _ => (Tree::default(), none.clone()),
@@ -237,7 +237,7 @@ fn a_power_failure_loses_no_synced_write_at_durability_none() {
     fail_power_repeatedly(Durability::None);
 }
 
-/// The journal must have all that is done to the files, or the tests above prove nothing.
+/// If the journal missed a change, the tests above would prove nothing.
 #[test]
 fn replaying_the_journal_gives_the_same_files() -> testkit::Result {
     for durability in [Durability::Process, Durability::Sync, Durability::None] {

@@ -1,5 +1,5 @@
-//! What the README shows works: its program, the commands that link it, the demo and the other
-//! examples, its links, and the targets it names.
+//! Tests that the README is right: its program, the commands that link it, the examples, the links,
+//! and the make targets.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -12,7 +12,7 @@ fn read(name: &str) -> String {
         .unwrap_or_else(|cause| panic!("{name} cannot be read: {cause}"))
 }
 
-/// The code blocks of a Markdown text that are marked as `language`.
+/// Returns the code blocks of a Markdown text in `language`.
 fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     let fences = text.split("```").collect::<Vec<_>>();
     assert!(fences.len() % 2 == 1, "every code block ends");
@@ -23,8 +23,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// Makes a directory look like the repository after `make build`, with the library of this build as
-/// the release.
+/// Makes a directory look like the repository after `make build`, with the library of this build.
 fn imitate_repository(directory: &Path) {
     let release = directory.join("target/release");
     fs::create_dir_all(&release).expect("a directory can be made");
@@ -47,12 +46,12 @@ fn succeeded(what: &str, output: &Output) {
     assert!(output.status.success(), "{what}: {}\n{out}{err}", output.status);
 }
 
-/// Runs a line of the README as a shell does, with `cc` being the compiler of this build.
+/// Runs a line of the README in a shell, where `cc` is the compiler of this build.
 fn run(directory: &Path, line: &str) -> Output {
     let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
     let strict = "-std=c11 -Wall -Wextra -Wpedantic -Werror";
     let script = format!("set -e\ncc() {{ command {compiler} {strict} \"$@\"; }}\n{line}");
-    // As if the library were installed.
+    // As if the library was installed.
     let output = Command::new("sh")
         .args(["-c", &script])
         .env("PKG_CONFIG_PATH", "target/release")
@@ -106,7 +105,7 @@ fn the_readme_program_links_and_prints_as_shown() -> testkit::Result {
     Ok(())
 }
 
-/// The example that `make demo` runs, on a text whose words are known.
+/// Runs the example of `make demo` on a text whose words are known.
 #[test]
 fn the_word_count_example_counts_words() -> testkit::Result {
     let directory = testkit::temporary_directory()?;
@@ -137,7 +136,7 @@ fn the_word_count_example_counts_words() -> testkit::Result {
     succeeded("wordcount", &output);
     let told =
         String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
-    // Where one of the thousand texts ends and the next begins stands "reberegen".
+    // "reberegen" is where one of the thousand texts ends and the next begins.
     for expected in [
         "read 4003 words in 2 files",
         "1. 2001 regen 2. 1000 und 3. 999 reberegen 4. 2 blü 5. 1 rebe",
@@ -156,7 +155,7 @@ fn the_word_count_example_counts_words() -> testkit::Result {
     Ok(())
 }
 
-/// The other examples need no arguments and no disk. Each ends well only if what it shows is so.
+/// The other examples need no arguments and no disk. Each fails if what it shows is wrong.
 #[test]
 fn the_other_examples_succeed() -> testkit::Result {
     let directory = testkit::temporary_directory()?;

@@ -1,5 +1,5 @@
-//! Models of the engine in memory: its threads run one step at a time, in orders that shuttle
-//! chooses. `make models` runs them; in other builds there is nothing here.
+//! Models of the memory engine. Its threads run one step at a time, in orders that shuttle chooses.
+//! `make models` runs them; other builds are empty.
 #![cfg(shuttle)]
 
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ use shuttle::thread::{self, JoinHandle};
 
 type Content = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Runs a model in many orders: half of them all random, half with few changes of the thread, at
-/// random points.
+/// Runs a model in many orders. Half of them are random, half switch threads rarely, at random
+/// points.
 fn model(run: impl Fn() + Send + Sync + 'static) {
     let runs = env::var("KVDS_MODEL_RUNS")
         .map_or(100_000, |runs| runs.parse().expect("KVDS_MODEL_RUNS is a number"));
@@ -48,7 +48,7 @@ fn delete(key: &str) -> Operation<'_> {
 
 const DELETE_ALL: Operation<'_> = Operation::DeleteRange { start: b"", end: None };
 
-/// What a cursor shows.
+/// Returns the pairs that a cursor reads.
 fn shown(reader: &dyn Reader) -> Content {
     let mut content = Content::new();
     let mut cursor = reader.cursor(everything()).expect("there is a cursor");
@@ -60,7 +60,7 @@ fn shown(reader: &dyn Reader) -> Content {
     content
 }
 
-/// What is found under keys.
+/// Returns the pairs that reads find.
 fn found(reader: &dyn Reader, keys: &[&str]) -> Content {
     let get = |key: &&str| {
         Some((
@@ -79,7 +79,7 @@ fn join<T>(thread: JoinHandle<T>) -> T {
     thread.join().expect("the thread did not panic")
 }
 
-/// What is left in the end is what a store holds to which nothing else ever happened.
+/// Checks that the engine has the size of a new engine with the same pairs.
 fn assert_like_a_new_engine(memory: &Memory) {
     let fresh = self::memory();
     let content = shown(memory);
@@ -96,7 +96,7 @@ fn assert_like_a_new_engine(memory: &Memory) {
     assert_eq!(cost(memory), cost(&*fresh), "{content:?}");
 }
 
-/// A cursor shows every key of its moment: also one that is new, and not in the order yet.
+/// A cursor shows every key that was written before it, even if the key index does not have it yet.
 #[test]
 fn a_cursor_finds_what_was_written_before_it() {
     model(|| {
@@ -124,8 +124,8 @@ fn a_cursor_finds_what_was_written_before_it() {
     });
 }
 
-/// Two cursors on one snapshot, and its other reads, show the same at all times: also of a write
-/// that is on its way when the snapshot is taken.
+/// Two cursors on one snapshot and its other reads always agree, also about a write that was
+/// running when the snapshot was taken.
 #[test]
 fn all_reads_of_a_snapshot_agree() {
     model(|| {
@@ -155,7 +155,7 @@ fn all_reads_of_a_snapshot_agree() {
     });
 }
 
-/// Nobody sees a part of a batch: neither a cursor, nor a snapshot, nor one look at several keys.
+/// No cursor, snapshot or read of several keys sees a part of a batch.
 #[test]
 fn a_batch_is_seen_whole_or_not_at_all() {
     const KEYS: [&str; 3] = ["a", "b", "c"];
@@ -193,8 +193,8 @@ fn a_batch_is_seen_whole_or_not_at_all() {
     });
 }
 
-/// Snapshots come and go while keys do, in any order, and keep what each of them sees, and nothing
-/// for longer than that.
+/// Snapshots are taken and dropped in any order while keys change. Each keeps its versions, and no
+/// version lives longer than its snapshots.
 #[test]
 fn snapshots_keep_their_versions_and_nothing_else() {
     const KEYS: [&str; 2] = ["a", "b"];
@@ -232,7 +232,7 @@ fn snapshots_keep_their_versions_and_nothing_else() {
     });
 }
 
-/// Nodes of deleted keys are taken out while others look at the order, delete ranges, and set the
+/// Nodes of deleted keys are removed while other threads read in order, delete ranges, and set the
 /// same keys again.
 #[test]
 fn deleted_keys_leave_no_nodes() {
@@ -263,7 +263,7 @@ fn deleted_keys_leave_no_nodes() {
     });
 }
 
-/// Nothing slips between the check of an expectation and the write.
+/// No write comes between the check of an expectation and the write.
 #[test]
 fn of_two_equal_conditional_writes_one_succeeds() {
     model(|| {

@@ -1,4 +1,4 @@
-//! What a snapshot costs: what was overwritten since, for as long as it lives, and nothing else.
+//! Measures what a snapshot costs: one old version of each overwritten key, until it is dropped.
 
 use kvds::testing::Engine;
 use testkit::engines::{self, get, no_lease, set, write};
@@ -7,7 +7,7 @@ const KEYS: u32 = 10_000;
 const OVERWRITES: u32 = 1_000_000;
 const VALUE: usize = 100;
 
-/// Overwrites the keys again and again, in batches, with values that differ and don't compress.
+/// Overwrites the keys in batches, with different values that don't compress.
 fn overwrite(engine: &dyn Engine, count: u32) {
     let mut random = 88_172_645_463_325_252_u64;
     let mut next = || {
@@ -29,7 +29,7 @@ fn overwrite(engine: &dyn Engine, count: u32) {
     }
 }
 
-/// In memory, a snapshot keeps one old version of each key, however often that is overwritten.
+/// However often a key is overwritten, a snapshot keeps one old version of it.
 #[test]
 fn a_memory_snapshot_keeps_one_old_version_per_key() -> testkit::Result {
     let bench = engines::memory(no_lease());
@@ -51,8 +51,7 @@ fn a_memory_snapshot_keeps_one_old_version_per_key() -> testkit::Result {
     Ok(())
 }
 
-/// On disk, what is overwritten goes to files at once; a snapshot keeps one old version of each key
-/// there, and none in memory.
+/// A snapshot keeps one old version of each key in files, and none in memory.
 #[test]
 #[cfg(feature = "disk")]
 fn a_disk_snapshot_keeps_one_old_version_per_key() -> testkit::Result {
@@ -69,7 +68,7 @@ fn a_disk_snapshot_keeps_one_old_version_per_key() -> testkit::Result {
     let with = taken();
     assert_eq!(get(&*snapshot, &0_u32.to_be_bytes()), old);
     drop(snapshot);
-    // Something has to be written for RocksDB to look at the files again.
+    // RocksDB checks its files again only after a write.
     overwrite(&*bench.engine, KEYS);
     let after = taken();
     let bytes = u64::from(KEYS) * VALUE as u64;

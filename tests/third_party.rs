@@ -1,5 +1,5 @@
-//! THIRD-PARTY names everything of others that is in the built libraries, with the licence texts
-//! that have to go along.
+//! Tests that THIRD-PARTY names all third-party code in the libraries, with the license texts that
+//! must be shipped.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The C and C++ libraries that come inside of crates: the crate, the library, its licence, and the
-/// files that have the text.
+/// The C and C++ libraries inside crates: the crate, the library, its license, and the files with
+/// the text.
 const BUNDLED: &[(&str, &str, &str, &[&str])] = &[
     (
         "librocksdb-sys",
@@ -46,7 +46,7 @@ struct Package {
     directory: PathBuf,
 }
 
-/// What is linked is the same on all systems that kvds is for.
+/// The same crates are linked on all systems that kvds supports.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 fn cargo(arguments: &[&str]) -> String {
@@ -64,7 +64,7 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("cargo writes text")
 }
 
-/// The crates that are linked into the libraries, in the order of their names.
+/// Returns the crates that are linked into the libraries, by name.
 fn linked() -> Vec<Package> {
     let metadata =
         cargo(&["metadata", "--format-version=1", "--locked", "--filter-platform", TARGET]);
@@ -80,7 +80,7 @@ fn linked() -> Vec<Package> {
             .to_owned()
     };
 
-    // Metadata has also what no feature asks for; the tree is what is built.
+    // The metadata also lists crates that no feature enables. The tree lists what is built.
     let format = ["--prefix=none", "--no-dedupe", "--format={p}|{l}"];
     let tree = cargo(
         &[
@@ -115,7 +115,7 @@ fn linked() -> Vec<Package> {
     packages.collect()
 }
 
-/// A licence text as it is, but for the comment around it in a source file.
+/// Returns a license text, without the comment around it in a source file.
 fn licence_text(path: &Path) -> String {
     let text =
         fs::read_to_string(path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()));
@@ -129,7 +129,7 @@ fn licence_text(path: &Path) -> String {
     lines.join("\n").trim_matches('\n').to_owned()
 }
 
-/// The licence files that a crate brings in its own directory.
+/// Returns the license files in a crate's directory.
 fn licence_files(directory: &Path) -> Vec<PathBuf> {
     let entries =
         fs::read_dir(directory).unwrap_or_else(|cause| panic!("{}: {cause}", directory.display()));
@@ -184,7 +184,7 @@ fn generated() -> String {
     result
 }
 
-/// Writes the file when `make third-party` asks for it, else compares.
+/// Writes the file for `make third-party`, and compares it otherwise.
 #[test]
 fn third_party_is_up_to_date() -> testkit::Result {
     let path = format!("{ROOT}/THIRD-PARTY");

@@ -1,11 +1,11 @@
-//! What is done to a store.
+//! The ways to damage a store.
 
 use std::fmt;
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 
-/// One damage to one file.
+/// A damage of one file.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub file: String,
@@ -14,11 +14,11 @@ pub struct Case {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// These bits of the byte here are turned.
+    /// These bits of the byte at this offset are flipped.
     Flipped(u64, u8),
-    /// The file ends here.
+    /// The file is truncated to this length.
     Cut(u64),
-    /// The file is not there.
+    /// The file is removed.
     Removed,
 }
 
@@ -33,7 +33,7 @@ impl Damage {
 }
 
 impl Case {
-    /// What sort of file it is.
+    /// Returns the kind of the file.
     pub fn kind(&self) -> &'static str {
         match self.file.rsplit_once('.').map_or(self.file.as_str(), |(_, ending)| ending) {
             "log" => "log",
@@ -47,8 +47,8 @@ impl Case {
         }
     }
 
-    /// Whether the store is also copied and compacted. RocksDB sleeps for a second after work that
-    /// failed, so not all are.
+    /// Returns whether the store is also copied and compacted. RocksDB sleeps for a second after a
+    /// failed job, so only some are.
     pub fn is_rewritten(&self) -> bool {
         match self.damage {
             Damage::Flipped(at, _) | Damage::Cut(at) => {
@@ -58,7 +58,7 @@ impl Case {
         }
     }
 
-    /// Does it to the store in `directory`.
+    /// Damages the store in `directory`.
     pub fn apply(&self, directory: &Path) {
         let path = directory.join(&self.file);
         match self.damage {
@@ -71,8 +71,8 @@ impl Case {
             Damage::Flipped(at, bits) => {
                 let mut bytes = fs::read(&path).expect("a file can be read");
                 bytes[at as usize] ^= bits;
-                // A new file: the old one may have another name, in the store that all copies are
-                // made of.
+                // A new file: the old one may be a hard link to the store that all copies come
+                // from.
                 fs::remove_file(&path).expect("a file can be removed");
                 fs::write(&path, bytes).expect("a file can be written");
             }
@@ -80,7 +80,7 @@ impl Case {
     }
 }
 
-/// One line, in the orders for a process and in reports.
+/// The line in orders and reports.
 impl fmt::Display for Case {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.damage {

@@ -1,4 +1,4 @@
-//! Reads a damaged store in every way and judges what it answers.
+//! Reads a damaged store with every call and checks the results.
 
 use std::path::Path;
 
@@ -7,30 +7,30 @@ use kvds::testing::{Error, Kind, Options, Range, Store};
 use super::case::{Case, Damage};
 use super::fixture::{self, Map};
 
-/// What is known of the store in its undamaged form.
+/// The content of the undamaged store.
 pub struct Known {
     keys: Vec<Vec<u8>>,
     states: Vec<Map>,
     ends: Vec<u64>,
 }
 
-/// Where damage was told first.
+/// Where the damage was detected first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Detected {
     Opening,
     Reading,
     Working,
-    /// It did no harm.
+    /// The damage did no harm.
     Never,
 }
 
-/// What a store may show, and where it told of damage.
+/// The states that the store may be in, and where it detected the damage.
 struct Check<'a> {
     known: &'a Known,
-    /// The states that all reads so far agree with.
+    /// The states that agree with all reads so far.
     possible: Vec<usize>,
     told: Detected,
-    /// Whether an iteration failed.
+    /// An iteration has failed.
     unreadable: bool,
     case: &'a Case,
 }
@@ -42,15 +42,15 @@ impl Known {
         Known { keys: fixture::keys(), states: fixture::states(), ends: fixture::ends(base) }
     }
 
-    /// The states that a store with this damage may show.
+    /// Returns the states that a store with this damage may be in.
     fn possible(&self, case: &Case) -> Vec<usize> {
         let all = self.ends.len();
         match case.damage {
-            // Whoever cuts the log makes a power cut of it.
+            // A truncated log is like a power failure.
             Damage::Cut(len) if case.kind() == "log" => {
                 vec![self.ends.iter().filter(|end| **end <= len).count()]
             }
-            // So does a byte of the last record, but for no other.
+            // So is a changed byte of the last record, and of no other record.
             Damage::Flipped(at, _) if case.kind() == "log" && at >= self.ends[all - 2] => {
                 vec![all - 1, all]
             }
@@ -59,7 +59,7 @@ impl Known {
     }
 }
 
-/// Damages the store in `base` and examines it.
+/// Damages the store in `base` and checks it.
 pub fn check_store(known: &Known, case: &Case, base: &Path) -> Checked<Detected> {
     let directory = base.join("store");
     case.apply(&directory);
@@ -72,7 +72,7 @@ pub fn check_store(known: &Known, case: &Case, base: &Path) -> Checked<Detected>
     };
     let read_only = Options { read_only: true, ..Options::default() };
     check.opened(base, &read_only, |check, store| check.read(store))?;
-    // A first opening must not make of damage what a second one takes for a store.
+    // Opening the store must not hide the damage from the next opening.
     for round in 0..2 {
         check.opened(base, &Options::default(), |check, store| {
             check.read(store)?;
@@ -87,7 +87,7 @@ pub fn check_store(known: &Known, case: &Case, base: &Path) -> Checked<Detected>
 }
 
 impl Check<'_> {
-    /// A failure must say that it is damage, and is noted.
+    /// Requires that the error is `Corruption`, and records where it appeared.
     fn failed(&mut self, told: Detected, what: &str, error: &Error) -> Checked {
         self.told = self.told.min(told);
         if error.kind() == Kind::Corruption {
@@ -108,7 +108,7 @@ impl Check<'_> {
         }
     }
 
-    /// Keeps the states that a read agrees with; there must be one.
+    /// Keeps the states that agree with a read. There must be one.
     fn agree(&mut self, what: impl FnOnce() -> String, agrees: impl Fn(&Map) -> bool) -> Checked {
         let before = self.possible.clone();
         self.possible.retain(|state| agrees(&self.known.states[*state]));
@@ -166,7 +166,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Everything in order, forward and backward; what was seen before a failure must be right too.
+    /// Reads everything in order, forward and backward. Pairs before an error must be right too.
     fn read_in_order(&mut self, store: &Store) -> Checked {
         for prefix in ["", "key1"] {
             let mut seen = Vec::new();
@@ -214,7 +214,7 @@ impl Check<'_> {
         )
     }
 
-    /// A copy is whole, or there is none, or it tells of the damage itself.
+    /// Copies the store. The copy is complete, or absent, or detects the damage itself.
     fn copy(&mut self, store: &Store, place: &Path) -> Checked {
         if let Err(error) = store.checkpoint(&place.join("store")) {
             return self.failed(Detected::Working, "checkpoint", &error);
@@ -222,7 +222,7 @@ impl Check<'_> {
         self.opened(place, &Options::default(), Self::read)
     }
 
-    /// What rewrites tables must not lose what it cannot read.
+    /// Rewrites the tables. A compaction must not lose the pairs that it cannot read.
     fn work(&mut self, store: &Store) -> Checked {
         match store.compact() {
             Ok(()) if self.unreadable => {

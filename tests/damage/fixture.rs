@@ -1,6 +1,6 @@
-//! A small store with all that a store can have: tables on two levels, compressed in every way and
-//! not at all, removed keys and ranges, values in several blocks, and a log that was not brought to
-//! a table yet, as after the death of a process.
+//! A small store with everything that a store can have. It has tables on two levels, with every
+//! compression and without. It has deleted keys and ranges, values of several blocks, and a log as
+//! a killed process leaves it.
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -15,18 +15,18 @@ use tempfile::TempDir;
 
 pub const ID: &CStr = c"store";
 
-/// What a store shows.
+/// The content of a store.
 pub type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 pub struct Fixture {
     _whole: TempDir,
     base: PathBuf,
     files: Vec<(String, u64)>,
-    /// The length of the log after each of its records.
+    /// The length of the log after each record.
     ends: Vec<u64>,
 }
 
-/// One write.
+/// A write.
 enum Step {
     Set(String, Vec<u8>),
     Delete(String),
@@ -35,13 +35,13 @@ enum Step {
 
 impl Step {
     fn set(key: String, len: usize) -> Step {
-        // As good as random, so that no compression makes two tables alike.
+        // Pseudorandom, so that no compression makes two tables equal.
         let mut state = key
             .bytes()
             .fold(len as u32 + 1, |state, byte| state.wrapping_mul(31).wrapping_add(byte.into()));
         let value = (0..len).map(|at| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            // Half of it can be compressed.
+            // Half of it compresses.
             if at % 8 < 4 { b'v' } else { (state >> 24) as u8 }
         });
         Step::Set(key, value.collect())
@@ -72,22 +72,22 @@ impl Step {
     }
 }
 
-/// What goes to tables of the lowest level, with how each of these is compressed. They have
-/// different keys, as they would be made one else. Both have keys between the first and the last of
-/// `flushed`, so that compacting reads them.
+/// Returns the writes of each table on the lowest level, and its compression. The tables have
+/// different keys, or a compaction would merge them. Both have keys within the range of `flushed`,
+/// so that compacting reads them.
 fn tables() -> [(Compression, Vec<Step>); 2] {
     let mut first: Vec<Step> =
         (0..150).map(|number| Step::set(format!("key{number:03}"), 20 + number % 9)).collect();
     first.extend((0..10).map(|number| Step::set(format!("key/range/{number}"), 16)));
     let mut second: Vec<Step> =
         (0..50).map(|number| Step::set(format!("label{number:02}"), 40)).collect();
-    // Longer than a block, and long enough to be handed out in place.
+    // Longer than a block, and long enough to be returned pinned.
     second.push(Step::set("label/long".to_owned(), 10_000));
     [(Compression::Zstd, first), (Compression::Lz4, second)]
 }
 
-/// What goes to one more table while the store is open, without compression. No more: the table
-/// that is made of the log in opening is the second, and RocksDB wants to make one of three.
+/// Returns the writes of one more table, without compression. There must be no more tables: opening
+/// makes a second one of the log, and RocksDB would merge three.
 fn flushed() -> Vec<Step> {
     let key = |number: usize| format!("key{number:03}");
     let mut steps: Vec<Step> =
@@ -99,11 +99,11 @@ fn flushed() -> Vec<Step> {
     steps
 }
 
-/// What stays in the log, one record each.
+/// Returns the writes that stay in the log, one record each.
 fn log() -> Vec<Step> {
     let mut steps: Vec<Step> =
         (0..12).map(|number| Step::set(format!("key{:03}", number * 16), 22)).collect();
-    // Over the border between two blocks of the log.
+    // Crosses the border between two blocks of the log.
     steps.push(Step::set("long/log".to_owned(), 33_000));
     steps.push(Step::Delete("key016".to_owned()));
     steps.push(Step::DeletePrefix("key19"));
@@ -111,7 +111,7 @@ fn log() -> Vec<Step> {
     steps
 }
 
-/// The store after each record of the log; the first is how it is without any.
+/// Returns the content after each record of the log. The first is the content without the log.
 pub fn states() -> Vec<Map> {
     let mut map = Map::new();
     let flushed = flushed();
@@ -124,7 +124,7 @@ pub fn states() -> Vec<Map> {
     states
 }
 
-/// Every key that was ever there, and some that never were.
+/// Returns every key that ever existed, and some that never did.
 pub fn keys() -> Vec<Vec<u8>> {
     let tables = tables();
     let (flushed, log) = (flushed(), log());
@@ -148,8 +148,8 @@ pub fn open(base: &Path, options: &Options) -> kvds::testing::Result<Ref<Store>>
         .map(|store| store.expect("a store that is not there is made"))
 }
 
-/// A directory, in memory where there is a place for that: RocksDB syncs a lot, and no disk is
-/// asked here what it kept.
+/// Creates a temporary directory, in /dev/shm if there is one: RocksDB syncs often, and durability
+/// does not matter here.
 pub fn temporary_directory() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
@@ -161,22 +161,21 @@ impl Fixture {
         let whole = temporary_directory();
         let alive = whole.path().join("alive");
         for (compression, steps) in tables() {
-            // Without a log, a sync makes a table.
+            // Without a log, a sync creates a table.
             let options =
                 Options { compression, durability: Durability::None, ..Options::default() };
             let store = open(&alive, &options).expect("it opens");
             steps.iter().for_each(|step| step.apply(&store));
             store.sync().expect("it can be synced");
-            // Two tables are made one. A single one would only be moved, and have RocksDB put it in
-            // order later, when damage to it should be found by a read.
+            // Two tables become one. RocksDB would only move a single one and compact it later, but
+            // a read should find damage in it.
             steps.iter().for_each(|step| step.apply(&store));
             store.compact().expect("it can be compacted");
         }
         let options = Options { compression: Compression::None, ..Options::default() };
         let store = open(&alive, &options).expect("it opens");
         let directory = alive.join("store");
-        // A copy makes a table of what is in the log, so that the list of tables goes on while the
-        // store is open.
+        // A copy flushes the log to a table, so that the MANIFEST grows while the store is open.
         flushed().iter().for_each(|step| step.apply(&store));
         store.checkpoint(&whole.path().join("copy")).expect("it can be copied");
         let log_file =
@@ -207,12 +206,12 @@ impl Fixture {
         fixture
     }
 
-    /// Where the untouched store is.
+    /// Returns the base path of the undamaged store.
     pub fn base(&self) -> &Path {
         &self.base
     }
 
-    /// The names of its files, and their lengths.
+    /// Returns the names of its files and their lengths.
     pub fn files(&self) -> &[(String, u64)] {
         &self.files
     }
@@ -231,7 +230,7 @@ impl Fixture {
         self.base.join("ends")
     }
 
-    /// The upper byte of the length of every record of the log and of the list of tables.
+    /// Returns the offset of the upper byte of each record's length, in the log and the MANIFEST.
     pub fn lengths_of_records(&self) -> Vec<(String, u64)> {
         let mut found = Vec::new();
         for (name, _) in self
@@ -241,8 +240,8 @@ impl Fixture {
         {
             let bytes = fs::read(self.base.join("store").join(name)).expect("a file can be read");
             let mut at = 0;
-            // A checksum of four bytes, a length of two, a type; and no record begins in the last
-            // six bytes of a block.
+            // A record has a checksum of four bytes, a length of two, and a type. None begins in
+            // the last six bytes of a block.
             while let Some(&[low, high]) = bytes.get(at + 4..at + 6) {
                 found.push((name.clone(), at as u64 + 5));
                 at += 7 + usize::from(u16::from_le_bytes([low, high]));
@@ -255,16 +254,16 @@ impl Fixture {
     }
 }
 
-/// A log and a list of tables are written in blocks of so many bytes.
+/// The block size of a log and a MANIFEST.
 const BLOCK: usize = 32 << 10;
 
-/// Where the records of the log end, for those who only have the directory.
+/// Reads where the records of the log end, for a child that only has the directory.
 pub fn ends(base: &Path) -> Vec<u64> {
     let text = fs::read_to_string(base.join("ends")).expect("a file can be read");
     text.lines().map(|line| line.parse().expect("a number")).collect()
 }
 
-/// The files of a store, by name, with their lengths.
+/// Returns the files of a store, by name, with their lengths.
 fn files_of(directory: &Path) -> Vec<(String, u64)> {
     let entries = fs::read_dir(directory).expect("the store can be listed");
     let mut files: Vec<(String, u64)> = entries

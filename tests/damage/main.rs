@@ -1,15 +1,14 @@
-//! A store whose files were damaged: what was read before is read again, or a failure is told, but
-//! never a wrong value, never a key that is there passed off as one that is not, and never a crash.
+//! Damages the files of a store. A read returns the right value or `KVDS_CORRUPTION`, never a wrong
+//! value, never "not found" for a key that exists, and never a crash.
 //!
-//! Every case damages one file of a copy of a small store, in one way, opens it twice and reads all
-//! of it in every way there is. Cases run in processes of their own, as RocksDB could take one
-//! down; what a process did last says which case it was. `make test` runs a sample, `make damage`
-//! (KVDS_DAMAGE=all) every byte.
+//! Each case damages one file of a copy of a small store in one way. It opens the copy twice and
+//! reads all of it with every call. Cases run in child processes, as RocksDB could crash. The last
+//! line of a child names the case. `make test` runs a sample, `make damage` (KVDS_DAMAGE=all) every
+//! byte.
 //!
-//! One kind of damage cannot be told from the death of the machine while it wrote: a torn end of
-//! the log. What is promised there: the store is as it was after some write, only writes whose
-//! records are cut or lie behind the cut are lost, and a byte that changes inside the log loses the
-//! last record at most.
+//! One kind of damage looks like a power failure during a write: a torn end of the log. Then the
+//! store must have the state after some write. It may lose only records at or after the cut. A
+//! changed byte inside the log may lose the last record only.
 #![cfg(feature = "disk")]
 
 mod case;
@@ -24,7 +23,7 @@ use case::{Case, Damage};
 use fixture::Fixture;
 use processes::Verdict;
 
-/// Where a process of this test finds what it is to do.
+/// The variable that names the file with the orders of a child.
 const ORDERS: &str = "KVDS_DAMAGE_ORDERS";
 
 #[test]
@@ -52,7 +51,7 @@ fn damage_is_reported_and_no_wrong_value_is_read() {
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
-/// What the processes of the test above run: nothing, if nobody gave orders.
+/// Does nothing without orders.
 #[test]
 fn child_process_with_cases() {
     if let Some(orders) = std::env::var_os(ORDERS) {
@@ -66,7 +65,7 @@ fn every_case(fixture: &Fixture) -> Vec<Case> {
         let of = |damage| Case { file: file.clone(), damage };
         cases.push(of(Damage::Removed));
         for at in 0..*len {
-            // A bit for each byte, and all its bits; and what is read of the file ends here.
+            // One bit, all bits, and a file that ends before this byte.
             cases.extend(
                 [Damage::Flipped(at, 1 << (at % 8)), Damage::Flipped(at, 0xFF), Damage::Cut(at)]
                     .map(of),
@@ -76,8 +75,8 @@ fn every_case(fixture: &Fixture) -> Vec<Case> {
     cases
 }
 
-/// Every file removed, the small ones that others hang on byte by byte, and some of the rest, the
-/// same in every run.
+/// Returns the same cases in every run: each file removed, every byte of the small important files,
+/// and some bytes of the rest.
 fn sample(fixture: &Fixture) -> Vec<Case> {
     let mut picks = (0_u64..).map(|number| number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20);
     let mut pick = |below: u64| picks.next().unwrap_or_default() % below.max(1);
@@ -103,8 +102,7 @@ fn sample(fixture: &Fixture) -> Vec<Case> {
             cases.push(of(Damage::Cut(if dense { number } else { pick(*len) })));
         }
     }
-    // Where a log or a list of tables can be read wrong without a checksum that says so: the
-    // lengths of its records.
+    // The lengths of records are the only bytes of a log or a MANIFEST that no checksum covers.
     for (file, at) in fixture.lengths_of_records() {
         cases.push(Case { file, damage: Damage::Flipped(at, 0x40) });
     }

@@ -1,8 +1,8 @@
-//! Cases in processes of their own.
+//! Runs cases in child processes.
 //!
-//! A process gets its orders as a file: the directory of the untouched store and a list of cases.
-//! It writes a line when it begins a case and one when it has check_batch it. So if it dies or stops,
-//! the last line says over what, and the next process goes on behind that.
+//! A child gets its orders in a file: the directory of the undamaged store, and a list of cases. It
+//! writes a line when it begins a case and one when it ends it. If it crashes or hangs, the last
+//! line names the case, and the next child continues after it.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -19,7 +19,7 @@ use super::case::Case;
 use super::check_store::{Detected, Known, check_store};
 use super::fixture::{Fixture, copy, temporary_directory};
 
-/// How a case ended.
+/// The result of a case.
 #[derive(Clone, Debug)]
 pub enum Verdict {
     Detected(Detected),
@@ -38,17 +38,17 @@ impl Verdict {
     }
 }
 
-/// A case takes milliseconds; one that takes so long will not end, on however slow a machine.
+/// A case takes milliseconds. One that takes this long hangs, however slow the machine is.
 const FOR_EVER: Duration = Duration::from_secs(300);
 
-/// How many cases a process gets.
+/// How many cases a child gets.
 const AT_ONCE: usize = 100;
 
-/// How many processes run at the same time.
+/// How many children run at the same time.
 const PROCESSES: usize = 2;
 
-/// Examines all cases, in processes that run the test `name` of this program with their orders in
-/// the variable `orders`.
+/// Runs all cases in children that run the test `name` of this program. The variable `orders` names
+/// the file of their orders.
 pub fn in_processes(fixture: &Fixture, cases: &[Case], orders: &str, name: &str) -> Vec<Verdict> {
     let batches: Vec<&[Case]> = cases.chunks(AT_ONCE).collect();
     let next = AtomicUsize::new(0);
@@ -76,7 +76,7 @@ pub fn in_processes(fixture: &Fixture, cases: &[Case], orders: &str, name: &str)
     done.into_inner().expect("nobody panicked").concat()
 }
 
-/// One batch, in as many processes as it takes.
+/// Runs one batch, with a new child after each crash.
 fn check_batch(fixture: &Fixture, batch: &[Case], orders: &str, name: &str) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     while verdicts.len() < batch.len() {
@@ -113,7 +113,7 @@ fn check_batch(fixture: &Fixture, batch: &[Case], orders: &str, name: &str) -> V
     verdicts
 }
 
-/// Collects what a process says until it ends or says nothing for too long. Returns how it ended.
+/// Collects the lines of a child until it ends or is silent for too long. Returns how it ended.
 fn listen(child: &mut Child, verdicts: &mut Vec<Verdict>) -> String {
     let output = BufReader::new(child.stdout.take().expect("its output is piped"));
     let (send, receive) = mpsc::channel();
@@ -153,7 +153,7 @@ fn verdict(line: &str) -> Option<Verdict> {
     Some(told.map_or_else(|| Verdict::Wrong(said.to_owned()), Verdict::Detected))
 }
 
-/// Does what the orders in the file `paper` say.
+/// Follows the orders in the file `paper`.
 pub fn follow(paper: &Path) {
     let text = fs::read_to_string(paper).expect("the orders can be read");
     let mut lines = text.lines();

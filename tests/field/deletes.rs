@@ -1,4 +1,4 @@
-//! Programs that delete much.
+//! Tests programs that delete many keys.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -29,8 +29,8 @@ fn delete_prefix(store: &Store, prefix: &str) {
     assert_eq!(store.delete_prefix(prefix.as_bytes()).expect("the write works"), Outcome::Applied);
 }
 
-/// The processor time that this thread takes for `work`: unlike the time on the clock, the load of
-/// the machine hardly changes it.
+/// Returns the processor time that this thread takes for `work`. The load of the machine hardly
+/// changes it, unlike the elapsed time.
 fn cpu_time(work: impl FnOnce()) -> Duration {
     let now = || {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -43,8 +43,8 @@ fn cpu_time(work: impl FnOnce()) -> Duration {
     now() - start
 }
 
-/// Four times the work takes about four times as long: 16 times would be quadratic. `time` measures
-/// one size.
+/// Checks that four times the work takes about four times as long: quadratic time would be 16
+/// times. `time` measures one size.
 fn assert_linear(size: usize, time: impl Fn(usize) -> Duration) {
     let mut least = f64::MAX;
     for _ in 0..3 {
@@ -59,7 +59,7 @@ fn assert_linear(size: usize, time: impl Fn(usize) -> Duration) {
     panic!("four times the work takes {least:.1} times as long");
 }
 
-/// Each deleted session once left a range tombstone in memory, and each read went over all of them:
+/// Each deleted session once left a range tombstone in memory, and each read visited all of them.
 /// 20,000 sessions took 335 seconds.
 #[test]
 fn deleting_sessions_by_prefix_takes_linear_time() {
@@ -91,8 +91,8 @@ fn deleting_sessions_by_prefix_takes_linear_time() {
     }
 }
 
-/// Each deletion of a prefix once went over the whole row cache: 48 ms beside 300,000 values, for
-/// three keys.
+/// Deleting a prefix once visited the whole row cache. With 300,000 values in it, deleting three
+/// keys took 48 ms.
 #[cfg(feature = "disk")]
 #[test]
 fn deleting_a_prefix_takes_the_same_time_with_a_full_row_cache() {
@@ -120,8 +120,8 @@ fn deleting_a_prefix_takes_the_same_time_with_a_full_row_cache() {
     assert!(ratio < 10.0, "beside cached values it takes {ratio:.1} times as long");
 }
 
-/// Each look for the first pair of a queue once stepped over all that were taken out before: 20,000
-/// pairs took 37 seconds, and 40,000 took 159.
+/// Each search for the first pair of a queue once visited all deleted pairs before it. 20,000 pairs
+/// took 37 seconds, and 40,000 took 159.
 #[cfg(feature = "disk")]
 #[test]
 fn emptying_a_queue_takes_linear_time() -> testkit::Result {
@@ -152,8 +152,8 @@ fn emptying_a_queue_takes_linear_time() -> testkit::Result {
     Ok(())
 }
 
-/// Everything was once deleted and 287 of 300 MB stayed on disk, as RocksDB had no reason to
-/// compact; and the figures said that 30,001 keys were left.
+/// After everything was deleted, 287 of 300 MB once stayed on disk, because RocksDB had no reason
+/// to compact. The statistics showed 30,001 keys.
 #[cfg(feature = "disk")]
 #[test]
 fn disk_space_is_reclaimed_after_deleting() -> testkit::Result {
@@ -201,7 +201,7 @@ fn disk_space_is_reclaimed_after_deleting() -> testkit::Result {
     Ok(())
 }
 
-/// Deleting a prefix in memory once held all locks until every key was gone: other threads waited
+/// Deleting a prefix in memory once held all locks until every key was gone. Other threads waited
 /// for seconds, and it took twice as long as deleting key by key.
 #[test]
 fn deleting_a_large_prefix_in_memory_blocks_no_thread() -> testkit::Result {
@@ -222,8 +222,7 @@ fn deleting_a_large_prefix_in_memory_blocks_no_thread() -> testkit::Result {
             }
         })
     };
-    /// How long a deletion took, the processor time of it, and the longest that another thread
-    /// waited meanwhile.
+    /// The time of a deletion, its processor time, and the longest time that another thread waited.
     struct AtOnce(Duration, Duration, Duration);
     let at_once = || {
         let (store, _base) = filled();

@@ -1,4 +1,4 @@
-//! Memory and disk space stay within what the header promises.
+//! Tests that memory and disk space stay within the limits of the header.
 #![cfg(feature = "disk")]
 
 use std::path::Path;
@@ -29,8 +29,8 @@ fn noise(len: usize) -> Vec<u8> {
     std::iter::repeat_with(|| random.u8(..)).take(len).collect()
 }
 
-/// Indexes and filters were pinned in the cache, which was then larger than it may be: by 262 MB
-/// with 4,000 keys of 64 KiB that begin in the same way, as these are in the index.
+/// Indexes and filters were once pinned in the cache, which could exceed its limit. With 4,000 keys
+/// of 64 KiB and a long common prefix, the indexes exceeded it by 262 MB.
 #[test]
 fn indexes_of_long_keys_stay_within_the_cache() -> testkit::Result {
     let base = tempdir()?;
@@ -58,7 +58,7 @@ fn indexes_of_long_keys_stay_within_the_cache() -> testkit::Result {
     Ok(())
 }
 
-/// The same with many small keys: 40 million pinned 49 MB of filters, whatever the size of the
+/// With many small keys, filters were pinned: 49 MB for 40 million keys, whatever the size of the
 /// cache.
 #[test]
 fn filters_of_many_keys_stay_within_the_cache() -> testkit::Result {
@@ -87,7 +87,8 @@ fn filters_of_many_keys_stay_within_the_cache() -> testkit::Result {
     Ok(())
 }
 
-/// A value larger than the cache stayed in it until the distributor was gone: 63 MB in one of 8 MB.
+/// A value larger than the cache once stayed in it until the distributor was released: 63 MB in a
+/// cache of 8 MB.
 #[test]
 fn a_value_larger_than_the_cache_does_not_stay_in_it() -> testkit::Result {
     let base = tempdir()?;

@@ -1,5 +1,5 @@
-//! One writer per directory, whatever else the process does. `ctests/store_lock.c` has what takes
-//! another process.
+//! Tests that a directory has one writer, whatever else the process does. `ctests/store_lock.c` has
+//! the cases with other processes.
 #![cfg(feature = "disk")]
 
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ fn check(store: &Store, whose: &str, keys: usize) {
     }
 }
 
-/// All files of a directory with all their bytes.
+/// Returns all files of a directory with their bytes.
 fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(directory).expect("the directory can be listed");
     let paths = entries.map(|entry| entry.expect("the directory can be listed").path());
@@ -54,9 +54,9 @@ fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// A store's directory was moved away for a backup, or removed, while a program had it open, and a
-/// new store was put in its place. RocksDB makes and removes files by name, so the program wrote
-/// its tables, lists and logs over those of the new one.
+/// A program had a store open while its directory was moved for a backup, or removed, and a new
+/// store took its place. RocksDB creates and removes files by name, so the program overwrote the
+/// tables and logs of the new store.
 #[test]
 fn a_moved_store_does_not_write_into_its_replacement() -> testkit::Result {
     let keys = scale(1000, 20_000);
@@ -128,8 +128,8 @@ fn a_moved_store_does_not_write_into_its_replacement() -> testkit::Result {
     Ok(())
 }
 
-/// On a file system that does not tell capitals from small letters, two ids are one directory, as
-/// with a symbolic link here.
+/// On a case-insensitive file system, two ids can have one directory. A symbolic link stands for
+/// that here.
 #[test]
 fn two_names_of_one_directory_are_one_store() -> testkit::Result {
     let base = tempdir()?;
@@ -148,7 +148,7 @@ fn two_names_of_one_directory_are_one_store() -> testkit::Result {
     Ok(())
 }
 
-/// The modes that the header promises, whatever the umask is.
+/// Files have the modes that the header promises, whatever the umask is.
 #[test]
 fn file_modes_follow_the_umask() -> testkit::Result {
     const BASE: &str = "KVDS_TEST_UMASK";

@@ -1,6 +1,7 @@
-//! Faults that users of stores met in the field, each told as the small program that shows it.
+//! Tests for faults that users of key-value stores reported. Each test is a small program that
+//! shows one.
 //!
-//! `make test` runs them at small sizes, `make field` at the sizes at which they were met.
+//! `make test` runs them at small sizes, `make field` at the sizes that users reported.
 
 mod deletes;
 mod limits;
@@ -9,7 +10,7 @@ mod many_stores;
 mod old_data;
 mod paths;
 
-/// The size of a test: `small` in `make test`, `full` in `make field`.
+/// Returns the size of a test: `small` in `make test`, `full` in `make field`.
 fn scale(small: usize, full: usize) -> usize {
     if std::env::var_os("KVDS_FIELD").is_some_and(|field| field == "full") { full } else { small }
 }

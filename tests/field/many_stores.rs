@@ -1,4 +1,4 @@
-//! Programs with many stores, and small ones.
+//! Tests programs with many stores, and with small ones.
 #![cfg(feature = "disk")]
 
 use std::ffi::{CStr, CString};
@@ -36,18 +36,18 @@ fn files(store: &Path) -> impl Iterator<Item = fs::DirEntry> {
         .map(|entry| entry.expect("the store can be listed"))
 }
 
-/// What a store takes on the disk, which is not what its files are long.
+/// Returns the disk space of a store, which differs from the lengths of its files.
 fn space(store: &Path) -> u64 {
     files(store).map(|file| file.metadata().map_or(0, |about| about.blocks() * 512)).sum()
 }
 
-/// How many files a store has made so far: they are numbered.
+/// Returns how many files a store has created: files have numbers.
 fn files_made(store: &Path) -> usize {
     let number = |file: fs::DirEntry| file.file_name().to_str()?.split_once('.')?.0.parse().ok();
     files(store).filter_map(number).max().unwrap_or(0)
 }
 
-/// Sets a key, as seldom as a flush takes: if there is one, it is waited for.
+/// Sets a key, then waits for a flush if one has started.
 fn set_slowly(store: &Store, key: &[u8], value: &[u8]) {
     set(store, key, value);
     let number = |name| store.property(name).expect("it can be told").expect("it is known");
@@ -76,9 +76,9 @@ fn child_process_with_one_key() {
     process::exit(0);
 }
 
-/// RocksDB takes room on the disk for a whole log and a list of many tables in advance. A store
-/// with one key took 13 MiB, also after the process had left or was killed, and 30 of them filled a
-/// disk of 64 MB.
+/// RocksDB allocates disk space for a whole log and a large MANIFEST in advance. A store with one
+/// key once took 13 MiB, also after its process ended or was killed. 30 of them filled a disk of 64
+/// MB.
 #[test]
 fn a_store_with_one_key_takes_little_disk_space() -> testkit::Result {
     for killed in [false, true] {
@@ -111,10 +111,10 @@ fn a_store_with_one_key_takes_little_disk_space() -> testkit::Result {
     Ok(())
 }
 
-/// What stores hold in memory was counted in blocks of up to 1 MiB, and while the sum was too
-/// large, each write had its own store flushed, however little that held: with 14 stores and small
-/// buffers, and with 112 and the usual ones, each write made a table file (1,001 flushes and 351
-/// compactions in ten seconds).
+/// The memory of stores was once counted in blocks of up to 1 MiB. While the sum was too large,
+/// each write flushed its own store, however little it held. With 14 stores and small buffers, or
+/// 112 stores and the default ones, each write created a table. Ten seconds had 1,001 flushes and
+/// 351 compactions.
 #[test]
 fn writing_many_stores_in_turn_causes_few_flushes() -> testkit::Result {
     let base = tempdir()?;
@@ -138,7 +138,7 @@ fn writing_many_stores_in_turn_causes_few_flushes() -> testkit::Result {
     Ok(())
 }
 
-/// The same where the memory is held by stores that are not written to: these are to be flushed.
+/// If stores without writes hold the memory, those are flushed.
 #[test]
 fn a_store_is_not_flushed_for_the_memory_of_others() -> testkit::Result {
     let base = tempdir()?;

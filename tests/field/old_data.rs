@@ -1,7 +1,7 @@
-//! Stores that other programs wrote, and what those can read after us.
+//! Tests stores that other programs wrote, and what those programs can read of ours.
 //!
-//! What needs RocksDB itself uses Debian's program `ldb` (package rocksdb-tools, RocksDB 7.8) where
-//! it is installed.
+//! Some tests need RocksDB itself. They use Debian's program `ldb` (package rocksdb-tools, RocksDB
+//! 7.8) if it is installed.
 #![cfg(feature = "disk")]
 
 use std::ffi::{CString, OsStr};
@@ -27,8 +27,8 @@ fn get(store: &Store, key: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&value).into_owned())
 }
 
-/// Calls Debian's `ldb` on a store, and returns what it wrote and whether it succeeded; None where
-/// it is not installed.
+/// Runs Debian's `ldb` on a store. Returns whether it succeeded and its output, or None if it is
+/// not installed.
 fn ldb(store: &Path, arguments: &[&str]) -> Option<(bool, String)> {
     let mut command = Command::new("ldb");
     // The file OPTIONS names options that an older RocksDB does not know. Programs don't read it,
@@ -45,7 +45,7 @@ fn ldb(store: &Path, arguments: &[&str]) -> Option<(bool, String)> {
     Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
 }
 
-/// Writes some keys, and brings all to tables: what is in the log is lost on RocksDB before 9.11,
+/// Writes some keys and compacts. RocksDB before 9.11 ignores what is in the log:
 /// docs/migrating.md.
 fn write(store: &Store, name: &str) {
     for number in 0..1000 {
@@ -56,7 +56,7 @@ fn write(store: &Store, name: &str) {
     store.compact().expect("it can be compacted");
 }
 
-/// Every file of the store with this ending.
+/// Returns every file of the store with this extension.
 fn files<'a>(store: &Path, ending: &'a str) -> impl Iterator<Item = Vec<u8>> + use<'a> {
     let entries: Vec<_> =
         fs::read_dir(store).expect("it can be read").flatten().map(|entry| entry.path()).collect();
@@ -66,8 +66,8 @@ fn files<'a>(store: &Path, ending: &'a str) -> impl Iterator<Item = Vec<u8>> + u
         .map(|path| fs::read(path).expect("a file can be read"))
 }
 
-/// One opening by kvds made a store that RocksDB 7.8 (Debian 12) could not open any more: tables in
-/// format 7, which RocksDB reads from 10.4 on. Format 5 is read from 6.6 on.
+/// After kvds opened a store once, RocksDB 7.8 (Debian 12) could not open it any more. Its tables
+/// had format 7, which RocksDB reads from 10.4 on. RocksDB reads format 5 from 6.6 on.
 #[test]
 fn tables_are_in_a_format_that_older_rocksdb_reads() -> testkit::Result {
     const MAGIC: u64 = 0x88E2_41B7_85F4_CFF7;
@@ -123,7 +123,7 @@ fn kvds_and_an_older_rocksdb_open_each_others_stores() -> testkit::Result {
     Ok(())
 }
 
-/// The same for a store that was made here, and for copies, which have all of a store in tables.
+/// Copies have everything in tables.
 #[test]
 fn an_older_rocksdb_reads_our_stores_and_copies() -> testkit::Result {
     let base = TempDir::new()?;
@@ -149,8 +149,8 @@ fn an_older_rocksdb_reads_our_stores_and_copies() -> testkit::Result {
     Ok(())
 }
 
-/// RocksDB's stores as the original package left them: in the directory of the plain id, whatever
-/// is in it.
+/// The original package left RocksDB stores in directories of the plain ids, whatever characters
+/// these have.
 #[test]
 fn stores_under_their_plain_ids_are_opened() -> testkit::Result {
     let base = TempDir::new()?;
@@ -170,8 +170,7 @@ fn stores_under_their_plain_ids_are_opened() -> testkit::Result {
     Ok(())
 }
 
-/// What docs/migrating.md says of compressions. Snappy and zlib are to be read as well; then this
-/// changes.
+/// docs/migrating.md lists the compressions. When kvds reads Snappy and zlib, this test changes.
 #[test]
 fn unreadable_compressions_return_unsupported() -> testkit::Result {
     for (compression, is_read) in

@@ -1,9 +1,8 @@
-//! Calls that take a path, on file systems that do not cooperate.
+//! Tests calls that take a path, on file systems that do not cooperate.
 //!
-//! A base path below a dangling link, or in a directory where making one is "not found" for ever,
-//! had `kvds_distributor_get_or_create` try again without end, one processor busy. Here every call
-//! that takes a path meets every such place, each place in a process of its own that is killed when
-//! it takes too long.
+//! A base path below a dangling link once made `kvds_distributor_get_or_create` retry forever, at
+//! full load. So did a directory where creating one always returned "not found". Here every such
+//! call runs on every such path, each path in a child process with a time limit.
 #![cfg(feature = "disk")]
 
 use std::env;
@@ -24,23 +23,23 @@ use kvds::testing::{
 };
 use tempfile::TempDir;
 
-/// A call that spins is ended after so much processor time. A slow machine does not use it up.
+/// The limit of processor time, which ends a call that loops. A slow machine does not reach it.
 const PROCESSOR_SECONDS: u64 = 5;
 
-/// A call that sleeps is ended after so much time, which is generous, as a machine may be slow.
+/// The limit of elapsed time, which ends a call that sleeps. It is long, as a machine may be slow.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// The place that a child is to try, and the directory in which it is to be made.
+/// The variables that name the path of a child, and the directory where it creates it.
 const PLACE: &str = "KVDS_TEST_PLACE";
 const DIRECTORY: &str = "KVDS_TEST_DIRECTORY";
 
-/// A place, how it is made below a directory, and what the calls return there.
+/// A path, how to create it in a directory, and what calls return there.
 struct Place {
     name: &'static str,
     make: fn(&Path) -> PathBuf,
     /// The status of opening a store there or below.
     status: kvds_status,
-    /// What the text of the error has.
+    /// What the error text must contain.
     says: &'static [&'static str],
 }
 
@@ -172,7 +171,7 @@ fn text(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).expect("a path has no NUL")
 }
 
-/// Says what is called next, for whoever finds this process hanging, and calls it.
+/// Prints the name of a call before making it, in case it hangs.
 fn call(what: &str, call: impl FnOnce() -> kvds_status) -> kvds_status {
     println!("{what}");
     let status = call();
@@ -199,7 +198,7 @@ fn check(place: &Place, what: &str, status: kvds_status) {
     }
 }
 
-/// Each way of opening a store in `path`, as the option says whether it may be made.
+/// Opens stores in `path` in every way, with options that create a store and that do not.
 fn open(place: &Place, path: &Path) {
     let mut store: *mut kvds_store = ptr::null_mut();
     let out = &raw mut store;
@@ -265,7 +264,7 @@ fn open(place: &Place, path: &Path) {
     }
 }
 
-/// Copies of stores on both backends to `path`.
+/// Copies stores of both backends to `path`.
 fn copy(place: &Place, path: &Path, from: &Path) {
     // SAFETY: as above.
     unsafe {
@@ -323,11 +322,12 @@ fn child_process_with_one_path() -> testkit::Result {
     Ok(())
 }
 
-/// Runs this program once more to try one place, not as root, whom no mode of a file keeps out.
+/// Runs this program as a child process to try one path. It does not run as root, which ignores
+/// file modes.
 fn try_place(name: &str) {
     let base = TempDir::new().expect("a directory can be made");
     mode(base.path().to_path_buf(), 0o755);
-    // One that only whoever is not root writes to.
+    // A directory that the user of the child can write.
     let here = mode(directory(base.path().join("here")), 0o777);
     let out = base.path().join("out");
     let mut command = Command::new(env::current_exe().expect("a program has a path"));
@@ -387,10 +387,10 @@ fn every_call_returns_on_every_kind_of_path() {
     }
 }
 
-/// A change and how it is made.
+/// A change, and the function that makes it.
 type Change = (&'static str, fn(&Path));
 
-/// What happens to the directory of a store that is open.
+/// Changes of the directory of an open store.
 const CHANGES: &[Change] = &[
     ("the store's directory is removed", |path| {
         fs::remove_dir_all(path).expect("it can be removed")
@@ -419,8 +419,8 @@ const CHANGES: &[Change] = &[
     }),
 ];
 
-/// Makes every call on a store whose directory changes under it, and again by its name: what they
-/// return is not the matter here.
+/// Makes every call on a store whose directory changes, and on the store that the id then names.
+/// The statuses do not matter here.
 fn use_while_it_changes(here: &Path, change: fn(&Path)) {
     // SAFETY: as above.
     unsafe {
@@ -468,7 +468,7 @@ fn every_call_returns_when_its_directory_changes() {
     }
 }
 
-/// Opening a FIFO waits for somebody at its other end.
+/// Opening a FIFO waits until another process opens the other end.
 #[test]
 fn a_fifo_among_the_files_of_a_store_returns_io() -> testkit::Result {
     let base = TempDir::new()?;
@@ -513,7 +513,7 @@ fn a_fifo_among_the_files_of_a_store_returns_io() -> testkit::Result {
     Ok(())
 }
 
-/// An engine in which another write always comes between a read and a conditional write.
+/// An engine where another write always comes between a read and a conditional write.
 struct Contended;
 
 impl Reader for Contended {
@@ -544,7 +544,7 @@ impl Engine for Contended {
     }
 }
 
-/// Writers of a counter that never stop kept one that adds to it for ever.
+/// Continuous writes to a counter once kept an add from returning.
 #[test]
 fn add_returns_busy_after_many_conflicts() {
     let identity = Identity { tag: 0, id: c"contended".to_owned(), backend: Backend::Memory };
@@ -553,7 +553,7 @@ fn add_returns_busy_after_many_conflicts() {
     assert_eq!(error.kind(), Kind::Busy, "{error}");
 }
 
-/// Threads that add to one counter never give up for each other.
+/// Threads that add to one counter never make each other fail.
 #[test]
 fn concurrent_adds_all_succeed() -> testkit::Result {
     let (threads, each) = (8, crate::scale(500, 20_000));

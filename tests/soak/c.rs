@@ -1,5 +1,4 @@
-//! The C functions as the load uses them: handles that give themselves back, and answers that are
-//! checked.
+//! Wraps the C functions for the load: handles that release themselves, and checked statuses.
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::path::Path;
@@ -7,7 +6,7 @@ use std::ptr;
 
 use kvds::testing::ffi::*;
 
-/// The status, which must be one of `allowed`.
+/// Requires that the status is one of `allowed`, and returns it.
 #[track_caller]
 fn one_of(allowed: &[kvds_status], status: kvds_status) -> kvds_status {
     if !allowed.contains(&status) {
@@ -69,13 +68,13 @@ impl Distributor {
         Store(store)
     }
 
-    /// Removes the files of a store. It must have some, and nobody may use it.
+    /// Destroys a store, which must exist. No other thread may use it.
     pub fn destroy(&self, id: &str) {
         // SAFETY: as above.
         one_of(&[KVDS_OK], unsafe { kvds_distributor_destroy_store(self.0, text(id).as_ptr()) });
     }
 
-    /// Watches deaths for the time of `during`. Returns how many there were.
+    /// Counts the death notifications during a call of `during`.
     pub fn deaths(&self, during: impl FnOnce()) -> u64 {
         unsafe extern "C" fn on_death(
             count: *mut c_void,
@@ -106,7 +105,7 @@ impl Distributor {
     }
 }
 
-/// A store or a view of one.
+/// A store or a view.
 pub struct Store(*mut kvds_store);
 
 impl Drop for Store {
@@ -127,7 +126,7 @@ impl Store {
         one_of(&[KVDS_OK], status);
     }
 
-    /// Returns whether the key was there.
+    /// Deletes a key. Returns whether it existed.
     pub fn delete(&self, key: &[u8]) -> bool {
         // SAFETY: as above.
         let status = unsafe { kvds_del(self.0, key.as_ptr().cast(), key.len()) };
@@ -171,7 +170,7 @@ impl Store {
         (one_of(&[KVDS_OK, KVDS_NOT_FOUND], status) == KVDS_OK).then_some(value)
     }
 
-    /// All pairs behind a prefix.
+    /// Returns all pairs whose keys begin with a prefix.
     pub fn pairs(&self, prefix: &[u8]) -> Pairs {
         unsafe extern "C" fn visit(
             pairs: *mut c_void,
@@ -198,7 +197,7 @@ impl Store {
         pairs
     }
 
-    /// The keys behind a prefix, from the last to the first, by a cursor.
+    /// Returns the keys that begin with a prefix in reverse order, read by a cursor.
     pub fn keys_backward(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
         let range = kvds_range {
             prefix: prefix.as_ptr().cast(),
@@ -240,7 +239,7 @@ impl Store {
         Store(view)
     }
 
-    /// Closes the store for all who have it.
+    /// Closes the store for all references.
     pub fn close(&self) {
         // SAFETY: as above.
         one_of(&[KVDS_OK], unsafe { kvds_close(self.0) });
@@ -259,7 +258,7 @@ impl Store {
     }
 }
 
-/// A value, readable for as long as it is held.
+/// A value, which is readable until it is dropped.
 pub struct Value(kvds_value);
 
 impl Drop for Value {

@@ -1,8 +1,6 @@
-//! What one thread of the load does: everything that begins and ends, on both engines, and each
-//! answer is checked.
+//! One thread of the load. It uses every kind of object on both engines and checks each result.
 //!
-//! The threads share stores and have keys of their own in them, which nobody else touches; so each
-//! knows what it must read.
+//! The threads share stores, but each has its own keys there, so it knows what it must read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,10 +21,10 @@ pub struct Worker<'a> {
     number: usize,
     distributor: &'a Distributor,
     base: PathBuf,
-    /// What this thread has in each shared disk store.
+    /// The pairs of this thread in each shared disk store.
     kept: Vec<Map>,
     random: u64,
-    /// How often it has done something.
+    /// How many rounds it has done.
     pub rounds: u64,
 }
 
@@ -43,7 +41,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Does one thing.
+    /// Does one random step.
     pub fn round(&mut self) {
         self.rounds += 1;
         match self.below(20) {
@@ -56,7 +54,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// A shared store is opened by whoever comes first and closed by whoever goes last.
+    /// Uses a shared disk store. The first reference opens it, and the last one closes it.
     fn shared_on_disk(&mut self) {
         let which = self.below(SHARED) as usize;
         let store = self.distributor.store(&format!("shared {which}"), KVDS_DISK);
@@ -65,7 +63,8 @@ impl<'a> Worker<'a> {
         self.kept[which] = map;
     }
 
-    /// The content of a memory store goes with its last reference, whosever that is.
+    /// Uses a shared memory store. Its content is lost with the last reference, whichever thread
+    /// has it.
     fn shared_in_memory(&mut self) {
         let which = self.below(SHARED);
         let store = self.distributor.store(&format!("shared {which}"), KVDS_MEMORY);
@@ -74,7 +73,7 @@ impl<'a> Worker<'a> {
         self.work(&store, &mut map);
     }
 
-    /// Made, filled, closed, opened again, looked at, and destroyed.
+    /// Creates, fills, closes, reopens, checks and destroys a disk store.
     fn own_on_disk(&mut self) {
         let id = format!("own {}", self.number);
         let mut map = Map::new();
@@ -94,8 +93,8 @@ impl<'a> Worker<'a> {
         self.distributor.destroy(&id);
     }
 
-    /// Made and dropped, with something left of it that is looked at afterwards, and its death is
-    /// told.
+    /// Creates and releases a memory store while values of it are in use, and checks the death
+    /// notification.
     fn own_in_memory(&mut self) {
         let id = format!("own {}", self.number);
         let mut left: Option<(Value, Vec<u8>, Store, Map)> = None;
@@ -116,7 +115,7 @@ impl<'a> Worker<'a> {
         assert!(deaths >= 1, "the death of the store is told");
     }
 
-    /// Closed while a cursor's snapshot lives.
+    /// Closes a store while a snapshot of it is alive.
     fn closed_under_others(&mut self) {
         let id = format!("closed {}", self.number);
         for backend in [KVDS_MEMORY, KVDS_DISK] {
@@ -134,7 +133,7 @@ impl<'a> Worker<'a> {
         self.distributor.destroy(&id);
     }
 
-    /// A copy, opened for reading by another distributor.
+    /// Copies a store, and opens the copy read-only with another distributor.
     fn copied(&mut self) {
         let which = self.below(SHARED) as usize;
         let place = self.base.join(format!("copies of {}", self.number));
@@ -148,7 +147,7 @@ impl<'a> Worker<'a> {
         std::fs::remove_dir_all(&place).expect("a copy can be removed");
     }
 
-    /// Writes and reads in every way.
+    /// Writes and reads with every call.
     fn work(&mut self, store: &Store, map: &mut Map) {
         for _ in 0..self.below(80) {
             let key = self.key(self.random % KEYS);
@@ -195,7 +194,7 @@ impl<'a> Worker<'a> {
         self.check(store, map);
     }
 
-    /// What this thread has in the store is what it wrote.
+    /// Checks that the pairs of this thread are those that it wrote.
     fn check(&self, store: &Store, map: &Map) {
         let pairs = store.pairs(&self.prefix());
         assert!(

@@ -1,8 +1,7 @@
-//! Stores that are made, used, closed, reopened and destroyed without end, by several threads,
-//! through the C functions.
+//! Creates, uses, closes, reopens and destroys stores in several threads, through the C functions.
 //!
-//! `make test` runs this for some seconds, which is enough to see that every answer is right. `make
-//! soak` runs it for MINUTES=30 and judges whether memory, threads and open files level off.
+//! `make test` runs this for some seconds, which checks all results. `make soak` runs it for
+//! MINUTES=30 and also checks that memory, threads and open files level off.
 #![cfg(feature = "disk")]
 
 mod c;
@@ -20,10 +19,10 @@ use resource_usage::Sample;
 
 const THREADS: usize = 4;
 
-/// How long it runs where nobody says how long.
+/// How long it runs without `KVDS_SOAK_MINUTES`.
 const SHORT: Duration = Duration::from_millis(2500);
 
-/// How often a long run is measured: often enough for a median of each quarter.
+/// How many samples a long run takes: enough for a median of each quarter.
 const SAMPLES: u32 = 200;
 
 #[test]
@@ -57,7 +56,7 @@ fn run(duration: Duration, tell: bool) -> Vec<Sample> {
                 let (distributor, done, rounds, base) =
                     (&distributor, &done, &rounds, directory.path());
                 scope.spawn(move || {
-                    // A thread that finds a mistake ends the run.
+                    // A thread that panics ends the run.
                     let _end = Ending(done);
                     let mut worker = Worker::new(number, distributor, base);
                     while !done.load(Relaxed) {
@@ -90,7 +89,7 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// One line, which is written over where somebody looks at it.
+/// Prints one line, which the next one overwrites on a terminal.
 fn progress(sample: &Sample, duration: Duration, rounds: u64) {
     let Sample { after, memory, threads, files } = sample;
     let (so_far, all) = (after.as_secs(), duration.as_secs());
@@ -103,7 +102,7 @@ fn progress(sample: &Sample, duration: Duration, rounds: u64) {
     written.and_then(|()| out.flush()).expect("progress can be told");
 }
 
-/// A judge that never finds anything guilty would be of no use.
+/// A check that never fails would be useless.
 #[test]
 fn growth_is_detected() {
     let course = |growth: u64| -> Vec<Sample> {

@@ -1,10 +1,10 @@
-//! What a process holds, measured again and again, and whether it levels off.
+//! Measures the memory, threads and files of the process, and checks that they level off.
 
 use std::fmt;
 use std::fs;
 use std::time::Duration;
 
-/// What the process holds at one time.
+/// The resource usage at one time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sample {
     pub after: Duration,
@@ -16,8 +16,8 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Measured now. What the allocator keeps for later is given back before, so that it is not
-    /// taken for a leak.
+    /// Measures now. The allocator first returns its free memory to the system, which would look
+    /// like a leak.
     pub fn now(after: Duration) -> Sample {
         #[cfg(target_env = "gnu")]
         // SAFETY: it may be called at any time, from any thread.
@@ -40,12 +40,12 @@ impl Sample {
     }
 }
 
-/// One figure in the second quarter of a run and in the last.
+/// A resource in the second quarter of a run and in the last.
 pub struct Course {
     name: &'static str,
     early: u64,
     late: u64,
-    /// What the late one may be.
+    /// The limit for the last quarter.
     allowed: u64,
 }
 
@@ -63,13 +63,13 @@ impl fmt::Display for Course {
     }
 }
 
-/// The head of a table of [`Course`]s.
+/// Returns the head of a table of [`Course`]s.
 pub fn head() -> String {
     format!("{:22} {:>14} {:>14} {:>14}", "median of", "second quarter", "last quarter", "at most")
 }
 
-/// Compares the second quarter with the last: in the first one caches fill. What is taken for level
-/// is a tenth more, and what a few stores take that happen to be open.
+/// Compares the second quarter with the last, as caches fill in the first one. A growth of a tenth
+/// is allowed, and the usage of a few open stores.
 pub fn courses(samples: &[Sample]) -> [Course; 3] {
     let quarter = samples.len() / 4;
     let (early, late) = (&samples[quarter..2 * quarter], &samples[samples.len() - quarter..]);

@@ -1,8 +1,8 @@
-//! Programs in C and C++: compiled, linked with the shared library of this build, and run.
+//! Compiles programs in C and C++, links them with the shared library of this build, and runs them.
 //!
 //! With `KVDS_VALGRIND=1` they run under valgrind, with smaller loops. `KVDS_LIBRARY` names another
-//! library to test. If that one is built with a sanitizer, `KVDS_SANITIZER` and
-//! `KVDS_SANITIZER_RUNTIME` say which, so that the programs are too: see `scripts/sanitize`.
+//! library to test. If it is built with a sanitizer, `KVDS_SANITIZER` and `KVDS_SANITIZER_RUNTIME`
+//! apply the same to the programs: see `scripts/sanitize`.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -13,64 +13,61 @@ use kvds::testing::Disk;
 
 use crate::ROOT;
 
-/// The name of the shared library that programs are linked to: its SONAME, which the dynamic linker
-/// looks for.
+/// The SONAME, by which the dynamic linker finds the library.
 pub const LIBRARY: &str = "libkvds.so.0";
 
-/// How much of its loops a test program runs under valgrind, in percent.
+/// The size of test loops under valgrind, in percent.
 const VALGRIND_SCALE: &str = "5";
 
 /// Programs whose forked children use the library.
 const FORKING: [&str; 5] =
     ["standard_streams", "fork", "caller_threads", "store_lock", "thread_limit"];
 
-/// How a program is compiled. Strictly, and with every warning an error, in any case.
+/// How to compile a program. Every warning is an error.
 #[derive(Clone, Copy, Default)]
 pub struct Way<'a> {
     /// C++17 instead of C11.
     pub cpp: bool,
-    /// The compiler, if not the one that builds of this machine use (`CC` and `CXX` are heeded).
+    /// The compiler, if it is not the default one (`CC` or `CXX`).
     pub compiler: Option<&'a str>,
-    /// Where it looks for headers. A directory of its own, with what a test generates, comes on top
-    /// of that.
+    /// Include directories, besides the directory of generated headers.
     pub includes: &'a [&'a str],
-    /// More arguments for the compiler, libraries among them.
+    /// More arguments for the compiler, such as libraries.
     pub arguments: &'a [&'a str],
-    /// Not linked with the library.
+    /// Does not link the program with the library.
     pub unlinked: bool,
 }
 
-/// Compiles a source file (a path within the repository) and runs the program, which must succeed.
-/// `prepare` may put generated headers into the directory that it is given.
+/// Compiles a source file (a path in the repository) and runs the program, which must succeed.
+/// `prepare` may write headers to the directory that it gets.
 pub fn compile_and_run(source: &str, way: &Way, prepare: impl Fn(&Path)) {
-    // Everything is in one directory of the test's own, as builds and other runs of the tests may
-    // happen meanwhile.
+    // Each test has its own directory, as builds and other tests may run at the same time.
     let mut directory = crate::temporary_directory().expect("a directory can be made");
     prepare(directory.path());
     let program = compile(source, way, directory.path());
     let mut command = if in_valgrind() { under_valgrind(&program) } else { Command::new(&program) };
     if program.ends_with("exit") {
-        // Who leaves the process with stores open leaves their memory, on purpose.
+        // A program that exits with open stores leaves their memory allocated, on purpose.
         command.env("LSAN_OPTIONS", "detect_leaks=0");
     }
     command
         .env("TMPDIR", directory.path())
         .env("KVDS_TEST_LIBRARY", directory.path().join(LIBRARY));
-    // What fails is left for a debugger.
+    // The files of a failed program stay for a debugger.
     directory.disable_cleanup(true);
     succeed(command);
     directory.disable_cleanup(false);
 }
 
-/// Whether programs run under valgrind.
+/// Returns whether programs run under valgrind.
 pub fn in_valgrind() -> bool {
     env::var_os("KVDS_VALGRIND").is_some_and(|value| value == "1")
 }
 
-/// Makes the program and all it needs in `directory`.
+/// Compiles a program and puts it and the library into `directory`.
 pub fn compile(source: &str, way: &Way, directory: &Path) -> PathBuf {
-    // Cargo puts what it just built beside the test that is for it. The copy one directory up may
-    // be an old one.
+    // Cargo puts the library of this build beside the test. The copy one directory up may be an old
+    // one.
     let beside = || env::current_exe().expect("a program has a path").with_file_name("libkvds.so");
     let library = env::var_os("KVDS_LIBRARY").map_or_else(beside, PathBuf::from);
     fs::hard_link(&library, directory.join(LIBRARY))
@@ -85,7 +82,7 @@ pub fn compile(source: &str, way: &Way, directory: &Path) -> PathBuf {
     }
     command.args(way.arguments);
     if let Some(runtime) = env::var_os("KVDS_SANITIZER_RUNTIME") {
-        // The whole of it, for the library as well.
+        // The library needs all of it too.
         command.arg("-Wl,--whole-archive").arg(runtime).args([
             "-Wl,--no-whole-archive",
             "-Wl,--export-dynamic",
@@ -96,7 +93,7 @@ pub fn compile(source: &str, way: &Way, directory: &Path) -> PathBuf {
     program
 }
 
-/// The compiler with what is the same for all programs.
+/// Returns the compiler with the arguments of all programs.
 pub fn compiler(way: &Way, directory: &Path) -> Command {
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let mut build = cc::Build::new();
@@ -118,7 +115,7 @@ pub fn compiler(way: &Way, directory: &Path) -> Command {
     }
     if let Ok(sanitizer) = env::var("KVDS_SANITIZER") {
         build.compiler(if way.cpp { "clang++" } else { "clang" });
-        // Past the driver, which would link parts of its own runtime.
+        // Passed by -Xclang, because the driver would link parts of its own runtime.
         build
             .flag("-Xclang")
             .flag(format!("-fsanitize={sanitizer}"))
@@ -137,7 +134,7 @@ fn under_valgrind(program: &Path) -> Command {
     let mut valgrind = Command::new("valgrind");
     valgrind
         .args(["-q", "--error-exitcode=99", "--fair-sched=yes", "--trace-children=no"])
-        // A forked child leaves what it inherited as it is, on purpose: to valgrind, a leak.
+        // A forked child leaks what it inherited, on purpose.
         .arg(if FORKING.iter().any(|name| program.ends_with(name)) {
             "--leak-check=no"
         } else {
@@ -150,7 +147,7 @@ fn under_valgrind(program: &Path) -> Command {
     valgrind
 }
 
-/// Runs a command and shows what it printed if it fails.
+/// Runs a command, and panics with its output if it fails.
 pub fn succeed(mut command: Command) {
     let output = command.output().unwrap_or_else(|cause| panic!("cannot run {command:?}: {cause}"));
     let words: Vec<_> = iter::once(command.get_program())
@@ -167,8 +164,8 @@ pub fn succeed(mut command: Command) {
     );
 }
 
-/// The names of the files of a directory of the repository that end in `.extension`, without that,
-/// in order.
+/// Returns the sorted names of the files in a directory of the repository with this extension,
+/// without it.
 pub fn sources(directory: &str, extension: &str) -> Vec<String> {
     let entries = fs::read_dir(Path::new(ROOT).join(directory))
         .unwrap_or_else(|cause| panic!("{directory}: {cause}"));
@@ -180,7 +177,7 @@ pub fn sources(directory: &str, extension: &str) -> Vec<String> {
     names
 }
 
-/// The names of the functions that `include/kvds.h` declares.
+/// Returns the names of the functions that `include/kvds.h` declares.
 pub fn declared_functions() -> Vec<String> {
     let text =
         fs::read_to_string(format!("{ROOT}/abi/api.json")).expect("abi/api.json can be read");

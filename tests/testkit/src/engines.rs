@@ -1,4 +1,4 @@
-//! What the suites over every engine share.
+//! The engines that suites run on.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use kvds::testing::{
 };
 use tempfile::TempDir;
 
-/// An engine under test, and the directory it may use.
+/// An engine under test, and its directory.
 #[derive(Clone)]
 pub struct TestEngine {
     pub engine: Arc<dyn Engine>,
-    /// The longest key it takes.
+    /// The length of the longest key.
     pub longest: usize,
     _neighbors: Option<Arc<Neighbors>>,
     _directory: Arc<TempDir>,
 }
 
 impl TestEngine {
-    /// The maintenance of the engine, or of the engine that a scope is of.
+    /// Returns the maintenance of the engine, or of the engine below a scope.
     pub fn maintenance(&self) -> &dyn Maintenance {
         let base = self._neighbors.as_ref().map_or(&self.engine, |neighbors| &neighbors.0);
         base.maintenance().expect("every engine here has maintenance")
@@ -48,20 +48,20 @@ pub fn disk(lease: Lease) -> TestEngine {
     bench(engine.expect("a store can be opened").expect("it is made"), directory)
 }
 
-/// A scope of a scope of a memory store.
+/// Returns a scope of a scope of a memory store.
 pub fn memory_scope(lease: Lease) -> TestEngine {
     scope(memory(lease))
 }
 
-/// A scope of a scope of a disk store.
+/// Returns a scope of a scope of a disk store.
 pub fn disk_scope(lease: Lease) -> TestEngine {
     scope(disk(lease))
 }
 
-/// What lies around a scope, to be found untouched in the end.
+/// Keys outside of a scope, which must stay unchanged.
 struct Neighbors(Arc<dyn Engine>);
 
-/// Before, at both edges and after the prefix, whose last byte has no successor.
+/// The keys are before, at both edges of and after the prefix, whose last byte has no successor.
 const PREFIX: [&[u8]; 2] = [b"scope", b"\xFF"];
 const NEIGHBORS: [&[u8]; 5] = [b"", b"scope", b"scope\xFE\xFF", b"scopf", b"\xFF\xFF"];
 
@@ -98,7 +98,7 @@ fn scope(of: TestEngine) -> TestEngine {
     }
 }
 
-/// Makes a module per engine, and per scope of one, of a list of functions that take a [`Make`].
+/// Runs functions that take a [`Make`] as tests, in one module per engine and per scope of one.
 #[macro_export]
 macro_rules! for_every_engine {
     ($($test:ident)*) => {
@@ -134,7 +134,7 @@ pub fn delete<'a>(key: &'a (impl AsRef<[u8]> + ?Sized)) -> Operation<'a> {
     Operation::Delete { key: key.as_ref() }
 }
 
-/// Applies operations without a condition.
+/// Applies operations without expectations.
 pub fn write(engine: &dyn Engine, operations: &[Operation<'_>]) {
     let outcome = engine.apply(&WriteBatch { expectations: &[], operations });
     assert_eq!(outcome.expect("the write works"), Outcome::Applied);

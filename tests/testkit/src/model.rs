@@ -1,7 +1,8 @@
-//! Programs of writes, snapshots, cursors and scans, run on an engine and on a `BTreeMap`, which
+//! Runs programs of writes, snapshots, cursors and scans on an engine and on a `BTreeMap`, which
 //! must agree at every step.
 //!
-//! `tests/model.rs` makes them up at random, `fuzz/` from the bytes that a fuzzer found.
+//! `tests/model.rs` generates random programs; the fuzz target `operations` reads them from its
+//! input.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -13,13 +14,13 @@ use crate::engines::{TestEngine, get};
 
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Picks one of what there is, by its number modulo how many there are.
+/// The number of an object, modulo how many there are.
 pub type Pick = usize;
 
 #[derive(Clone, Debug)]
 pub enum Step {
     Write(Vec<Expect>, Vec<Change>),
-    /// Brings everything to where a new process would find it, and puts it in order there.
+    /// Compacts.
     Compact,
     Snapshot,
     DropSnapshot(Pick),
@@ -53,7 +54,7 @@ pub enum Move {
     Seek(Vec<u8>),
 }
 
-/// A cursor and where it should be.
+/// A cursor and its expected position.
 struct Track {
     cursor: Box<dyn Cursor>,
     map: Map,
@@ -121,13 +122,13 @@ fn write(map: &mut Map, expects: &[Expect], changes: &[Change]) -> Outcome {
     Outcome::Applied
 }
 
-/// Runs a program on a fresh engine.
+/// Runs a program on a new engine.
 pub fn run(bench: &TestEngine, steps: &[Step]) {
     let mut now = Map::new();
     let mut snapshots: Vec<(Arc<dyn Reader>, Map)> = Vec::new();
     let mut cursors: Vec<Track> = Vec::new();
     for step in steps {
-        // A read goes to "now" or to one of the snapshots, as the index says.
+        // 0 is the engine, another number a snapshot.
         let pick = |index: &Pick| -> (&dyn Reader, &Map) {
             match index % (snapshots.len() + 1) {
                 0 => (&*bench.engine, &now),

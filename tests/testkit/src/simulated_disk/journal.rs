@@ -1,5 +1,4 @@
-//! The journal as it is written by the library of `ctests/preload`, whose `journal.h` says what is
-//! in it.
+//! The journal that the library of `ctests/preload` writes. Its `journal.h` describes the format.
 
 use std::fs::File;
 use std::io::Read;
@@ -41,7 +40,7 @@ const KINDS: [Kind; 12] = [
 
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
-    /// Its place, which is also its time: a later one has a greater one.
+    /// The offset, which also serves as the time: later records have greater offsets.
     pub at: u64,
     pub kind: Kind,
     pub thread: u32,
@@ -56,7 +55,7 @@ const START: usize = 8;
 const HEAD: usize = 40;
 
 impl Journal {
-    /// Reads what is written of it.
+    /// Reads the part that is written.
     pub fn read(path: &Path) -> Journal {
         let mut file = File::open(path).expect("the journal is there");
         let mut written = [0; START];

@@ -1,9 +1,9 @@
-//! A disk, as it is after a power cut: told from the journal that the library of `ctests/preload`
-//! has written.
+//! A simulated disk: what a disk may contain after a power failure, computed from the journal of
+//! `ctests/preload`.
 //!
-//! What a sync has covered is there. Of everything else a disk may have any part, within reason: a
-//! write may be torn, its pages may come in any order, and what happens to the entries of one
-//! directory comes in its order, as on every file system that keeps a journal of its own.
+//! Everything that a sync covered is there. Any part of the rest may be there, with limits. A write
+//! may be torn, and its pages may arrive in any order. Changes of one directory arrive in order, as
+//! on every journaling file system.
 
 mod journal;
 
@@ -16,25 +16,25 @@ use fastrand::Rng;
 
 pub use journal::{Journal, Kind, Record};
 
-/// A file or a directory, whatever it is called.
+/// The number of a file or a directory, whatever its name is.
 type Object = usize;
 
 const ROOT: Object = 0;
 
-/// The granularity in which a disk gets what is in a file.
+/// The unit in which file content reaches the disk.
 const PAGE: usize = 4096;
 
-/// What a power cut leaves of what no sync covered.
+/// What survives of the changes that no sync covered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Survival {
     Nothing,
-    /// As if only the process had died.
+    /// As if only the process was killed.
     Everything,
-    /// What was done first, up to some moment.
+    /// The changes up to some point in time.
     Beginning,
-    /// Of each file and each directory what was done to it first.
+    /// The first changes of each file and each directory.
     Beginnings,
-    /// The same, but without some of the pages of the files: a disk gets them in any order.
+    /// The same without some pages of the files: pages reach a disk in any order.
     Pages,
 }
 
@@ -48,7 +48,7 @@ impl Survival {
     ];
 }
 
-/// Directories and files, with their bytes.
+/// Directories and files, with their content.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree(pub BTreeMap<String, Node>);
 
@@ -58,14 +58,14 @@ pub enum Node {
     File(Vec<u8>),
 }
 
-/// What a process did to the disk below a directory.
+/// The changes of the disk below a directory.
 pub struct History {
     objects: Vec<Start>,
     changes: Vec<Change>,
     syncs: Vec<Sync>,
 }
 
-/// What an object was in the beginning. One that is made later begins empty.
+/// The initial state of an object. One that is created later starts empty.
 #[derive(Clone, Debug)]
 enum Start {
     Directory(BTreeMap<String, Object>),
@@ -74,7 +74,7 @@ enum Start {
 
 struct Change {
     at: u64,
-    /// The object whose sync covers it.
+    /// The object whose sync covers the change.
     object: Object,
     what: What,
 }
@@ -94,7 +94,7 @@ struct Sync {
 }
 
 impl Tree {
-    /// What is in a directory.
+    /// Reads the content of a directory.
     pub fn read(directory: &Path) -> Tree {
         let entries = fs::read_dir(directory).expect("the directory can be read");
         let node = |path: &Path| match path.is_dir() {
@@ -108,7 +108,7 @@ impl Tree {
         Tree(entries.map(named).collect())
     }
 
-    /// Makes it all in a directory that is there and empty.
+    /// Writes everything to an empty directory.
     pub fn write(&self, directory: &Path) {
         for (name, node) in &self.0 {
             let path = directory.join(name);
@@ -123,7 +123,7 @@ impl Tree {
     }
 }
 
-/// The objects below a directory before anything happens. Taken before the process begins.
+/// The objects below a directory before the process starts.
 pub struct Before {
     objects: Vec<Start>,
     inodes: HashMap<u64, Object>,
@@ -163,7 +163,7 @@ impl Before {
 impl History {
     pub fn new(before: Before, journal: &Journal) -> History {
         let Before { objects, mut inodes } = before;
-        // Who is where now, to know what a rename moves.
+        // The current name of each object, for renames.
         let mut names: HashMap<(Object, String), Object> = HashMap::new();
         for (directory, start) in objects.iter().enumerate() {
             if let Start::Directory(entries) = start {
@@ -185,7 +185,7 @@ impl History {
                 }
                 Kind::Create | Kind::Mkdir | Kind::Link => {
                     if record.kind != Kind::Link {
-                        // An inode may have been another file's before.
+                        // The inode may have belonged to another file.
                         inodes.insert(a, history.objects.len());
                         history.objects.push(match record.kind {
                             Kind::Create => Start::File(Vec::new()),
@@ -219,14 +219,14 @@ impl History {
         history
     }
 
-    /// The times at which something changed.
+    /// Returns the times of all changes.
     pub fn times(&self) -> Vec<u64> {
         self.changes.iter().map(|change| change.at).collect()
     }
 
-    /// What the disk has after a power cut right before the time `cut`.
+    /// Returns what the disk contains after a power failure right before the time `cut`.
     pub fn after_power_failure(&self, cut: u64, survival: Survival, random: &mut Rng) -> Tree {
-        // What was done to an object before this is covered.
+        // For each object, the time of the last change that a sync covers.
         let mut covered = vec![0; self.objects.len()];
         for sync in self.syncs.iter().filter(|sync| sync.end < cut) {
             covered[sync.object] = sync.begin.max(covered[sync.object]);
@@ -234,8 +234,7 @@ impl History {
         let done = self.changes.iter().filter(|change| change.at < cut);
         let uncovered: Vec<_> =
             done.clone().filter(|change| change.at > covered[change.object]).collect();
-        // The change that is the first to be lost, and torn if it is a write: of all, and of each
-        // object.
+        // The first lost change, which is torn if it is a write: of all objects, and of each one.
         let first_lost = |among: &[&Change], random: &mut Rng| match random.usize(..=among.len()) {
             at if at == among.len() => u64::MAX,
             at => among[at].at,
@@ -248,7 +247,7 @@ impl History {
                 first_lost(&among, random)
             })
             .collect();
-        // How many of a file's pages survive, in 256ths; and which do.
+        // How many pages of each file survive, in 256ths; and which ones.
         let survival_rate: Vec<u8> = self.objects.iter().map(|_| random.u8(..)).collect();
         let mut pages: HashMap<(Object, usize), bool> = HashMap::new();
 
@@ -284,7 +283,7 @@ impl History {
 }
 
 impl Change {
-    /// Does it. Of a write, the pages that `has_page` says.
+    /// Applies the change. Of a write, it applies the pages for which `has_page` returns true.
     fn apply(&self, objects: &mut [Start], has_page: &mut dyn FnMut(usize) -> bool) {
         let mut entries =
             |directory: Object, act: &mut dyn FnMut(&mut BTreeMap<String, Object>)| {

@@ -1,8 +1,8 @@
-//! The process that dies.
+//! The child process.
 //!
-//! Writers write into one store for as long as they live, and report every write before and after
-//! it. Beside them a steward syncs, compacts, copies, closes and opens again, and makes and
-//! destroys other stores.
+//! Writers write to one store until the process is killed, and report every write before and after
+//! it. Another thread syncs, compacts, copies and reopens the store, and creates and destroys other
+//! stores.
 
 use std::ffi::{CString, OsString};
 use std::path::{Path, PathBuf};
@@ -18,31 +18,31 @@ use super::Writer;
 use super::expected::Act::{Close, Copy, Destroy, Sync};
 use super::expected::{Event, MAIN, Store as StoreName};
 
-/// What a child is told.
+/// The orders of a child.
 #[derive(Clone, Debug)]
 pub struct Orders {
-    /// Where the stores are.
+    /// The base path.
     pub base: PathBuf,
     pub durability: Durability,
     pub seed: u64,
-    /// How many writes each writer has done already.
+    /// How many writes each writer has done before.
     pub numbers: Vec<u64>,
-    /// The number of the first other store and copy that it makes.
+    /// The number of the first other store or copy.
     pub first: u64,
-    /// How many writes end it, so that it lives on to close its stores.
+    /// After how many writes the child stops and closes its stores.
     pub limit: u64,
 }
 
 const ORDERS: &str = "KVDS_TEST_ORDERS";
 
 impl Orders {
-    /// The options of the child's distributor: with buffers as small as they can be, so that much
-    /// is flushed and compacted.
+    /// Returns the options of the child's distributor. The buffers are as small as possible, to
+    /// cause many flushes and compactions.
     pub fn options(&self) -> Options {
         Options { durability: self.durability, write_buffer_bytes: 1 << 20, ..Options::default() }
     }
 
-    /// This test program once more, to do nothing but the test `name`, under these orders.
+    /// Returns a command that runs this test program with these orders, for the test `name` alone.
     pub fn command(&self, name: &str) -> Command {
         let numbers: Vec<_> = self.numbers.iter().map(u64::to_string).collect();
         let durability = self.durability as u8;
@@ -56,7 +56,7 @@ impl Orders {
         child
     }
 
-    /// The orders of this process, if it is a child.
+    /// Returns the orders of this process, if it is a child.
     pub fn received() -> Option<Orders> {
         let text = env::var(ORDERS).ok()?;
         let parts: Vec<_> = text.splitn(6, ' ').collect();
@@ -72,7 +72,7 @@ impl Orders {
         })
     }
 
-    /// Lives as told. `report` is given every event, by the thread that it concerns.
+    /// Follows the orders. The thread of each event calls `report`.
     pub fn follow(&self, report: &(dyn Fn(Event) + std::marker::Sync)) {
         let distributor = Distributor::open(Some(&self.base), &self.options())
             .expect("a distributor can be made");
@@ -150,7 +150,7 @@ impl Child<'_> {
         (self.report)(Event::Done(name, writer.id, writer.number));
     }
 
-    /// What happens to the stores beside writing.
+    /// Does everything except writing.
     fn maintain(&self, store: &RwLock<Option<Ref<Store>>>, done: &AtomicBool) {
         let mut random = Rng::with_seed(self.orders.seed ^ self.orders.first);
         let mut next = self.orders.first;
@@ -207,7 +207,7 @@ impl Child<'_> {
                 }
                 _ => {}
             }
-            // Writing goes on in between.
+            // Waits for some writes.
             while !done.load(Ordering::Relaxed) && self.written.load(Ordering::Relaxed) < now + 20 {
                 thread::yield_now();
             }
@@ -215,7 +215,7 @@ impl Child<'_> {
     }
 }
 
-/// Where the copies of the stores in `base` are.
+/// Returns the directory of the copies of the stores in `base`.
 pub fn copies(base: &Path) -> PathBuf {
     base.join("copies")
 }

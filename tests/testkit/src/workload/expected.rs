@@ -1,4 +1,4 @@
-//! What must be found in the stores of a child that died, told from what it had reported.
+//! Computes what the stores of a killed child must have, from its reports.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -9,11 +9,11 @@ use kvds::testing::{Backend, Distributor, Options};
 use super::child::copies;
 use super::{SHARED, Writer, number_in};
 
-/// A store by its number. A copy of the main one has a number of its own too.
+/// The number of a store. Copies of the main store have numbers too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Store(pub u64);
 
-/// The one that all writers write into.
+/// The store that all writers use.
 pub const MAIN: Store = Store(0);
 
 impl Store {
@@ -22,30 +22,30 @@ impl Store {
     }
 }
 
-/// What a child reports.
+/// A report of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A writer is about to do its write of this number.
+    /// A writer is about to make the write of this number.
     Try(Store, u64, u64),
-    /// It has answered that it is done.
+    /// The write of this number is acknowledged.
     Done(Store, u64, u64),
     Begin(Act, Store),
     End(Act, Store),
 }
 
-/// What a child does beside writing.
+/// What a child does besides writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     Sync,
     Close,
-    /// Of the main store, to the copy of this number.
+    /// Copies the main store to the copy of this number.
     Copy,
     Destroy,
 }
 
 const ACTS: [Act; 4] = [Act::Sync, Act::Close, Act::Copy, Act::Destroy];
 
-/// An event, written down.
+/// An encoded event.
 pub type Report = [u8; 32];
 
 impl Event {
@@ -79,15 +79,15 @@ impl Event {
     }
 }
 
-/// How many writes of a writer must be found: at least those that must not be lost, at most those
-/// that were tried.
+/// How many writes of a writer a store may have: at least those that must not be lost, at most
+/// those that were tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     pub least: u64,
     pub most: u64,
 }
 
-/// How far something got.
+/// How far an action got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     Never,
@@ -95,19 +95,19 @@ pub enum Stage {
     Done,
 }
 
-/// What must be found.
+/// What the stores must have.
 pub struct Expected {
     pub main: Vec<Bounds>,
-    /// The other stores, and how far it got to destroy them.
+    /// The other stores, and how far their destruction got.
     pub others: BTreeMap<Store, (Bounds, Stage)>,
-    /// The copies of the main store, and how far it got to make them.
+    /// The copies of the main store, and how far they got.
     pub copies: BTreeMap<Store, (Vec<Bounds>, Stage)>,
 }
 
 impl Expected {
-    /// From all that was reported, each with its place in time. `numbers` is where the writers
-    /// began. Nothing that was acknowledged before the time `kept` may be lost, nor what was
-    /// acknowledged before its store was synced or closed.
+    /// Computes it from all reports, each with its time. `numbers` is where the writers began.
+    /// Writes that were acknowledged before the time `kept`, or before a sync or close of their
+    /// store, must not be lost.
     pub fn from(events: &[(u64, Event)], numbers: &[u64], kept: u64) -> Expected {
         let mut safe: BTreeMap<Store, u64> = BTreeMap::new();
         let mut begun: BTreeMap<Store, u64> = BTreeMap::new();
@@ -126,7 +126,7 @@ impl Expected {
             others: BTreeMap::new(),
             copies: BTreeMap::new(),
         };
-        // What was acknowledged, whether or not it may be lost: a copy has it all.
+        // Acknowledged writes, even those that may be lost: a copy has all of them.
         let mut acknowledged = numbers.to_vec();
         for (at, event) in events {
             match *event {
@@ -177,8 +177,8 @@ impl Expected {
         expected
     }
 
-    /// Opens what is in `base` and looks. `writers` are as they began, and are left as they were
-    /// found.
+    /// Opens the stores in `base` and checks them. Sets `writers`, which are in their earlier
+    /// state, to the state that it finds.
     pub fn check(
         &self,
         base: &Path,
@@ -186,7 +186,7 @@ impl Expected {
         seed: u64,
         writers: &mut [Writer],
     ) -> Result<(), String> {
-        // The copies first: from what was there at the beginning.
+        // Copies are checked first, from the earlier state of the writers.
         for (copy, (bounds, stage)) in &self.copies {
             let mut copied = writers.to_vec();
             let there = look(&copies(base), *copy, options, bounds, &mut copied)?;
@@ -212,7 +212,7 @@ impl Expected {
     }
 }
 
-/// Looks into a store. Returns whether it is there; it may not be there and broken.
+/// Checks a store. Returns whether it exists. It must not be damaged.
 fn look(
     base: &Path,
     store: Store,
@@ -227,7 +227,7 @@ fn look(
     let opened =
         distributor.get_or_create(&id, Backend::Disk).map_err(|error| error.to_string())?;
     let Some(opened) = opened else {
-        // What is left of one that was half made or half removed is in nobody's way.
+        // A partly created or removed store must not prevent a new one.
         let options = Options { create_if_missing: true, ..options };
         let distributor =
             Distributor::open(Some(base), &options).expect("a distributor can be made");
@@ -253,7 +253,7 @@ fn look(
     Ok(true)
 }
 
-/// Finds the numbers of writes that make the content what it is.
+/// Finds the numbers of writes that explain the content.
 fn explain(
     name: &str,
     mut found: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -261,8 +261,8 @@ fn explain(
     writers: &mut [Writer],
 ) -> Result<(), String> {
     let shared = found.remove(SHARED).map_or(0, |value| number_in(&value));
-    // The writer as it may be found at most, where the last writes only added to the counter of
-    // all.
+    // The writer with the most writes that the content allows, if its last writes only added to the
+    // shared counter.
     let mut furthest = Vec::new();
     for (writer, bounds) in writers.iter_mut().zip(bounds) {
         let prefix = writer.prefix();
@@ -308,7 +308,7 @@ fn explain(
     Ok(())
 }
 
-/// Says how a writer's content differs from the nearest thing that it could be.
+/// Describes the difference between the content and the nearest possible content.
 fn wrong(
     name: &str,
     mut writer: Writer,

@@ -1,10 +1,8 @@
-//! What threads write into a store, so that it can be told exactly what must be found in it
-//! afterwards.
+//! Writers whose keys show exactly which of their writes a store has.
 //!
-//! Each writer owns its keys and numbers its writes. What its n-th write is follows from the seed,
-//! the writer and what it wrote before; so what is found under its keys is what is there after some
-//! number of writes, or it is wrong. There is no third thing: a write that is missing, half a
-//! batch, or a value that nobody wrote all make a content that no number explains.
+//! Each writer has its own keys and numbers its writes. The n-th write follows from the seed, the
+//! writer and its earlier writes. So its keys must have the content after some number of writes. A
+//! missing write, a part of a batch, or an unknown value matches no number.
 
 pub mod child;
 pub mod expected;
@@ -22,15 +20,15 @@ const KEYS: usize = 12;
 
 type Pair = (Vec<u8>, Vec<u8>);
 
-/// One thread's part of a store.
+/// A writer: the state of its keys.
 #[derive(Clone)]
 pub struct Writer {
     pub id: u64,
     /// How many writes it has done.
     pub number: u64,
-    /// What they have made of its keys.
+    /// The content of its keys.
     pub content: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// What they have added to the counter that it does not own.
+    /// What it has added to the shared counter.
     pub added: i64,
     seed: u64,
 }
@@ -56,12 +54,12 @@ impl Writer {
         Writer { id, number: 0, content: BTreeMap::new(), added: 0, seed }
     }
 
-    /// What its keys begin with.
+    /// Returns the prefix of its keys.
     pub fn prefix(&self) -> Vec<u8> {
         format!("w{}/", self.id).into_bytes()
     }
 
-    /// The write that comes next. It changes something in any case.
+    /// Returns the next write, which always changes something.
     pub fn next(&self) -> Write {
         let number = self.number + 1;
         let mut random = Rng::with_seed(
@@ -102,7 +100,7 @@ impl Writer {
                 delete: three.clone(),
             },
             (7, [key, ..], _) if number.is_multiple_of(3) => {
-                // The key without its last part: the group.
+                // The prefix of a group of keys.
                 let end = key.len()
                     - key.iter().rev().position(|byte| *byte == b'/').expect("a key has parts");
                 Write::DeletePrefix(key[..end].to_vec())
@@ -118,7 +116,7 @@ impl Writer {
         format!("w{}/{group}/{number}", self.id).into_bytes()
     }
 
-    /// Counts a write as done.
+    /// Applies a write to the content.
     pub fn done(&mut self, write: Write) {
         self.number += 1;
         let content = &mut self.content;
@@ -148,7 +146,7 @@ impl Writer {
 }
 
 impl Write {
-    /// Does it. It must be applied: nobody else touches what it expects.
+    /// Makes the write. It must be applied, as no other writer touches the keys that it expects.
     pub fn perform(&self, store: &Store) -> Result<()> {
         let batch = |expectations: &[Expectation<'_>], operations: &[Operation<'_>]| {
             store.write(&WriteBatch { expectations, operations })
@@ -185,7 +183,7 @@ fn set((key, value): &Pair) -> Operation<'_> {
     Operation::Set { key, value }
 }
 
-/// A counter's value.
+/// Parses the value of a counter.
 pub fn number_in(value: &[u8]) -> i64 {
     std::str::from_utf8(value)
         .ok()
