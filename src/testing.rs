@@ -3,7 +3,7 @@
 //! The cargo feature `testing` compiles it. Programs must not rely on it: it changes in any release.
 
 pub use crate::batch::{Conflict, Expectation, Operation, Outcome, WriteBatch};
-pub use crate::engine::disk::{Disk, Shared};
+pub use crate::engine::disk::{Disk, SharedCaches};
 pub use crate::engine::memory::{Budget, Memory};
 pub use crate::engine::{
     Buffer, Cursor, Engine, Lease, MAX_KEY_LEN, Maintenance, Range, Reader, Value,

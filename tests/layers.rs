@@ -1,9 +1,9 @@
-//! Imports point one way: a module may use what lies below it, and nothing above or beside it.
+//! Imports point one way: a module imports only modules of lower layers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// From the ground up. Modules on one line don't know each other.
+/// The layers, the lowest first. Modules of one layer do not import each other.
 const LAYERS: &[&[&str]] = &[
     &["error"],
     &["sync", "sys"],
@@ -32,8 +32,7 @@ fn sources(directory: &Path, module: &str, found: &mut BTreeMap<String, String>)
     }
 }
 
-/// The module paths that a source names: everything behind `crate::` and `super::`, in `use` lines
-/// and in the code.
+/// Returns the module paths behind every `crate::` and `super::` of a source, in imports and code.
 fn imports(module: &str, text: &str) -> Vec<String> {
     let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
     let mut found = Vec::new();
@@ -71,7 +70,7 @@ fn imports(module: &str, text: &str) -> Vec<String> {
     found
 }
 
-/// The layer of a path: that of the longest module name that it begins with.
+/// Returns the layer of the longest module name that `path` begins with.
 fn layer(path: &str) -> Option<(usize, &'static str)> {
     let layers = LAYERS
         .iter()

@@ -45,11 +45,11 @@ pub trait Reader: Send + Sync {
     /// Returns the value of `key`.
     fn get(&self, key: &[u8]) -> Result<Option<Value>>;
 
-    /// Calls `see` with the value of `key`, without a copy. Returns whether the key exists.
+    /// Calls `read` with the value of `key`, without a copy. Returns whether the key exists.
     ///
-    /// `see` must not call the engine.
-    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
-        Ok(self.get(key)?.map(|value| see(&value)).is_some())
+    /// `read` must not call the engine.
+    fn with_value(&self, key: &[u8], read: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        Ok(self.get(key)?.map(|value| read(&value)).is_some())
     }
 
     /// Returns whether `key` exists.

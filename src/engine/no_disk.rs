@@ -10,13 +10,13 @@ use crate::options::Options;
 /// The disk engine, whose every function returns an error in this build.
 pub struct Disk;
 
-/// The memory that disk stores share: none in this build.
-pub struct Shared;
+/// The caches that disk stores share: none in this build.
+pub struct SharedCaches;
 
-impl Shared {
+impl SharedCaches {
     /// Ignores the options.
-    pub fn new(_: &Options) -> Shared {
-        Shared
+    pub fn new(_: &Options) -> SharedCaches {
+        SharedCaches
     }
 }
 
@@ -30,7 +30,7 @@ impl Disk {
     pub fn open_any(
         _: &Path,
         _: &Options,
-        _: &Shared,
+        _: &SharedCaches,
         _: Lease,
     ) -> Result<Option<Arc<dyn Engine>>> {
         Err(unsupported())

@@ -62,7 +62,7 @@ pub unsafe extern "C" fn kvds_get_into(
         let (store, key) = (handle::get(store)?, arg::key("key", key, key_len)?);
         arg::array("buffer", buffer.cast_const().cast::<u8>(), capacity)?;
         let mut status = KVDS_NOT_FOUND;
-        store.look(key, &mut |value| {
+        store.with_value(key, &mut |value| {
             len.set(value.len());
             status = if value.len() > capacity { KVDS_TRUNCATED } else { KVDS_OK };
             if status == KVDS_OK {

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::engine::disk::checkpoint;
-use crate::engine::disk::{Disk, Shared};
+use crate::engine::disk::{Disk, SharedCaches};
 use crate::engine::{Cursor, Engine, Maintenance, Range, Reader, Stats, Value};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
@@ -53,7 +53,7 @@ impl Store {
     pub fn open(path: &Path, id: &CStr, options: &Options) -> Result<Option<Ref<Store>>> {
         Disk::available()?;
         let identity = Identity { tag: 0, id: id.to_owned(), backend: Backend::Disk };
-        let engine = Disk::open_any(path, options, &Shared::new(options), Box::new(()));
+        let engine = Disk::open_any(path, options, &SharedCaches::new(options), Box::new(()));
         let Some(engine) = engine.map_err(|error| error.within(|| identity.to_string()))? else {
             return Ok(None);
         };
@@ -132,12 +132,12 @@ impl Store {
         self.read(|now| now.get(key))
     }
 
-    /// Calls `see` with the value of `key`, without a copy. Returns whether the key exists.
+    /// Calls `read` with the value of `key`, without a copy. Returns whether the key exists.
     ///
-    /// `see` must not call the store.
+    /// `read` must not call the store.
     #[inline]
-    pub fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
-        self.read(|now| now.look(key, see))
+    pub fn with_value(&self, key: &[u8], read: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        self.read(|now| now.with_value(key, read))
     }
 
     /// Returns whether `key` exists.

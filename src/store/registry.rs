@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::engine::disk::{Disk, Shared};
+use crate::engine::disk::{Disk, SharedCaches};
 use crate::engine::memory::{Budget, Memory};
 use crate::engine::{Engine, Lease};
 use crate::error::{Error, Kind, Result};
@@ -44,7 +44,7 @@ struct Registry {
     observers: Arc<Observers>,
     memory_budget: Arc<Budget>,
     /// Created with the first disk store.
-    disk_shared: OnceLock<Shared>,
+    disk_shared: OnceLock<SharedCaches>,
     owner: OwnerProcess,
 }
 
@@ -326,7 +326,7 @@ impl Registry {
             }
             Backend::Memory => Ok(Some(Arc::new(Memory::new(self.memory_budget.clone(), lease)))),
             Backend::Disk => {
-                let shared = self.disk_shared.get_or_init(|| Shared::new(&self.options));
+                let shared = self.disk_shared.get_or_init(|| SharedCaches::new(&self.options));
                 Disk::open_any(&self.directory(id)?, &self.options, shared, lease)
             }
         }

@@ -303,18 +303,18 @@ mod tests {
 
     /// One thread once synced all stores in turn. With 300 stores and 4 ms per sync, a write was
     /// still unsynced after 2.6 seconds; with 1,000 stores, after 4.3. In this test each sync ends
-    /// only after many others have begun.
+    /// only after many others have started.
     #[test]
     fn many_stores_are_synced_at_the_same_time() {
         const STORES: usize = 300;
         const TOGETHER: usize = STORES.div_ceil(STORES_PER_HELPER);
         let service = Arc::new(SyncService::new(start_helpers));
-        let begun: Arc<(Mutex<usize>, Condvar)> = Arc::default();
+        let started: Arc<(Mutex<usize>, Condvar)> = Arc::default();
         let stores: Vec<_> = (0..STORES)
             .map(|_| {
-                let begun = begun.clone();
+                let started = started.clone();
                 let sync = move || {
-                    let (count, more) = &*begun;
+                    let (count, more) = &*started;
                     let mut count = count.lock();
                     *count += 1;
                     more.notify_all();
@@ -332,7 +332,7 @@ mod tests {
             .collect();
         stores.iter().for_each(SyncHandle::mark_dirty);
         service.queue_dirty();
-        assert!(service.wait_until_done(Instant::now() + TIMEOUT) && *begun.0.lock() == STORES);
+        assert!(service.wait_until_done(Instant::now() + TIMEOUT) && *started.0.lock() == STORES);
         assert!(!service.behind.load(Ordering::Relaxed));
     }
 

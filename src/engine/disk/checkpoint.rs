@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::durable_dir::{self, CreatedDirs};
-use super::settings::{self, Shared};
+use super::settings::{self, SharedCaches};
 use crate::engine::disk::Disk;
 use crate::engine::{Maintenance, Range, Reader};
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ fn already_exists(path: &Path) -> Error {
 /// Copies every pair of `reader` into a new store in the directory `path`.
 fn copy_pairs(reader: &dyn Reader, path: &Path) -> Result<()> {
     let options = Options { durability: Durability::None, ..Options::default() };
-    let Some(copy) = Disk::open(path, &options, &Shared::new(&options), Box::new(()))? else {
+    let Some(copy) = Disk::open(path, &options, &SharedCaches::new(&options), Box::new(()))? else {
         unreachable!("the default options create a missing store")
     };
     let mut batch = rocksdb::WriteBatch::default();

@@ -95,7 +95,7 @@ impl DirContents {
 /// Returns whether `directory` contains a file called `name`.
 pub fn has_file(directory: &Path, name: &str) -> Result<bool> {
     let exists = directory.join(name).try_exists();
-    exists.map_err(|cause| Error::io("cannot look for the store", cause).at(directory))
+    exists.map_err(|cause| Error::io("cannot check whether the store exists", cause).at(directory))
 }
 
 /// Returns the version of RocksDB that last wrote the store in `path`, if it loses data in the logs

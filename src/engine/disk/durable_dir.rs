@@ -140,7 +140,7 @@ pub fn warn_unsynced(directory: &Path) {
         drop(warned);
         log::line(Level::Warn, || {
             format!(
-                "{}: the file system cannot sync directories; a power cut may remove new files",
+                "{}: the file system cannot sync directories; a power failure may remove new files",
                 directory.display()
             )
         });

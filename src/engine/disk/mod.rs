@@ -53,7 +53,7 @@ use self::op_counters::OpCounters;
 use self::pinned::Pinned;
 use self::reclaim::Deletions;
 use self::row_cache::{CachedRow, StoreRows};
-pub use self::settings::Shared;
+pub use self::settings::SharedCaches;
 use self::snapshot::DiskSnapshot;
 use self::write_buffers::Membership;
 use super::{Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, Value};
@@ -277,9 +277,9 @@ impl Reader for Disk {
         Ok(self.op_counters.read(value))
     }
 
-    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
+    fn with_value(&self, key: &[u8], read: &mut dyn FnMut(&[u8])) -> Result<bool> {
         let found = self.op_counters.read(self.find(key)?);
-        Ok(found.map(|value| see(&value)).is_some())
+        Ok(found.map(|value| read(&value)).is_some())
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {

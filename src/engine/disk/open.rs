@@ -17,7 +17,7 @@ use super::lock::{DirLock, FileLock};
 use super::read_only::ReadOnly;
 use super::reclaim::Deletions;
 use super::reserve::{self, Reserve};
-use super::settings::{self, Shared};
+use super::settings::{self, SharedCaches};
 use super::write_buffers::{self, Member};
 use super::{DirLocks, Disk, Writer, destroy, env, int_property, wal};
 use crate::engine::{Engine, Lease};
@@ -34,7 +34,7 @@ impl Disk {
     pub fn open_any(
         path: &Path,
         options: &Options,
-        shared: &Shared,
+        shared: &SharedCaches,
         lease: Lease,
     ) -> Result<Option<Arc<dyn Engine>>> {
         // Before any file in it is opened, because opening a FIFO would block.
@@ -50,7 +50,7 @@ impl Disk {
     pub fn open(
         path: &Path,
         options: &Options,
-        shared: &Shared,
+        shared: &SharedCaches,
         lease: Lease,
     ) -> Result<Option<Arc<Disk>>> {
         if path.to_str().is_none() {
@@ -126,7 +126,7 @@ impl Disk {
     }
 
     /// Lets the store be flushed when it holds much of the memory that all stores share.
-    fn join_write_buffers(&self, shared: &Shared) {
+    fn join_write_buffers(&self, shared: &SharedCaches) {
         let (db, error_recovery) = (DbPtr::of(self), self.open.error_recovery.clone());
         let flush = move || {
             // SAFETY: `write_buffers` is dropped before the database, and its drop waits until this
@@ -309,13 +309,13 @@ impl Opening<'_> {
         Ok(true)
     }
 
-    /// Ends the log at a gap that a power failure left in what was not synced.
+    /// Ends the log at a gap that a power failure left in unsynced writes.
     fn drop_unsynced_tail(&mut self, cause: &rocksdb::Error) -> Result<bool> {
         let is_gap = wal::gap::explains(cause, self.path)
             .map_err(|cause| Error::io("cannot read the log", cause).at(self.path))?;
         if is_gap {
             log::line(Level::Warn, || {
-                format!("{} lost the end of what was not synced: {cause}", self.path.display())
+                format!("{} lost writes that were not synced: {cause}", self.path.display())
             });
             self.settings.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         }

@@ -19,7 +19,7 @@ use super::error_recovery::ErrorRecovery;
 use super::errors::rocksdb_error;
 use super::op_counters::OpCounters;
 use super::open;
-use super::settings::{self, Shared};
+use super::settings::{self, SharedCaches};
 use super::wal::verify::{ManifestVersion, verify};
 use crate::batch::{Outcome, WriteBatch};
 use crate::engine::{Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, Value};
@@ -44,7 +44,7 @@ impl ReadOnly {
     pub fn open(
         path: &Path,
         options: &Options,
-        shared: &Shared,
+        shared: &SharedCaches,
         lease: Lease,
     ) -> Result<Option<Arc<ReadOnly>>> {
         if !open::exists(path)? {

@@ -15,18 +15,18 @@ use super::write_buffers::{self, WriteBuffers};
 use crate::options::{Compression, Durability, Options};
 use crate::sys::log::{self, Level};
 
-/// The memory that all disk stores of a distributor share.
-pub struct Shared {
+/// The caches and buffers that all disk stores of a distributor share.
+pub struct SharedCaches {
     block_cache: Cache,
     write_buffers: Arc<WriteBuffers>,
     row_cache: Arc<RowCache>,
 }
 
-impl Shared {
+impl SharedCaches {
     /// Creates caches and buffers of the sizes in `options`.
-    pub fn new(options: &Options) -> Shared {
+    pub fn new(options: &Options) -> SharedCaches {
         let row_cache = options.block_cache_bytes / ROW_CACHE_FRACTION;
-        Shared {
+        SharedCaches {
             row_cache: RowCache::new(row_cache),
             // 0: RocksDB determines the size of the entries itself.
             block_cache: Cache::new_hyper_clock_cache(
@@ -76,7 +76,7 @@ pub const LOG_STEP: u64 = 256 << 10;
 const MANIFEST_STEP: usize = 64 << 10;
 
 /// Returns RocksDB's options for a store.
-pub fn database(options: &Options, shared: &Shared) -> rocksdb::Options {
+pub fn database(options: &Options, shared: &SharedCaches) -> rocksdb::Options {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_bloom_filter(10.0, false);
     blocks.set_block_cache(&shared.block_cache);

@@ -67,8 +67,8 @@ impl Reader for Memory {
         self.keyspace.find(key, copy_or_share).transpose()
     }
 
-    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
-        Ok(self.keyspace.find(key, |value| see(value.bytes())).is_some())
+    fn with_value(&self, key: &[u8], read: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        Ok(self.keyspace.find(key, |value| read(value.bytes())).is_some())
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {

@@ -166,8 +166,8 @@ impl Reader for Snapshot {
         self.find(key, copy_or_share).transpose()
     }
 
-    fn look(&self, key: &[u8], see: &mut dyn FnMut(&[u8])) -> Result<bool> {
-        Ok(self.find(key, |value| see(value.bytes())).is_some())
+    fn with_value(&self, key: &[u8], read: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        Ok(self.find(key, |value| read(value.bytes())).is_some())
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {

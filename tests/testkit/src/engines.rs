@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kvds::testing::{
     Backend, Budget, Disk, Engine, Identity, Lease, MAX_KEY_LEN, Maintenance, Memory, Operation,
-    Options, Outcome, Reader, Result, Scoped, Shared, Store, Value, WriteBatch, open_view,
+    Options, Outcome, Reader, Result, Scoped, SharedCaches, Store, Value, WriteBatch, open_view,
 };
 use tempfile::TempDir;
 
@@ -43,8 +43,12 @@ pub fn memory(lease: Lease) -> TestEngine {
 pub fn disk(lease: Lease) -> TestEngine {
     let directory = directory();
     let options = Options::default();
-    let engine =
-        Disk::open_any(&directory.path().join("store"), &options, &Shared::new(&options), lease);
+    let engine = Disk::open_any(
+        &directory.path().join("store"),
+        &options,
+        &SharedCaches::new(&options),
+        lease,
+    );
     bench(engine.expect("a store can be opened").expect("it is made"), directory)
 }
 
