@@ -25,11 +25,12 @@ fn main() {
 /// Compiles our C++ with RocksDB's headers, also internal ones, and RocksDB's definitions.
 #[cfg(feature = "disk")]
 fn compile() {
-    const SOURCES: [&str; 5] = [
+    const SOURCES: [&str; 6] = [
         "src/engine/disk/cache_limits.cc",
         "src/engine/disk/env.cc",
         "src/engine/disk/guard.cc",
         "src/engine/disk/reclaim.cc",
+        "src/engine/disk/write_buffers.cc",
         "src/engine/disk/error_recovery.cc",
     ];
     for header in ["interface.h", "private_member.h"] {

@@ -103,13 +103,4 @@ void kvds_rocksdb_limit_cache(rocksdb_options_t *options)
     table.block_cache = std::make_shared<CacheWithoutLargeBlocks>(table.block_cache);
     options->rep.table_factory = std::make_shared<TableFactory>(table);
 }
-
-// Starts to flush the memtable, without waiting.
-std::size_t kvds_rocksdb_start_flush(rocksdb_t *database, char *text, std::size_t capacity)
-{
-    rocksdb::FlushOptions how;
-    how.wait = false;
-    how.allow_write_stall = true;
-    return write_error(database->rep->Flush(how), text, capacity);
-}
 }

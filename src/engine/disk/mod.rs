@@ -52,7 +52,7 @@ use self::lock::{DirLock, FileLock};
 use self::op_counters::OpCounters;
 use self::pinned::Pinned;
 use self::reclaim::Deletions;
-use self::row_cache::{CachedRow, StoreRows};
+use self::row_cache::{CachedRow, InsertToken, StoreRows};
 pub use self::settings::SharedCaches;
 use self::snapshot::DiskSnapshot;
 use self::write_buffers::Membership;
@@ -204,7 +204,8 @@ impl Disk {
     }
 
     /// Finds the current value of `key`.
-    #[inline]
+    // Always inlined, like what it calls, so that a cached value is not passed through memory.
+    #[inline(always)]
     fn find(&self, key: &[u8]) -> Result<Option<Found<'_>>> {
         self.check()?;
         match &self.writer {
@@ -214,22 +215,33 @@ impl Disk {
     }
 
     /// Finds the current value of `key` in the row cache, or else in the database.
-    #[inline]
+    #[inline(always)]
     fn find_hashed<'a>(
         &'a self,
         writer: &'a Writer,
         key: &[u8],
         hash: KeyHash,
     ) -> Result<Option<Found<'a>>> {
-        let token = match writer.rows.find(key, hash) {
-            Ok(row) => return Ok(Some(Found::Cached(row))),
-            Err(token) => token,
-        };
+        match writer.rows.find(key, hash) {
+            Ok(row) => Ok(Some(Found::Cached(row))),
+            Err(token) => Ok(self.find_uncached(writer, key, hash, token)?.map(Found::Stored)),
+        }
+    }
+
+    /// Finds the value of `key` in the database, and inserts it into the row cache.
+    #[inline(never)]
+    fn find_uncached(
+        &self,
+        writer: &Writer,
+        key: &[u8],
+        hash: KeyHash,
+        token: InsertToken,
+    ) -> Result<Option<DBPinnableSlice<'static>>> {
         let stored = self.find_stored(key, &self.read_options)?;
         if let Some(value) = &stored {
             writer.rows.insert(key, hash, value, token);
         }
-        Ok(stored.map(Found::Stored))
+        Ok(stored)
     }
 
     /// Finds the value of `key` in the database.
@@ -260,8 +272,8 @@ impl Disk {
     ) -> Result<Vec<Option<Value>>> {
         let copy = |stored: std::result::Result<Option<Vec<u8>>, _>| {
             let stored = stored.map_err(|cause| self.error("cannot read", cause))?;
-            let value = self.op_counters.read(stored);
-            value.map(|value| Buffer::of(&value).map(Value::Owned)).transpose()
+            self.op_counters.count_read(stored.is_some());
+            stored.map(|value| Buffer::of(&value).map(Value::Owned)).transpose()
         };
         db.multi_get_opt(keys, options).into_iter().map(copy).collect()
     }
@@ -269,21 +281,25 @@ impl Disk {
 
 impl Reader for Disk {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        let value = match self.find(key)? {
-            Some(Found::Cached(row)) => Some(Value::Owned(Buffer::of(&row)?)),
-            Some(Found::Stored(value)) => Some(self.stored_value(value)?),
-            None => None,
-        };
-        Ok(self.op_counters.read(value))
+        let found = self.find(key)?;
+        self.op_counters.count_read(found.is_some());
+        match found {
+            Some(Found::Cached(row)) => Ok(Some(Value::Owned(Buffer::of(&row)?))),
+            Some(Found::Stored(value)) => self.stored_value(value).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn with_value(&self, key: &[u8], read: &mut dyn FnMut(&[u8])) -> Result<bool> {
-        let found = self.op_counters.read(self.find(key)?);
+        let found = self.find(key)?;
+        self.op_counters.count_read(found.is_some());
         Ok(found.map(|value| read(&value)).is_some())
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.op_counters.read(self.find(key)?).is_some())
+        let is_hit = self.find(key)?.is_some();
+        self.op_counters.count_read(is_hit);
+        Ok(is_hit)
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {

@@ -17,18 +17,18 @@ struct Counters {
 }
 
 impl OpCounters {
-    /// Counts the lookup of a key, and returns its result.
-    pub fn read<T>(&self, found: Option<T>) -> Option<T> {
+    /// Counts the lookup of a key.
+    #[inline]
+    pub fn count_read(&self, is_hit: bool) {
         let counters = self.0.local();
         counters.reads.fetch_add(1, Relaxed);
-        if found.is_some() {
+        if is_hit {
             counters.hits.fetch_add(1, Relaxed);
         }
-        found
     }
 
     /// Counts applied operations.
-    pub fn wrote(&self, operations: usize) {
+    pub fn count_writes(&self, operations: usize) {
         self.0.local().writes.fetch_add(operations as u64, Relaxed);
     }
 

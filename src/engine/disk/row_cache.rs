@@ -157,7 +157,7 @@ impl StoreRows {
     }
 
     /// Finds the value of `key`, or returns a token to insert what the database holds.
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, key: &[u8], hash: KeyHash) -> Result<CachedRow<'_>, InsertToken> {
         let cache_key = self.cache_key(hash);
         let shard = self.cache.shard(cache_key).read();

@@ -36,13 +36,15 @@ impl Reader for DiskSnapshot {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         let disk = self.0.disk();
         let stored = disk.find_stored(key, &self.read_options())?;
-        disk.op_counters.read(stored).map(|value| disk.stored_value(value)).transpose()
+        disk.op_counters.count_read(stored.is_some());
+        stored.map(|value| disk.stored_value(value)).transpose()
     }
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
         let disk = self.0.disk();
         let stored = disk.find_stored(key, &self.read_options())?;
-        Ok(disk.op_counters.read(stored).is_some())
+        disk.op_counters.count_read(stored.is_some());
+        Ok(stored.is_some())
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {

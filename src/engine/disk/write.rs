@@ -122,7 +122,7 @@ impl Disk {
             }
             sync_handle.mark_dirty();
         }
-        self.op_counters.wrote(operations);
+        self.op_counters.count_writes(operations);
     }
 }
 

@@ -32,7 +32,7 @@ const MAX_FLUSHES: usize = 4;
 /// The limit that RocksDB gets, which is never reached.
 const NO_LIMIT: usize = 1 << 56;
 
-// See cache_limits.cc.
+// See write_buffers.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
     fn kvds_rocksdb_start_flush(database: *mut rocksdb_t, text: *mut u8, capacity: usize) -> usize;
