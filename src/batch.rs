@@ -33,7 +33,8 @@ pub enum Operation<'a> {
 impl<'a> Operation<'a> {
     /// Returns whether this deletes a range that contains `key`.
     pub fn deletes_range_with(&self, key: &[u8]) -> bool {
-        matches!(self, Operation::DeleteRange { start, end } if *start <= key && end.is_none_or(|end| key < end))
+        let Operation::DeleteRange { start, end } = self else { return false };
+        *start <= key && end.is_none_or(|end| key < end)
     }
 
     /// Returns the key that this changes, or `None` for a range.

@@ -49,7 +49,7 @@ struct Detail {
 }
 
 impl Error {
-    /// Creates an error. `what` says what is wrong and, if that helps, what is allowed.
+    /// Creates an error. `what` names the mistake and, if that helps, what is allowed.
     pub fn new(kind: Kind, what: impl Into<Cow<'static, str>>) -> Error {
         Error(Box::new(Detail { kind, what: what.into(), place: None, path: None, cause: None }))
     }

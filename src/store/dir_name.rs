@@ -52,7 +52,8 @@ pub fn directory(id: &CStr) -> Result<Cow<'_, str>> {
     if name.len() > MAX_NAME_LEN {
         let len = name.len();
         return Err(Error::invalid(format!(
-            "the directory name of the id has {len} bytes; the maximum is {MAX_NAME_LEN} (bytes outside A-Z a-z 0-9 . _ - take three)"
+            "the directory name of the id has {len} bytes; the maximum is {MAX_NAME_LEN} \
+             (bytes outside A-Z a-z 0-9 . _ - take three)"
         )));
     }
     Ok(name)

@@ -168,7 +168,8 @@ impl<T> Scoped<T> {
         if len > MAX_KEY_LEN {
             let prefix = self.prefix.len();
             return Err(Error::invalid(format!(
-                "the key has {len} bytes, with the {prefix} bytes of the scope; the maximum is {MAX_KEY_LEN}"
+                "the key has {len} bytes, with the {prefix} bytes of the scope; the maximum is \
+                 {MAX_KEY_LEN}"
             )));
         }
         Ok([&self.prefix, key].concat())

@@ -348,8 +348,8 @@ public:
         return rocksdb::Status::OK();
     }
 
-    // RocksDB keeps the status of threads in one list behind a mutex, which a fork may leave locked.
-    // kvds does not read it.
+    // RocksDB keeps the status of threads in one list behind a mutex, which a fork may leave
+    // locked. kvds does not read it.
     rocksdb::ThreadStatusUpdater *GetThreadStatusUpdater() const override { return nullptr; }
 
     rocksdb::Status GetThreadList(std::vector<rocksdb::ThreadStatus> *list) override

@@ -8,8 +8,8 @@
 //! Overlapping range locks are granted in the order of the requests. A writer of keys first locks
 //! its stripes and then looks for range locks. If one overlaps, it unlocks the stripes and requests
 //! a range lock itself. The owner of a range lock locks and unlocks every stripe once, which waits
-//! for the writers that came before. So no other writer writes in a locked range. Writers of other keys
-//! do not wait, even while the write of the range is synced.
+//! for the writers that came before. So no other writer writes in a locked range. Writers of other
+//! keys do not wait, even while the write of the range is synced.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

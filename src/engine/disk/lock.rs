@@ -80,8 +80,8 @@ impl DirLock {
         if !LOCKED_DIRS.get().lock().insert(id) {
             return Err(Error::new(
                 Kind::Locked,
-                "another distributor of this process has the store open, or a value, cursor or snapshot of it, \
-                 perhaps under another name",
+                "another distributor of this process has the store open, or a value, cursor or \
+                 snapshot of it, perhaps under another name",
             )
             .at(path));
         }
@@ -191,13 +191,17 @@ impl Drop for FileLock {
 
 fn cannot_lock(path: &Path, cause: io::Error) -> Error {
     match cause.raw_os_error() {
-        Some(libc::EWOULDBLOCK) => {
-            Error::new(Kind::Locked, "another process has the store open, or another copy of the library in this one")
-        }
-        Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS | libc::EBADF) => Error::new(
-            Kind::Io,
-            "the file system does not support locks; without a lock, other processes could write to the store",
+        Some(libc::EWOULDBLOCK) => Error::new(
+            Kind::Locked,
+            "another process has the store open, or another copy of the library in this one",
         ),
+        Some(libc::ENOLCK | libc::EOPNOTSUPP | libc::EINVAL | libc::ENOSYS | libc::EBADF) => {
+            Error::new(
+                Kind::Io,
+                "the file system does not support locks; without a lock, other processes could \
+                 write to the store",
+            )
+        }
         _ => Error::new(Kind::Io, "cannot lock the store"),
     }
     .at(path)

@@ -134,7 +134,7 @@ fn rocksdb_batch(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
             Operation::Delete { key } => writes.delete(key),
             Operation::DeleteRange { start, end } => {
                 let end = end.unwrap_or(&delete_range::BEHIND_ALL);
-                // RocksDB would log a range that ends before it begins, and then halt for good.
+                // RocksDB would log a range that ends before it begins, and then halt permanently.
                 if start < end {
                     writes.delete_range(start, end);
                 }

@@ -16,7 +16,7 @@ use crate::engine::Range;
 /// The number of nodes that a range tombstone is applied to at a time.
 const CHUNK: usize = if cfg!(shuttle) { 2 } else { 1024 };
 
-/// The deletion of a range. It hides what was written up to an epoch until it has been applied to
+/// The deletion of a range. It hides the entries up to an epoch until it has been applied to
 /// every node of the range.
 pub struct RangeTombstone {
     range: Range,

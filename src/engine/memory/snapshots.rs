@@ -57,7 +57,7 @@ impl Snapshots {
         self.now.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Opens a snapshot and returns its epoch. It sees what was written up to this epoch.
+    /// Opens a snapshot and returns its epoch. It sees the entries up to this epoch.
     pub fn open(&self) -> u64 {
         let mut open = self.open.lock();
         let epoch = self.now.load(Ordering::SeqCst);

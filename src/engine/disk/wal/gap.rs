@@ -1,6 +1,6 @@
 //! Tells gaps in the write-ahead log, which a power failure leaves, from damage.
 //!
-//! A disk may have any part of what was written to a log and not synced: the end may be there and
+//! A disk may have any part of the unsynced writes to a log: the end may be there and
 //! something before it missing, because pages are written in any order. Writes that were not synced
 //! may be lost, so the log ends at such a gap. RocksDB reports it as damage, which must not count
 //! as the end of the log. The difference: what never reached the disk reads as zeros, up to the end
