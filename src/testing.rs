@@ -1,6 +1,7 @@
 //! Exports what the tests, fuzz targets and benchmarks of this repository use.
 //!
-//! The cargo feature `testing` compiles it. Programs must not rely on it: it changes in any release.
+//! The cargo feature `testing` compiles it. Programs must not rely on it, as any release changes
+//! it.
 
 pub use crate::batch::{Conflict, Expectation, Operation, Outcome, WriteBatch};
 pub use crate::engine::disk::{Disk, SharedCaches};

@@ -229,7 +229,8 @@ impl Store {
             }
         }
         let text = format!(
-            "another write changed the counter during each of {ADDING_ATTEMPTS} attempts to add to it"
+            "another write changed the counter during each of {ADDING_ATTEMPTS} attempts to add \
+             to it"
         );
         Err(self.located(Error::new(Kind::Busy, text)))
     }

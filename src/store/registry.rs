@@ -334,9 +334,9 @@ impl Registry {
 
     /// Returns the directory of the disk store called `id`.
     ///
-    /// Its name is the encoded id. But a program that does not encode ids may have created the store
-    /// under the plain id. Then that directory is returned: a new, empty store beside it would look
-    /// like a loss of all data.
+    /// Its name is the encoded id. But a program that does not encode ids may have created the
+    /// store under the plain id. Then that directory is returned: a new, empty store beside it
+    /// would look like a loss of all data.
     fn directory(&self, id: &CStr) -> Result<PathBuf> {
         let base = self.base.as_deref().unwrap_or(Path::new(""));
         let encoded = base.join(&*dir_name::directory(id)?);
@@ -351,7 +351,8 @@ impl Registry {
         }
         let (encoded, unencoded) = (encoded.display(), unencoded.display());
         Err(Error::invalid(format!(
-            "there are two directories for this id, {encoded} and {unencoded}; move one of them away"
+            "there are two directories for this id, {encoded} and {unencoded}; move one of them \
+             away"
         )))
     }
 
@@ -440,7 +441,7 @@ impl Drop for Reservation {
     }
 }
 
-/// The [`Lease`] of an engine in a slot. Dropping it empties the slot and wakes the waiting threads.
+/// The [`Lease`] of an engine in a slot. Dropping it empties the slot and wakes waiting threads.
 struct SlotLease {
     /// Weak, so that a value that outlives the distributor does not keep its observers.
     registry: Weak<Registry>,

@@ -19,7 +19,7 @@ pub struct DirContents {
     has_lock_or_marker: bool,
     has_current: bool,
     has_manifest: bool,
-    /// A file that RocksDB would take for its own, whoever created it.
+    /// A file that RocksDB would take for its own. Another program may have created it.
     rocksdb_file: Option<OsString>,
 }
 
@@ -33,7 +33,7 @@ impl DirContents {
         let mut contents = DirContents::default();
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
-            // The next step, which opens or creates the directory, reports what is wrong with it.
+            // The next step, which opens or creates the directory, reports the error.
             // Another process may have created it meanwhile.
             Err(cause) if cause.kind() == io::ErrorKind::NotFound || !path.is_dir() => {
                 return Ok(contents);
@@ -84,7 +84,8 @@ impl DirContents {
     pub fn refuse_foreign_files(&self, path: &Path) -> Result<()> {
         match &self.rocksdb_file {
             Some(name) if !self.has_traces() => {
-                let text = "the directory holds no store, but a file that opening a store would replace or delete";
+                let text = "the directory holds no store, but a file that opening a store would \
+                            replace or delete";
                 Err(Error::invalid(text).at(&path.join(name)))
             }
             _ => Ok(()),

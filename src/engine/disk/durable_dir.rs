@@ -80,8 +80,8 @@ impl CreatedDirs {
 /// The times that a directory may vanish while those below it are created.
 const MAX_TURNS: usize = 16;
 
-/// Adds the obstacle to the error of creating the directory `path`: the lowest path that exists, and
-/// the target of a link.
+/// Adds the obstacle to the error of creating the directory `path`: the lowest path that exists,
+/// and the target of a link.
 fn name_obstacle(path: &Path, cause: io::Error) -> io::Error {
     let obstacle = path.ancestors().find_map(|at| Some((at, at.symlink_metadata().ok()?)));
     let Some((at, metadata)) = obstacle else { return cause };

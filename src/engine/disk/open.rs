@@ -241,7 +241,7 @@ fn prepare_directory(path: &Path, created: &mut CreatedDirs) -> Result<bool> {
 
 fn lock_directory(path: &Path, created: &mut CreatedDirs) -> Result<DirLock> {
     DirLock::new(path).inspect_err(|error| {
-        // The owner of the lock needs the directories, whoever created them.
+        // The owner of the lock needs the directories, even if this call created them.
         if error.kind() == Kind::Locked {
             created.keep();
         }
@@ -257,8 +257,9 @@ fn verify(path: &Path) -> Result<()> {
 fn warn_of_older_rocksdb(path: &Path, version: &str) {
     log::line(Level::Warn, || {
         format!(
-            "{} was last written by RocksDB {version}, which loses what is in a log of kvds: before it opens the \
-             store again, call kvds_compact and close the store, or give it a copy made by kvds_checkpoint",
+            "{} was last written by RocksDB {version}, which loses what is in a log of kvds: \
+             before it opens the store again, call kvds_compact and close the store, or give it a \
+             copy made by kvds_checkpoint",
             path.display()
         )
     });
