@@ -12,15 +12,19 @@ use testkit::c_programs::{self, Way, declared_functions, in_valgrind, sources};
 
 macro_rules! programs {
     ($($name:ident: $directory:literal, $include:literal;)*) => {
-        $(#[test] fn $name() { compile_and_run(concat!($directory, "/", stringify!($name), ".cpp"), $include) })*
+        $(#[test] fn $name() {
+            let source = concat!($directory, "/", stringify!($name), ".cpp");
+            compile_and_run(source, $include)
+        })*
 
         #[test]
         fn every_program_is_run() {
             let listed = [$(($directory, stringify!($name))),*];
             for directory in ["ctests", "examples/cpp", "examples/compat"] {
-                let mut here: Vec<_> = listed.iter().filter(|(listed, _)| *listed == directory).map(|(_, name)| *name).collect();
+                let here = listed.iter().filter(|(listed, _)| *listed == directory);
+                let mut here: Vec<_> = here.map(|(_, name)| *name).collect();
                 here.sort_unstable();
-                assert_eq!(here, sources(directory, "cpp"), "the programs here and the files of {directory} differ");
+                assert_eq!(here, sources(directory, "cpp"), "the list differs from {directory}");
             }
         }
     };
@@ -257,12 +261,16 @@ fn the_code_in_the_documents_works() -> testkit::Result {
         let mut programs: Vec<_> = whole.into_iter().map(str::to_owned).collect();
         if !pieces.is_empty() {
             let shown = pieces.iter().enumerate().map(|(number, piece)| {
-                format!("static void shown_{number}(kvds::distributor_c &distributor, kvds::store_c &store)\n{{\n(void)distributor, (void)store;\n{piece}}}\n")
+                format!(
+                    "static void shown_{number}(kvds::distributor_c &distributor, \
+                     kvds::store_c &store)\n{{\n(void)distributor, (void)store;\n{piece}}}\n"
+                )
             });
             let calls =
                 (0..pieces.len()).map(|number| format!("shown_{number}(distributor, **store);\n"));
             programs.push(format!(
-                "#include <cassert>\n#include <iostream>\n#include <stdexcept>\n#include <kvds.hpp>\n{}\
+                "#include <cassert>\n#include <iostream>\n#include <stdexcept>\n\
+                 #include <kvds.hpp>\n{}\
                  int main()\n{{\nkvds::distributor_c distributor;\n\
                  auto store = distributor.get_or_create(\"shown\", kvds::backend::memory);\n{}}}\n",
                 shown.collect::<String>(),
@@ -338,7 +346,8 @@ const ORIGINAL: &[(&str, &str)] = &[
     (
         "kvds/kvds.hpp",
         "#include \"types/lifetime.hpp\"\n#include \"types/shared_obj.hpp\"\n\
-         namespace kvds { class kv_stat {}; class kv_c : public kv_stat {}; class kv_c_distributor_c {}; \
+         namespace kvds { class kv_stat {}; class kv_c : public kv_stat {}; \
+         class kv_c_distributor_c {}; \
          pkg::types::lifetime_tagged_c shown(pkg::types::shared_obj_c<kv_c>); }",
     ),
     (
@@ -399,10 +408,13 @@ fn the_wrong_order_of_include_directories_is_an_error() -> testkit::Result {
     let rest = old("rest", &["types/view", "types/monotonic"]);
     let ours = format!("-I{ROOT}/include/compat");
     let check = ["-include", "kvds/order.hpp"];
-    let all = "#include <types/view.hpp>\n#include <kvds/datastore.hpp>\n#include <kvds/memstore.hpp>\n\
-               #include <kvds/kvds.hpp>\n#include <types/shared_obj.hpp>\n#include <types/lifetime.hpp>\n\
+    let all = "#include <types/view.hpp>\n#include <kvds/datastore.hpp>\n\
+               #include <kvds/memstore.hpp>\n\
+               #include <kvds/kvds.hpp>\n#include <types/shared_obj.hpp>\n\
+               #include <types/lifetime.hpp>\n\
                #include <types/monotonic_counter.hpp>\n\
-               pkg::types::view_c view;\npkg::types::monotonic_counter_c counter;\nkvds::memstore_c store;\n";
+               pkg::types::view_c view;\npkg::types::monotonic_counter_c counter;\n\
+               kvds::memstore_c store;\n";
     for right in [[&ours, &whole, "-std=c++17"], [&rest, &ours, "-std=c++17"]] {
         assert_eq!(complaints(all, &right), [None, None]);
     }
@@ -444,12 +456,14 @@ fn unsupported_programs_fail_to_compile_with_a_reason() -> testkit::Result {
     let ours = format!("-I{ROOT}/include/compat");
     let refused = [
         (
-            "#include <types/shared_obj.hpp>\n#include <kvds/kvds.hpp>\n#define KVDS_COMPAT_SHARED_PTR\n#include <kvds/memstore.hpp>\n",
+            "#include <types/shared_obj.hpp>\n#include <kvds/kvds.hpp>\n\
+             #define KVDS_COMPAT_SHARED_PTR\n#include <kvds/memstore.hpp>\n",
             "define KVDS_COMPAT_SHARED_PTR before the first include",
         ),
         (
             "#include <kvds/kvds.hpp>\nauto made = kvds::kv_c_distributor_c(\"\")\
-             .get_or_create_kv_c(\"\", kvds::kv_c_distributor_c::kv_c_backend_e::MEMORY);\nint number = *made;\n",
+             .get_or_create_kv_c(\"\", kvds::kv_c_distributor_c::kv_c_backend_e::MEMORY);\n\
+             int number = *made;\n",
             "int",
         ),
     ];
@@ -462,11 +476,14 @@ fn unsupported_programs_fail_to_compile_with_a_reason() -> testkit::Result {
     // Large programs declare classes themselves. The names in pkg::types are aliases here.
     let declared = "namespace pkg::types { class lifetime_c; }\n#include <types/lifetime.hpp>\n";
     assert!(complaints(declared, &[&ours]).iter().all(Option::is_some));
-    let named = "#include <kvds/kvds.hpp>\nusing namespace kvds;\nnamespace program { enum class status { fine }; }\n\
+    let named = "#include <kvds/kvds.hpp>\nusing namespace kvds;\n\
+                 namespace program { enum class status { fine }; }\n\
                  program::status own = program::status::fine;\nstatus theirs = status::ok;\n";
     assert_eq!(complaints(named, &[&ours]), [None, None]);
-    let declared = "namespace kvds { class kv_c; class kv_c_distributor_c; class memstore_c; class datastore_c; }\n\
-                    #include <kvds/kvds.hpp>\n#include <kvds/memstore.hpp>\n#include <kvds/datastore.hpp>\n\
+    let declared = "namespace kvds { class kv_c; class kv_c_distributor_c; class memstore_c; \
+                    class datastore_c; }\n\
+                    #include <kvds/kvds.hpp>\n#include <kvds/memstore.hpp>\n\
+                    #include <kvds/datastore.hpp>\n\
                     kvds::kv_c_distributor_c *distributor;\nkvds::memstore_c *store;\n";
     for references in ["-DNONE", "-DKVDS_COMPAT_SHARED_PTR"] {
         assert_eq!(complaints(declared, &[&ours, references]), [None, None]);

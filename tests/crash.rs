@@ -98,7 +98,8 @@ fn kill_repeatedly(durability: Durability) {
         let _ = fs::remove_dir_all(copies(&orders.base));
         if round % 10 == 0 || round == rounds {
             eprintln!(
-                "{durability:?}: {round} of {rounds} deaths, {writes} acknowledged writes (seed {seed})"
+                "{durability:?}: {round} of {rounds} children killed, {writes} acknowledged \
+                 writes (seed {seed})"
             );
         }
     }

@@ -104,10 +104,11 @@ fn destroying_a_store_locks_no_other_store() -> testkit::Result {
             let distributor = &distributor;
             scope.spawn(move || {
                 for _ in 0..50 {
-                    let store =
-                        distributor.get_or_create(id, Backend::Disk).expect("it is nobody else's");
+                    let store = distributor
+                        .get_or_create(id, Backend::Disk)
+                        .expect("no other store has its lock");
                     drop(store.expect("it is made"));
-                    assert!(distributor.destroy_store(id).expect("it is nobody else's"));
+                    assert!(distributor.destroy_store(id).expect("no other store has its lock"));
                 }
             });
         }
@@ -148,8 +149,8 @@ fn opening_a_locked_store_changes_no_file() -> testkit::Result {
 #[test]
 fn a_partly_created_store_counts_as_absent() -> testkit::Result {
     /// The records of a new MANIFEST: the comparator, and the numbers of the next file and write.
-    const LIST: &[u8] =
-        b"\xe5\xb2\x88\x87\x2d\0\x01\x81\x40\x24b8460858-b43d-4d1e-b13a-87bc068aa911\x02\0\x03\x02\x04\0";
+    const LIST: &[u8] = b"\xe5\xb2\x88\x87\x2d\0\x01\x81\x40\x24\
+          b8460858-b43d-4d1e-b13a-87bc068aa911\x02\0\x03\x02\x04\0";
     let base = tempdir()?;
     let directory = base.path().join("store");
     fs::create_dir(&directory)?;

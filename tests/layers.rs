@@ -118,7 +118,8 @@ fn only_the_boundary_knows_c() {
 
 #[test]
 fn a_test_of_the_test() {
-    let text = "use crate::store::{Store};\nuse super::{Range, memory::Memory};\n// use crate::ffi;\nlet x = crate::sys::fork::generation();";
+    let text = "use crate::store::{Store};\nuse super::{Range, memory::Memory};\n\
+                // use crate::ffi;\nlet x = crate::sys::fork::generation();";
     assert_eq!(
         imports("engine::disk", text),
         ["store", "sys::fork::generation", "engine", "engine::memory"]

@@ -212,13 +212,15 @@ fn call() -> impl Strategy<Value = Call> {
         4 => key.clone().prop_map(Call::Get),
         1 => key.clone().prop_map(Call::Exists),
         1 => prop_oneof![Just(Call::Iterate), Just(Call::MultiGet), Just(Call::Snapshot)],
-        1 => (key.clone(), value.clone()).prop_map(|(key, expected)| Call::CompareAndDelete(key, expected)),
+        1 => (key.clone(), value.clone())
+            .prop_map(|(key, expected)| Call::CompareAndDelete(key, expected)),
         1 => (key.clone(), key.clone(), value.clone(), value.clone())
             .prop_map(|(from, to, expected, value)| Call::Move(from, to, expected, value)),
         3 => (key.clone(), value.clone()).prop_map(|(key, value)| Call::Set(key, value)),
         2 => key.clone().prop_map(Call::Delete),
         2 => (key.clone(), value.clone()).prop_map(|(key, value)| Call::SetNx(key, value)),
-        4 => (key, value.clone(), value.clone()).prop_map(|(key, expected, value)| Call::CompareAndSwap(key, expected, value)),
+        4 => (key, value.clone(), value.clone())
+            .prop_map(|(key, expected, value)| Call::CompareAndSwap(key, expected, value)),
         1 => value.prop_map(Call::SetAll),
         1 => prop_oneof![Just(Call::DeleteAll), Just(Call::DeletePrefix)],
     ]

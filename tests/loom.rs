@@ -79,7 +79,7 @@ fn close_waits_for_running_calls() {
         let (gate, living) = gate();
         let calls = [call(&gate), call(&gate)];
         assert!(gate.close(true));
-        assert_eq!(living.load(SeqCst), 0, "nobody is inside, and nothing is left");
+        assert_eq!(living.load(SeqCst), 0, "no call is inside, and the value is dropped");
         assert!(gate.enter().is_none());
         calls.into_iter().for_each(join);
     });
@@ -93,7 +93,7 @@ fn without_waiting_the_last_call_drops_the_value() {
         let calls = [call(&gate), call(&gate)];
         assert!(gate.close(false));
         calls.into_iter().for_each(join);
-        assert_eq!(living.load(SeqCst), 0, "somebody took it away");
+        assert_eq!(living.load(SeqCst), 0, "the value is dropped");
     });
 }
 

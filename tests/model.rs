@@ -23,7 +23,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let change = prop_oneof![
         3 => (key(), value()).prop_map(|(key, value)| Change::Set(key, value)),
         1 => key().prop_map(Change::Delete),
-        1 => (key(), proptest::option::of(key())).prop_map(|(start, end)| Change::DeleteRange(start, end)),
+        1 => (key(), proptest::option::of(key()))
+            .prop_map(|(start, end)| Change::DeleteRange(start, end)),
     ];
     let go = prop_oneof![
         1 => Just(Move::First),
@@ -33,21 +34,27 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => key().prop_map(Move::Seek),
     ];
     let step = prop_oneof![
-        8 => (vec(expect, 0..2), vec(change, 0..4)).prop_map(|(expects, changes)| Step::Write(expects, changes)),
+        8 => (vec(expect, 0..2), vec(change, 0..4))
+            .prop_map(|(expects, changes)| Step::Write(expects, changes)),
         1 => Just(Step::Compact),
         2 => Just(Step::Snapshot),
         1 => any::<Pick>().prop_map(Step::DropSnapshot),
         2 => (any::<Pick>(), key()).prop_map(|(index, key)| Step::Get(index, key)),
         2 => (any::<Pick>(), key()).prop_map(|(index, prefix)| Step::Scan(index, prefix)),
-        2 => (any::<Pick>(), key(), proptest::option::of(key())).prop_map(|(index, start, end)| Step::Cursor(index, start, end)),
+        2 => (any::<Pick>(), key(), proptest::option::of(key()))
+            .prop_map(|(index, start, end)| Step::Cursor(index, start, end)),
         1 => any::<Pick>().prop_map(Step::DropCursor),
         8 => (any::<Pick>(), go).prop_map(|(index, go)| Step::Move(index, go)),
     ];
     vec(step, 1..80)
 }
 
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(400))]
 
     #[test]
     fn memory(steps in steps()) {
@@ -58,7 +65,7 @@ proptest! {
 
 #[cfg(feature = "disk")]
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(60))]
 
     #[test]
     fn disk(steps in steps()) {

@@ -187,9 +187,11 @@ fn fail_power_repeatedly(durability: Durability) {
             let until: Vec<_> = events.iter().copied().take_while(|(at, _)| *at < time).collect();
             let expected = Expected::from(&until, &orders.numbers, kept);
             let mut found = writers.clone();
-            expected.check(&Machine::base(&disk), &orders.options(), seed, &mut found).unwrap_or_else(|wrong| {
+            let check = expected.check(&Machine::base(&disk), &orders.options(), seed, &mut found);
+            check.unwrap_or_else(|wrong| {
                 panic!(
-                    "{wrong}\nat {durability:?} with {survival:?} of what was not synced, cut at {time} of {}; \
+                    "{wrong}\nat {durability:?} with {survival:?} of what was not synced, \
+                     power failure at {time} of {}; \
                      the disk was {} (KVDS_POWERCUT_SEED={seed})",
                     machine.journal.display(),
                     disk.display()
@@ -202,7 +204,8 @@ fn fail_power_repeatedly(durability: Durability) {
         left -= CUTS.min(left);
         if run % 4 == 3 || left == 0 {
             eprintln!(
-                "{durability:?}: {} of {rounds} power cuts, {writes} acknowledged writes (seed {seed})",
+                "{durability:?}: {} of {rounds} power failures, {writes} acknowledged writes \
+                 (seed {seed})",
                 rounds - left
             );
         }

@@ -183,11 +183,13 @@ fn the_other_examples_succeed() -> testkit::Result {
 #[test]
 fn links_and_make_targets_in_the_texts_exist() {
     let makefile = read("Makefile");
-    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/reliability.md"] {
         let text = read(name);
+        let directory = Path::new(ROOT).join(name);
+        let directory = directory.parent().unwrap_or(&directory);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let found = link.starts_with("https://") || Path::new(ROOT).join(link).exists();
-            assert!(found, "{name} points to {link}, which is not there");
+            let found = link.starts_with("https://") || directory.join(link).exists();
+            assert!(found, "{name} has a link to {link}, which does not exist");
         }
         // "make demo" at the start of a line or of a piece of code.
         for rest in text.split(['`', '\n']).filter_map(|piece| piece.strip_prefix("make ")) {
@@ -196,6 +198,29 @@ fn links_and_make_targets_in_the_texts_exist() {
             assert!(found, "{name} names `make {target}`, which is not in the Makefile");
         }
     }
+}
+
+/// `docs/reliability.md` names a test for each promise.
+#[test]
+fn every_test_that_reliability_names_exists() {
+    let text = read("docs/reliability.md");
+    let pieces: Vec<&str> = text.split('`').collect();
+    let mut tests = 0;
+    for (before, name) in pieces.iter().zip(&pieces[1..]).step_by(2) {
+        let path = if before.trim_end().ends_with("fuzz target") {
+            format!("fuzz/fuzz_targets/{name}.rs")
+        } else if ["tests/", "ctests/", "src/"].iter().any(|start| name.starts_with(start)) {
+            (*name).to_owned()
+        } else if name.ends_with(".c") || name.ends_with(".cpp") {
+            // A list names the directory once.
+            format!("ctests/{name}")
+        } else {
+            continue;
+        };
+        assert!(Path::new(ROOT).join(&path).exists(), "{path}, which shows a promise, is missing");
+        tests += 1;
+    }
+    assert!(tests > 30, "the table was not found");
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn a_cursor_finds_what_was_written_before_it() {
         let before = done.load(SeqCst);
         let shown = shown(&*memory);
         let has_new = shown.contains_key(&b"a"[..]);
-        assert!(has_new || !before, "the write had answered");
+        assert!(has_new || !before, "the write had returned");
         assert!(
             has_new || shown != content(&[("m", "1")]),
             "the later write is there, and the one before is not"
@@ -213,7 +213,7 @@ fn snapshots_keep_their_versions_and_nothing_else() {
                 let older = memory.snapshot().expect("there is a snapshot");
                 let saw = found(&*older, &KEYS);
                 let newer = memory.snapshot().expect("there is a snapshot");
-                // A cursor is one holder more of its snapshot's moment.
+                // A cursor also holds the versions of its snapshot.
                 let mut cursor = newer.cursor(everything()).expect("there is a cursor");
                 let saw_newer = found(&*newer, &KEYS);
                 drop(newer);

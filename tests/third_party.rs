@@ -30,19 +30,20 @@ const BUNDLED: &[(&str, &str, &str, &[&str])] = &[
 ];
 
 const START: &str = "\
-What the kvds libraries have in them that others wrote, and the licences it is under.
+Third-party code in the kvds libraries, and its licenses.
 
-Where several licences are offered (OR), the choice is yours. Where all hold (AND), all texts are below. There is also the
-standard library of the Rust that kvds was built with, under MIT OR Apache-2.0, with parts under other licences of that kind; its
-notices are in COPYRIGHT-library.html, which comes with Rust and is installed beside this file.
+Where several licenses are offered (OR), you may choose. Where all apply (AND), all texts are below.
+The libraries also contain the standard library of the Rust version that built them. It is under MIT
+OR Apache-2.0, with parts under similar licenses. Its notices are in COPYRIGHT-library.html, which
+comes with Rust and is installed beside this file.
 
-Made by `make third-party` from the sources of what is listed.
+`make third-party` generates this file from the sources of the code that it lists.
 ";
 
 struct Package {
     name: String,
     version: String,
-    licence: String,
+    license: String,
     directory: PathBuf,
 }
 
@@ -98,7 +99,7 @@ fn linked() -> Vec<Package> {
     );
     let lines: BTreeSet<_> = tree.lines().filter(|line| !line.starts_with("kvds ")).collect();
     let packages = lines.into_iter().map(|line| {
-        let (package, licence) = line.split_once('|').expect("a line has two parts");
+        let (package, license) = line.split_once('|').expect("a line has two parts");
         let mut words = package.split_whitespace();
         let (Some(name), Some(version)) = (words.next(), words.next()) else {
             panic!("{package} has a version")
@@ -108,7 +109,7 @@ fn linked() -> Vec<Package> {
         Package {
             name: name.to_owned(),
             version: version.to_owned(),
-            licence: licence.to_owned(),
+            license: license.to_owned(),
             directory,
         }
     });
@@ -116,7 +117,7 @@ fn linked() -> Vec<Package> {
 }
 
 /// Returns a license text, without the comment around it in a source file.
-fn licence_text(path: &Path) -> String {
+fn license_text(path: &Path) -> String {
     let text =
         fs::read_to_string(path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()));
     let lines: Vec<_> = if path.extension().is_some_and(|extension| extension == "h") {
@@ -130,7 +131,7 @@ fn licence_text(path: &Path) -> String {
 }
 
 /// Returns the license files in a crate's directory.
-fn licence_files(directory: &Path) -> Vec<PathBuf> {
+fn license_files(directory: &Path) -> Vec<PathBuf> {
     let entries =
         fs::read_dir(directory).unwrap_or_else(|cause| panic!("{}: {cause}", directory.display()));
     let paths = entries.map(|entry| entry.expect("the directory can be read").path());
@@ -152,7 +153,7 @@ fn generated() -> String {
     // Each text once: what says the same words is the same text, and goes with all that it is for.
     let mut texts: Vec<(String, String, Vec<String>)> = Vec::new();
     let mut add = |path: &Path, component: &str| {
-        let text = licence_text(path);
+        let text = license_text(path);
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         match texts.iter_mut().find(|(known, ..)| *known == words) {
             Some((_, _, components)) if components.iter().any(|known| known == component) => {}
@@ -164,19 +165,19 @@ fn generated() -> String {
         let component = format!("{} {}", package.name, package.version);
         let bundled: Vec<_> =
             BUNDLED.iter().filter(|(inside, ..)| *inside == package.name).collect();
-        let own = licence_files(&package.directory);
+        let own = license_files(&package.directory);
         own.iter().for_each(|path| add(path, &component));
-        table.push((component.clone(), package.licence));
-        for (_, name, licence, files) in &bundled {
+        table.push((component.clone(), package.license));
+        for (_, name, license, files) in &bundled {
             files.iter().for_each(|file| add(&package.directory.join(file), name));
-            table.push((format!("  {name}"), (*licence).to_owned()));
+            table.push((format!("  {name}"), (*license).to_owned()));
         }
-        assert!(!own.is_empty() || !bundled.is_empty(), "{component} has no licence text");
+        assert!(!own.is_empty() || !bundled.is_empty(), "{component} has no license text");
     }
 
     let mut result = START.to_owned() + "\n";
-    for (component, licence) in table {
-        result += &format!("{component:<40} {licence}\n");
+    for (component, license) in table {
+        result += &format!("{component:<40} {license}\n");
     }
     for (_, text, components) in texts {
         result += &format!("\n{}\n{}\n\n{text}\n", "=".repeat(80), components.join(", "));

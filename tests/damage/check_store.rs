@@ -132,7 +132,7 @@ impl Check<'_> {
                 Ok(value) => self.agree(
                     || {
                         format!(
-                            "get {} answers {:?}",
+                            "get {} returns {:?}",
                             key.escape_ascii(),
                             value.as_deref().map(<[u8]>::len)
                         )
@@ -143,7 +143,7 @@ impl Check<'_> {
             }
             match store.exists(key) {
                 Ok(there) => self.agree(
-                    || format!("exists {} answers {there}", key.escape_ascii()),
+                    || format!("exists {} returns {there}", key.escape_ascii()),
                     |map| map.contains_key(key) == there,
                 )?,
                 Err(error) => self.failed(Detected::Reading, "exists", &error)?,

@@ -60,7 +60,7 @@ pub fn in_processes(fixture: &Fixture, cases: &[Case], orders: &str, name: &str)
                     let index = next.fetch_add(1, Relaxed);
                     let Some(batch) = batches.get(index) else { return };
                     let verdicts = check_batch(fixture, batch, orders, name);
-                    let mut done = done.lock().expect("nobody panicked");
+                    let mut done = done.lock().expect("no thread panicked");
                     done[index] = verdicts;
                     if batches.len() > 8 {
                         eprintln!(
@@ -73,7 +73,7 @@ pub fn in_processes(fixture: &Fixture, cases: &[Case], orders: &str, name: &str)
             });
         }
     });
-    done.into_inner().expect("nobody panicked").concat()
+    done.into_inner().expect("no thread panicked").concat()
 }
 
 /// Runs one batch, with a new child after each crash.

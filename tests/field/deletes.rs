@@ -250,7 +250,8 @@ fn deleting_a_large_prefix_in_memory_blocks_no_thread() -> testkit::Result {
     for _ in 0..5 {
         let (one_by_one, AtOnce(time, cpu_time, longest)) = (one_by_one(), at_once());
         eprintln!(
-            "{keys} keys: one by one {one_by_one:?}, at once {cpu_time:?}; another thread waits {longest:?} of {time:?}"
+            "{keys} keys: one by one {one_by_one:?}, at once {cpu_time:?}; another thread waits \
+             {longest:?} of {time:?}"
         );
         slower = slower.min(cpu_time.as_secs_f64() / one_by_one.as_secs_f64());
         blocked = blocked.min(longest.as_secs_f64() / time.as_secs_f64());
@@ -259,6 +260,7 @@ fn deleting_a_large_prefix_in_memory_blocks_no_thread() -> testkit::Result {
         }
     }
     panic!(
-        "at once takes {slower:.1} times as long as one by one, and another thread waits {blocked:.2} of the time"
+        "at once takes {slower:.1} times as long as one by one, and another thread waits \
+         {blocked:.2} of the time"
     )
 }

@@ -202,7 +202,7 @@ fn check(place: &Place, what: &str, status: kvds_status) {
 fn open(place: &Place, path: &Path) {
     let mut store: *mut kvds_store = ptr::null_mut();
     let out = &raw mut store;
-    // SAFETY: all pointers are live for the calls, and what is handed out is released.
+    // SAFETY: all pointers are live for the calls, and what they return is released.
     unsafe {
         let options = kvds_options_new();
         for (option, value) in
@@ -367,7 +367,7 @@ fn try_place(name: &str) {
             child.kill().expect("a child can be killed");
             child.wait().expect("a child can be waited for");
             panic!(
-                "{name}: a call goes on for ever:\n{}",
+                "{name}: a call does not return:\n{}",
                 fs::read_to_string(&out).unwrap_or_default()
             );
         }

@@ -272,7 +272,7 @@ impl std::ops::Deref for Value {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: what was read stays where it is until it is released.
+        // SAFETY: the bytes of a value stay until its release.
         unsafe { std::slice::from_raw_parts(self.0.data.cast(), self.0.len) }
     }
 }

@@ -93,8 +93,8 @@ impl<'a> Worker<'a> {
         self.distributor.destroy(&id);
     }
 
-    /// Creates and releases a memory store while values of it are in use, and checks the death
-    /// notification.
+    /// Creates and releases a memory store while a value and a snapshot of it are in use, and
+    /// checks the death notification.
     fn own_in_memory(&mut self) {
         let id = format!("own {}", self.number);
         let mut left: Option<(Value, Vec<u8>, Store, Map)> = None;
@@ -112,10 +112,10 @@ impl<'a> Worker<'a> {
         assert_eq!(*value, *expected);
         self.check(&snapshot, &map);
         let deaths = deaths + self.distributor.deaths(|| drop((value, snapshot)));
-        assert!(deaths >= 1, "the death of the store is told");
+        assert!(deaths >= 1, "the observer is called");
     }
 
-    /// Closes a store while a snapshot of it is alive.
+    /// Closes a store while a value of it is in use.
     fn closed_under_others(&mut self) {
         let id = format!("closed {}", self.number);
         for backend in [KVDS_MEMORY, KVDS_DISK] {
@@ -126,7 +126,7 @@ impl<'a> Worker<'a> {
             store.close();
             drop(store);
             let again = self.distributor.store(&id, backend);
-            assert_eq!(*value, [1; 6000], "what was read stays");
+            assert_eq!(*value, [1; 6000], "the value stays readable");
             assert_eq!(again.get(&key).is_some(), backend == KVDS_DISK);
             drop((value, again));
         }

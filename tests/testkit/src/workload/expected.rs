@@ -289,7 +289,7 @@ fn explain(
     }
     if let Some(key) = found.keys().next() {
         return Err(format!(
-            "{name} has a key that nobody wrote: {}",
+            "{name} has a key that no writer wrote: {}",
             String::from_utf8_lossy(key)
         ));
     }
@@ -332,7 +332,8 @@ fn wrong(
         })
     };
     let mut report = format!(
-        "{name}: what writer {} has there is not what any number of writes in {bounds:?} makes. After {} it would differ in:",
+        "{name}: no number of writes in {bounds:?} explains the keys of writer {}. After {} writes \
+         they would differ in:",
         writer.id, nearest.number
     );
     for key in differences(&nearest.content) {

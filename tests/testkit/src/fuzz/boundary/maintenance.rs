@@ -12,7 +12,8 @@ use super::{NO_VALUE, Objects, checked, succeeded};
 impl Objects {
     pub fn maintenance(&mut self, bytes: &mut Unstructured<'_>) -> Result<()> {
         let store = self.some_store(bytes)?;
-        // SAFETY: an invalid handle is NULL or a handle of another kind; a copy is written to our own directory or not at all.
+        // SAFETY: an invalid handle is NULL or a handle of another kind; a copy is written to our
+        // own directory or not at all.
         unsafe {
             match bytes.int_in_range(0..=6_u8)? {
                 0 => drop(checked(kvds_sync(store))),

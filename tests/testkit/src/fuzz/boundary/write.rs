@@ -1,17 +1,19 @@
 //! Calls that write.
 
+use std::ptr;
+
 use arbitrary::{Result, Unstructured};
 use kvds::testing::ffi::*;
 
 use super::inputs::{array, keys, slice};
 use super::{Objects, checked};
-use std::ptr;
 
 impl Objects {
     pub fn write(&mut self, bytes: &mut Unstructured<'_>) -> Result<()> {
         let store = self.some_store(bytes)?;
         let ((key, key_len), (value, value_len)) = (slice(bytes)?, slice(bytes)?);
-        // SAFETY: an invalid handle is NULL or a handle of another kind; an invalid array is NULL, not aligned, or longer than memory.
+        // SAFETY: an invalid handle is NULL or a handle of another kind; an invalid array is NULL,
+        // not aligned, or longer than memory.
         unsafe {
             checked(match bytes.int_in_range(0..=8_u8)? {
                 0..=1 => kvds_set(store, key, key_len, value, value_len),
