@@ -1,6 +1,6 @@
 //! Hashes of keys, which the row cache and the key locks share: a call hashes each key once.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::RandomState;
 
@@ -28,6 +28,9 @@ impl KeyHasher {
     /// Hashes `key`.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> KeyHash {
-        KeyHash(self.0.hash_one(key))
+        // Without the length, which the hash function mixes in itself.
+        let mut hasher = self.0.build_hasher();
+        hasher.write(key);
+        KeyHash(hasher.finish())
     }
 }

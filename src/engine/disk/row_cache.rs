@@ -10,12 +10,12 @@
 //! lookup. So a value is inserted only by a reader without a concurrent writer, or by the only
 //! writer.
 
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Deref;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use foldhash::fast::RandomState;
 use parking_lot::{RwLock, RwLockReadGuard};
 use quick_cache::Weighter;
 use quick_cache::unsync::{Cache, DefaultLifecycle};
@@ -37,7 +37,13 @@ pub struct RowCache {
     next_store: AtomicU64,
 }
 
-type Entries = Cache<CacheKey, Entry, Weight, RandomState, DefaultLifecycle<CacheKey, Entry>>;
+type Entries = Cache<
+    CacheKey,
+    Entry,
+    Weight,
+    BuildHasherDefault<CacheKeyHasher>,
+    DefaultLifecycle<CacheKey, Entry>,
+>;
 
 struct Shard {
     entries: Entries,
@@ -53,6 +59,25 @@ struct Shard {
 struct CacheKey {
     hash: KeyHash,
     store: u64,
+}
+
+/// Hashes a [`CacheKey`], whose key is hashed already.
+#[derive(Default)]
+struct CacheKeyHasher(u64);
+
+impl Hasher for CacheKeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a cache key consists of numbers");
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        self.0 ^= number;
+    }
 }
 
 /// A key and its value. The entry stays while a write hides it, and then takes the new value.
@@ -107,7 +132,7 @@ impl RowCache {
                 (bytes_of_shard / 256) as usize,
                 bytes_of_shard,
                 Weight,
-                RandomState::default(),
+                BuildHasherDefault::default(),
                 DefaultLifecycle::default(),
             ),
             writers: 0,
