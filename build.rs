@@ -28,8 +28,8 @@ fn compile() {
     const SOURCES: [&str; 6] = [
         "src/engine/disk/cache_limits.cc",
         "src/engine/disk/env.cc",
-        "src/engine/disk/guard.cc",
-        "src/engine/disk/reclaim.cc",
+        "src/engine/disk/moved_dir_guard.cc",
+        "src/engine/disk/tombstone_compaction.cc",
         "src/engine/disk/write_buffers.cc",
         "src/engine/disk/error_recovery.cc",
     ];

@@ -16,7 +16,7 @@ pub use crate::store::dir_name::{MAX_NAME_LEN, directory, unencoded};
 pub use crate::store::identity::{Backend, Identity};
 pub use crate::store::registry::Distributor;
 pub use crate::store::views::{Scoped, SnapshotView, open as open_view};
-pub use crate::sync::gate::Gate;
+pub use crate::sync::close_gate::Gate;
 pub use crate::sync::refcount::{Counted, Ref, Target};
 
 /// The C functions and types.

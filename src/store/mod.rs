@@ -23,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 use crate::store::identity::{Backend, Identity};
 use crate::store::observers::{Death, Observers};
-use crate::sync::gate::Gate;
+use crate::sync::close_gate::Gate;
 use crate::sync::refcount::{Counted, Ref, Target};
 use crate::sys::reentrancy;
 

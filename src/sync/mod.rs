@@ -6,7 +6,7 @@
 //! them which thread continues, and runs one interleaving after the other. Loom also decides which
 //! of the values that the memory model allows a load returns.
 
-pub mod gate;
+pub mod close_gate;
 #[cfg(any(loom, shuttle))]
 mod model;
 pub mod refcount;

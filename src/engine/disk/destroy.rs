@@ -14,7 +14,7 @@ use super::dir_contents::{self, DirContents};
 use super::durable_dir::sync;
 use super::errors::rocksdb_error;
 use super::lock::{DirLock, FileLock};
-use super::{Disk, reserve, settings};
+use super::{Disk, settings, space_reserve};
 use crate::error::{Error, Result};
 use crate::sys::descriptors::above_streams;
 use crate::sys::log::{self, Level};
@@ -68,7 +68,7 @@ fn remove_marked(path: &Path, dir_lock: &DirLock) -> Result<()> {
         .map_err(|cause| rocksdb_error("cannot remove the store", path, cause))?;
     dir_lock.dir().check_in_place()?;
     let unmark = || {
-        reserve::remove(path)?;
+        space_reserve::remove(path)?;
         // A power failure must not bring back a file without the marker.
         sync(path)?;
         match fs::remove_file(path.join(MARKER)) {

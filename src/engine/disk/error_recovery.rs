@@ -21,7 +21,7 @@ use rocksdb::{AsRawPtr, DB, ErrorKind, WriteOptions};
 use super::errors::{call_cpp, io_error, is_no_space, rocksdb_error};
 use super::int_property;
 use super::lock::StoreDir;
-use super::reserve::{DiskLoad, Reserve};
+use super::space_reserve::{DiskLoad, Reserve};
 use crate::error::{Error, Result};
 use crate::sys::descriptors::above_streams;
 use crate::sys::locks::RwLock;

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
-use super::guard::Guard;
+use super::moved_dir_guard::Guard;
 use crate::error::{Error, Kind, Result};
 use crate::sys::descriptors::above_streams;
 use crate::sys::fork::{PerProcess, UninheritedFile};

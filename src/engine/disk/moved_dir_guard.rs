@@ -1,5 +1,5 @@
 //! Protects the files of other stores when the directory of an open store was moved, removed or
-//! replaced: see guard.cc.
+//! replaced: see moved_dir_guard.cc.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -9,7 +9,7 @@ use std::path::Path;
 use librocksdb_sys::rocksdb_options_t;
 use rocksdb::AsRawPtr;
 
-// See guard.cc.
+// See moved_dir_guard.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
     fn kvds_rocksdb_guard_new(

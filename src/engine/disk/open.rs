@@ -15,9 +15,9 @@ use super::key_hash::KeyHasher;
 use super::key_locks::KeyLocks;
 use super::lock::{DirLock, FileLock};
 use super::read_only::ReadOnly;
-use super::reclaim::Deletions;
-use super::reserve::{self, Reserve};
 use super::settings::{self, SharedCaches};
+use super::space_reserve::{self, Reserve};
+use super::tombstone_compaction::Deletions;
 use super::write_buffers::{self, Member};
 use super::{DirLocks, Disk, Writer, destroy, env, int_property, wal};
 use crate::engine::{Engine, Lease};
@@ -328,7 +328,7 @@ impl Opening<'_> {
         if self.is_new || !errors::is_no_space(self.path, cause.as_ref()) {
             return Ok(false);
         }
-        reserve::remove(self.path)
+        space_reserve::remove(self.path)
             .map_err(|cause| Error::io("cannot release the reserve", cause).at(self.path))?;
         settings::avoid_flush_during_recovery(self.settings);
         Ok(true)

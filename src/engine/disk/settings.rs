@@ -9,8 +9,8 @@ use rocksdb::{
 };
 
 use super::env;
-use super::reclaim;
 use super::row_cache::{RowCache, StoreRows};
+use super::tombstone_compaction;
 use super::write_buffers::{self, WriteBuffers};
 use crate::options::{Compression, Durability, Options};
 use crate::sys::log::{self, Level};
@@ -118,7 +118,7 @@ pub fn database(options: &Options, shared: &SharedCaches) -> rocksdb::Options {
     // for a store with one key. (With one column family the option has no other effect.)
     database.set_max_total_wal_size(LOG_STEP);
     database.set_manifest_preallocation_size(MANIFEST_STEP);
-    reclaim::compact_deletions(&database);
+    tombstone_compaction::compact_deletions(&database);
     database.set_stats_dump_period_sec(0);
     database.set_stats_persist_period_sec(0);
     database

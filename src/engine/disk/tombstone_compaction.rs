@@ -1,6 +1,6 @@
 //! Reclaims the space of deleted entries without a call.
 //!
-//! RocksDB compacts table files that are full of deletions in the background: see reclaim.cc. But
+//! RocksDB compacts table files that are full of deletions in the background: see tombstone_compaction.cc. But
 //! deletions reach a table file only when the memtable is flushed. RocksDB flushes a full memtable,
 //! so an idle store would wait forever. So a store with many deletions is flushed within a second.
 
@@ -18,7 +18,7 @@ const MIN_TABLES: u64 = 1 << 20;
 /// A store is flushed after this fraction of its keys was deleted.
 const FLUSH_FRACTION: u64 = 16;
 
-// See reclaim.cc.
+// See tombstone_compaction.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
     fn kvds_rocksdb_compact_deletions(options: *mut rocksdb_options_t);

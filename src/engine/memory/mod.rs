@@ -1,6 +1,6 @@
 //! The memory engine.
 //!
-//! The hash of a key says which shard holds it (`shard.rs`). A shard is a hash table (`table.rs`)
+//! The hash of a key says which shard holds it (`shard.rs`). A shard is a hash table (`hash_table.rs`)
 //! behind a lock, so calls on different keys seldom wait for each other. A key and its values are
 //! in one block of memory (`node.rs`), where they are read and overwritten. Iterations use a sorted
 //! index of the keys (`key_index.rs`), which is brought up to date when a cursor needs it
@@ -13,13 +13,13 @@
 mod budget;
 mod cursor;
 mod delete_range;
+mod hash_table;
 mod key_index;
 mod keyspace;
 mod node;
 mod shard;
 mod shard_set;
 mod snapshots;
-mod table;
 mod write;
 
 use std::sync::Arc;

@@ -8,10 +8,10 @@
 use std::sync::Arc;
 
 use super::delete_range::RangeTombstone;
+use super::hash_table::{Slot, Table};
 use super::key_index::{IndexEntry, PendingIndexOps};
 use super::node::{IndexState, NewValue, Node, ValueRef, Version};
 use super::snapshots::Snapshots;
-use super::table::{Slot, Table};
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The cost of an entry besides its key and its newest value, and of each older version besides its
