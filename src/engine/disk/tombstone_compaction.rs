@@ -1,8 +1,9 @@
 //! Reclaims the space of deleted entries without a call.
 //!
-//! RocksDB compacts table files that are full of deletions in the background: see tombstone_compaction.cc. But
-//! deletions reach a table file only when the memtable is flushed. RocksDB flushes a full memtable,
-//! so an idle store would wait forever. So a store with many deletions is flushed within a second.
+//! RocksDB compacts table files that are full of deletions in the background: see
+//! tombstone_compaction.cc. But deletions reach a table file only when the memtable is flushed.
+//! RocksDB flushes a full memtable, so an idle store would wait forever. So a store with many
+//! deletions is flushed within a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

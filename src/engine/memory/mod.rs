@@ -1,11 +1,12 @@
 //! The memory engine.
 //!
-//! The hash of a key says which shard holds it (`shard.rs`). A shard is a hash table (`hash_table.rs`)
-//! behind a lock, so calls on different keys seldom wait for each other. A key and its values are
-//! in one block of memory (`node.rs`), where they are read and overwritten. Iterations use a sorted
-//! index of the keys (`key_index.rs`), which is brought up to date when a cursor needs it
-//! (`cursor.rs`). A snapshot is an epoch (`snapshots.rs`): overwriting keeps the old version only
-//! if a live snapshot sees it. Writes are in `write.rs`, and those of ranges in `delete_range.rs`.
+//! The hash of a key says which shard holds it (`shard.rs`). A shard is a hash table
+//! (`hash_table.rs`) behind a lock, so calls on different keys seldom wait for each other. A key
+//! and its values are in one block of memory (`node.rs`), where they are read and overwritten.
+//! Iterations use a sorted index of the keys (`key_index.rs`), which is brought up to date when a
+//! cursor needs it (`cursor.rs`). A snapshot is an epoch (`snapshots.rs`): overwriting keeps the
+//! old version only if a live snapshot sees it. Writes are in `write.rs`, and those of ranges in
+//! `delete_range.rs`.
 //!
 //! Locks are taken in this order: `index_sync`, `key_index`, the shards by their indexes, the
 //! snapshots. No lock is held between two calls of a cursor.
