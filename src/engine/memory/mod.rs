@@ -43,6 +43,10 @@ pub struct Memory {
 impl Memory {
     /// Creates an empty store, whose data counts against `budget`. `lease` is dropped after the
     /// store and its last cursor and snapshot.
+    ///
+    /// Not inlined: the shards are built on the stack, where a caller that opens a disk store has
+    /// no space for them (the header promises that 80 KiB are enough).
+    #[inline(never)]
     pub fn new(budget: Arc<Budget>, lease: Lease) -> Memory {
         Memory { keyspace: Arc::new(Keyspace::new(budget, lease)) }
     }
