@@ -41,6 +41,10 @@ impl Reader for BaseStore {
         self.0.get(key)
     }
 
+    fn with_value(&self, key: &[u8], read: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        self.0.with_value(key, read)
+    }
+
     fn contains(&self, key: &[u8]) -> Result<bool> {
         self.0.exists(key)
     }
@@ -73,6 +77,38 @@ impl Engine for BaseStore {
     }
 }
 
+/// A view whose reads are those of another reader.
+trait ReadsFrom: Send + Sync {
+    /// Returns the reader, or why the view cannot be read.
+    fn readable(&self) -> Result<&dyn Reader>;
+}
+
+impl<V: ReadsFrom> Reader for V {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        self.readable()?.get(key)
+    }
+
+    fn with_value(&self, key: &[u8], read: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        self.readable()?.with_value(key, read)
+    }
+
+    fn contains(&self, key: &[u8]) -> Result<bool> {
+        self.readable()?.contains(key)
+    }
+
+    fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
+        self.readable()?.cursor(range)
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        self.readable()?.get_many(keys)
+    }
+
+    fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
+        self.readable()?.scan(range, visit)
+    }
+}
+
 /// The operations that a view permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rights {
@@ -81,6 +117,8 @@ pub struct Rights {
     /// Permits writes.
     pub write: bool,
 }
+
+const READS_DENIED: &str = "this view does not permit reads";
 
 /// An engine that permits some operations of `inner`.
 pub struct Restricted {
@@ -94,14 +132,6 @@ impl Restricted {
         Restricted { inner, rights }
     }
 
-    fn readable(&self) -> Result<&dyn Engine> {
-        self.permitted(self.rights.read, "this view does not permit reads")
-    }
-
-    fn writable(&self) -> Result<&dyn Engine> {
-        self.permitted(self.rights.write, "this view does not permit writes")
-    }
-
     fn permitted(&self, permitted: bool, denied: &'static str) -> Result<&dyn Engine> {
         if permitted {
             return Ok(&*self.inner);
@@ -112,35 +142,19 @@ impl Restricted {
     }
 }
 
-impl Reader for Restricted {
-    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.readable()?.get(key)
-    }
-
-    fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.readable()?.contains(key)
-    }
-
-    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.readable()?.get_many(keys)
-    }
-
-    fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        self.readable()?.cursor(range)
-    }
-
-    fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
-        self.readable()?.scan(range, visit)
+impl ReadsFrom for Restricted {
+    fn readable(&self) -> Result<&dyn Reader> {
+        Ok(self.permitted(self.rights.read, READS_DENIED)?)
     }
 }
 
 impl Engine for Restricted {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
-        self.writable()?.apply(batch)
+        self.permitted(self.rights.write, "this view does not permit writes")?.apply(batch)
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
-        self.readable()?.snapshot()
+        self.permitted(self.rights.read, READS_DENIED)?.snapshot()
     }
 
     fn check(&self) -> Result<()> {
@@ -300,28 +314,12 @@ impl SnapshotView {
     pub fn new(inner: Arc<dyn Engine>) -> Result<SnapshotView> {
         Ok(SnapshotView { snapshot: inner.snapshot()?, inner })
     }
-
-    fn readable(&self) -> Result<&Arc<dyn Reader>> {
-        self.inner.check()?;
-        Ok(&self.snapshot)
-    }
 }
 
-impl Reader for SnapshotView {
-    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.readable()?.get(key)
-    }
-
-    fn contains(&self, key: &[u8]) -> Result<bool> {
-        self.readable()?.contains(key)
-    }
-
-    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.readable()?.get_many(keys)
-    }
-
-    fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
-        self.readable()?.cursor(range)
+impl ReadsFrom for SnapshotView {
+    fn readable(&self) -> Result<&dyn Reader> {
+        self.inner.check()?;
+        Ok(&*self.snapshot)
     }
 }
 
@@ -332,7 +330,8 @@ impl Engine for SnapshotView {
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
-        Ok(self.readable()?.clone())
+        self.inner.check()?;
+        Ok(self.snapshot.clone())
     }
 
     fn check(&self) -> Result<()> {
