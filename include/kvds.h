@@ -20,11 +20,13 @@
  *         kvds_store *users;
  *         kvds_value year;
  *
- *         if (kvds_distributor_get_or_create(d, "users", KVDS_DISK, &users) != KVDS_OK ||
- *             kvds_set(users, "ada", 3, "1815", 4) != KVDS_OK)
+ *         if (!d || kvds_distributor_get_or_create(d, "users", KVDS_DISK, &users) < 0 ||
+ *             kvds_set(users, "ada", 3, "1815", 4) < 0 ||
+ *             kvds_get(users, "ada", 3, &year) < 0) {
  *             fprintf(stderr, "%s\n", kvds_last_error());
- *         if (kvds_get(users, "ada", 3, &year) == KVDS_OK)
- *             printf("%.*s\n", (int)year.len, (const char *)year.data);
+ *             return 1;
+ *         }
+ *         printf("%.*s\n", (int)year.len, (const char *)year.data);
  *         kvds_value_release(&year);
  *         kvds_store_release(users);
  *         kvds_distributor_release(d);
@@ -44,7 +46,7 @@
  *   All lengths and sizes are in bytes.
  *
  * - Text: ids, paths and option names end with a NUL. They are UTF-8, but the id of a memory store
- *   may be any bytes.
+ *   may be any bytes but 0.
  *
  * - Inputs are copied or used up before the call returns. The library keeps no pointer to them.
  *
@@ -61,8 +63,9 @@
  *
  * - Threads: any thread may call any function on any store or distributor at any time. An options
  *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
- *   linearizable with every other call on the store. The only exception: do not use disk stores in
- *   destructors of pthread_key_create(), because those of RocksDB may have run before.
+ *   linearizable with every other call on the store. Do not use disk stores in destructors of
+ *   pthread_key_create(), because those of RocksDB may have run before, and call no function from a
+ *   signal handler.
  *
  * - Threads of the library block all signals. Four serve all stores of a process: two flush and
  *   compact, one syncs, one calls the log callback. If one of them cannot be started, opening a
@@ -158,7 +161,7 @@ typedef int32_t kvds_status;
 #define KVDS_INVALID_ARGUMENT (-1)
 /** The store or distributor was closed. */
 #define KVDS_CLOSED (-2)
-/** The view does not permit the operation. */
+/** The view, or the option `read_only`, does not permit the operation. */
 #define KVDS_DENIED (-3)
 /** Another process, or another distributor of this process, has the disk store open. */
 #define KVDS_LOCKED (-4)
@@ -348,7 +351,11 @@ typedef int32_t kvds_durability;
 #define KVDS_DURABILITY_PROCESS 0
 /** A power failure at once. Concurrent writers share a sync. */
 #define KVDS_DURABILITY_SYNC 1
-/** Only a clean close or `kvds_sync()`. */
+
+/**
+ * Nothing, until a later `kvds_sync()` or a clean close: if the process dies before, acknowledged
+ * writes may be lost.
+ */
 #define KVDS_DURABILITY_NONE 2
 
 /**
@@ -423,8 +430,8 @@ kvds_status kvds_options_set_compression(kvds_options *options,
  * Sets whether disk stores are opened for reading only, also while another process writes them.
  *
  * Such a store shows the data as of its opening, or of the last `kvds_refresh()`; writes return
- * `KVDS_DENIED`. A store that does not exist is not created (`KVDS_NOT_FOUND`), not even in
- * memory. Opening returns `KVDS_BUSY` if the other process writes too fast for it.
+ * `KVDS_DENIED`. A store that does not exist is not created (`KVDS_NOT_FOUND`), so no memory
+ * store is either. Opening returns `KVDS_BUSY` if the other process writes too fast for it.
  *
  * Range: 0 or 1. Default: 0.
  */
@@ -546,7 +553,8 @@ int64_t kvds_distributor_ref_count(const kvds_distributor *distributor);
  * none behind. A directory without a store is refused if it holds a file whose name a store would
  * use, such as `000001.log`, and nothing in it is touched. Other files (a README, `.gitkeep`,
  * `lost+found`) may stay. If a disk store of this name is being closed, the call waits until it
- * is.
+ * is. If values, cursors or iterations of a closed one still keep its files open, the new store
+ * uses these files with them.
  *
  * One process at a time has a disk store open, by locks on the directory (`flock`) and on the file
  * `LOCK` in it (`fcntl`). They hold whatever the process does with these files: it may read or
@@ -599,7 +607,8 @@ kvds_status kvds_distributor_get(kvds_distributor *distributor,
  * Releases the reference that the distributor holds to a store because of the option
  * `keep_stores`.
  *
- * If it was the last reference, the store is closed and destroyed before the call returns.
+ * If it was the last reference, the store is closed before the call returns. The files of a disk
+ * store stay.
  *
  * @return
  * - `KVDS_OK`
@@ -717,7 +726,8 @@ kvds_store *kvds_store_retain(kvds_store *store);
  * At 0 the store is closed, and its death has been observed, before the call returns. Values that
  * it returned stay valid. Values, cursors and iterations that are still in use keep the files of a
  * disk store open until they end. The data of a memory store is lost; a disk store can be opened
- * again.
+ * again. A view holds a reference to its store. Closing does not report a failed sync: call
+ * `kvds_sync()` before where that matters.
  */
 int64_t kvds_store_release(kvds_store *store);
 
@@ -876,8 +886,8 @@ kvds_status kvds_iterate(const kvds_store *store,
  *
  * Every write is one atomic step: no reader sees a part of it, and no other write comes between
  * the check and the change of a conditional one. After `KVDS_OK`, every later read on every thread
- * sees it, and on disk it survives the death of the process; `kvds_durability` says what it takes
- * to survive a power failure. All functions work on stores and on views. Each also returns:
+ * sees it, and on disk it survives what `kvds_durability` says. All functions work on stores and
+ * on views. Each also returns:
  * - `KVDS_INVALID_ARGUMENT`: a NULL, or a key or value that is too long
  * - `KVDS_CLOSED`, `KVDS_DENIED`, `KVDS_NO_MEMORY`
  * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
@@ -1114,7 +1124,7 @@ kvds_status kvds_write(kvds_store *store,
  * creation. It sees no later write. A new cursor is on no entry: move it first. Every function
  * that moves a cursor returns:
  * - `KVDS_OK`: the cursor is on an entry
- * - `KVDS_NOT_FOUND`: it is on no entry, because it passed an end of the range
+ * - `KVDS_NOT_FOUND`: it is on no entry, for example because it passed an end of the range
  * - `KVDS_INVALID_ARGUMENT`: NULL
  * - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
  *
@@ -1127,8 +1137,8 @@ kvds_status kvds_write(kvds_store *store,
 /**
  * A cursor. One thread at a time may use it.
  *
- * Its store may be written, closed and released while the cursor is in use. The files of a disk
- * store stay open as long as the cursor exists.
+ * Its store may be written, closed and released while the cursor is in use; the cursor continues
+ * on its snapshot. The files of a disk store stay open as long as the cursor exists.
  */
 typedef struct kvds_cursor kvds_cursor;
 
@@ -1164,10 +1174,10 @@ kvds_status kvds_cursor_seek(kvds_cursor *cursor,
                              const void *key,
                              size_t key_len);
 
-/** Moves to the next entry. No effect if the cursor is on no entry. */
+/** Moves to the next entry. A cursor that is on no entry stays there. */
 kvds_status kvds_cursor_next(kvds_cursor *cursor);
 
-/** Moves to the previous entry. No effect if the cursor is on no entry. */
+/** Moves to the previous entry. A cursor that is on no entry stays there. */
 kvds_status kvds_cursor_prev(kvds_cursor *cursor);
 
 /** Returns 1 if the cursor is on an entry, else 0; 0 for NULL. */

@@ -35,7 +35,7 @@ const (
 	// Closed: The store or distributor was closed.
 	Closed Status = C.KVDS_CLOSED
 
-	// Denied: The view does not permit the operation.
+	// Denied: The view, or the option `read_only`, does not permit the operation.
 	Denied Status = C.KVDS_DENIED
 
 	// Locked: Another process, or another distributor of this process, has the disk store open.

@@ -4,7 +4,7 @@
 //! creation. It sees no later write. A new cursor is on no entry: move it first. Every function
 //! that moves a cursor returns:
 //! - `KVDS_OK`: the cursor is on an entry
-//! - `KVDS_NOT_FOUND`: it is on no entry, because it passed an end of the range
+//! - `KVDS_NOT_FOUND`: it is on no entry, for example because it passed an end of the range
 //! - `KVDS_INVALID_ARGUMENT`: NULL
 //! - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
 //!
@@ -26,8 +26,8 @@ use crate::error::{Error, Result};
 
 /// A cursor. One thread at a time may use it.
 ///
-/// Its store may be written, closed and released while the cursor is in use. The files of a disk
-/// store stay open as long as the cursor exists.
+/// Its store may be written, closed and released while the cursor is in use; the cursor continues
+/// on its snapshot. The files of a disk store stay open as long as the cursor exists.
 pub struct kvds_cursor(Box<dyn Cursor>);
 
 /// Creates a cursor over the keys of `store` that are in `range`, as of now.
@@ -88,13 +88,13 @@ pub unsafe extern "C" fn kvds_cursor_seek(
     move_cursor("kvds_cursor_seek", cursor, |cursor| cursor.seek(arg::key("key", key, key_len)?))
 }
 
-/// Moves to the next entry. No effect if the cursor is on no entry.
+/// Moves to the next entry. A cursor that is on no entry stays there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_cursor_next(cursor: *mut kvds_cursor) -> kvds_status {
     move_cursor("kvds_cursor_next", cursor, |cursor| cursor.next())
 }
 
-/// Moves to the previous entry. No effect if the cursor is on no entry.
+/// Moves to the previous entry. A cursor that is on no entry stays there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_cursor_prev(cursor: *mut kvds_cursor) -> kvds_status {
     move_cursor("kvds_cursor_prev", cursor, |cursor| cursor.prev())

@@ -124,7 +124,8 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 /// none behind. A directory without a store is refused if it holds a file whose name a store would
 /// use, such as `000001.log`, and nothing in it is touched. Other files (a README, `.gitkeep`,
 /// `lost+found`) may stay. If a disk store of this name is being closed, the call waits until it
-/// is.
+/// is. If values, cursors or iterations of a closed one still keep its files open, the new store
+/// uses these files with them.
 ///
 /// One process at a time has a disk store open, by locks on the directory (`flock`) and on the file
 /// `LOCK` in it (`fcntl`). They hold whatever the process does with these files: it may read or
@@ -198,7 +199,8 @@ pub unsafe extern "C" fn kvds_distributor_get(
 /// Releases the reference that the distributor holds to a store because of the option
 /// `keep_stores`.
 ///
-/// If it was the last reference, the store is closed and destroyed before the call returns.
+/// If it was the last reference, the store is closed before the call returns. The files of a disk
+/// store stay.
 ///
 /// @return
 /// - `KVDS_OK`

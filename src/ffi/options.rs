@@ -74,7 +74,8 @@ pub type kvds_durability = i32;
 pub const KVDS_DURABILITY_PROCESS: kvds_durability = 0;
 /// A power failure at once. Concurrent writers share a sync.
 pub const KVDS_DURABILITY_SYNC: kvds_durability = 1;
-/// Only a clean close or `kvds_sync()`.
+/// Nothing, until a later `kvds_sync()` or a clean close: if the process dies before, acknowledged
+/// writes may be lost.
 pub const KVDS_DURABILITY_NONE: kvds_durability = 2;
 
 const _: () = assert!(
@@ -175,8 +176,8 @@ pub unsafe extern "C" fn kvds_options_set_compression(
 /// Sets whether disk stores are opened for reading only, also while another process writes them.
 ///
 /// Such a store shows the data as of its opening, or of the last `kvds_refresh()`; writes return
-/// `KVDS_DENIED`. A store that does not exist is not created (`KVDS_NOT_FOUND`), not even in
-/// memory. Opening returns `KVDS_BUSY` if the other process writes too fast for it.
+/// `KVDS_DENIED`. A store that does not exist is not created (`KVDS_NOT_FOUND`), so no memory
+/// store is either. Opening returns `KVDS_BUSY` if the other process writes too fast for it.
 ///
 /// Range: 0 or 1. Default: 0.
 #[unsafe(no_mangle)]

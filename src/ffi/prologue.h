@@ -20,11 +20,13 @@
  *         kvds_store *users;
  *         kvds_value year;
  *
- *         if (kvds_distributor_get_or_create(d, "users", KVDS_DISK, &users) != KVDS_OK ||
- *             kvds_set(users, "ada", 3, "1815", 4) != KVDS_OK)
+ *         if (!d || kvds_distributor_get_or_create(d, "users", KVDS_DISK, &users) < 0 ||
+ *             kvds_set(users, "ada", 3, "1815", 4) < 0 ||
+ *             kvds_get(users, "ada", 3, &year) < 0) {
  *             fprintf(stderr, "%s\n", kvds_last_error());
- *         if (kvds_get(users, "ada", 3, &year) == KVDS_OK)
- *             printf("%.*s\n", (int)year.len, (const char *)year.data);
+ *             return 1;
+ *         }
+ *         printf("%.*s\n", (int)year.len, (const char *)year.data);
  *         kvds_value_release(&year);
  *         kvds_store_release(users);
  *         kvds_distributor_release(d);
@@ -44,7 +46,7 @@
  *   All lengths and sizes are in bytes.
  *
  * - Text: ids, paths and option names end with a NUL. They are UTF-8, but the id of a memory store
- *   may be any bytes.
+ *   may be any bytes but 0.
  *
  * - Inputs are copied or used up before the call returns. The library keeps no pointer to them.
  *
@@ -61,8 +63,9 @@
  *
  * - Threads: any thread may call any function on any store or distributor at any time. An options
  *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
- *   linearizable with every other call on the store. The only exception: do not use disk stores in
- *   destructors of pthread_key_create(), because those of RocksDB may have run before.
+ *   linearizable with every other call on the store. Do not use disk stores in destructors of
+ *   pthread_key_create(), because those of RocksDB may have run before, and call no function from a
+ *   signal handler.
  *
  * - Threads of the library block all signals. Four serve all stores of a process: two flush and
  *   compact, one syncs, one calls the log callback. If one of them cannot be started, opening a

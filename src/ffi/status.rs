@@ -26,7 +26,7 @@ pub const KVDS_TRUNCATED: kvds_status = 5;
 pub const KVDS_INVALID_ARGUMENT: kvds_status = -1;
 /// The store or distributor was closed.
 pub const KVDS_CLOSED: kvds_status = -2;
-/// The view does not permit the operation.
+/// The view, or the option `read_only`, does not permit the operation.
 pub const KVDS_DENIED: kvds_status = -3;
 /// Another process, or another distributor of this process, has the disk store open.
 pub const KVDS_LOCKED: kvds_status = -4;

@@ -65,7 +65,8 @@ pub unsafe extern "C" fn kvds_store_retain(store: *mut kvds_store) -> *mut kvds_
 /// At 0 the store is closed, and its death has been observed, before the call returns. Values that
 /// it returned stay valid. Values, cursors and iterations that are still in use keep the files of a
 /// disk store open until they end. The data of a memory store is lost; a disk store can be opened
-/// again.
+/// again. A view holds a reference to its store. Closing does not report a failed sync: call
+/// `kvds_sync()` before where that matters.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_release(store: *mut kvds_store) -> i64 {
     handle::release("kvds_store_release", store)

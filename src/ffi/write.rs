@@ -2,8 +2,8 @@
 //!
 //! Every write is one atomic step: no reader sees a part of it, and no other write comes between
 //! the check and the change of a conditional one. After `KVDS_OK`, every later read on every thread
-//! sees it, and on disk it survives the death of the process; `kvds_durability` says what it takes
-//! to survive a power failure. All functions work on stores and on views. Each also returns:
+//! sees it, and on disk it survives what `kvds_durability` says. All functions work on stores and
+//! on views. Each also returns:
 //! - `KVDS_INVALID_ARGUMENT`: a NULL, or a key or value that is too long
 //! - `KVDS_CLOSED`, `KVDS_DENIED`, `KVDS_NO_MEMORY`
 //! - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores

@@ -37,7 +37,7 @@ class Status(enum.IntEnum):
     """The store or distributor was closed."""
 
     DENIED = lib.KVDS_DENIED
-    """The view does not permit the operation."""
+    """The view, or the option `read_only`, does not permit the operation."""
 
     LOCKED = lib.KVDS_LOCKED
     """Another process, or another distributor of this process, has the disk store open."""
