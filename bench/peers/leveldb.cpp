@@ -1,8 +1,10 @@
-/* LevelDB with its default options. */
+/* LevelDB with the memory of kvds. */
 
 #include "peer.hpp"
 
+#include <leveldb/cache.h>
 #include <leveldb/db.h>
+#include <leveldb/filter_policy.h>
 #include <leveldb/write_batch.h>
 #include <memory>
 
@@ -26,6 +28,10 @@ public:
     {
         leveldb::Options options;
         options.create_if_missing = true;
+        options.block_cache = cache.get();
+        options.filter_policy = filter.get();
+        /* It has two of them while one is written to a table. */
+        options.write_buffer_size = write_buffer_bytes / 2;
         leveldb::DB *opened;
         must(leveldb::DB::Open(options, path, &opened));
         db.reset(opened);
@@ -92,6 +98,10 @@ public:
     }
 
 private:
+    /* The database uses both until its end, so it is destroyed first. */
+    std::unique_ptr<leveldb::Cache> cache{ leveldb::NewLRUCache(cache_bytes) };
+    std::unique_ptr<const leveldb::FilterPolicy> filter{ leveldb::NewBloomFilterPolicy(
+        bloom_bits) };
     std::unique_ptr<leveldb::DB> db;
     leveldb::WriteOptions how;
 };

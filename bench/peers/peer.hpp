@@ -13,6 +13,12 @@
 #include <cstdlib>
 #include <string>
 
+/** The memory that kvds uses by default, which every store on disk gets. */
+constexpr std::size_t cache_bytes = 256 << 20;
+constexpr std::size_t write_buffer_bytes = 128 << 20;
+/** What the documentation of RocksDB and LevelDB recommends for point reads. */
+constexpr int bloom_bits = 10;
+
 struct bytes {
     const char *data;
     std::size_t len;

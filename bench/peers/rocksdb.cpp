@@ -4,7 +4,10 @@
 #include "peer.hpp"
 
 #include <memory>
+#include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
 #include <rocksdb/utilities/transaction.h>
 #include <rocksdb/utilities/transaction_db.h>
 #include <rocksdb/version.h>
@@ -155,10 +158,23 @@ rocksdb::Options options()
     return options;
 }
 
-peer *open_original(const char *path, bool sync)
+/** With the memory and the compression of kvds. */
+rocksdb::Options tuned()
+{
+    rocksdb::BlockBasedTableOptions tables;
+    tables.block_cache = rocksdb::NewLRUCache(cache_bytes);
+    tables.filter_policy.reset(rocksdb::NewBloomFilterPolicy(bloom_bits));
+    rocksdb::Options tuned = options();
+    tuned.table_factory.reset(rocksdb::NewBlockBasedTableFactory(tables));
+    tuned.db_write_buffer_size = write_buffer_bytes;
+    tuned.compression = rocksdb::kLZ4Compression;
+    return tuned;
+}
+
+peer *open_with(const rocksdb::Options &options, const char *path, bool sync)
 {
     rocksdb::DB *db;
-    must(rocksdb::DB::Open(options(), path, &db));
+    must(rocksdb::DB::Open(options, path, &db));
     return new original_disk(db, sync);
 }
 
@@ -166,13 +182,14 @@ peer *open_original(const char *path, bool sync)
 
 extern "C" {
 
-peer *open_original_disk(const char *path) { return open_original(path, false); }
-peer *open_original_disk_sync(const char *path) { return open_original(path, true); }
+peer *open_original_disk(const char *path) { return open_with(options(), path, false); }
+peer *open_original_disk_sync(const char *path) { return open_with(options(), path, true); }
+peer *open_rocksdb(const char *path) { return open_with(tuned(), path, false); }
 
 peer *open_transaction_db(const char *path)
 {
     rocksdb::TransactionDB *db;
-    must(rocksdb::TransactionDB::Open(options(), {}, path, &db));
+    must(rocksdb::TransactionDB::Open(tuned(), {}, path, &db));
     return new transaction_db(db);
 }
 

@@ -1,17 +1,15 @@
-//! Measures costs other than time. Each peer runs in a process of its own, so that its memory and
-//! writes are not mixed with others: the benchmark runs itself with the hidden subcommand `child`.
+//! Measures costs other than time, each peer in a process of its own.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 
+use crate::child::{Task, answer, ask};
 use crate::contest::{Row, Settings, scores};
 use crate::data::{Data, Dice, Versions, Zipfian};
 use crate::machine::{disk_bytes, resident, written};
-use crate::peer::{Ability, Durability, Field, Medium, Peer};
-use crate::peers;
+use crate::peer::{Ability, Field, Medium, Peer};
 use crate::plan::Group;
 use crate::progress::Progress;
 use crate::scratch::Scratch;
@@ -30,47 +28,19 @@ const ON_DISK: &[Question] = &[
     ("open and read a key", "open", "ms"),
 ];
 
-/// The arguments of a child.
-#[derive(clap::Args)]
-pub struct Child {
-    /// The task: fill or open.
-    task: String,
-    peer: String,
-    keys: u64,
-    directory: PathBuf,
-    #[arg(long)]
-    disk: bool,
-}
-
-impl Child {
-    /// Runs the task and prints the figures, one per line.
-    pub fn run(&self) -> Result<()> {
-        let (medium, durability) = if self.disk {
-            (Medium::Disk, Durability::ProcessCrash)
-        } else {
-            (Medium::Memory, Durability::None)
-        };
-        let peer = peers::on(medium, durability).into_iter().find(|peer| peer.name == self.peer);
-        let peer = peer.with_context(|| format!("there is no peer {}", self.peer))?;
-        let data = Data::usual(self.keys);
-        match self.task.as_str() {
-            "fill" => fill(&peer, data, &self.directory),
-            "open" => {
-                let start = Instant::now();
-                let store = (peer.open)(&self.directory)?;
-                ensure!(store.get(&data.key(data.keys / 2)).is_some(), "the key is there");
-                println!("open {}", start.elapsed().as_secs_f64() * 1e3);
-                drop(store);
-                Ok(())
-            }
-            task => bail!("there is no task {task}"),
-        }
-    }
+/// Opens the store and reads a key.
+pub fn open(peer: &Peer, data: Data, directory: &Path) -> Result<()> {
+    let start = Instant::now();
+    let store = (peer.open)(directory)?;
+    ensure!(store.get(&data.key(data.keys / 2)).is_some(), "the key is there");
+    println!("open {}", start.elapsed().as_secs_f64() * 1e3);
+    drop(store);
+    Ok(())
 }
 
 /// Loads all data in random order: key by key in memory, in batches on disk. On disk, it then
 /// updates a tenth of the keys.
-fn fill(peer: &Peer, data: Data, directory: &Path) -> Result<()> {
+pub fn fill(peer: &Peer, data: Data, directory: &Path) -> Result<()> {
     let (zipfian, versions) = (Zipfian::new(data.keys), Versions::new(data.keys));
     let (memory, disk) = (resident(), written());
     let store = (peer.open)(directory)?;
@@ -94,29 +64,6 @@ fn fill(peer: &Peer, data: Data, directory: &Path) -> Result<()> {
     );
     println!("disk {}", disk_bytes(directory) as f64 / data.keys as f64);
     Ok(())
-}
-
-/// Runs a child and returns its output.
-fn ask(task: &str, peer: &Peer, keys: u64, directory: &Path, library: &Path) -> Result<String> {
-    // This name refers to the running program, even if it was rebuilt.
-    let mut command = Command::new("/proc/self/exe");
-    command
-        .arg("--library")
-        .arg(library)
-        .args(["child", task, peer.name, &keys.to_string()])
-        .arg(directory);
-    if peer.medium == Medium::Disk {
-        command.arg("--disk");
-    }
-    let output = command.stderr(Stdio::inherit()).output()?;
-    ensure!(output.status.success(), "{}: the task {task} failed: {}", peer.name, output.status);
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-fn answer(text: &str, name: &str) -> Result<f64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|number| number.trim().parse().ok())
-        .with_context(|| format!("the output of a child has no {name}"))
 }
 
 /// The number of lines of [`rows`].
@@ -146,9 +93,9 @@ pub fn rows(
         for (peer, texts) in &mut texts {
             progress.say(&format!("cost {}, {keys} keys", peer.name));
             let path = scratch.directory(peer.name)?;
-            let mut text = ask("fill", peer, keys, &path, library)?;
+            let mut text = ask(Task::Fill, peer, keys, &path, library)?;
             if peer.medium == Medium::Disk {
-                text += &ask("open", peer, keys, &path, library)?;
+                text += &ask(Task::Open, peer, keys, &path, library)?;
             }
             texts.push(text);
             scratch.remove(&path)?;

@@ -4,10 +4,6 @@
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use rand::SeedableRng;
-use rand::distr::Distribution;
-use rand::rngs::SmallRng;
-use rand_distr::Zipf;
 use serde::{Deserialize, Serialize};
 
 /// A bijection that looks random (the last steps of splitmix64).
@@ -127,7 +123,12 @@ pub struct Versions(Vec<AtomicU8>);
 
 impl Versions {
     pub fn new(keys: u64) -> Versions {
-        Versions((0..keys).map(|_| AtomicU8::new(0)).collect())
+        Versions::from(keys, 0)
+    }
+
+    /// All keys begin with `version`.
+    pub fn from(keys: u64, version: u8) -> Versions {
+        Versions((0..keys).map(|_| AtomicU8::new(version)).collect())
     }
 
     /// Returns the current version. Keys beyond the data have only one.
@@ -161,24 +162,37 @@ impl Dice {
     }
 }
 
-/// Zipfian numbers (0.99), drawn beforehand, as drawing one takes longer than a read.
-///
-/// The 65,536 ranks fit the second level of the processor's cache. Each thread reads them from a
-/// random position on.
+/// Zipfian ranks with the exponent 0.99, drawn as YCSB draws them: by the method of Gray et al.,
+/// "Quickly generating billion-record synthetic databases", 1994. Every draw is fresh.
 pub struct Zipfian {
-    ranks: Vec<u32>,
+    keys: f64,
+    zeta: f64,
+    alpha: f64,
+    eta: f64,
 }
 
 impl Zipfian {
+    const THETA: f64 = 0.99;
+
     pub fn new(keys: u64) -> Zipfian {
-        let zipf = Zipf::new(keys as f64, 0.99).expect("there are keys, and 0.99 is positive");
-        let mut chance = SmallRng::seed_from_u64(99);
-        Zipfian { ranks: (0..1 << 16).map(|_| zipf.sample(&mut chance) as u32 - 1).collect() }
+        let zeta = |count: u64| (1..=count).map(|rank| (rank as f64).powf(-Self::THETA)).sum();
+        let (all, two): (f64, f64) = (zeta(keys), zeta(2));
+        let eta = (1.0 - (2.0 / keys as f64).powf(1.0 - Self::THETA)) / (1.0 - two / all);
+        Zipfian { keys: keys as f64, zeta: all, alpha: 1.0 / (1.0 - Self::THETA), eta }
     }
 
-    /// Returns the rank at a position. 0 is the most frequent.
-    pub fn rank(&self, place: u64) -> u64 {
-        u64::from(self.ranks[(place & 0xFFFF) as usize])
+    /// Draws a rank. 0 is the most frequent.
+    pub fn draw(&self, dice: &mut Dice) -> u64 {
+        let uniform = dice.roll() as f64 / u64::MAX as f64;
+        let scaled = uniform * self.zeta;
+        if scaled < 1.0 {
+            0
+        } else if scaled < 1.0 + 0.5_f64.powf(Self::THETA) {
+            1
+        } else {
+            let rank = self.keys * (self.eta * uniform - self.eta + 1.0).powf(self.alpha);
+            (rank as u64).min(self.keys as u64 - 1)
+        }
     }
 }
 
@@ -214,8 +228,14 @@ mod tests {
 
     #[test]
     fn zipfian_prefers_few() {
-        let zipfian = Zipfian::new(1_000_000);
-        let first = (0..1 << 16).filter(|place| zipfian.rank(*place) == 0).count();
-        assert!((2_000..10_000).contains(&first), "{first} of 65536");
+        let (zipfian, mut dice) = (Zipfian::new(1_000_000), Dice::new(1));
+        let ranks: Vec<_> = (0..1 << 16).map(|_| zipfian.draw(&mut dice)).collect();
+        // 1 / zeta of all draws are of the first rank: 6.5 percent.
+        let first = ranks.iter().filter(|rank| **rank == 0).count();
+        assert!((3_800..4_800).contains(&first), "{first} of 65536");
+        // Half of them are among the first 1,500 ranks or so, and the others reach far.
+        let frequent = ranks.iter().filter(|rank| **rank < 1_500).count();
+        assert!((28_000..38_000).contains(&frequent), "{frequent} of 65536");
+        assert!(ranks.iter().any(|rank| *rank > 900_000));
     }
 }

@@ -5,6 +5,7 @@
 
 mod alternatives;
 mod boundary;
+mod child;
 mod contest;
 mod cost;
 mod data;
@@ -21,6 +22,7 @@ mod scratch;
 mod targets;
 mod work;
 mod worker;
+mod ycsb;
 
 use std::path::PathBuf;
 
@@ -74,7 +76,7 @@ enum What {
     /// Measures alternatives: reads at once or one by one, deletions by prefix or by key
     Alternatives,
     #[command(hide = true)]
-    Child(cost::Child),
+    Child(child::Child),
 }
 
 fn medium(text: &str) -> Result<Medium, String> {

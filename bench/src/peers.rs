@@ -17,11 +17,16 @@ const ALL: &[Ability] =
 
 /// Names that targets and plans use.
 pub const ORIGINAL: &str = "original";
+pub const ROCKSDB: &str = "RocksDB";
 pub const TRANSACTION_DB: &str = "TransactionDB";
 pub const LEVELDB: &str = "LevelDB";
 pub const LMDB: &str = "LMDB";
 pub const PAPAYA: &str = "papaya";
 pub const RAW_LOG: &str = "raw log";
+
+/// The memory that a store on disk may use for what it read, as kvds does by default. Peers in C++
+/// have it in peer.hpp.
+pub const CACHE_BYTES: usize = 256 << 20;
 
 /// Returns the peers of a medium and durability, kvds first.
 pub fn on(medium: Medium, durability: Durability) -> Vec<Peer> {

@@ -82,7 +82,6 @@ const fn one(op: Op) -> Mix {
 const READ: Mix = one(Op::Get);
 const MOSTLY_READ: Mix = &[(Op::Get, 95), (Op::Update, 5)];
 const HALF_READ: Mix = &[(Op::Get, 50), (Op::Update, 50)];
-const READ_LATEST: Mix = &[(Op::Get, 95), (Op::Insert, 5)];
 const SCAN: Mix = &[(Op::ScanUpTo(100), 95), (Op::Insert, 5)];
 const MODIFY: Mix = &[(Op::Get, 50), (Op::ReadModifyWrite, 50)];
 
@@ -154,25 +153,6 @@ fn threads(counts: &[usize]) -> Vec<Line> {
         .collect()
 }
 
-fn ycsb(counts: &[usize]) -> Vec<Line> {
-    let mixes: [(&str, Mix, Choice); 6] = [
-        ("YCSB A: 50 read, 50 update", HALF_READ, Choice::Zipfian),
-        ("YCSB B: 95 read, 5 update", MOSTLY_READ, Choice::Zipfian),
-        ("YCSB C: read", READ, Choice::Zipfian),
-        ("YCSB D: 95 read latest, 5 insert", READ_LATEST, Choice::Latest),
-        ("YCSB E: 95 scan, 5 insert", SCAN, Choice::Zipfian),
-        ("YCSB F: 50 read, 50 read-modify-write", MODIFY, Choice::Zipfian),
-    ];
-    let with = |(name, mix, choice): (&'static str, Mix, Choice), threads| Line {
-        threads,
-        ..line(Group::Ycsb, name, Work::Mix(mix, choice))
-    };
-    mixes
-        .into_iter()
-        .flat_map(|mix| counts.iter().map(move |threads| with(mix, *threads)))
-        .collect()
-}
-
 fn whiles() -> Vec<Line> {
     vec![
         line(Group::While, "set, alone", Work::SetWhile { iterating: false }),
@@ -225,7 +205,7 @@ pub fn stages(medium: Medium, full: bool) -> Vec<Stage> {
             loads(),
             Some(LOADED),
         ));
-        let extra = [ycsb(if full { counts } else { &[1] }), threads(&[2]), whiles()].concat();
+        let extra = [threads(&[2]), whiles()].concat();
         let extra = extra
             .into_iter()
             .filter(|line| full || line.threads == 1 || ["get", "50:50"].contains(&line.name));

@@ -22,6 +22,7 @@ use crate::scratch::Scratch;
 use crate::targets;
 use crate::work::{Ground, Work};
 use crate::worker::{Choice, Op};
+use crate::ycsb;
 
 const ROUNDS: (usize, usize) = (5, 9);
 
@@ -52,7 +53,9 @@ fn on(medium: Medium, choices: &Choices, library: &Path, scratch: &Scratch) -> R
     let stages = plan::stages(medium, choices.full);
     let wanted =
         |stage: &Stage| stage.lines.iter().filter(|line| settings.wants(line.name)).count() as u64;
-    let progress = Progress::new(stages.iter().map(wanted).sum::<u64>() + cost::lines(medium));
+    let mixes = if medium == Medium::Disk { ycsb::lines(choices.full) } else { 0 };
+    let steps = stages.iter().map(wanted).sum::<u64>() + cost::lines(medium) + mixes;
+    let progress = Progress::new(steps);
 
     let mut rows: Vec<Row> = Vec::new();
     let mut taking_part: Vec<Peer> = Vec::new();
@@ -85,6 +88,17 @@ fn on(medium: Medium, choices: &Choices, library: &Path, scratch: &Scratch) -> R
             scratch,
             &progress,
         )?);
+        if medium == Medium::Disk {
+            rows.extend(ycsb::rows(
+                &field(stage, choices)?,
+                choices.full,
+                if choices.full { 3 } else { 1 },
+                &settings,
+                library,
+                scratch,
+                &progress,
+            )?);
+        }
     }
     rows.extend(cost::growth(&rows));
 

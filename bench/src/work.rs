@@ -179,6 +179,20 @@ impl<'a> Ground<'a> {
     }
 
     fn mix(&self, mix: Mix, choice: Choice, threads: usize, calls: u64, round: u64) -> f64 {
+        let took = self.timed(mix, choice, threads, calls, round);
+        self.tidy();
+        nanoseconds(took) / (calls * threads as u64) as f64
+    }
+
+    /// Makes `calls` calls in each thread, and returns how long all of them took.
+    pub fn timed(
+        &self,
+        mix: Mix,
+        choice: Choice,
+        threads: usize,
+        calls: u64,
+        round: u64,
+    ) -> Duration {
         if mix.iter().any(|(op, _)| *op == Op::Del) {
             self.insert(calls * threads as u64);
         }
@@ -202,11 +216,9 @@ impl<'a> Ground<'a> {
                     .collect()
             })
         };
-        self.tidy();
         let first = times.iter().map(|(start, _)| *start).min();
         let last = times.iter().map(|(_, end)| *end).max();
-        let took = first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first);
-        nanoseconds(took) / (calls * threads as u64) as f64
+        first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first)
     }
 
     fn batches(&self, size: usize, calls: u64, round: u64) -> f64 {

@@ -12,6 +12,8 @@ pub enum Op {
     /// None, to measure the benchmark's own cost.
     Nothing,
     Get,
+    /// As get, of a key that may be on its way.
+    GetLatest,
     Miss,
     Exists,
     Update,
@@ -45,7 +47,6 @@ pub struct Worker<'a> {
     ground: &'a Ground<'a>,
     choice: Choice,
     dice: Dice,
-    place: u64,
     value: Vec<u8>,
     expected: Vec<u8>,
     sum: u64,
@@ -53,9 +54,8 @@ pub struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     pub fn new(ground: &'a Ground<'a>, choice: Choice, seed: u64) -> Worker<'a> {
-        let mut dice = Dice::new(seed);
-        let place = dice.roll();
-        Worker { ground, choice, dice, place, value: Vec::new(), expected: Vec::new(), sum: 0 }
+        let dice = Dice::new(seed);
+        Worker { ground, choice, dice, value: Vec::new(), expected: Vec::new(), sum: 0 }
     }
 
     pub fn calls(&mut self, mix: Mix, calls: u64) {
@@ -76,14 +76,12 @@ impl<'a> Worker<'a> {
         match self.choice {
             Choice::Uniform => self.dice.below(keys),
             Choice::Zipfian => {
-                self.place = self.place.wrapping_add(1);
                 // Frequent keys are anywhere in the order.
-                mix(self.ground.zipfian.rank(self.place)) % keys
+                mix(self.ground.zipfian.draw(&mut self.dice)) % keys
             }
             Choice::Latest => {
-                self.place = self.place.wrapping_add(1);
-                // Another thread may still be inserting the latest key.
-                keys - 1 - self.ground.zipfian.rank(self.place).min(keys - 1)
+                let next = self.ground.next.load(Ordering::Relaxed);
+                next - 1 - self.ground.zipfian.draw(&mut self.dice)
             }
         }
     }
@@ -98,6 +96,12 @@ impl<'a> Worker<'a> {
                 self.sum ^= digest(&key) ^ digest(&self.value);
             }
             Op::Get => self.sum ^= store.get(&key).expect("the key must exist"),
+            Op::GetLatest => {
+                let found = store.get(&key);
+                // Another thread may still be inserting it.
+                assert!(found.is_some() || number >= data.keys, "the key must exist");
+                self.sum ^= found.unwrap_or(0);
+            }
             Op::Miss => {
                 assert!(store.get(&data.missing(number)).is_none(), "the key must not exist")
             }

@@ -50,6 +50,7 @@ unsafe extern "C" {
 unsafe extern "C" {
     fn open_original_disk(path: *const c_char) -> *mut c_void;
     fn open_original_disk_sync(path: *const c_char) -> *mut c_void;
+    fn open_rocksdb(path: *const c_char) -> *mut c_void;
     fn open_transaction_db(path: *const c_char) -> *mut c_void;
     fn rocksdb_version() -> *const c_char;
 }
@@ -66,6 +67,11 @@ unsafe extern "C" {
     fn open_baby(path: *const c_char) -> *mut c_void;
     fn tkrzw_version() -> *const c_char;
 }
+
+#[cfg(leveldb)]
+const LEVEL: &str = "256 MiB block cache, 2 write buffers of 64 MiB, bloom filters of 10 bits";
+#[cfg(leveldb)]
+const LEVEL_SYNC: &str = "the same options and sync = true";
 
 /// Returns the version text of a library.
 #[cfg(any(rocksdb, leveldb, tkrzw))]
@@ -110,8 +116,14 @@ pub fn peers() -> Vec<Peer> {
             |path| Foreign::open(open_original_disk_sync, path),
         ));
         peers.push(peer(
+            super::ROCKSDB,
+            "256 MiB block cache, 128 MiB of write buffers, bloom filters of 10 bits, LZ4",
+            Durability::ProcessCrash,
+            |path| Foreign::open(open_rocksdb, path),
+        ));
+        peers.push(peer(
             super::TRANSACTION_DB,
-            "default options; GetForUpdate for atomic operations",
+            "as RocksDB; GetForUpdate for atomic operations",
             Durability::ProcessCrash,
             |path| Foreign::open(open_transaction_db, path),
         ));
@@ -127,10 +139,8 @@ pub fn peers() -> Vec<Peer> {
             can: &[Iterate, Scan, Batch],
             open,
         };
-        peers.push(peer("default options", Durability::ProcessCrash, |path| {
-            Foreign::open(open_leveldb, path)
-        }));
-        peers.push(peer("default options and sync = true", Durability::PowerCut, |path| {
+        peers.push(peer(LEVEL, Durability::ProcessCrash, |path| Foreign::open(open_leveldb, path)));
+        peers.push(peer(LEVEL_SYNC, Durability::PowerCut, |path| {
             Foreign::open(open_leveldb_sync, path)
         }));
     }

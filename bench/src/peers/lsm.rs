@@ -21,7 +21,7 @@ pub fn peers() -> Vec<Peer> {
         open,
     };
     vec![
-        peer("default options: the system has every write", Durability::ProcessCrash, |path| {
+        peer("256 MiB cache: the system has every write", Durability::ProcessCrash, |path| {
             Fjall::open(path, PersistMode::Buffer)
         }),
         peer("persist(SyncData) after every write", Durability::PowerCut, |path| {
@@ -38,7 +38,7 @@ struct Fjall {
 
 impl Fjall {
     fn open(path: &Path, persist: PersistMode) -> Result<Box<dyn Store>> {
-        let database = Database::builder(path).open()?;
+        let database = Database::builder(path).cache_size(super::CACHE_BYTES as u64).open()?;
         let all = database.keyspace("all", KeyspaceCreateOptions::default)?;
         Ok(Box::new(Fjall { database, all, persist }))
     }

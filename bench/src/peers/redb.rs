@@ -34,7 +34,7 @@ pub fn peers() -> Vec<Peer> {
     };
     vec![
         peer(
-            "default options on a StorageBackend that does not sync: the system has every commit",
+            "256 MiB cache, on a StorageBackend that does not sync: the system has every commit",
             Durability::ProcessCrash,
             |path| {
                 let mut how = OpenOptions::new();
@@ -44,13 +44,19 @@ pub fn peers() -> Vec<Peer> {
                     .create(true)
                     .truncate(false)
                     .open(path.join("redb"))?;
-                Redb::on(Database::builder().create_with_backend(Unsynced(file))?)
+                Redb::on(builder().create_with_backend(Unsynced(file))?)
             },
         ),
-        peer("default options: Durability::Immediate", Durability::PowerCut, |path| {
-            Redb::on(Database::create(path.join("redb"))?)
+        peer("256 MiB cache, Durability::Immediate", Durability::PowerCut, |path| {
+            Redb::on(builder().create(path.join("redb"))?)
         }),
     ]
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(super::CACHE_BYTES);
+    builder
 }
 
 /// A file that is written and not synced.

@@ -26,12 +26,12 @@ pub fn peers() -> Vec<Peer> {
     vec![
         peer(
             "WITHOUT ROWID, WAL, synchronous = OFF (survives the process), mmap_size = 1 GiB, \
-             cache_size = 64 MiB",
+             cache_size = 256 MiB",
             Durability::ProcessCrash,
             |path| Sqlite::open(path, "OFF"),
         ),
         peer(
-            "WITHOUT ROWID, WAL, synchronous = FULL, mmap_size = 1 GiB, cache_size = 64 MiB",
+            "WITHOUT ROWID, WAL, synchronous = FULL, mmap_size = 1 GiB, cache_size = 256 MiB",
             Durability::PowerCut,
             |path| Sqlite::open(path, "FULL"),
         ),
@@ -61,7 +61,7 @@ impl Sqlite {
         connection.busy_timeout(Duration::from_secs(60))?;
         connection.execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = {}; PRAGMA mmap_size = 1073741824; \
-             PRAGMA cache_size = -65536",
+             PRAGMA cache_size = -262144",
             self.synchronous
         ))?;
         Ok(connection)
