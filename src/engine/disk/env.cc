@@ -39,9 +39,9 @@ public:
 // RocksDB runs periodic tasks on one more thread, behind a mutex that a fork may leave locked. A
 // store of kvds has two: one flushes the file of RocksDB's messages, which does not exist, and one
 // looks twice a day for tables that are a month old, as every flush and compaction does too. So
-// these definitions replace db/periodic_task_scheduler.cc, which the linker then leaves out. They
-// are weak for programs that link the static library of cargo: there the linker may see RocksDB's
-// definitions first and then takes those.
+// these definitions replace db/periodic_task_scheduler.cc, which the build of kvds leaves out. They
+// are weak for a program whose workspace lets librocksdb-sys compile RocksDB: there the linker may
+// see RocksDB's definitions first and then takes those.
 __attribute__((weak)) Status PeriodicTaskScheduler::Register(PeriodicTaskType,
                                                              const PeriodicTaskFunc &, bool)
 {
@@ -123,6 +123,22 @@ IOStatus open_above_streams(std::unique_ptr<File> *result, Open open)
     }
 }
 
+// Returns whether the file `path` holds RocksDB's options, also under the name that it has while it
+// is written. RocksDB writes one at each opening, and no opening reads it. So it need not survive a
+// power failure, and its two syncs would be a third of an opening.
+bool is_options_file(const std::string &path)
+{
+    return path.compare(path.rfind('/') + 1, 8, "OPTIONS-") == 0;
+}
+
+class UnsyncedFile : public rocksdb::FSWritableFileOwnerWrapper {
+public:
+    using FSWritableFileOwnerWrapper::FSWritableFileOwnerWrapper;
+
+    IOStatus Sync(const IOOptions &, IODebugContext *) override { return IOStatus::OK(); }
+    IOStatus Fsync(const IOOptions &, IODebugContext *) override { return IOStatus::OK(); }
+};
+
 // Warns that a directory cannot be synced.
 using WarnUnsynced = void (*)(const char *path, std::size_t len);
 
@@ -141,6 +157,8 @@ public:
     IOStatus FsyncWithDirOptions(const IOOptions &options, IODebugContext *debug,
                                  const DirFsyncOptions &how) override
     {
+        if (how.reason == DirFsyncOptions::kFileRenamed && is_options_file(how.renamed_new_name))
+            return IOStatus::OK();
         return allow_unsyncable(FSDirectoryWrapper::FsyncWithDirOptions(options, debug, how));
     }
 
@@ -199,9 +217,12 @@ public:
                              std::unique_ptr<FSWritableFile> *result,
                              IODebugContext *debug) override
     {
-        return open_above_streams<rocksdb::PosixWritableFile>(result, [&] {
+        IOStatus status = open_above_streams<rocksdb::PosixWritableFile>(result, [&] {
             return FileSystemWrapper::NewWritableFile(path, options, result, debug);
         });
+        if (status.ok() && is_options_file(path))
+            *result = std::make_unique<UnsyncedFile>(std::move(*result));
+        return status;
     }
 
     IOStatus ReopenWritableFile(const std::string &path, const FileOptions &options,

@@ -143,10 +143,12 @@ fn limit_cache(options: &rocksdb::Options) {
 /// Returns the options that do not depend on the options of kvds.
 pub fn plain() -> rocksdb::Options {
     // Each log records where the one before it ended. Otherwise RocksDB would miss that a power
-    // failure cut the end of a log, and continue with the next one.
+    // failure cut the end of a log, and continue with the next one. The manifest holds the identity
+    // of the store, so a file for it would be two syncs more at its creation.
     let mut plain = rocksdb::Options::default()
         .get_options_from_string(format!(
-            "track_and_verify_wals=true;memtable_max_range_deletions={MAX_RANGE_TOMBSTONES};\
+            "track_and_verify_wals=true;write_identity_file=false;\
+             memtable_max_range_deletions={MAX_RANGE_TOMBSTONES};\
              memtable_op_scan_flush_trigger={MAX_SKIPPED}"
         ))
         .unwrap_or_else(|cause| unreachable!("RocksDB has these options: {cause}"));
