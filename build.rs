@@ -44,19 +44,9 @@ fn compile() {
         build.file(source);
     }
     build.include(format!("{rocksdb}/rocksdb")).include(format!("{rocksdb}/rocksdb/include"));
-    // The layout of RocksDB's classes depends on these definitions.
-    for definition in [
-        "NDEBUG",
-        "OS_LINUX",
-        "ROCKSDB_PLATFORM_POSIX",
-        "ROCKSDB_LIB_IO_POSIX",
-        "ROCKSDB_SCHED_GETCPU_PRESENT",
-        "ROCKSDB_AUXV_GETAUXVAL_PRESENT",
-        "ROCKSDB_FALLOCATE_PRESENT",
-        "ROCKSDB_RANGESYNC_PRESENT",
-        "HAVE_ALIGNED_NEW",
-        "HAVE_UINT128_EXTENSION",
-    ] {
+    // What is defined decides what RocksDB's classes consist of.
+    let definitions = std::env::var("DEP_KVDS_ROCKSDB_DEFINITIONS").unwrap_or_default();
+    for definition in definitions.split(' ') {
         build.define(definition, "1");
     }
     // RocksDB's headers have warnings.

@@ -18,6 +18,8 @@ const BUNDLED: &[(&str, &str, &str, &[&str])] = &[
         "Apache-2.0 AND BSD-3-Clause",
         &["rocksdb/LICENSE.Apache", "rocksdb/LICENSE.leveldb"],
     ),
+    ("libz-sys", "zlib", "Zlib", &["src/zlib/LICENSE"]),
+    ("librocksdb-sys", "Snappy", "BSD-3-Clause", &["snappy/COPYING"]),
     ("librocksdb-sys", "xxHash, in RocksDB", "BSD-2-Clause", &["rocksdb/util/xxhash.h"]),
     (
         "librocksdb-sys",
@@ -97,7 +99,8 @@ fn linked() -> Vec<Package> {
         ]
         .concat(),
     );
-    let lines: BTreeSet<_> = tree.lines().filter(|line| !line.starts_with("kvds ")).collect();
+    let is_ours = |line: &str| ["kvds ", "kvds-rocksdb "].iter().any(|own| line.starts_with(own));
+    let lines: BTreeSet<_> = tree.lines().filter(|line| !is_ours(line)).collect();
     let packages = lines.into_iter().map(|line| {
         let (package, license) = line.split_once('|').expect("a line has two parts");
         let mut words = package.split_whitespace();

@@ -116,7 +116,7 @@ fn renamed_hooks(listed: &str) -> Result<String> {
 /// Returns whether a symbol belongs to one of the linked libraries.
 fn is_bundled(name: &str) -> bool {
     let name = name.to_lowercase();
-    ["rocksdb", "zstd", "lz4"].iter().any(|library| name.contains(library))
+    ["rocksdb", "zstd", "lz4", "snappy"].iter().any(|library| name.contains(library))
 }
 
 /// Fails if the finished object has undefined symbols of the linked libraries.

@@ -34,6 +34,9 @@ mod wal;
 mod write;
 mod write_buffers;
 
+// RocksDB itself, for the linker.
+extern crate kvds_rocksdb as _;
+
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::path::PathBuf;
