@@ -25,9 +25,10 @@ fn main() {
 /// Compiles our C++ with RocksDB's headers, also internal ones, and RocksDB's definitions.
 #[cfg(feature = "disk")]
 fn compile() {
-    const SOURCES: [&str; 6] = [
+    const SOURCES: [&str; 7] = [
         "src/engine/disk/cache_limits.cc",
         "src/engine/disk/env.cc",
+        "src/engine/disk/iterator.cc",
         "src/engine/disk/moved_dir_guard.cc",
         "src/engine/disk/tombstone_compaction.cc",
         "src/engine/disk/write_buffers.cc",

@@ -51,12 +51,26 @@ pub fn call_cpp(call: impl FnOnce(*mut u8, usize) -> usize) -> Result<(), String
     }
 }
 
+/// The text of an error that C++ code returned.
+#[derive(Debug, Cause)]
+#[error("{0}")]
+struct Text(String);
+
+/// Like [`rocksdb_error`], for the text of an error of a read.
+pub fn status_error(what: &'static str, path: &Path, text: String) -> Error {
+    let kind = match text.split(':').next() {
+        Some("Corruption") => Kind::Corruption,
+        Some("Not implemented") => Kind::Unsupported,
+        Some("Invalid argument") => Kind::InvalidArgument,
+        Some("IO error") => io_error_kind(&without_path(path, &text)),
+        Some("Operation aborted") if text.contains("Memory limit") => Kind::NoMemory,
+        _ => Kind::Internal,
+    };
+    Error::new(kind, what).at(path).because(Text(text))
+}
+
 /// Like [`rocksdb_error`], for the text of an error of the file system.
 pub fn io_error(what: &'static str, path: &Path, text: String) -> Error {
-    #[derive(Debug, Cause)]
-    #[error("{0}")]
-    struct Text(String);
-
     Error::new(io_error_kind(&without_path(path, &text)), what).at(path).because(Text(text))
 }
 

@@ -13,8 +13,8 @@
 #include <rocksdb/version.h>
 
 // These files use internal headers of RocksDB, which change without notice. Before an upgrade, read
-// the changes of the classes that cache_limits.cc, env.cc, error_recovery.cc, moved_dir_guard.cc
-// and tombstone_compaction.cc use.
+// the changes of the classes that cache_limits.cc, env.cc, error_recovery.cc, iterator.cc,
+// moved_dir_guard.cc and tombstone_compaction.cc use.
 static_assert(ROCKSDB_MAJOR == 11 && ROCKSDB_MINOR == 8, "kvds was written for RocksDB 11.8");
 
 // The structs of RocksDB's C interface are not in its headers. They have this one member:

@@ -16,6 +16,7 @@ mod durable_dir;
 mod env;
 mod error_recovery;
 mod errors;
+mod iterator;
 mod key_hash;
 mod key_locks;
 mod lock;
