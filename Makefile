@@ -128,7 +128,7 @@ $(XTASK):
 
 .PHONY: test
 test: setup-test ## Run all tests, with and without the disk engine
-	$(RUN) test
+	$(RUN) test --package kvds --package kvds-rocksdb
 	$(RUN) test --no-default-features
 	$(RUN) build --release
 	KVDS_LIBRARY=$(abspath $(RELEASE))/libkvds.so $(RUN) test --test exports --test c
