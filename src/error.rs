@@ -25,13 +25,10 @@ pub enum Kind {
     NoMemory,
     Unsupported,
     Busy,
-    #[cfg_attr(
-        not(feature = "testing"),
-        expect(dead_code, reason = "of the engines, only a remote one can return it")
-    )]
     UnknownOutcome,
     Forked,
     Internal,
+    Expired,
 }
 
 /// An error. It is one pointer, so results of calls that rarely fail stay small.

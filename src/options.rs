@@ -97,6 +97,43 @@ options! {
     /// The number of files that each disk store keeps open; -1 for all.
     max_open_files: i64 = 500,
         Domain::Count(|it| &mut it.max_open_files, 16, 1 << 20);
+    /// The servers and the namespace of cluster stores, as a URL.
+    cluster: String = String::new(),
+        Domain::Text(|it, text| it.cluster = text);
+    /// The file with the certificate of the authority that signed those of the servers.
+    cluster_ca: String = String::new(),
+        Domain::Text(|it, text| it.cluster_ca = text);
+    /// The file with this program's certificate.
+    cluster_cert: String = String::new(),
+        Domain::Text(|it, text| it.cluster_cert = text);
+    /// The file with the key of this program's certificate.
+    cluster_key: String = String::new(),
+        Domain::Text(|it, text| it.cluster_key = text);
+    /// The user of cluster stores, or nothing for none.
+    cluster_user: String = String::new(),
+        Domain::Text(|it, text| it.cluster_user = text);
+    cluster_password: Secret = Secret::default(),
+        Domain::Secret(|it, text| it.cluster_password = text);
+    /// The time that a call on a cluster store may take.
+    cluster_timeout_ms: u64 = 10_000,
+        Domain::Milliseconds(|it| &mut it.cluster_timeout_ms, 100, 600_000);
+}
+
+/// A text that no log, no error and no `Debug` shows.
+#[derive(Clone, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Returns the text.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(if self.0.is_empty() { "none" } else { "secret" })
+    }
 }
 
 /// The values that an option accepts, and its field.
@@ -108,6 +145,11 @@ enum Domain {
     Count(fn(&mut Options) -> &mut i64, i64, i64),
     /// One of these names, or its position.
     Choice(fn(&mut Options, usize), &'static [&'static str]),
+    /// Milliseconds, from the first number to the second.
+    Milliseconds(fn(&mut Options) -> &mut u64, i64, i64),
+    Text(fn(&mut Options, String)),
+    /// Text that errors do not show.
+    Secret(fn(&mut Options, Secret)),
 }
 
 impl Options {
@@ -118,32 +160,43 @@ impl Options {
 
     /// Sets the option `name` from text.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        self.apply(name, value, |domain| domain.parse(value.trim()))
+        match domain(name)? {
+            Domain::Text(store) => store(self, value.to_owned()),
+            Domain::Secret(store) => store(self, Secret(value.to_owned())),
+            domain => self.apply(name, domain, value, domain.parse(value.trim()))?,
+        }
+        Ok(())
     }
 
     /// Sets the option `name` from a number.
     pub fn set_number(&mut self, name: &str, number: impl Into<i128>) -> Result<()> {
         let number = number.into();
-        self.apply(name, number, |_| Some(number))
+        self.apply(name, domain(name)?, number, Some(number))
     }
 
     fn apply(
         &mut self,
         name: &str,
+        domain: &Domain,
         value: impl Display,
-        number: impl Fn(&Domain) -> Option<i128>,
+        number: Option<i128>,
     ) -> Result<()> {
-        let Some((_, domain)) = TABLE.iter().find(|(listed, _)| *listed == name) else {
-            let names: Vec<_> = Options::names().collect();
-            return Err(Error::invalid(format!(
-                "there is no option \"{name}\"; there are: {}",
-                names.join(", ")
-            )));
-        };
-        let number = number(domain).and_then(|number| i64::try_from(number).ok());
+        let number = number.and_then(|number| i64::try_from(number).ok());
         number.and_then(|number| domain.store(self, number)).ok_or_else(|| {
             Error::invalid(format!("option \"{name}\" takes {domain}, not \"{value}\""))
         })
+    }
+}
+
+/// Returns the domain of the option `name`.
+fn domain(name: &str) -> Result<&'static Domain> {
+    match TABLE.iter().find(|(listed, _)| *listed == name) {
+        Some((_, domain)) => Ok(domain),
+        None => {
+            let names: Vec<_> = Options::names().collect();
+            let names = names.join(", ");
+            Err(Error::invalid(format!("there is no option \"{name}\"; there are: {names}")))
+        }
     }
 }
 
@@ -155,7 +208,8 @@ impl Domain {
             (Domain::Switch(_), "0" | "false" | "off" | "no") => Some(0),
             (Domain::Switch(_), _) => None,
             (Domain::Bytes(..), _) => bytes(text).map(i128::from),
-            (Domain::Count(..), _) => text.parse().ok(),
+            (Domain::Count(..) | Domain::Milliseconds(..), _) => text.parse().ok(),
+            (Domain::Text(_) | Domain::Secret(_), _) => None,
             (Domain::Choice(_, names), _) => match names.iter().position(|name| *name == text) {
                 Some(choice) => i128::try_from(choice).ok(),
                 None => text.parse().ok(),
@@ -169,9 +223,9 @@ impl Domain {
             Domain::Switch(field) => {
                 *field(options) = [false, true].get(usize::try_from(number).ok()?).copied()?;
             }
-            Domain::Bytes(field, least, most) => {
-                let bytes = Some(number).filter(|bytes| (*least..=*most).contains(bytes))?;
-                *field(options) = bytes.try_into().ok()?;
+            Domain::Bytes(field, least, most) | Domain::Milliseconds(field, least, most) => {
+                let number = Some(number).filter(|number| (*least..=*most).contains(number))?;
+                *field(options) = number.try_into().ok()?;
             }
             Domain::Count(field, least, most) => {
                 let is_valid = |number: &i64| *number == -1 || (*least..=*most).contains(number);
@@ -181,6 +235,7 @@ impl Domain {
                 let choice = usize::try_from(number).ok()?;
                 choose(options, Some(choice).filter(|choice| *choice < names.len())?);
             }
+            Domain::Text(_) | Domain::Secret(_) => return None,
         }
         Some(())
     }
@@ -196,6 +251,10 @@ impl fmt::Display for Domain {
                 write!(out, "bytes from {least} to {most} (also with K, M, G or T behind)")
             }
             Domain::Count(_, least, most) => write!(out, "-1 or a number from {least} to {most}"),
+            Domain::Milliseconds(_, least, most) => {
+                write!(out, "milliseconds from {least} to {most}")
+            }
+            Domain::Text(_) | Domain::Secret(_) => out.write_str("text"),
             Domain::Choice(_, names) => {
                 let names = names.iter().enumerate();
                 let names: Vec<_> = names.map(|(at, name)| format!("{name} ({at})")).collect();

@@ -4,6 +4,7 @@
 //! it.
 
 pub use crate::batch::{Conflict, Expectation, Operation, Outcome, WriteBatch};
+pub use crate::engine::cluster::{Client, Cluster};
 pub use crate::engine::disk::{Disk, SharedCaches};
 pub use crate::engine::memory::{Budget, Memory};
 pub use crate::engine::{

@@ -108,7 +108,11 @@ fn destroying_a_store_locks_no_other_store() -> testkit::Result {
                         .get_or_create(id, Backend::Disk)
                         .expect("no other store has its lock");
                     drop(store.expect("it is made"));
-                    assert!(distributor.destroy_store(id).expect("no other store has its lock"));
+                    assert!(
+                        distributor
+                            .destroy(id, Backend::Disk)
+                            .expect("no other store has its lock")
+                    );
                 }
             });
         }
@@ -137,7 +141,7 @@ fn opening_a_locked_store_changes_no_file() -> testkit::Result {
     let error = self::store(base.path()).err().expect("it is locked");
     assert_eq!(error.kind(), Kind::Locked);
     assert_eq!(names(), before);
-    let error = distributor(base.path()).destroy_store(ID).expect_err("it is locked");
+    let error = distributor(base.path()).destroy(ID, Backend::Disk).expect_err("it is locked");
     assert_eq!(error.kind(), Kind::Locked);
     assert_eq!(names(), before);
     Ok(())
@@ -199,7 +203,7 @@ fn a_partly_destroyed_store_counts_as_absent() -> testkit::Result {
         drop(store);
         assert_eq!(found(&self::store(base.path()).expect("it opens"), 0..10), 10);
     }
-    assert!(distributor(base.path()).destroy_store(ID)?);
+    assert!(distributor(base.path()).destroy(ID, Backend::Disk)?);
     assert!(!base.path().join("store").exists(), "nothing is left of it");
     Ok(())
 }

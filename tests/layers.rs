@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["sync", "sys"],
     &["batch", "options"],
     &["engine"],
-    &["engine::memory", "engine::disk", "engine::no_disk"],
+    &["engine::memory", "engine::disk", "engine::no_disk", "engine::cluster", "engine::no_cluster"],
     &["store::dir_name", "store::identity"],
     &["store::observers"],
     &["store"],

@@ -20,6 +20,8 @@
 //!   a write returns [`Kind::UnknownOutcome`](crate::error::Kind::UnknownOutcome) and does not
 //!   retry.
 
+#[cfg_attr(not(feature = "cluster"), path = "no_cluster.rs")]
+pub mod cluster;
 #[cfg_attr(not(feature = "disk"), path = "no_disk.rs")]
 pub mod disk;
 pub mod memory;

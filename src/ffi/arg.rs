@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::ptr::NonNull;
 
 use super::bytes::kvds_bytes;
-use super::distributor::{KVDS_DISK, KVDS_MEMORY, kvds_backend};
+use super::distributor::{KVDS_CLUSTER, KVDS_DISK, KVDS_MEMORY, kvds_backend};
 use crate::engine::{MAX_KEY_LEN, MAX_VALUE_LEN};
 use crate::error::{Error, Result};
 use crate::store::identity::Backend;
@@ -155,8 +155,10 @@ pub fn backend(number: kvds_backend) -> Result<Backend> {
     match number {
         KVDS_MEMORY => Ok(Backend::Memory),
         KVDS_DISK => Ok(Backend::Disk),
+        KVDS_CLUSTER => Ok(Backend::Cluster),
         _ => Err(Error::invalid(format!(
-            "there is no backend {number}; KVDS_MEMORY is {KVDS_MEMORY}, KVDS_DISK {KVDS_DISK}"
+            "there is no backend {number}; KVDS_MEMORY is {KVDS_MEMORY}, KVDS_DISK {KVDS_DISK}, \
+             KVDS_CLUSTER {KVDS_CLUSTER}"
         ))),
     }
 }

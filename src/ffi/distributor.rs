@@ -34,13 +34,16 @@ pub struct kvds_store {
     _opaque: [u8; 0],
 }
 
-/// Where a store keeps its data. The number 2 is reserved for a remote engine.
+/// Where a store keeps its data.
 pub type kvds_backend = i32;
 
 /// In the memory of the process. The data is lost with the store's last reference.
 pub const KVDS_MEMORY: kvds_backend = 0;
 /// In a directory under the distributor's base path.
 pub const KVDS_DISK: kvds_backend = 1;
+/// In an etcd cluster, which the option `cluster` names. Any number of processes on any number of
+/// machines may have a store open at once.
+pub const KVDS_CLUSTER: kvds_backend = 2;
 
 /// Creates a distributor with default options and one reference, which the caller owns.
 ///
@@ -217,28 +220,48 @@ pub unsafe extern "C" fn kvds_distributor_evict(
     })
 }
 
-/// Deletes the files of the disk store `id`, which is found as `kvds_distributor_get_or_create()`
-/// finds it.
+/// Deletes the data of the store `id` on `backend`: the files of a disk store, which is found as
+/// `kvds_distributor_get_or_create()` finds it, or the keys of a cluster store.
 ///
-/// Files of others stay, and then so does their directory. Threads that ask for the store in the
-/// meantime wait, and get a new, empty one.
+/// Files of others stay, and then so does their directory. Threads of this distributor that ask for
+/// the store in the meantime wait, and get a new, empty one. A cluster store may be open in other
+/// processes; their writes then return `KVDS_CLOSED`. A memory store ends with its last reference,
+/// so there is nothing to delete.
 ///
 /// @return
 /// - `KVDS_OK`
-/// - `KVDS_NOT_FOUND`: there are no files
-/// - `KVDS_BUSY`: the store is live, or a value, cursor or iteration of it is still in use
-/// - `KVDS_LOCKED`: another process or distributor has the store open
+/// - `KVDS_NOT_FOUND`: there is no such store
+/// - `KVDS_BUSY`: the store is live in this distributor, or a value, cursor or iteration of it is
+///   still in use; or the cluster cannot be reached
+/// - `KVDS_LOCKED`: another process or distributor has the disk store open
 /// - `KVDS_DENIED`: the distributor has the option `read_only`
 /// - `KVDS_IO`: the files cannot be deleted
+/// - `KVDS_UNKNOWN_OUTCOME`: the cluster did not say whether it deleted the keys
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_distributor_destroy(
+    distributor: *mut kvds_distributor,
+    id: *const c_char,
+    backend: kvds_backend,
+) -> kvds_status {
+    boundary::status("kvds_distributor_destroy", || destroy(distributor, id, backend))
+}
+
+/// Deletes the files of the disk store `id`: `kvds_distributor_destroy()` with `KVDS_DISK`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_destroy_store(
     distributor: *mut kvds_distributor,
     id: *const c_char,
 ) -> kvds_status {
-    boundary::status("kvds_distributor_destroy_store", || {
-        let (distributor, id) = (handle::to_arc(distributor)?, arg::text("id", id)?);
-        Ok(status::found(distributor.destroy_store(id)?))
-    })
+    boundary::status("kvds_distributor_destroy_store", || destroy(distributor, id, KVDS_DISK))
+}
+
+unsafe fn destroy(
+    distributor: *mut kvds_distributor,
+    id: *const c_char,
+    backend: kvds_backend,
+) -> Result<kvds_status> {
+    let (distributor, id) = (handle::to_arc(distributor)?, arg::text("id", id)?);
+    Ok(status::found(distributor.destroy(id, arg::backend(backend)?)?))
 }
 
 /// Closes every live store, as `kvds_close()` does, and refuses to hand out stores from then on.
@@ -313,5 +336,6 @@ pub(super) fn backend_number(backend: Backend) -> kvds_backend {
     match backend {
         Backend::Memory => KVDS_MEMORY,
         Backend::Disk => KVDS_DISK,
+        Backend::Cluster => KVDS_CLUSTER,
     }
 }

@@ -228,6 +228,87 @@ pub unsafe extern "C" fn kvds_options_set_max_open_files(
     set("kvds_options_set_max_open_files", options, "max_open_files", files)
 }
 
+/// Sets the servers and the namespace of cluster stores, as a URL.
+///
+/// `etcd://HOST:PORT,HOST:PORT/NAMESPACE`, or `etcds://` for TLS, which needs
+/// `kvds_options_set_cluster_tls()`. The port is 2379 if it is left out. An IPv6 address is in
+/// brackets. The namespace is percent-decoded; it is `kvds` if it is empty. All keys that the
+/// library writes begin with the namespace and a `/`. A login does not belong into the URL, because
+/// programs log URLs: see `kvds_options_set_cluster_login()`.
+///
+/// `kvds_distributor_open()` checks the URL. The network is first used when a cluster store is
+/// opened.
+///
+/// Default: "", no cluster: opening a cluster store returns `KVDS_INVALID_ARGUMENT`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_options_set_cluster(
+    options: *mut kvds_options,
+    url: *const c_char,
+) -> kvds_status {
+    boundary::status("kvds_options_set_cluster", || set_texts(options, &[("cluster", url)]))
+}
+
+/// Sets the files for TLS, in PEM format. They are read when the first cluster store is opened.
+///
+/// @param ca  the certificate of the authority that signed those of the servers. `etcds://` needs
+///   it: the authorities that the system trusts are not used.
+/// @param cert,key  the certificate of this program and its key, for servers that ask for one; or
+///   NULL for both.
+///
+/// By name: "cluster_ca", "cluster_cert" and "cluster_key". Default: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_options_set_cluster_tls(
+    options: *mut kvds_options,
+    ca: *const c_char,
+    cert: *const c_char,
+    key: *const c_char,
+) -> kvds_status {
+    boundary::status("kvds_options_set_cluster_tls", || {
+        set_texts(options, &[("cluster_ca", ca), ("cluster_cert", cert), ("cluster_key", key)])
+    })
+}
+
+/// Sets the user that logs in to the cluster, and the password. No text of an error or a log shows
+/// the password.
+///
+/// By name: "cluster_user" and "cluster_password". Default: none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_options_set_cluster_login(
+    options: *mut kvds_options,
+    user: *const c_char,
+    password: *const c_char,
+) -> kvds_status {
+    boundary::status("kvds_options_set_cluster_login", || {
+        set_texts(options, &[("cluster_user", user), ("cluster_password", password)])
+    })
+}
+
+/// Sets how long any call on a cluster store may take, with all its attempts, in milliseconds.
+///
+/// Range: 100 to 600000. Default: 10000.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_options_set_cluster_timeout_ms(
+    options: *mut kvds_options,
+    milliseconds: u64,
+) -> kvds_status {
+    set("kvds_options_set_cluster_timeout_ms", options, "cluster_timeout_ms", milliseconds)
+}
+
+/// Sets options to texts. NULL stands for "".
+unsafe fn set_texts(
+    options: *mut kvds_options,
+    texts: &[(&str, *const c_char)],
+) -> Result<kvds_status> {
+    let options = get(options)?;
+    let mut changed = options.clone();
+    for (name, text) in texts {
+        let text = if text.is_null() { "" } else { arg::utf8(name, *text)? };
+        changed.set(name, text)?;
+    }
+    *options = changed;
+    Ok(KVDS_OK)
+}
+
 /// Sets an option of the table in `src/options.rs`.
 unsafe fn set(
     function: &'static str,

@@ -30,7 +30,7 @@ pub const KVDS_CLOSED: kvds_status = -2;
 pub const KVDS_DENIED: kvds_status = -3;
 /// Another process, or another distributor of this process, has the disk store open.
 pub const KVDS_LOCKED: kvds_status = -4;
-/// The file system returned an error. No acknowledged write is lost. The handle works again as soon
+/// The file system or the network returned an error. No acknowledged write is lost. The handle works again as soon
 /// as the file system does: every call that writes retries.
 pub const KVDS_IO: kvds_status = -5;
 /// The disk is full, or a quota or the limit on file sizes is reached. No acknowledged write is
@@ -46,13 +46,16 @@ pub const KVDS_NO_MEMORY: kvds_status = -8;
 pub const KVDS_UNSUPPORTED: kvds_status = -9;
 /// Temporarily not possible: try again later.
 pub const KVDS_BUSY: kvds_status = -10;
-/// A write may or may not have happened. Reserved for a remote engine.
+/// A write may or may not have happened: the cluster did not say before the time limit.
 pub const KVDS_UNKNOWN_OUTCOME: kvds_status = -11;
 /// The handle was inherited through fork(): open the store again in this process.
 pub const KVDS_FORKED: kvds_status = -12;
 /// The library caught a bug of its own at its boundary. The process and the store are intact;
 /// please report it.
 pub const KVDS_INTERNAL: kvds_status = -13;
+/// The state that a snapshot or a cursor shows is gone, because the cluster was compacted: take a
+/// new one.
+pub const KVDS_EXPIRED: kvds_status = -14;
 
 /// Lists every status once: the negative ones with the kind of error that they report.
 macro_rules! statuses {
@@ -95,6 +98,7 @@ statuses! {
     KVDS_UNKNOWN_OUTCOME = UnknownOutcome,
     KVDS_FORKED = Forked,
     KVDS_INTERNAL = Internal,
+    KVDS_EXPIRED = Expired,
 }
 
 /// Returns the name of a status, such as "KVDS_NOT_FOUND", or "KVDS_?" for an unknown number.

@@ -10,6 +10,8 @@ pub enum Backend {
     Memory,
     /// A directory, through RocksDB.
     Disk,
+    /// A cluster of servers, through etcd.
+    Cluster,
 }
 
 impl fmt::Display for Backend {
@@ -17,6 +19,7 @@ impl fmt::Display for Backend {
         out.write_str(match self {
             Backend::Memory => "memory",
             Backend::Disk => "disk",
+            Backend::Cluster => "cluster",
         })
     }
 }

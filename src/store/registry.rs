@@ -18,6 +18,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::engine::cluster::{self, Cluster};
 use crate::engine::disk::{Disk, SharedCaches};
 use crate::engine::memory::{Budget, Memory};
 use crate::engine::{Engine, Lease};
@@ -45,6 +46,8 @@ struct Registry {
     memory_budget: Arc<Budget>,
     /// Created with the first disk store.
     disk_shared: OnceLock<SharedCaches>,
+    /// Created with the first cluster store.
+    cluster_client: OnceLock<Arc<cluster::Client>>,
     owner: OwnerProcess,
 }
 
@@ -90,6 +93,7 @@ impl Distributor {
                     .map_err(|cause| Error::io("cannot resolve the base path", cause).at(path))
             })
             .transpose()?;
+        cluster::check(options)?;
         Ok(Ref::new(Distributor(Arc::new(Registry {
             base,
             options: options.clone(),
@@ -98,6 +102,7 @@ impl Distributor {
             observers: Arc::default(),
             memory_budget: Arc::new(Budget::new(options.memory_limit_bytes)),
             disk_shared: OnceLock::new(),
+            cluster_client: OnceLock::new(),
             owner: OwnerProcess::current(),
         }))))
     }
@@ -127,9 +132,9 @@ impl Distributor {
         Ok(reference.is_some())
     }
 
-    /// Removes the files of a disk store that is not live. Returns whether the store existed.
-    pub fn destroy_store(&self, id: &CStr) -> Result<bool> {
-        self.0.destroy_store(id).map_err(|error| error.within(|| description(id, Backend::Disk)))
+    /// Removes the data of a store that is not live. Returns whether the store existed.
+    pub fn destroy(&self, id: &CStr, backend: Backend) -> Result<bool> {
+        self.0.destroy(id, backend).map_err(|error| error.within(|| description(id, backend)))
     }
 
     /// Closes every live store. From then on no store can be opened.
@@ -214,21 +219,33 @@ impl Registry {
     fn key(&self, id: &CStr, backend: Backend) -> Result<SlotKey> {
         let name = match backend {
             Backend::Memory => dir_name::memory(id)?.to_vec(),
-            Backend::Disk => dir_name::directory(id)?.into_owned().into_bytes(),
+            Backend::Disk | Backend::Cluster => dir_name::directory(id)?.into_owned().into_bytes(),
         };
-        if backend == Backend::Disk {
-            Disk::available()?;
-            if self.base.is_none() {
-                return Err(Error::invalid(
-                    "the distributor has no base path, so it has memory stores only",
-                ));
+        match backend {
+            Backend::Memory => return Ok((backend, name)),
+            Backend::Disk => {
+                Disk::available()?;
+                if self.base.is_none() {
+                    return Err(Error::invalid(
+                        "the distributor has no base path, so it has no disk stores",
+                    ));
+                }
             }
-            if !self.owner.is_current() {
-                return Err(Error::new(
-                    Kind::Forked,
-                    "the distributor came through fork(); open a new one in this process",
-                ));
+            Backend::Cluster => {
+                Cluster::available()?;
+                if self.options.cluster.is_empty() {
+                    return Err(Error::invalid(
+                        "the option \"cluster\" is not set, so the distributor has no cluster \
+                         stores",
+                    ));
+                }
             }
+        }
+        if !self.owner.is_current() {
+            return Err(Error::new(
+                Kind::Forked,
+                "the distributor came through fork(); open a new one in this process",
+            ));
         }
         Ok((backend, name))
     }
@@ -277,7 +294,7 @@ impl Registry {
                 return Ok(Some(store));
             }
             // Only a writer of files cannot exist twice.
-            if backend == Backend::Memory || self.options.read_only {
+            if backend != Backend::Disk || self.options.read_only {
                 break;
             }
             let Slot::Occupied(occupant) = slot else { continue };
@@ -329,7 +346,18 @@ impl Registry {
                 let shared = self.disk_shared.get_or_init(|| SharedCaches::new(&self.options));
                 Disk::open_any(&self.directory(id)?, &self.options, shared, lease)
             }
+            Backend::Cluster => Cluster::open(self.cluster_client()?, &key.1, &self.options, lease),
         }
+    }
+
+    /// Returns the client that the distributor's cluster stores share.
+    fn cluster_client(&self) -> Result<&Arc<cluster::Client>> {
+        if let Some(client) = self.cluster_client.get() {
+            return Ok(client);
+        }
+        // Reads files, and connects to nothing. One of two threads that do so drops its client.
+        let client = cluster::Client::new(&self.options)?;
+        Ok(self.cluster_client.get_or_init(|| client))
     }
 
     /// Returns the directory of the disk store called `id`.
@@ -379,8 +407,8 @@ impl Registry {
         store
     }
 
-    fn destroy_store(self: &Arc<Registry>, id: &CStr) -> Result<bool> {
-        let key = self.key(id, Backend::Disk)?;
+    fn destroy(self: &Arc<Registry>, id: &CStr, backend: Backend) -> Result<bool> {
+        let key = self.key(id, backend)?;
         if self.options.read_only {
             return Err(Error::new(Kind::Denied, "the distributor is read-only"));
         }
@@ -399,8 +427,13 @@ impl Registry {
             drop(state);
             state = self.open_state()?;
         }
-        let _reservation = self.reserve(state, key);
-        Disk::destroy(&self.directory(id)?)
+        let reservation = self.reserve(state, key);
+        match backend {
+            // It exists only while it is live.
+            Backend::Memory => Ok(false),
+            Backend::Disk => Disk::destroy(&self.directory(id)?),
+            Backend::Cluster => Cluster::destroy(self.cluster_client()?, &reservation.key().1),
+        }
     }
 
     fn release_references(&self) {

@@ -93,7 +93,7 @@ fn a_moved_store_does_not_write_into_its_replacement() -> testkit::Result {
         let error = old.checkpoint(&base.path().join("copy")).expect_err("it needs new files");
         assert_eq!(error.kind(), Kind::Io, "{error}");
         assert!(!base.path().join("copy").exists(), "there is no half copy");
-        let error = old_distributor.destroy_store(ID).expect_err("it is in use");
+        let error = old_distributor.destroy(ID, Backend::Disk).expect_err("it is in use");
         assert_eq!(error.kind(), Kind::Busy, "{error}");
         check(&old, "flushed", keys);
         check(&old, "old", 10);
@@ -140,7 +140,7 @@ fn two_names_of_one_directory_are_one_store() -> testkit::Result {
     let error = distributor.get_or_create(c"STORE", Backend::Disk).err().expect("it is open");
     assert_eq!(error.kind(), Kind::Locked, "{error}");
     assert!(error.to_string().contains("under another name"), "{error}");
-    let error = distributor.destroy_store(c"STORE").expect_err("it is open");
+    let error = distributor.destroy(c"STORE", Backend::Disk).expect_err("it is open");
     assert_eq!(error.kind(), Kind::Locked, "{error}");
     drop(store);
     let store = distributor.get_or_create(c"STORE", Backend::Disk)?.expect("it is there");
