@@ -5,7 +5,6 @@
 //! checks that, so the check is one load: `pthread_atfork` increments a counter in the child.
 
 use std::cell::UnsafeCell;
-use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -20,7 +19,7 @@ use crate::sys::signals;
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static WATCH: Once = Once::new();
 
-/// The descriptors of all [`UninheritedFile`]s. The mutex is the standard library's, because
+/// The descriptors of all [`Uninherited`]s. The mutex is the standard library's, because
 /// unlocking it in a child touches nothing that a thread of the parent may have locked.
 static UNSHARED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
@@ -59,7 +58,7 @@ extern "C" fn in_parent() {
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Relaxed);
     // SAFETY: this thread has the lock, since `before`. The descriptors are open, and the child
-    // does not use them: an `UninheritedFile` of another process does nothing.
+    // does not use them: an `Uninherited` of another process does nothing.
     #[allow(unsafe_code)]
     unsafe {
         let locked = (*FORKING.0.get()).take();
@@ -100,41 +99,42 @@ impl OwnerProcess {
     }
 }
 
-/// A file that is closed in forked children. A lock belongs to the open file and not to the
-/// process, so a child that outlives its parent would keep the parent's locks.
-pub struct UninheritedFile {
-    file: ManuallyDrop<File>,
+/// A file or socket that is closed in forked children. A lock belongs to the open file and not to
+/// the process, so a child that outlives its parent would keep the parent's locks, and its
+/// connections.
+pub struct Uninherited<F: AsRawFd> {
+    file: ManuallyDrop<F>,
     owner: OwnerProcess,
 }
 
-impl UninheritedFile {
+impl<F: AsRawFd> Uninherited<F> {
     /// Calls `open` while forks wait.
-    pub fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<UninheritedFile> {
+    pub fn open(open: impl FnOnce() -> io::Result<F>) -> io::Result<Uninherited<F>> {
         let owner = OwnerProcess::current();
         // A signal handler that forks on this thread would deadlock with the lock held here.
         signals::blocked(|| {
             let mut descriptors = descriptors();
             let file = open()?;
             descriptors.push(file.as_raw_fd());
-            Ok(UninheritedFile { file: ManuallyDrop::new(file), owner })
+            Ok(Uninherited { file: ManuallyDrop::new(file), owner })
         })
     }
 
     /// Returns the file, in the process that opened it.
-    pub fn in_owner(&self) -> Option<&File> {
+    pub fn in_owner(&self) -> Option<&F> {
         self.owner.is_current().then_some(&*self.file)
     }
 }
 
-impl Deref for UninheritedFile {
-    type Target = File;
+impl<F: AsRawFd> Deref for Uninherited<F> {
+    type Target = F;
 
-    fn deref(&self) -> &File {
+    fn deref(&self) -> &F {
         &self.file
     }
 }
 
-impl Drop for UninheritedFile {
+impl<F: AsRawFd> Drop for Uninherited<F> {
     fn drop(&mut self) {
         if !self.owner.is_current() {
             return;

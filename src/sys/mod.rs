@@ -4,5 +4,6 @@ pub mod descriptors;
 pub mod fork;
 pub mod locks;
 pub mod log;
+pub mod poll;
 pub mod reentrancy;
 pub mod signals;

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use super::moved_dir_guard::Guard;
 use crate::error::{Error, Kind, Result};
 use crate::sys::descriptors::above_streams;
-use crate::sys::fork::{PerProcess, UninheritedFile};
+use crate::sys::fork::{PerProcess, Uninherited};
 use crate::sys::signals;
 
 /// The attempts to lock a directory that is replaced meanwhile.
@@ -34,7 +34,7 @@ const ATTEMPTS: u32 = 8;
 /// that another thread creates then must not have the same inode.
 pub struct DirLock {
     _in_process: ProcessLock,
-    open: UninheritedFile,
+    open: Uninherited<File>,
     dir: StoreDir,
 }
 
@@ -75,7 +75,7 @@ impl DirLock {
                 .open(path)
                 .and_then(above_streams)
         };
-        let open = UninheritedFile::open(open).map_err(|cause| cannot_access(path, cause))?;
+        let open = Uninherited::open(open).map_err(|cause| cannot_access(path, cause))?;
         let id = dir_id(&open.metadata().map_err(|cause| cannot_access(path, cause))?);
         if !LOCKED_DIRS.get().lock().insert(id) {
             return Err(Error::new(
@@ -152,7 +152,7 @@ impl StoreDir {
 ///
 /// It belongs to the open file where the system has such locks. It conflicts with locks that belong
 /// to a process, which RocksDB takes.
-pub struct FileLock(UninheritedFile);
+pub struct FileLock(Uninherited<File>);
 
 impl FileLock {
     /// Locks the file `LOCK` in the directory of `dir_lock`. Leaves no new file behind on failure.
@@ -164,7 +164,7 @@ impl FileLock {
         let is_new = !file.try_exists().map_err(cannot_open)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o644);
-        let opened = UninheritedFile::open(|| options.open(&file).and_then(above_streams));
+        let opened = Uninherited::open(|| options.open(&file).and_then(above_streams));
         let lock = FileLock(opened.map_err(cannot_open)?);
         match lock_whole_file(&lock.0, libc::F_WRLCK) {
             Ok(()) => Ok(lock),
