@@ -1,0 +1,281 @@
+//! Turns a batch into the operations of a transaction.
+//!
+//! The operations of a batch apply in order, those of a transaction at once. So a batch is folded:
+//! for each key the last operation counts. A put and a deletion never meet on a key: etcd 3.5 lost
+//! data at a compaction after such a transaction. Ranges are cut around the keys that are set.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::wire::{DeleteRangeRequest, PutRequest, Request, RequestOp, TxnRequest};
+use crate::batch::Operation;
+
+/// What a server allows, counted along the depth of nested transactions (`--max-txn-ops`).
+pub const MAX_OPERATIONS: usize = 128;
+
+/// The operations of a batch, after folding.
+#[derive(Debug, Default)]
+pub struct Plan<'a> {
+    /// The last operation on each key: its value, or `None` for a deletion.
+    keys: BTreeMap<&'a [u8], Option<&'a [u8]>>,
+    /// The ranges to delete. They may overlap.
+    ranges: Vec<(&'a [u8], Option<&'a [u8]>)>,
+}
+
+impl<'a> Plan<'a> {
+    /// Folds operations.
+    pub fn of(operations: &[Operation<'a>]) -> Plan<'a> {
+        let mut plan = Plan::default();
+        for operation in operations {
+            match *operation {
+                Operation::Set { key, value } => {
+                    plan.keys.insert(key, Some(value));
+                }
+                Operation::Delete { key } => {
+                    plan.keys.insert(key, None);
+                }
+                Operation::DeleteRange { start, end } => {
+                    if end.is_none_or(|end| start < end) {
+                        plan.keys.retain(|key, _| *key < start || end.is_some_and(|end| *key >= end));
+                        plan.ranges.push((start, end));
+                    }
+                }
+            }
+        }
+        plan
+    }
+
+    /// Returns whether nothing is set.
+    pub fn only_deletes(&self) -> bool {
+        self.keys.values().all(Option::is_none)
+    }
+
+    /// Returns the operations of a transaction. `full` puts the store's prefix before a key, and
+    /// `end` is behind all its keys.
+    pub fn requests(&self, full: impl Fn(&[u8]) -> Bytes, end: &Bytes) -> Vec<RequestOp> {
+        let mut requests: Vec<RequestOp> = Vec::new();
+        for (key, value) in &self.keys {
+            requests.push(match value {
+                Some(value) => {
+                    let value = Bytes::copy_from_slice(value);
+                    Request::Put(PutRequest { key: full(key), value, lease: 0 }).into()
+                }
+                None => {
+                    Request::DeleteRange(DeleteRangeRequest {
+                        key: full(key),
+                        range_end: Bytes::new(),
+                    })
+                    .into()
+                }
+            });
+        }
+        for (start, stop) in self.pieces() {
+            let range_end = stop.map_or_else(|| end.clone(), |stop| full(&stop));
+            requests.push(
+                Request::DeleteRange(DeleteRangeRequest { key: full(&start), range_end }).into(),
+            );
+        }
+        requests
+    }
+
+    /// Returns the ranges without overlaps, and without the keys that are set.
+    fn pieces(&self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let mut ranges = self.ranges.clone();
+        ranges.sort();
+        let mut merged: Vec<(&[u8], Option<&[u8]>)> = Vec::new();
+        for (start, end) in ranges {
+            match merged.last_mut() {
+                Some((_, None)) => break,
+                Some((_, Some(last))) if start <= *last => match end {
+                    None => merged.last_mut().into_iter().for_each(|range| range.1 = None),
+                    Some(end) => *last = (*last).max(end),
+                },
+                _ => merged.push((start, end)),
+            }
+        }
+        let mut pieces = Vec::new();
+        for (start, end) in merged {
+            let mut from = start.to_vec();
+            let sets = self.keys.range(start..).filter(|(_, value)| value.is_some());
+            for (key, _) in sets.take_while(|(key, _)| end.is_none_or(|end| **key < end)) {
+                if *from < **key {
+                    pieces.push((from, Some(key.to_vec())));
+                }
+                from = [key, &b"\0"[..]].concat();
+            }
+            if end.is_none_or(|end| *from < *end) {
+                pieces.push((from, end.map(<[u8]>::to_vec)));
+            }
+        }
+        pieces
+    }
+}
+
+/// Nests operations, so that no level has more than a server allows. `beside` is the number of
+/// comparisons or operations that the outer level has at least, and one more is for the fence.
+///
+/// Returns them as they are where no nesting suffices. The server then refuses them.
+pub fn nested(operations: Vec<RequestOp>, beside: usize) -> Vec<RequestOp> {
+    let count = operations.len();
+    if count < MAX_OPERATIONS || beside >= MAX_OPERATIONS {
+        return operations;
+    }
+    let two = beside.max(MAX_OPERATIONS / 2);
+    let inner = MAX_OPERATIONS - two;
+    if count <= (two - 1) * inner {
+        return grouped(operations, inner);
+    }
+    let three = beside.max(MAX_OPERATIONS / 3 + 1);
+    let left = MAX_OPERATIONS - three;
+    let middle = left.div_ceil(2);
+    let inner = left - middle;
+    if inner == 0 || count > (three - 1) * middle * inner {
+        return operations;
+    }
+    grouped(grouped(operations, inner), middle)
+}
+
+/// Packs each `size` operations into a transaction.
+fn grouped(operations: Vec<RequestOp>, size: usize) -> Vec<RequestOp> {
+    let mut operations = operations.into_iter().peekable();
+    let mut groups = Vec::new();
+    while operations.peek().is_some() {
+        let success = operations.by_ref().take(size).collect();
+        groups.push(Request::Txn(TxnRequest { success, ..TxnRequest::default() }).into());
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Applies a transaction to a map, and checks that no two operations meet on a key.
+    fn apply(requests: &[RequestOp], map: &mut BTreeMap<Vec<u8>, Vec<u8>>) {
+        let mut touched: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        for request in requests {
+            let (start, end) = match &request.request {
+                Some(Request::Put(put)) => {
+                    map.insert(put.key.to_vec(), put.value.to_vec());
+                    (put.key.to_vec(), [&put.key[..], b"\0"].concat())
+                }
+                Some(Request::DeleteRange(range)) => {
+                    let start = range.key.to_vec();
+                    let end = match &*range.range_end {
+                        [] => [&start[..], b"\0"].concat(),
+                        end => end.to_vec(),
+                    };
+                    assert!(start < end);
+                    map.retain(|key, _| *key < start || *key >= end);
+                    // Two deletions may meet.
+                    if touched.iter().all(|(from, to)| end <= *from || *to <= start) {}
+                    continue;
+                }
+                _ => panic!("nothing else is planned"),
+            };
+            touched.push((start, end));
+        }
+        for request in requests {
+            let Some(Request::DeleteRange(range)) = &request.request else { continue };
+            let end = match &*range.range_end {
+                [] => [&range.key[..], b"\0"].concat(),
+                end => end.to_vec(),
+            };
+            for (from, to) in &touched {
+                assert!(end <= *from || *to <= range.key.to_vec(), "a put meets a deletion");
+            }
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Set(Vec<u8>, u8),
+        Delete(Vec<u8>),
+        Range(Vec<u8>, Option<Vec<u8>>),
+    }
+
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(vec![0u8, b'a', b'b', 255]), 0..3)
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            3 => (key(), any::<u8>()).prop_map(|(key, value)| Op::Set(key, value)),
+            2 => key().prop_map(Op::Delete),
+            2 => (key(), prop::option::of(key())).prop_map(|(start, end)| Op::Range(start, end)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        #[test]
+        fn a_plan_does_what_the_batch_says(
+            before in prop::collection::btree_map(key(), Just(vec![9u8]), 0..8),
+            ops in prop::collection::vec(op(), 0..10),
+        ) {
+            let values: Vec<[u8; 1]> = ops.iter().map(|op| match op {
+                Op::Set(_, value) => [*value],
+                _ => [0],
+            }).collect();
+            let operations: Vec<Operation<'_>> = ops.iter().zip(&values).map(|(op, value)| match op {
+                Op::Set(key, _) => Operation::Set { key, value },
+                Op::Delete(key) => Operation::Delete { key },
+                Op::Range(start, end) => Operation::DeleteRange { start, end: end.as_deref() },
+            }).collect();
+            let mut expected = before.clone();
+            for operation in &operations {
+                match *operation {
+                    Operation::Set { key, value } => {
+                        expected.insert(key.to_vec(), value.to_vec());
+                    }
+                    Operation::Delete { key } => {
+                        expected.remove(key);
+                    }
+                    Operation::DeleteRange { start, end } => {
+                        expected.retain(|key, _| {
+                            **key < *start || end.is_some_and(|end| **key >= *end)
+                        });
+                    }
+                }
+            }
+            let prefixed = |key: &[u8]| Bytes::from([b"p/d", key].concat());
+            let requests = Plan::of(&operations).requests(prefixed, &Bytes::from_static(b"p/e"));
+            let mut map: BTreeMap<Vec<u8>, Vec<u8>> =
+                before.iter().map(|(key, value)| (prefixed(key).to_vec(), value.clone())).collect();
+            apply(&requests, &mut map);
+            let found: BTreeMap<Vec<u8>, Vec<u8>> =
+                map.into_iter().map(|(key, value)| (key[3..].to_vec(), value)).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    fn depth_cost(operations: &[RequestOp]) -> usize {
+        let inner = operations.iter().map(|operation| match &operation.request {
+            Some(Request::Txn(txn)) => depth_cost(&txn.success),
+            _ => 0,
+        });
+        operations.len() + inner.max().unwrap_or(0)
+    }
+
+    #[test]
+    fn no_level_has_more_than_a_server_allows() {
+        for beside in [2, 3, 40, 64, 100] {
+            for count in [1, 126, 127, 128, 1000, 2000, 4032, 4033, 30_000, 75_852, 75_853] {
+                let put = || Request::Put(PutRequest::default()).into();
+                let operations = nested((0..count).map(|_| put()).collect(), beside);
+                let outer = operations.len() + 1;
+                let cost = depth_cost(&operations) + 1 + beside.saturating_sub(outer);
+                assert!(
+                    cost <= MAX_OPERATIONS || operations.len() == count,
+                    "{count} operations beside {beside} cost {cost}"
+                );
+                if beside == 2 && count <= 75_852 {
+                    assert!(cost <= MAX_OPERATIONS, "{count} operations cost {cost}");
+                }
+            }
+        }
+    }
+}
