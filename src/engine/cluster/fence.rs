@@ -1,0 +1,403 @@
+//! Writes whose lost answers are settled.
+//!
+//! Each write also puts a *fence*, a key of its own, on the condition that the fence is as this
+//! client left it. If the answer is lost, the client puts the fence itself, on the same condition.
+//! Either that succeeds, and the write never happened and never can; or the fence shows that the
+//! write happened. FoundationDB settles lost commits in the same way. Reading the data back would
+//! not do: a write may lie in a frozen server and be applied seconds later.
+//!
+//! Fences hang on a lease, so the cluster removes those of clients that died.
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::plan::{self, MAX_OPERATIONS, Plan};
+use super::pool::{Consistency, Turns};
+use super::verdict::Verdict;
+use super::wire::{
+    CREATE, Compare, CompareWith, EQUAL, GREATER, KeyValue, MOD, PutRequest, RangeRequest, Request,
+    RequestOp, Response, TxnRequest, TxnResponse, VALUE, VERSION,
+};
+use super::Keyspace;
+use crate::batch::{Conflict, Expectation, Outcome, WriteBatch};
+use crate::error::{Error, Kind, Result};
+
+/// The comparisons of a write beside its expectations: of the fence and of the marker.
+const OWN_COMPARISONS: usize = 2;
+
+/// The fences of one store of one client. Each write has one for itself.
+pub struct Fences {
+    /// Random bytes, which no other client has.
+    client: [u8; 16],
+    free: Mutex<Free>,
+}
+
+#[derive(Default)]
+struct Free {
+    slots: Vec<Slot>,
+    /// Never used again, so that no stray write meets a fence that is as it expects.
+    next: u64,
+}
+
+/// A fence.
+struct Slot {
+    number: u64,
+    lease: i64,
+    /// The revision in which this client last wrote it, or 0.
+    revision: i64,
+    /// The number of the last write.
+    sequence: u64,
+}
+
+/// What a lost write did.
+enum Settled {
+    Applied,
+    NeverHappens,
+}
+
+/// What the answer to a write says.
+enum Answer {
+    Outcome(Outcome),
+    /// The fence is not as this client left it. Nothing was changed.
+    FenceGone,
+}
+
+impl Fences {
+    pub fn new() -> Result<Fences> {
+        let mut client = [0; 16];
+        let provider = rustls::crypto::ring::default_provider();
+        provider
+            .secure_random
+            .fill(&mut client)
+            .map_err(|_| Error::new(Kind::Internal, "the system gives no random numbers"))?;
+        Ok(Fences { client, free: Mutex::default() })
+    }
+
+    fn take(&self, lease: i64) -> Slot {
+        let mut free = self.free.lock();
+        // Those of an earlier lease are gone.
+        free.slots.retain(|slot| slot.lease == lease);
+        free.slots.pop().unwrap_or_else(|| {
+            free.next += 1;
+            Slot { number: free.next, lease, revision: 0, sequence: 0 }
+        })
+    }
+
+    fn give_back(&self, slot: Slot) {
+        self.free.lock().slots.push(slot);
+    }
+
+    fn key(&self, store: &Keyspace, slot: &Slot) -> Bytes {
+        let number = slot.number.to_be_bytes();
+        store.key(b'f', &[&self.client[..], &number].concat())
+    }
+}
+
+/// Applies `batch` to the store.
+pub fn apply(store: &Keyspace, batch: &WriteBatch<'_>) -> Result<Outcome> {
+    let expectations = batch.expectations.len();
+    let most = MAX_OPERATIONS - OWN_COMPARISONS;
+    if expectations > most {
+        return Err(Error::new(
+            Kind::Unsupported,
+            format!("a batch with {expectations} expectations; a cluster store takes {most}"),
+        ));
+    }
+    let plan = Plan::of(batch.operations);
+    let operations = plan.requests(|key| store.key(b'd', key), &store.data_end());
+    let only_deletes = plan.only_deletes();
+    let write = Write { store, batch, operations: plan::nested(operations, expectations + 2) };
+    let mut turns = store.client.turns()?;
+    if write.operations.is_empty() {
+        return write.check(&mut turns);
+    }
+    // Ends with the time of `turns`.
+    loop {
+        let lease = match store.client.lease(&mut turns) {
+            Ok(lease) => lease,
+            Err(error) if error.kind() == Kind::NoSpace && only_deletes => {
+                return write.without_fence(&mut turns, None);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut slot = store.fences.take(lease);
+        slot.sequence += 1;
+        let request = write.request(Some((&slot, true)));
+        match turns.attempt(&request, Consistency::Linearizable) {
+            Ok(answer) => {
+                let answer = answer?;
+                if answer.succeeded {
+                    slot.revision = revision(&answer);
+                    store.fences.give_back(slot);
+                    return Ok(Outcome::Applied);
+                }
+                match write.answer(&answer, Some(&slot))? {
+                    Answer::Outcome(outcome) => {
+                        store.fences.give_back(slot);
+                        return Ok(outcome);
+                    }
+                    Answer::FenceGone => store.client.forget_lease(lease),
+                }
+            }
+            Err(failure) => match failure.verdict(store.client.has_login()) {
+                Verdict::Unknown | Verdict::Broken(_) => {
+                    let broken = matches!(
+                        failure.verdict(store.client.has_login()),
+                        Verdict::Broken(_)
+                    );
+                    turns.again(failure.clone(), Kind::UnknownOutcome)?;
+                    match settle(store, &mut turns, &mut slot)? {
+                        Settled::Applied => {
+                            store.fences.give_back(slot);
+                            return Ok(Outcome::Applied);
+                        }
+                        Settled::NeverHappens => store.fences.give_back(slot),
+                    }
+                    if broken {
+                        turns.settled(failure)?;
+                    }
+                }
+                Verdict::LeaseGone => {
+                    store.client.forget_lease(lease);
+                    turns.settled(failure)?;
+                }
+                Verdict::NoSpace => {
+                    if fence_shows(store, &mut turns, &mut slot)? {
+                        store.fences.give_back(slot);
+                        return Ok(Outcome::Applied);
+                    }
+                    if only_deletes {
+                        let outcome = write.without_fence(&mut turns, Some(&slot));
+                        store.fences.give_back(slot);
+                        return outcome;
+                    }
+                    store.fences.give_back(slot);
+                    turns.settled(failure)?;
+                }
+                _ => {
+                    store.fences.give_back(slot);
+                    turns.settled(failure)?;
+                }
+            },
+        }
+    }
+}
+
+/// Makes sure that the write of `slot` either happened or never will.
+fn settle(store: &Keyspace, turns: &mut Turns<'_>, slot: &mut Slot) -> Result<Settled> {
+    let key = store.fences.key(store, slot);
+    let cancel = TxnRequest {
+        compare: vec![compare(&key, MOD, EQUAL, CompareWith::ModRevision(slot.revision))],
+        success: vec![
+            Request::Put(PutRequest {
+                key: key.clone(),
+                value: fence_value(b'c', slot.sequence),
+                lease: slot.lease,
+            })
+            .into(),
+        ],
+        failure: vec![read(key, false)],
+    };
+    // Ends with the time of `turns`.
+    loop {
+        match turns.attempt(&cancel, Consistency::Linearizable) {
+            Ok(answer) => {
+                let answer = answer?;
+                if answer.succeeded {
+                    slot.revision = revision(&answer);
+                    return Ok(Settled::NeverHappens);
+                }
+                let fence = found(&answer, 0);
+                let shows = |what| {
+                    fence.filter(|fence| fence.value == fence_value(what, slot.sequence))
+                };
+                if let Some(fence) = shows(b'w') {
+                    slot.revision = fence.mod_revision;
+                    return Ok(Settled::Applied);
+                }
+                // An earlier attempt to settle, whose answer was lost too.
+                if let Some(fence) = shows(b'c') {
+                    slot.revision = fence.mod_revision;
+                    return Ok(Settled::NeverHappens);
+                }
+                return Err(turns.failed(Kind::UnknownOutcome));
+            }
+            Err(failure) => match failure.verdict(store.client.has_login()) {
+                // With the lease went the fence, which alone could tell.
+                Verdict::LeaseGone | Verdict::Refused(_) => {
+                    return Err(turns.failed(Kind::UnknownOutcome));
+                }
+                Verdict::LoginEnded => turns.settled(failure)?,
+                _ => turns.again(failure, Kind::UnknownOutcome)?,
+            },
+        }
+    }
+}
+
+/// Reads the fence: whether the write of `slot` was applied. Only for a write that has ended.
+fn fence_shows(store: &Keyspace, turns: &mut Turns<'_>, slot: &mut Slot) -> Result<bool> {
+    let request = RangeRequest { key: store.fences.key(store, slot), ..RangeRequest::default() };
+    loop {
+        match turns.attempt(&request, Consistency::Linearizable) {
+            Ok(answer) => {
+                let answer = answer?;
+                let Some(fence) = answer.kvs.first() else { return Ok(false) };
+                slot.revision = fence.mod_revision;
+                return Ok(fence.value == fence_value(b'w', slot.sequence));
+            }
+            Err(failure) => turns.again(failure, Kind::UnknownOutcome)?,
+        }
+    }
+}
+
+struct Write<'a> {
+    store: &'a Keyspace,
+    batch: &'a WriteBatch<'a>,
+    operations: Vec<RequestOp>,
+}
+
+impl Write<'_> {
+    /// Returns the transaction, with a slot whose fence is compared and maybe put.
+    fn request(&self, fence: Option<(&Slot, bool)>) -> TxnRequest {
+        let store = self.store;
+        let expectations = self.batch.expectations;
+        let keys_only = expectations.len() == 1;
+        let created = CompareWith::CreateRevision(store.created);
+        let mut txn = TxnRequest {
+            compare: vec![compare(&store.marker(), CREATE, EQUAL, created)],
+            success: self.operations.clone(),
+            failure: vec![read(store.marker(), true)],
+        };
+        if let Some((slot, puts)) = fence {
+            let key = store.fences.key(store, slot);
+            let unchanged = CompareWith::ModRevision(slot.revision);
+            txn.compare.push(compare(&key, MOD, EQUAL, unchanged));
+            txn.failure.push(read(key.clone(), false));
+            if puts {
+                let value = fence_value(b'w', slot.sequence);
+                txn.success.push(Request::Put(PutRequest { key, value, lease: slot.lease }).into());
+            }
+        }
+        for expectation in expectations {
+            let key = store.key(b'd', expectation.key());
+            txn.compare.push(match expectation {
+                Expectation::Present { .. } => {
+                    compare(&key, VERSION, GREATER, CompareWith::Version(0))
+                }
+                Expectation::Absent { .. } => {
+                    compare(&key, VERSION, EQUAL, CompareWith::Version(0))
+                }
+                Expectation::Equals { value, .. } => {
+                    let value = CompareWith::Value(Bytes::copy_from_slice(value));
+                    compare(&key, VALUE, EQUAL, value)
+                }
+            });
+            txn.failure.push(read(key, keys_only));
+        }
+        txn
+    }
+
+    /// Returns what the answer to a refused transaction says.
+    fn answer(&self, answer: &TxnResponse, slot: Option<&Slot>) -> Result<Answer> {
+        let marker = found(answer, 0).map(|marker| marker.create_revision);
+        if marker != Some(self.store.created) {
+            return Err(Error::new(Kind::Closed, "the store was destroyed"));
+        }
+        let mut own = 1;
+        if let Some(slot) = slot {
+            own = 2;
+            let fence = found(answer, 1).map_or(0, |fence| fence.mod_revision);
+            if fence != slot.revision {
+                return Ok(Answer::FenceGone);
+            }
+        }
+        let expectations = self.batch.expectations;
+        // With one expectation, it is the one that failed, and its value was not sent.
+        if let [expectation] = expectations {
+            let exists = found(answer, own).is_some();
+            return Ok(Answer::Outcome(Outcome::Refused(match (expectation, exists) {
+                (Expectation::Absent { .. }, _) => Conflict::Exists,
+                (_, false) => Conflict::NotFound,
+                (_, true) => Conflict::Mismatch,
+            })));
+        }
+        let conflict = expectations.iter().enumerate().find_map(|(at, expectation)| {
+            let value = found(answer, own + at).map(|pair| &*pair.value);
+            expectation.conflict(value)
+        });
+        match conflict {
+            Some(conflict) => Ok(Answer::Outcome(Outcome::Refused(conflict))),
+            None => Err(Error::new(
+                Kind::Internal,
+                "the cluster refused a write, but all its conditions hold",
+            )),
+        }
+    }
+
+    /// Checks the expectations of a batch without operations, which changes nothing.
+    fn check(&self, turns: &mut Turns<'_>) -> Result<Outcome> {
+        let request = self.request(None);
+        loop {
+            match turns.attempt(&request, Consistency::Linearizable) {
+                Ok(answer) => return self.outcome(&answer?, None),
+                Err(failure) => match failure.verdict(self.store.client.has_login()) {
+                    Verdict::Unknown => turns.again(failure, Kind::Busy)?,
+                    _ => turns.settled(failure)?,
+                },
+            }
+        }
+    }
+
+    /// Deletes in a database that is full and takes no fence. A lost answer stays unknown.
+    fn without_fence(&self, turns: &mut Turns<'_>, slot: Option<&Slot>) -> Result<Outcome> {
+        let request = self.request(slot.map(|slot| (slot, false)));
+        loop {
+            match turns.attempt(&request, Consistency::Linearizable) {
+                Ok(answer) => return self.outcome(&answer?, slot),
+                Err(failure) => match failure.verdict(self.store.client.has_login()) {
+                    Verdict::Unknown => return Err(turns.failed(Kind::UnknownOutcome)),
+                    _ => turns.settled(failure)?,
+                },
+            }
+        }
+    }
+
+    fn outcome(&self, answer: &TxnResponse, slot: Option<&Slot>) -> Result<Outcome> {
+        if answer.succeeded {
+            return Ok(Outcome::Applied);
+        }
+        match self.answer(answer, slot)? {
+            Answer::Outcome(outcome) => Ok(outcome),
+            Answer::FenceGone => Err(Error::new(
+                Kind::Busy,
+                "the lease of this program ended, and the database is full; nothing was changed",
+            )),
+        }
+    }
+}
+
+fn fence_value(what: u8, sequence: u64) -> Bytes {
+    let mut value = vec![what];
+    value.extend(sequence.to_be_bytes());
+    value.into()
+}
+
+fn compare(key: &Bytes, target: i32, result: i32, with: CompareWith) -> Compare {
+    Compare { result, target, key: key.clone(), with: Some(with) }
+}
+
+fn read(key: Bytes, keys_only: bool) -> RequestOp {
+    Request::Range(RangeRequest { key, keys_only, ..RangeRequest::default() }).into()
+}
+
+/// Returns the pair that the read at a position of a transaction found.
+fn found(answer: &TxnResponse, at: usize) -> Option<&KeyValue> {
+    match answer.responses.get(at)?.response.as_ref()? {
+        Response::Range(range) => range.kvs.first(),
+        _ => None,
+    }
+}
+
+fn revision(answer: &TxnResponse) -> i64 {
+    answer.header.as_ref().map_or(0, |header| header.revision)
+}
