@@ -165,8 +165,9 @@ impl AsyncWrite for Stream {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut socket = &*self.socket;
-        let Some(tls) = &mut self.tls else {
+        let Stream { socket, tls } = &mut *self;
+        let mut socket = &**socket;
+        let Some(tls) = tls else {
             return polled(uninterrupted(|| socket.write(bytes)));
         };
         match tls.writer().write(bytes) {
