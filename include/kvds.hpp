@@ -77,6 +77,7 @@ enum class status : kvds_status {
     unknown_outcome = KVDS_UNKNOWN_OUTCOME,   /**< `KVDS_UNKNOWN_OUTCOME` */
     forked = KVDS_FORKED,                     /**< `KVDS_FORKED` */
     internal = KVDS_INTERNAL,                 /**< `KVDS_INTERNAL` */
+    expired = KVDS_EXPIRED,                   /**< `KVDS_EXPIRED` */
 };
 
 /** What an acknowledged write survives; `kvds_durability`. */
@@ -95,8 +96,9 @@ enum class compression : kvds_compression {
 
 /** Where a store keeps its data; `kvds_backend`. */
 enum class backend : kvds_backend {
-    memory = KVDS_MEMORY, /**< `KVDS_MEMORY` */
-    disk = KVDS_DISK,     /**< `KVDS_DISK` */
+    memory = KVDS_MEMORY,   /**< `KVDS_MEMORY` */
+    disk = KVDS_DISK,       /**< `KVDS_DISK` */
+    cluster = KVDS_CLUSTER, /**< `KVDS_CLUSTER` */
 };
 
 /** How important a log message is; `kvds_log_level`. */
