@@ -1259,6 +1259,29 @@ public:
     {
         return detail::ok(kvds_options_set_max_open_files(handle(), files));
     }
+    /** Sets the servers and the namespace of cluster stores; `kvds_options_set_cluster`. */
+    bool cluster(const std::string &url)
+    {
+        return detail::ok(kvds_options_set_cluster(handle(), detail::c_str(url)));
+    }
+    /** Sets the files for TLS, "" for none; `kvds_options_set_cluster_tls`. */
+    bool cluster_tls(const std::string &ca, const std::string &cert = "",
+                     const std::string &key = "")
+    {
+        return detail::ok(kvds_options_set_cluster_tls(
+            handle(), detail::c_str(ca), detail::c_str(cert), detail::c_str(key)));
+    }
+    /** Sets the user that logs in to the cluster; `kvds_options_set_cluster_login`. */
+    bool cluster_login(const std::string &user, const std::string &password)
+    {
+        return detail::ok(kvds_options_set_cluster_login(handle(), detail::c_str(user),
+                                                         detail::c_str(password)));
+    }
+    /** Sets how long a call on a cluster may take; `kvds_options_set_cluster_timeout_ms`. */
+    bool cluster_timeout_ms(std::uint64_t milliseconds)
+    {
+        return detail::ok(kvds_options_set_cluster_timeout_ms(handle(), milliseconds));
+    }
     /** Returns the handle for functions of kvds.h. This object still owns it. */
     kvds_options *handle() const noexcept { return options_.get(); }
 
@@ -1293,7 +1316,7 @@ inline std::optional<shared_obj_c<store_c>> store_c::open(const std::string &pat
  */
 class distributor_c {
 public:
-    /** Creates a distributor of memory stores only; `kvds_distributor_new`. */
+    /** Creates a distributor without disk stores; `kvds_distributor_new`. */
     distributor_c() : distributor_c(std::string()) {}
     /** Creates a distributor with disk stores under `base_path`; false as a bool after an error. */
     explicit distributor_c(const std::string &base_path)
@@ -1349,6 +1372,12 @@ public:
     {
         return detail::ok(kvds_distributor_evict(distributor_, detail::id_str(id),
                                                  static_cast<kvds_backend>(backend)));
+    }
+    /** Deletes the data of a store that is not live; `kvds_distributor_destroy`. */
+    bool destroy(const std::string &id, backend backend) const
+    {
+        return detail::ok(kvds_distributor_destroy(distributor_, detail::id_str(id),
+                                                   static_cast<kvds_backend>(backend)));
     }
     /** Deletes the files of a disk store; `kvds_distributor_destroy_store`. */
     bool destroy_store(const std::string &id) const
