@@ -74,7 +74,7 @@ static const struct option {
       { "", "-1", "0", "99", "600001", "9223372036854775807", "1K", "10s", "0.5" } },
 };
 
-/* These take any text. What is wrong with it shows when a distributor or a store is opened. */
+/* These take any text. An error in it shows when a distributor or a store is opened. */
 static const char *const texts[] = { "cluster",     "cluster_ca",   "cluster_cert",
                                      "cluster_key", "cluster_user", "cluster_password" };
 

@@ -321,8 +321,8 @@ local function found(distributor, open, id, backend)
     return status == OK and store(found) or nil
 end
 
---- Returns the live store `id` on "memory", "disk" or "cluster", or creates or opens it. Returns nil
--- if the options forbid creating it.
+--- Returns the live store `id` on "memory", "disk" or "cluster", or creates or opens it. Returns
+-- nil if the options forbid creating it.
 function Distributor:get_or_create(id, backend)
     return found(self, library.kvds_distributor_get_or_create, id, backend)
 end

@@ -64,7 +64,7 @@ export interface Options {
     keepStores?: boolean;
     /** How many files each disk store keeps open at most, or -1 for all; 500 by default. */
     maxOpenFiles?: number;
-    /** Servers and namespace of cluster stores: "etcd://host:2379/namespace", or etcds:// for TLS. */
+    /** Servers and namespace of cluster stores: "etcd://host:2379/name", etcds:// for TLS. */
     cluster?: string;
     /** The file with the certificate of the authority that signed those of the servers (PEM). */
     clusterCa?: string;

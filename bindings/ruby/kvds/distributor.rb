@@ -5,8 +5,8 @@ require_relative 'store'
 module Kvds
   # Returns stores by name. Any thread may use it at any time.
   class Distributor < Handle
-    # Creates a distributor whose disk stores are under the directory +path+; nil for no disk stores.
-    # The options are those of kvds_options_set, such as <tt>durability: :sync</tt> or
+    # Creates a distributor whose disk stores are under the directory +path+; nil for no disk
+    # stores. The options are those of kvds_options_set, such as <tt>durability: :sync</tt> or
     # <tt>cluster: 'etcd://host:2379/namespace'</tt>.
     def initialize(path = nil, **options)
       base = path && text(path)
