@@ -204,6 +204,26 @@ static void a_cluster_store_needs_the_option_cluster(void **state)
     assert_int_equal(kvds_distributor_store_count(f->distributor), 1);
 }
 
+#ifndef KVDS_TEST_NO_CLUSTER
+/* URLs are logged, so a login in one is refused, and the error repeats nothing of it. */
+static void an_invalid_url_is_refused_when_a_distributor_is_opened(void **state)
+{
+    (void)state;
+    static const char *const urls[] = { "localhost:2379", "http://hunter2", "etcd://",
+                                        "etcd://user:hunter2@localhost", "etcd://h/a?hunter2" };
+    kvds_options *options = kvds_options_new();
+    for (size_t i = 0; i < COUNT_OF(urls); i++) {
+        kvds_distributor *distributor = (kvds_distributor *)options;
+        assert_ok(kvds_options_set_cluster(options, urls[i]));
+        assert_invalid(kvds_distributor_open(NULL, options, &distributor));
+        assert_null(distributor);
+        assert_error_says("cluster");
+        assert_null(strstr(kvds_last_error(), "hunter2"));
+    }
+    kvds_options_free(options);
+}
+#endif
+
 /* Whether a memory store is still live after the program released its reference. */
 static bool keeps_stores(kvds_distributor *distributor)
 {
@@ -420,6 +440,9 @@ int main(int count, char **arguments)
         ON_MEMORY(options_of_text_take_any_text),
         ON_MEMORY(no_error_shows_the_password),
         ON_MEMORY(a_cluster_store_needs_the_option_cluster),
+#ifndef KVDS_TEST_NO_CLUSTER
+        ON_MEMORY(an_invalid_url_is_refused_when_a_distributor_is_opened),
+#endif
         ON_MEMORY(options_are_copied),
         ON_BOTH(nothing_is_created_without_create_if_missing),
         ON_DISK(acknowledged_writes_survive_as_the_level_says),
