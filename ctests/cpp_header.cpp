@@ -83,7 +83,10 @@ TEST_CASE("names")
     CHECK(std::string(kvds::version()) == "0.1.0");
     CHECK(std::string(kvds::to_string(status::not_found)) == "KVDS_NOT_FOUND");
     CHECK(std::string(kvds::to_string(status::internal)) == "KVDS_INTERNAL");
+    CHECK(std::string(kvds::to_string(status::expired)) == "KVDS_EXPIRED");
     static_assert(static_cast<kvds_status>(status::unknown_outcome) == KVDS_UNKNOWN_OUTCOME);
+    static_assert(static_cast<kvds_status>(status::expired) == KVDS_EXPIRED);
+    static_assert(static_cast<kvds_backend>(backend::cluster) == KVDS_CLUSTER);
 }
 
 TEST_CASE("reading and writing one key, as strings, views and literals")
@@ -243,12 +246,17 @@ TEST_CASE("texts with a zero are refused where C has no length for them")
             CHECK(last_status() == status::invalid_argument);
             CHECK_FALSE(distributor.destroy_store(zero));
             CHECK(last_status() != status::busy); /* what the call returns for "store" */
+            CHECK_FALSE(distributor.destroy(zero, store.backend()));
+            CHECK(last_status() == status::invalid_argument);
             CHECK_FALSE(store.property("kvds.keys\0"s));
             CHECK_FALSE(store.checkpoint((directory.path / "copy").string() + zero));
             CHECK_FALSE(kvds::distributor_c(directory.path.string() + zero));
         });
     CHECK_FALSE(kvds::options_c().set("durability", "sync\0"s));
     CHECK_FALSE(kvds::options_c().set("durability\0"s, "sync"));
+    CHECK_FALSE(kvds::options_c().cluster("etcd://h\0"s));
+    CHECK_FALSE(kvds::options_c().cluster_tls("ca\0"s));
+    CHECK_FALSE(kvds::options_c().cluster_login("user", "password\0"s));
 }
 
 TEST_CASE("batches with expectations")
@@ -525,6 +533,13 @@ TEST_CASE("distributors: names, counts, closing")
         } else {
             CHECK_FALSE(distributor.destroy_store("none"));
         }
+        CHECK_FALSE(distributor.destroy("none", where));
+        CHECK(last_status() == status::not_found);
+        REQUIRE(distributor.get_or_create("c", where));
+        CHECK(distributor.destroy("c", where) == (where == backend::disk));
+        const auto live = distributor.get_or_create("c", where);
+        CHECK_FALSE(distributor.destroy("c", where));
+        CHECK(last_status() == status::busy);
         CHECK(distributor.shutdown());
         CHECK_FALSE(distributor.get_or_create("a", where));
         CHECK(distributor.last_status() == status::closed);
@@ -574,6 +589,28 @@ TEST_CASE("options")
     }
     CHECK_FALSE(kvds::distributor_c("\xff", options));
     CHECK(last_status() == status::invalid_argument);
+}
+
+TEST_CASE("options of clusters")
+{
+    kvds::distributor_c no_cluster;
+    CHECK_FALSE(no_cluster.get_or_create("a", backend::cluster));
+    CHECK_FALSE(no_cluster.destroy("a", backend::cluster));
+#ifdef KVDS_TEST_NO_CLUSTER
+    CHECK(last_status() == status::unsupported);
+#else
+    CHECK(last_status() == status::invalid_argument);
+#endif
+    kvds::options_c options;
+    CHECK(options.cluster("etcd://one:2379,two/namespace"));
+    CHECK(options.cluster_tls("ca.pem"));
+    CHECK(options.cluster_tls("ca.pem", "cert.pem", "key.pem"));
+    CHECK(options.cluster_login("user", "password"));
+    CHECK(options.cluster_timeout_ms(500));
+    CHECK_FALSE(options.cluster_timeout_ms(99));
+    CHECK(last_status() == status::invalid_argument);
+    // Nothing is connected yet.
+    CHECK(kvds::distributor_c("", options));
 }
 
 TEST_CASE("options that were moved from are an error, and not the defaults")

@@ -50,6 +50,7 @@ static void assert_is_no_distributor(struct fixture *f, kvds_distributor *distri
     assert_null(store);
     assert_invalid(kvds_distributor_evict(distributor, "store", f->backend));
     assert_invalid(kvds_distributor_destroy_store(distributor, "store"));
+    assert_invalid(kvds_distributor_destroy(distributor, "store", f->backend));
     assert_invalid(kvds_distributor_for_each(distributor, on_store, NULL));
     uint64_t observer = 99;
     assert_invalid(kvds_distributor_observe(distributor, on_death, NULL, NULL, &observer));
@@ -110,6 +111,8 @@ static void null_arguments_of_distributors_are_errors(void **state)
     assert_invalid(kvds_distributor_get(d, "store", f->backend, NULL));
     assert_invalid(kvds_distributor_evict(d, NULL, f->backend));
     assert_invalid(kvds_distributor_destroy_store(d, NULL));
+    assert_invalid(kvds_distributor_destroy(d, NULL, f->backend));
+    assert_error_says("id");
     assert_invalid(kvds_distributor_for_each(d, NULL, NULL));
     assert_error_says("callback");
     assert_int_equal(kvds_store_ref_count(f->store), 1);
@@ -241,16 +244,19 @@ static void an_invalid_member_fails_its_batch(void **state)
 static void unknown_backends_are_errors(void **state)
 {
     struct fixture *f = *state;
-    const kvds_backend numbers[] = { -1, 2, 99, INT32_MIN, INT32_MAX };
+    const kvds_backend numbers[] = { -1, KVDS_CLUSTER + 1, 99, INT32_MIN, INT32_MAX };
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         kvds_store *store = f->store;
         assert_invalid(kvds_distributor_get_or_create(f->distributor, "store", numbers[i], &store));
         assert_null(store);
         assert_error_says("KVDS_MEMORY");
+        assert_error_says("KVDS_DISK");
+        assert_error_says("KVDS_CLUSTER");
         store = f->store;
         assert_invalid(kvds_distributor_get(f->distributor, "store", numbers[i], &store));
         assert_null(store);
         assert_invalid(kvds_distributor_evict(f->distributor, "store", numbers[i]));
+        assert_invalid(kvds_distributor_destroy(f->distributor, "store", numbers[i]));
     }
     assert_int_equal(kvds_distributor_store_count(f->distributor), 1);
 }
@@ -323,29 +329,20 @@ static void statuses_have_names(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "KVDS_INTERNAL",
-        "KVDS_FORKED",
-        "KVDS_UNKNOWN_OUTCOME",
-        "KVDS_BUSY",
-        "KVDS_UNSUPPORTED",
-        "KVDS_NO_MEMORY",
-        "KVDS_CORRUPTION",
-        "KVDS_NO_SPACE",
-        "KVDS_IO",
-        "KVDS_LOCKED",
-        "KVDS_DENIED",
-        "KVDS_CLOSED",
-        "KVDS_INVALID_ARGUMENT",
-        "KVDS_OK",
-        "KVDS_NOT_FOUND",
-        "KVDS_EXISTS",
-        "KVDS_MISMATCH",
-        "KVDS_STOPPED",
-        "KVDS_TRUNCATED",
+        "KVDS_EXPIRED",   "KVDS_INTERNAL",
+        "KVDS_FORKED",    "KVDS_UNKNOWN_OUTCOME",
+        "KVDS_BUSY",      "KVDS_UNSUPPORTED",
+        "KVDS_NO_MEMORY", "KVDS_CORRUPTION",
+        "KVDS_NO_SPACE",  "KVDS_IO",
+        "KVDS_LOCKED",    "KVDS_DENIED",
+        "KVDS_CLOSED",    "KVDS_INVALID_ARGUMENT",
+        "KVDS_OK",        "KVDS_NOT_FOUND",
+        "KVDS_EXISTS",    "KVDS_MISMATCH",
+        "KVDS_STOPPED",   "KVDS_TRUNCATED",
     };
-    for (kvds_status status = KVDS_INTERNAL; status <= KVDS_TRUNCATED; status++)
-        assert_string_equal(kvds_status_name(status), names[status - KVDS_INTERNAL]);
-    const kvds_status unknown[] = { KVDS_INTERNAL - 1, KVDS_TRUNCATED + 1, INT32_MIN, INT32_MAX };
+    for (kvds_status status = KVDS_EXPIRED; status <= KVDS_TRUNCATED; status++)
+        assert_string_equal(kvds_status_name(status), names[status - KVDS_EXPIRED]);
+    const kvds_status unknown[] = { KVDS_EXPIRED - 1, KVDS_TRUNCATED + 1, INT32_MIN, INT32_MAX };
     for (size_t i = 0; i < COUNT_OF(unknown); i++)
         assert_string_equal(kvds_status_name(unknown[i]), "KVDS_?");
 

@@ -283,18 +283,33 @@ static void for_each_visits_live_stores_in_order(void **state)
     assert_int_equal(kvds_distributor_store_count(f->distributor), 1);
 }
 
+/* A memory store ends with its last reference: there is never anything to delete. */
+static void memory_stores_are_not_destroyed(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
+    assert_returns(KVDS_BUSY, kvds_distributor_destroy(f->distributor, "store", KVDS_MEMORY));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy(f->distributor, "other", KVDS_MEMORY));
+    assert_true(has(f->store, BYTES("key"), BYTES("value")));
+    release_store(f);
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy(f->distributor, "store", KVDS_MEMORY));
+}
+
 static void destroying_removes_the_files(void **state)
 {
     struct fixture *f = *state;
     assert_ok(kvds_set(f->store, BYTES("key"), BYTES("value")));
     assert_returns(KVDS_BUSY, kvds_distributor_destroy_store(f->distributor, "store"));
+    assert_returns(KVDS_BUSY, kvds_distributor_destroy(f->distributor, "store", KVDS_DISK));
     assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "other"));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy(f->distributor, "other", KVDS_DISK));
     assert_true(is_there(PATH(f->base, "store")));
 
     release_store(f);
-    assert_ok(kvds_distributor_destroy_store(f->distributor, "store"));
+    assert_ok(kvds_distributor_destroy(f->distributor, "store", KVDS_DISK));
     assert_int_equal(entries_in(f->base), 0);
     assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy_store(f->distributor, "store"));
+    assert_returns(KVDS_NOT_FOUND, kvds_distributor_destroy(f->distributor, "store", KVDS_DISK));
 
     f->store = open_again(f);
     assert_returns(KVDS_NOT_FOUND, kvds_exists(f->store, BYTES("key")));
@@ -363,6 +378,7 @@ int main(void)
         ON_MEMORY(options_set_by_setter_and_unset_again),
         ON_BOTH(shutdown_closes_everything),
         ON_BOTH(for_each_visits_live_stores_in_order),
+        ON_MEMORY(memory_stores_are_not_destroyed),
         ON_DISK(destroying_removes_the_files),
         ON_BOTH(values_outlive_their_store),
         ON_DISK(a_held_value_never_locks_its_store),

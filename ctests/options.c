@@ -20,6 +20,7 @@ SETTER(read_only, int)
 SETTER(create_if_missing, int)
 SETTER(keep_stores, int)
 SETTER(max_open_files, int64_t)
+SETTER(cluster_timeout_ms, uint64_t)
 
 /* The limits of options in bytes, from both sides, and texts that are not quite numbers. */
 #define FROM_1M_TO_1T \
@@ -66,7 +67,16 @@ static const struct option {
       "-1 or a number from 16 to 1048576",
       { "-1", "16", "500", "1048576" },
       { "", "-2", "0", "15", "1048577", "4294967312", "many" } },
+    { "cluster_timeout_ms",
+      set_cluster_timeout_ms,
+      "milliseconds from 100 to 600000",
+      { "100", "10000", "600000", " 5000 " },
+      { "", "-1", "0", "99", "600001", "9223372036854775807", "1K", "10s", "0.5" } },
 };
+
+/* These take any text. An error in it shows when a distributor or a store is opened. */
+static const char *const texts[] = { "cluster",     "cluster_ca",   "cluster_cert",
+                                     "cluster_key", "cluster_user", "cluster_password" };
 
 static void check_message(const struct option *option)
 {
@@ -111,10 +121,108 @@ static void options_take_only_allowed_values(void **state)
         assert_invalid(kvds_options_set(options, unknown[i], "1"));
         for (size_t j = 0; j < COUNT_OF(all); j++)
             assert_error_says(all[j].name);
+        for (size_t j = 0; j < COUNT_OF(texts); j++)
+            assert_error_says(texts[j]);
     }
     kvds_options_free(options);
     kvds_options_free(NULL);
 }
+
+static void options_of_text_take_any_text(void **state)
+{
+    (void)state;
+    kvds_options *options = kvds_options_new();
+    static const char *const any[] = { "", " ", "/etc/ssl/ca.pem", "caf\xC3\xA9", "1", "etcd://h" };
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        for (size_t j = 0; j < COUNT_OF(any); j++)
+            assert_ok(kvds_options_set(options, texts[i], any[j]));
+        assert_invalid(kvds_options_set(NULL, texts[i], ""));
+        assert_error_says("kvds_options");
+        assert_invalid(kvds_options_set(options, texts[i], NULL));
+        assert_invalid(kvds_options_set(options, texts[i], "\xFF"));
+        assert_error_says("UTF-8");
+    }
+    /* NULL is no text; a text that is not UTF-8 is named in the error. */
+    assert_ok(kvds_options_set_cluster(options, NULL));
+    assert_ok(kvds_options_set_cluster(options, "etcd://localhost"));
+    assert_ok(kvds_options_set_cluster_tls(options, "ca.pem", "cert.pem", "key.pem"));
+    assert_ok(kvds_options_set_cluster_tls(options, "ca.pem", NULL, NULL));
+    assert_ok(kvds_options_set_cluster_tls(options, NULL, NULL, NULL));
+    assert_ok(kvds_options_set_cluster_login(options, "user", "password"));
+    assert_ok(kvds_options_set_cluster_login(options, NULL, NULL));
+    assert_invalid(kvds_options_set_cluster(NULL, "etcd://localhost"));
+    assert_invalid(kvds_options_set_cluster_tls(NULL, NULL, NULL, NULL));
+    assert_invalid(kvds_options_set_cluster_login(NULL, NULL, NULL));
+    assert_invalid(kvds_options_set_cluster(options, "\xFF"));
+    assert_error_says("cluster");
+    assert_invalid(kvds_options_set_cluster_tls(options, "ca.pem", "\xFF", NULL));
+    assert_error_says("cluster_cert");
+    assert_invalid(kvds_options_set_cluster_tls(options, NULL, NULL, "\xFF"));
+    assert_error_says("cluster_key");
+    assert_invalid(kvds_options_set_cluster_login(options, "\xFF", "password"));
+    assert_error_says("cluster_user");
+    kvds_options_free(options);
+}
+
+/* A password must be in no log, and programs log error texts. */
+static void no_error_shows_the_password(void **state)
+{
+    (void)state;
+    kvds_options *options = kvds_options_new();
+    assert_invalid(kvds_options_set(options, "cluster_password", "hunter2\xFF"));
+    assert_null(strstr(kvds_last_error(), "hunter2"));
+    assert_invalid(kvds_options_set_cluster_login(options, "user", "hunter2\xFF"));
+    assert_null(strstr(kvds_last_error(), "hunter2"));
+    assert_invalid(kvds_options_set(options, "cluster_passwort", "hunter2"));
+    assert_null(strstr(kvds_last_error(), "hunter2"));
+    kvds_options_free(options);
+}
+
+/* Without the option "cluster" there is nothing to connect to, and nothing is created. */
+static void a_cluster_store_needs_the_option_cluster(void **state)
+{
+    struct fixture *f = *state;
+    kvds_store *store = f->store;
+#ifdef KVDS_TEST_NO_CLUSTER
+    const kvds_status expected = KVDS_UNSUPPORTED;
+#else
+    const kvds_status expected = KVDS_INVALID_ARGUMENT;
+#endif
+    assert_returns(expected,
+                   kvds_distributor_get_or_create(f->distributor, "store", KVDS_CLUSTER, &store));
+    assert_null(store);
+    assert_error_says("cluster");
+    assert_error_says("store");
+    store = f->store;
+    assert_returns(expected, kvds_distributor_get(f->distributor, "store", KVDS_CLUSTER, &store));
+    assert_null(store);
+    assert_returns(expected, kvds_distributor_evict(f->distributor, "store", KVDS_CLUSTER));
+    assert_returns(expected, kvds_distributor_destroy(f->distributor, "store", KVDS_CLUSTER));
+    assert_error_says("cluster");
+    /* An invalid id is the same error on every backend. */
+    assert_invalid(kvds_distributor_get_or_create(f->distributor, "", KVDS_CLUSTER, &store));
+    assert_int_equal(kvds_distributor_store_count(f->distributor), 1);
+}
+
+#ifndef KVDS_TEST_NO_CLUSTER
+/* URLs are logged, so a login in one is refused, and the error repeats nothing of it. */
+static void an_invalid_url_is_refused_when_a_distributor_is_opened(void **state)
+{
+    (void)state;
+    static const char *const urls[] = { "localhost:2379", "http://hunter2", "etcd://",
+                                        "etcd://user:hunter2@localhost", "etcd://h/a?hunter2" };
+    kvds_options *options = kvds_options_new();
+    for (size_t i = 0; i < COUNT_OF(urls); i++) {
+        kvds_distributor *distributor = (kvds_distributor *)options;
+        assert_ok(kvds_options_set_cluster(options, urls[i]));
+        assert_invalid(kvds_distributor_open(NULL, options, &distributor));
+        assert_null(distributor);
+        assert_error_says("cluster");
+        assert_null(strstr(kvds_last_error(), "hunter2"));
+    }
+    kvds_options_free(options);
+}
+#endif
 
 /* Whether a memory store is still live after the program released its reference. */
 static bool keeps_stores(kvds_distributor *distributor)
@@ -329,6 +437,12 @@ int main(int count, char **arguments)
         return write_and_leave(arguments[2], arguments[3]);
     const struct CMUnitTest tests[] = {
         ON_MEMORY(options_take_only_allowed_values),
+        ON_MEMORY(options_of_text_take_any_text),
+        ON_MEMORY(no_error_shows_the_password),
+        ON_MEMORY(a_cluster_store_needs_the_option_cluster),
+#ifndef KVDS_TEST_NO_CLUSTER
+        ON_MEMORY(an_invalid_url_is_refused_when_a_distributor_is_opened),
+#endif
         ON_MEMORY(options_are_copied),
         ON_BOTH(nothing_is_created_without_create_if_missing),
         ON_DISK(acknowledged_writes_survive_as_the_level_says),

@@ -1,5 +1,5 @@
 /*
- * kvds: ordered key-value stores in memory and on disk, behind one C interface.
+ * kvds: ordered key-value stores in memory, on disk and in etcd, behind one C interface.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  * Generated from src/ffi by `make header`. Change the sources, not this file.
@@ -7,9 +7,10 @@
  * 1. Overview
  *
  * A program asks a distributor for a store by name and gets one shared, reference-counted handle. A
- * store is ordered, safe to use from any thread, and kept in memory (KVDS_MEMORY) or in a directory
- * (KVDS_DISK, on RocksDB). No transaction spans several calls: a batch (section 11) makes several
- * writes in one atomic step, on conditions if need be, and a snapshot (section 13) does not change.
+ * store is ordered, safe to use from any thread, and kept in memory (KVDS_MEMORY), in a directory
+ * (KVDS_DISK, on RocksDB) or in an etcd cluster that several machines share (KVDS_CLUSTER). Section
+ * 7 compares them. No transaction spans several calls: a batch (section 11) makes several writes in
+ * one atomic step, on conditions if need be, and a snapshot (section 13) does not change.
  *
  *     #include <kvds.h>
  *     #include <stdio.h>
@@ -38,15 +39,16 @@
  *
  * - Status: 0 is success; a positive status is an expected negative result, such as "not found"; a
  *   negative status is an error, and kvds_last_error() describes it. The same call on the same data
- *   returns the same status on every backend. Any function may return KVDS_INTERNAL, which reports
- *   a bug in the library; it is not listed again.
+ *   returns the same status on every backend, but for what a cluster cannot hold (KVDS_UNSUPPORTED,
+ *   KVDS_EXPIRED) and for what a network adds (KVDS_BUSY, KVDS_UNKNOWN_OUTCOME). Any function may
+ *   return KVDS_INTERNAL, which reports a bug in the library; it is not listed again.
  *
  * - Bytes: keys, values and prefixes are a pointer and a length. They may contain zeros and may be
  *   empty; the pointer may be NULL if the length is 0. Keys are ordered as memcmp() orders them.
  *   All lengths and sizes are in bytes.
  *
- * - Text: ids, paths and option names end with a NUL. They are UTF-8, but the id of a memory store
- *   may be any bytes but 0.
+ * - Text: ids, paths, option names and their values end with a NUL. They are UTF-8, but the id of a
+ *   memory store may be any bytes but 0.
  *
  * - Inputs are copied or used up before the call returns. The library keeps no pointer to them.
  *
@@ -63,14 +65,14 @@
  *
  * - Threads: any thread may call any function on any store or distributor at any time. An options
  *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
- *   linearizable with every other call on the store. Do not use disk stores in destructors of
- *   pthread_key_create(), because those of RocksDB may have run before, and call no function from a
- *   signal handler.
+ *   linearizable with every other call on the store; on a cluster also with the calls of all other
+ *   processes. Do not use disk stores in destructors of pthread_key_create(), because those of
+ *   RocksDB may have run before, and call no function from a signal handler.
  *
  * - Threads of the library block all signals. Four serve all stores of a process: two flush and
  *   compact, one syncs, one calls the log callback. If one of them cannot be started, opening a
  *   disk store returns KVDS_IO. Others help to sync while stores are written, if the system allows
- *   it.
+ *   it. Cluster stores need no threads: the thread that calls sends the request and waits.
  *
  * - Stacks and cancellation: calls need 80 KiB of stack, in addition to what the functions and
  *   callbacks of the program take. Do not cancel a thread (pthread_cancel()) inside of a call on a
@@ -87,11 +89,11 @@
  *   because they could wait for themselves. A callback must return: it must not throw, longjmp() or
  *   call pthread_exit().
  *
- * - fork(): in the child, calls on disk stores that were opened before the fork return KVDS_FORKED,
- *   and releasing those stores touches no file. The child opens them with a distributor of its own.
- *   Memory stores continue as separate copies. As with the locks of malloc() on many systems, this
- *   requires that no other thread was inside a call of the library at the time of the fork. exec()
- *   needs no precautions.
+ * - fork(): in the child, calls on disk and cluster stores that were opened before the fork return
+ *   KVDS_FORKED, and releasing those stores touches no file and no connection. The child opens them
+ *   with a distributor of its own. Memory stores continue as separate copies. As with the locks of
+ *   malloc() on many systems, this requires that no other thread was inside a call of the library
+ *   at the time of the fork. exec() needs no precautions.
  *
  * - Memory: if a value or a batch cannot be allocated, the call returns KVDS_NO_MEMORY. If a small
  *   internal allocation fails, or one inside RocksDB, the process aborts.
@@ -159,16 +161,16 @@ typedef int32_t kvds_status;
 #define KVDS_TRUNCATED 5
 /** Invalid argument; `kvds_last_error()` says which one and what is allowed. */
 #define KVDS_INVALID_ARGUMENT (-1)
-/** The store or distributor was closed. */
+/** The store or distributor was closed; or another process destroyed the cluster store. */
 #define KVDS_CLOSED (-2)
-/** The view, or the option `read_only`, does not permit the operation. */
+/** The view, the option `read_only`, or the cluster does not permit the operation. */
 #define KVDS_DENIED (-3)
 /** Another process, or another distributor of this process, has the disk store open. */
 #define KVDS_LOCKED (-4)
 
 /**
- * The file system returned an error. No acknowledged write is lost. The handle works again as soon
- * as the file system does: every call that writes retries.
+ * The file system or the network returned an error. No acknowledged write is lost. The handle
+ * works again as soon as the file system or the network does: every call that writes retries.
  */
 #define KVDS_IO (-5)
 
@@ -176,18 +178,27 @@ typedef int32_t kvds_status;
  * The disk is full, or a quota or the limit on file sizes is reached. No acknowledged write is
  * lost. The handle works again after space is freed. If this status persists, there is still too
  * little space for the latest writes, which are held in memory. (The program must ignore SIGXFSZ,
- * which the system sends when a file reaches its size limit.)
+ * which the system sends when a file reaches its size limit.) On a cluster, the quota of its
+ * database is used up, and deletions still work.
  */
 #define KVDS_NO_SPACE (-6)
 /** Stored data is corrupt (checksum mismatch, missing or truncated file). */
 #define KVDS_CORRUPTION (-7)
 /** An allocation failed, or a configured memory limit is reached. */
 #define KVDS_NO_MEMORY (-8)
-/** This backend or this build does not support the operation. */
+
+/**
+ * This backend or this build does not support the operation. Or a write is larger than the cluster
+ * accepts: the error text says how much that is.
+ */
 #define KVDS_UNSUPPORTED (-9)
-/** Temporarily not possible: try again later. */
+/** Temporarily not possible: try again later. After a write, nothing was changed. */
 #define KVDS_BUSY (-10)
-/** A write may or may not have happened. Reserved for a remote engine. */
+
+/**
+ * A write to a cluster store may or may not have happened. The time limit ended before the cluster
+ * said which. The library never repeats a write that may have happened.
+ */
 #define KVDS_UNKNOWN_OUTCOME (-11)
 /** The handle was inherited through fork(): open the store again in this process. */
 #define KVDS_FORKED (-12)
@@ -197,6 +208,12 @@ typedef int32_t kvds_status;
  * please report it.
  */
 #define KVDS_INTERNAL (-13)
+
+/**
+ * The snapshot, or that of the cursor, is gone: take a new one. The operator compacted the
+ * cluster, which ends the snapshots of its stores.
+ */
+#define KVDS_EXPIRED (-14)
 
 /**
  * Returns the name of a status, such as "KVDS_NOT_FOUND", or "KVDS_?" for an unknown number.
@@ -329,9 +346,9 @@ void kvds_options_free(kvds_options *options);
 /**
  * Sets the option `name` from text.
  *
- * The name is the part of the setter's name after `kvds_options_set_`. A switch takes "1", "true",
- * "on" or "yes", and "0", "false", "off" or "no". A size in bytes may end with K, M, G or T, for
- * KiB and so on. A choice takes its name or its number.
+ * The name is the part of the setter's name after `kvds_options_set_`, unless the setter says
+ * otherwise. A switch takes "1", "true", "on" or "yes", and "0", "false", "off" or "no". A size in
+ * bytes may end with K, M, G or T, for KiB and so on. A choice takes its name or its number.
  *
  * @return
  * - `KVDS_OK`
@@ -467,19 +484,97 @@ kvds_status kvds_options_set_keep_stores(kvds_options *options, int keep);
 kvds_status kvds_options_set_max_open_files(kvds_options *options,
                                             int64_t files);
 
+/**
+ * Sets the servers and the namespace of cluster stores, as a URL.
+ *
+ * `etcd://HOST:PORT,HOST:PORT/NAMESPACE`, or `etcds://` for TLS, which needs
+ * `kvds_options_set_cluster_tls()`. The port is 2379 if it is left out. An IPv6 address is in
+ * brackets. The namespace is percent-decoded; it is `kvds` if it is empty. All keys that the
+ * library writes begin with the namespace and a `/`. A login in the URL is refused, because
+ * programs log URLs: see `kvds_options_set_cluster_login()`.
+ *
+ * This function takes any text. `kvds_distributor_open()` checks the URL, and the network is first
+ * used when a cluster store is opened.
+ *
+ * Default: "", no cluster: opening a cluster store returns `KVDS_INVALID_ARGUMENT`.
+ *
+ * @param url  NULL for "".
+ */
+kvds_status kvds_options_set_cluster(kvds_options *options,
+                                     const char *url);
+
+/**
+ * Sets the files for TLS, in PEM format.
+ *
+ * They are read when the first cluster store is opened, and used with `etcds://` alone.
+ *
+ * By name: "cluster_ca", "cluster_cert" and "cluster_key". Default: "" for each, no file.
+ *
+ * @param ca  the certificate of the authority that signed those of the servers. `etcds://` needs
+ *   it: the authorities that the system trusts are not used. NULL for "".
+ * @param cert  the certificate of this program, for servers that ask for one; NULL for "".
+ * @param key  the key of this program's certificate; NULL for "".
+ */
+kvds_status kvds_options_set_cluster_tls(kvds_options *options,
+                                         const char *ca,
+                                         const char *cert,
+                                         const char *key);
+
+/**
+ * Sets the user that logs in to the cluster, and the password; NULL or "" for none.
+ *
+ * No text of an error or a log shows the password.
+ *
+ * By name: "cluster_user" and "cluster_password". Default: none.
+ */
+kvds_status kvds_options_set_cluster_login(kvds_options *options,
+                                           const char *user,
+                                           const char *password);
+
+/**
+ * Sets how long any call on a cluster store may take, with all its attempts, in milliseconds.
+ *
+ * Range: 100 to 600000. Default: 10000.
+ */
+kvds_status kvds_options_set_cluster_timeout_ms(kvds_options *options,
+                                                uint64_t milliseconds);
+
 /** @} */
 
 /* ============================================================================================= */
 /** @defgroup distributor 7. Distributor
  *
- * A distributor hands out stores by name: for each id and backend at most one live store, however
- * many threads ask for it. It is reference-counted. Memory and disk stores have separate names.
+ * A distributor returns stores by name: for each id and backend at most one live store, however
+ * many threads ask for it. It is reference-counted. Each backend has its own names.
+ *
+ * What the backends differ in:
+ *
+ *                        KVDS_MEMORY        KVDS_DISK             KVDS_CLUSTER
+ *     data is in         the process        a directory           etcd, under a namespace
+ *     ends with          its last           kvds_distributor_     kvds_distributor_
+ *                        reference          destroy()             destroy()
+ *     longest key        64 KiB             64 KiB                64 KiB
+ *     largest value      1 GiB              1 GiB                 see the largest batch
+ *     largest batch      memory             memory                one request of the server,
+ *                                                                 1.5 MiB by default; at most
+ *                                                                 127 expectations
+ *     size of a store    memory_limit_      the disk              the server's quota, with all
+ *                        bytes                                    others: 2 GiB by default
+ *     processes          one                one writes, others    any number, on any number
+ *                                           read (read_only)      of machines
+ *     a write survives   nothing            what the option       the loss of any minority of
+ *                                           durability says       the members
+ *     a snapshot lasts   until released     until released        until the operator compacts
+ *                                                                 the cluster
+ *     a call takes       no longer than     no longer than        at most cluster_timeout_ms
+ *                        the work           the disk
  *
  * Functions that take an id also return:
- * - `KVDS_INVALID_ARGUMENT`: a NULL, an invalid id or backend, or a disk store without a base path
+ * - `KVDS_INVALID_ARGUMENT`: a NULL, an invalid id or backend, a disk store without a base path,
+ *   or a cluster store without the option `cluster`
  * - `KVDS_CLOSED`: the distributor was shut down
- * - `KVDS_UNSUPPORTED`: a disk store in a build without them
- * - `KVDS_FORKED`: a disk store, and the distributor was inherited through fork()
+ * - `KVDS_UNSUPPORTED`: a disk or cluster store in a build without them
+ * - `KVDS_FORKED`: a disk or cluster store, and the distributor was inherited through fork()
  * @{
  */
 
@@ -489,7 +584,7 @@ typedef struct kvds_distributor kvds_distributor;
 /** A store. All functions may be called on it at the same time. */
 typedef struct kvds_store kvds_store;
 
-/** Where a store keeps its data. The number 2 is reserved for a remote engine. */
+/** Where a store keeps its data. */
 typedef int32_t kvds_backend;
 
 /** In the memory of the process. The data is lost with the store's last reference. */
@@ -498,11 +593,17 @@ typedef int32_t kvds_backend;
 #define KVDS_DISK 1
 
 /**
+ * In an etcd cluster, which the option `cluster` names. Any number of processes on any number of
+ * machines may have a store open at once.
+ */
+#define KVDS_CLUSTER 2
+
+/**
  * Creates a distributor with default options and one reference, which the caller owns.
  *
  * @param base_path  the directory under which each disk store has its own, created together with
  *   the first disk store; relative to the working directory at the time of the call. NULL or ""
- *   for memory stores only.
+ *   for no disk stores.
  * @return the distributor, or NULL on an error: see kvds_last_error().
  */
 kvds_distributor *kvds_distributor_new(const char *base_path);
@@ -514,7 +615,8 @@ kvds_distributor *kvds_distributor_new(const char *base_path);
  * @param[out] out  a reference that the caller owns.
  * @return
  * - `KVDS_OK`
- * - `KVDS_INVALID_ARGUMENT`: `out` is NULL, or the path is not UTF-8
+ * - `KVDS_INVALID_ARGUMENT`: `out` is NULL, the path is not UTF-8, or the option `cluster` is not
+ *   a URL of servers; nothing is connected yet
  * - `KVDS_IO`: a relative path cannot be resolved
  */
 kvds_status kvds_distributor_open(const char *base_path,
@@ -571,7 +673,15 @@ int64_t kvds_distributor_ref_count(const kvds_distributor *distributor);
  * store (`read_only`) if these modes and the directories above allow it. Only the owner of the
  * files writes.
  *
- * @param id  of a memory store: 1 to 65536 bytes of any kind; of a disk store: UTF-8, not empty.
+ * The keys of a cluster store lie in etcd under `NAMESPACE/NAME/`. The namespace is that of
+ * `kvds_options_set_cluster()`, and NAME is encoded like that of a directory. The store may be
+ * open in any number of processes on any number of machines, and nothing is locked. The options
+ * `durability`, `block_cache_bytes`, `write_buffer_bytes`, `memory_limit_bytes`, `compression` and
+ * `max_open_files` do not apply. One role in etcd for that prefix is enough for a store, and a
+ * role that may only read is enough with `read_only`. If the store is destroyed while it is open
+ * here, its calls return `KVDS_CLOSED`.
+ *
+ * @param id  of a memory store: 1 to 65536 bytes of any kind; of another: UTF-8, not empty.
  * @param[out] out  a reference that the caller owns and releases with kvds_store_release().
  * @return
  * - `KVDS_OK`
@@ -583,7 +693,9 @@ int64_t kvds_distributor_ref_count(const kvds_distributor *distributor);
  * - `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
  * - `KVDS_IO`: the files cannot be opened or locked, or the system allows no more threads; the
  *   error text names the path that stands in the way, and where a link points
- * - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
+ * - `KVDS_BUSY`: with `read_only`, another process writes the store too fast; or the cluster could
+ *   not be reached in time
+ * - `KVDS_DENIED`: the cluster does not accept the login, or its user may not use these keys
  */
 kvds_status kvds_distributor_get_or_create(kvds_distributor *distributor,
                                            const char *id,
@@ -608,7 +720,7 @@ kvds_status kvds_distributor_get(kvds_distributor *distributor,
  * `keep_stores`.
  *
  * If it was the last reference, the store is closed before the call returns. The files of a disk
- * store stay.
+ * store and the keys of a cluster store stay.
  *
  * @return
  * - `KVDS_OK`
@@ -619,20 +731,29 @@ kvds_status kvds_distributor_evict(kvds_distributor *distributor,
                                    kvds_backend backend);
 
 /**
- * Deletes the files of the disk store `id`, which is found as `kvds_distributor_get_or_create()`
- * finds it.
+ * Deletes the data of the store `id` on `backend`: the files of a disk store, which is found as
+ * `kvds_distributor_get_or_create()` finds it, or the keys of a cluster store.
  *
- * Files of others stay, and then so does their directory. Threads that ask for the store in the
- * meantime wait, and get a new, empty one.
+ * Files of others stay, and then so does their directory. Threads of this distributor that ask for
+ * the store in the meantime wait, and get a new, empty one. A cluster store may be open in other
+ * processes; their calls then return `KVDS_CLOSED`. A memory store ends with its last reference,
+ * so there is nothing to delete.
  *
  * @return
  * - `KVDS_OK`
- * - `KVDS_NOT_FOUND`: there are no files
- * - `KVDS_BUSY`: the store is live, or a value, cursor or iteration of it is still in use
- * - `KVDS_LOCKED`: another process or distributor has the store open
- * - `KVDS_DENIED`: the distributor has the option `read_only`
+ * - `KVDS_NOT_FOUND`: there is no such store
+ * - `KVDS_BUSY`: the store is live in this distributor, or a value, cursor or iteration of it is
+ *   still in use; or the cluster could not be reached in time, and nothing was deleted
+ * - `KVDS_LOCKED`: another process or distributor has the disk store open
+ * - `KVDS_DENIED`: the distributor has the option `read_only`, or the cluster forbids it
  * - `KVDS_IO`: the files cannot be deleted
+ * - `KVDS_UNKNOWN_OUTCOME`: the cluster did not say whether it deleted the keys
  */
+kvds_status kvds_distributor_destroy(kvds_distributor *distributor,
+                                     const char *id,
+                                     kvds_backend backend);
+
+/** Deletes the files of the disk store `id`: `kvds_distributor_destroy()` with `KVDS_DISK`. */
 kvds_status kvds_distributor_destroy_store(kvds_distributor *distributor,
                                            const char *id);
 
@@ -649,7 +770,7 @@ kvds_status kvds_distributor_destroy_store(kvds_distributor *distributor,
  */
 kvds_status kvds_distributor_shutdown(kvds_distributor *distributor);
 
-/** Returns the number of live stores of both backends; 0 for NULL. */
+/** Returns the number of live stores of all backends; 0 for NULL. */
 size_t kvds_distributor_store_count(const kvds_distributor *distributor);
 
 /**
@@ -664,7 +785,8 @@ typedef int (*kvds_store_visit)(void *user_data,
                                 int64_t ref_count);
 
 /**
- * Calls `callback` for every live store: memory stores first, then by the name of their directory.
+ * Calls `callback` for every live store: memory stores first, then disk stores, then cluster
+ * stores, each by name.
  *
  * Stores that are created or destroyed in the meantime may or may not be included.
  *
@@ -683,7 +805,8 @@ kvds_status kvds_distributor_for_each(const kvds_distributor *distributor,
 /** @defgroup store 8. Store: references, identity, open and close
  *
  * A `kvds_store *` is one counted reference to a store. When the last reference is released, the
- * store is closed and its death is observed.
+ * store is closed and its death is observed. Closing a cluster store closes it in this process
+ * alone, and its keys stay. If another process destroys it, the calls here return `KVDS_CLOSED`.
  * @{
  */
 
@@ -725,9 +848,9 @@ kvds_store *kvds_store_retain(kvds_store *store);
  *
  * At 0 the store is closed, and its death has been observed, before the call returns. Values that
  * it returned stay valid. Values, cursors and iterations that are still in use keep the files of a
- * disk store open until they end. The data of a memory store is lost; a disk store can be opened
- * again. A view holds a reference to its store. Closing does not report a failed sync: call
- * `kvds_sync()` before where that matters.
+ * disk store open until they end. The data of a memory store is lost; another can be opened again.
+ * A view holds a reference to its store. Closing does not report a failed sync: call `kvds_sync()`
+ * before where that matters.
  */
 int64_t kvds_store_release(kvds_store *store);
 
@@ -759,7 +882,8 @@ kvds_backend kvds_store_backend(const kvds_store *store);
  * Returns 1 if the store can be used, else 0.
  *
  * A store cannot be used if it was closed, if it is a view of a store that was closed, or if it is
- * on disk and was inherited through fork(). NULL cannot be used either.
+ * on disk or a cluster and was inherited through fork(). NULL cannot be used either. Nothing is
+ * sent to a cluster to find out.
  */
 int kvds_is_open(const kvds_store *store);
 
@@ -775,7 +899,7 @@ int kvds_is_open(const kvds_store *store);
  * - `KVDS_OK`
  * - `KVDS_CLOSED`: it was closed already
  * - `KVDS_INVALID_ARGUMENT`: NULL
- * - `KVDS_FORKED`: a disk store that was inherited through fork()
+ * - `KVDS_FORKED`: a disk or cluster store that was inherited through fork()
  */
 kvds_status kvds_close(kvds_store *store);
 
@@ -787,7 +911,14 @@ kvds_status kvds_close(kvds_store *store);
  * All functions work on stores and on views. Each also returns:
  * - `KVDS_INVALID_ARGUMENT`: a NULL, or a key or prefix longer than `KVDS_MAX_KEY_LEN`
  * - `KVDS_CLOSED`, `KVDS_DENIED`
- * - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
+ * - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk and cluster stores
+ *
+ * and on cluster stores:
+ * - `KVDS_BUSY`: the cluster could not be reached in time
+ * - `KVDS_EXPIRED`: the operator compacted the cluster, and the snapshot that the call reads is
+ *   gone
+ * - `KVDS_DENIED`: also if the cluster forbids it
+ * - `KVDS_CLOSED`: also if another process destroyed the store
  * @{
  */
 
@@ -886,16 +1017,29 @@ kvds_status kvds_iterate(const kvds_store *store,
  *
  * Every write is one atomic step: no reader sees a part of it, and no other write comes between
  * the check and the change of a conditional one. After `KVDS_OK`, every later read on every thread
- * sees it, and on disk it survives what `kvds_durability` says. All functions work on stores and
- * on views. Each also returns:
+ * sees it, and on disk it survives what `kvds_durability` says. On a cluster every process sees
+ * it, and it survives the failure of any minority of the members. All functions work on stores
+ * and on views. Each also returns:
  * - `KVDS_INVALID_ARGUMENT`: a NULL, or a key or value that is too long
  * - `KVDS_CLOSED`, `KVDS_DENIED`, `KVDS_NO_MEMORY`
- * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
+ * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk and cluster stores
  *
- * A write that fails changes nothing that can be read. After `KVDS_IO` or `KVDS_NO_SPACE` it may
- * already be in a file, though: if the process ends before another write to the store is
- * acknowledged, the failed write may be there when the store is opened again. Returning these
- * statuses can take a second or two, because the library retries first.
+ * and on cluster stores:
+ * - `KVDS_BUSY`: the cluster could not be reached in time; nothing was changed, so the program may
+ *   repeat the call
+ * - `KVDS_UNKNOWN_OUTCOME`: the request was sent, and the time limit (`cluster_timeout_ms`) ended
+ *   before the library knew whether it was applied
+ * - `KVDS_UNSUPPORTED`: the keys and values of the call are larger, or there are more of them,
+ *   than the server accepts in one request; nothing was changed, and the error text has the limit
+ * - `KVDS_NO_SPACE`: the server's quota is used up; deleting still works
+ * - `KVDS_DENIED`: also if the cluster forbids it
+ * - `KVDS_CLOSED`: also if another process destroyed the store
+ *
+ * A write that fails changes nothing that can be read (but after `KVDS_UNKNOWN_OUTCOME`, it may
+ * have been applied). On disk, after `KVDS_IO` or `KVDS_NO_SPACE` it may already be in a file,
+ * though: if the process ends before another write to the store is acknowledged, the failed write
+ * may be there when the store is opened again. Returning these statuses can take a second or two,
+ * because the library retries first.
  * @{
  */
 
@@ -1013,7 +1157,7 @@ kvds_status kvds_add(kvds_store *store,
  * Deletes every key that begins with `prefix`.
  *
  * On disk, the keys of a small prefix are deleted one by one; a large prefix is one entry in the
- * log.
+ * log. On a cluster, no other write to the cluster proceeds meanwhile: 100,000 keys take a second.
  *
  * @param prefix  an empty one is the prefix of all keys.
  * @return
@@ -1126,11 +1270,13 @@ kvds_status kvds_write(kvds_store *store,
  * - `KVDS_OK`: the cursor is on an entry
  * - `KVDS_NOT_FOUND`: it is on no entry, for example because it passed an end of the range
  * - `KVDS_INVALID_ARGUMENT`: NULL
- * - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
+ * - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk and cluster stores
+ * - `KVDS_BUSY`, `KVDS_EXPIRED`, `KVDS_DENIED`: on cluster stores, as the section "Read" says
  *
  * To visit all entries, call `kvds_cursor_first()`, and then `kvds_cursor_next()` while they
  * return `KVDS_OK`. `KVDS_NOT_FOUND` is the end of the range; any other status is an error. A move
- * invalidates what `kvds_cursor_key()` and `kvds_cursor_value()` returned before.
+ * invalidates what `kvds_cursor_key()` and `kvds_cursor_value()` returned before. On a cluster, a
+ * cursor reads pages of many pairs. Moving backward is slower there than moving forward.
  * @{
  */
 
@@ -1219,6 +1365,10 @@ kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
  * - `KVDS_OK`
  * - `KVDS_INVALID_ARGUMENT`: a NULL
  * - `KVDS_CLOSED`, `KVDS_FORKED`
+ *
+ * A snapshot of a cluster store ends when the operator compacts the cluster: its reads then return
+ * `KVDS_EXPIRED`. The snapshot stays an error, so take a new one. etcd alone does not compact, but
+ * many clusters do so every few minutes.
  * @{
  */
 
@@ -1254,10 +1404,10 @@ kvds_status kvds_store_scope(kvds_store *store,
 /**
  * Creates a snapshot: a read-only view of `store` that no later write changes.
  *
- * Writes to the view return `KVDS_DENIED`.
- * The data is not copied; what is overwritten or deleted while the view exists is kept for it. The
- * call also returns `KVDS_DENIED` if `store` is a view that does not permit reading, and `KVDS_IO`
- * on disk stores.
+ * Writes to the view return `KVDS_DENIED`. The data is not copied; what is overwritten or deleted
+ * while the view exists is kept for it. The call also returns `KVDS_DENIED` if `store` is a view
+ * that does not permit reading, `KVDS_IO` on disk stores, and on cluster stores `KVDS_BUSY`,
+ * `KVDS_DENIED` and `KVDS_IO`, as the section "Read" says.
  *
  * @param[out] out  a reference that the caller owns.
  */
@@ -1273,13 +1423,18 @@ kvds_status kvds_store_snapshot(const kvds_store *store,
  * - `KVDS_INVALID_ARGUMENT`: a NULL
  * - `KVDS_CLOSED`
  * - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_FORKED`: on disk stores
+ *
+ * On a cluster store, `kvds_sync()`, `kvds_compact()` and `kvds_refresh()` have no effect: a
+ * majority of the members has synced an acknowledged write, compaction is the operator's, and
+ * every read sees the writes of other processes. `kvds_checkpoint()` also returns `KVDS_BUSY`,
+ * `KVDS_EXPIRED`, `KVDS_DENIED` and `KVDS_FORKED`, as the section "Read" says.
  * @{
  */
 
 /**
  * Makes every acknowledged write to `store` survive a power failure, whatever `durability` says.
  *
- * No effect in memory. After an error, no more than before is certain to survive.
+ * No effect in memory and on a cluster. After an error, no more than before is certain to survive.
  *
  * @return
  * - `KVDS_OK`
@@ -1289,9 +1444,9 @@ kvds_status kvds_sync(kvds_store *store);
 /**
  * Reclaims the disk space of overwritten and deleted entries at once, instead of over time.
  *
- * It can take long; reads and writes continue in the meantime. No effect in memory. Merging files
- * takes disk space until it is done. Where there is too little, files stay as they are. That is no
- * error, and the log callback gets a warning.
+ * It can take long; reads and writes continue in the meantime. No effect in memory and on a
+ * cluster. Merging files takes disk space until it is done. Where there is too little, files stay
+ * as they are. That is no error, and the log callback gets a warning.
  *
  * @return
  * - `KVDS_OK`
@@ -1340,7 +1495,7 @@ kvds_status kvds_checkpoint(const kvds_store *store,
 typedef struct kvds_stats {
     /** How many keys there are; on disk an estimate. */
     uint64_t keys;
-    /** How many bytes its keys and values have; on disk an estimate. */
+    /** How many bytes its keys and values have; on disk an estimate; 0 on a cluster. */
     uint64_t bytes;
     /** How many keys were looked up since the store was opened. */
     uint64_t reads;
@@ -1348,7 +1503,7 @@ typedef struct kvds_stats {
     uint64_t writes;
     /** How many of the keys that were looked up were there. */
     uint64_t hits;
-    /** How many bytes its files have; 0 in memory. */
+    /** How many bytes its files have; 0 in memory and on a cluster. */
     uint64_t disk_bytes;
     /**
      * How many bytes of memory it holds: in memory by the rules of `memory_limit_bytes`, on disk
@@ -1367,6 +1522,7 @@ typedef struct kvds_stats {
  * - `KVDS_OK`
  * - `KVDS_INVALID_ARGUMENT`: a NULL, or a size below 8
  * - `KVDS_CLOSED`, `KVDS_FORKED`
+ * - `KVDS_BUSY`, `KVDS_DENIED`, `KVDS_IO`: on cluster stores, as the section "Read" says
  */
 kvds_status kvds_store_stats(const kvds_store *store,
                              kvds_stats *stats,
@@ -1377,7 +1533,8 @@ kvds_status kvds_store_stats(const kvds_store *store,
  *
  * The members of `kvds_stats` have the names "kvds.keys", "kvds.bytes" and so on. On disk,
  * RocksDB's properties are available too, such as "rocksdb.stats" or
- * "rocksdb.num-files-at-level0".
+ * "rocksdb.num-files-at-level0". On a cluster there are "etcd.version", "etcd.db_size",
+ * "etcd.leader", "etcd.revision" and "kvds.max_write_bytes".
  *
  * @param[out] out  the text, without a NUL at its end, to be released with kvds_value_release().
  * @return
@@ -1385,6 +1542,7 @@ kvds_status kvds_store_stats(const kvds_store *store,
  * - `KVDS_NOT_FOUND`: there is no such property
  * - `KVDS_INVALID_ARGUMENT`: a NULL
  * - `KVDS_CLOSED`, `KVDS_FORKED`
+ * - `KVDS_BUSY`, `KVDS_DENIED`, `KVDS_IO`: on cluster stores, as the section "Read" says
  */
 kvds_status kvds_store_property(const kvds_store *store,
                                 const char *name,

@@ -77,6 +77,7 @@ enum class status : kvds_status {
     unknown_outcome = KVDS_UNKNOWN_OUTCOME,   /**< `KVDS_UNKNOWN_OUTCOME` */
     forked = KVDS_FORKED,                     /**< `KVDS_FORKED` */
     internal = KVDS_INTERNAL,                 /**< `KVDS_INTERNAL` */
+    expired = KVDS_EXPIRED,                   /**< `KVDS_EXPIRED` */
 };
 
 /** What an acknowledged write survives; `kvds_durability`. */
@@ -95,8 +96,9 @@ enum class compression : kvds_compression {
 
 /** Where a store keeps its data; `kvds_backend`. */
 enum class backend : kvds_backend {
-    memory = KVDS_MEMORY, /**< `KVDS_MEMORY` */
-    disk = KVDS_DISK,     /**< `KVDS_DISK` */
+    memory = KVDS_MEMORY,   /**< `KVDS_MEMORY` */
+    disk = KVDS_DISK,       /**< `KVDS_DISK` */
+    cluster = KVDS_CLUSTER, /**< `KVDS_CLUSTER` */
 };
 
 /** How important a log message is; `kvds_log_level`. */
@@ -1257,6 +1259,29 @@ public:
     {
         return detail::ok(kvds_options_set_max_open_files(handle(), files));
     }
+    /** Sets the servers and the namespace of cluster stores; `kvds_options_set_cluster`. */
+    bool cluster(const std::string &url)
+    {
+        return detail::ok(kvds_options_set_cluster(handle(), detail::c_str(url)));
+    }
+    /** Sets the files for TLS, "" for none; `kvds_options_set_cluster_tls`. */
+    bool cluster_tls(const std::string &ca, const std::string &cert = "",
+                     const std::string &key = "")
+    {
+        return detail::ok(kvds_options_set_cluster_tls(
+            handle(), detail::c_str(ca), detail::c_str(cert), detail::c_str(key)));
+    }
+    /** Sets the user that logs in to the cluster; `kvds_options_set_cluster_login`. */
+    bool cluster_login(const std::string &user, const std::string &password)
+    {
+        return detail::ok(kvds_options_set_cluster_login(handle(), detail::c_str(user),
+                                                         detail::c_str(password)));
+    }
+    /** Sets how long a call on a cluster may take; `kvds_options_set_cluster_timeout_ms`. */
+    bool cluster_timeout_ms(std::uint64_t milliseconds)
+    {
+        return detail::ok(kvds_options_set_cluster_timeout_ms(handle(), milliseconds));
+    }
     /** Returns the handle for functions of kvds.h. This object still owns it. */
     kvds_options *handle() const noexcept { return options_.get(); }
 
@@ -1291,7 +1316,7 @@ inline std::optional<shared_obj_c<store_c>> store_c::open(const std::string &pat
  */
 class distributor_c {
 public:
-    /** Creates a distributor of memory stores only; `kvds_distributor_new`. */
+    /** Creates a distributor without disk stores; `kvds_distributor_new`. */
     distributor_c() : distributor_c(std::string()) {}
     /** Creates a distributor with disk stores under `base_path`; false as a bool after an error. */
     explicit distributor_c(const std::string &base_path)
@@ -1347,6 +1372,12 @@ public:
     {
         return detail::ok(kvds_distributor_evict(distributor_, detail::id_str(id),
                                                  static_cast<kvds_backend>(backend)));
+    }
+    /** Deletes the data of a store that is not live; `kvds_distributor_destroy`. */
+    bool destroy(const std::string &id, backend backend) const
+    {
+        return detail::ok(kvds_distributor_destroy(distributor_, detail::id_str(id),
+                                                   static_cast<kvds_backend>(backend)));
     }
     /** Deletes the files of a disk store; `kvds_distributor_destroy_store`. */
     bool destroy_store(const std::string &id) const

@@ -26,6 +26,7 @@ impl FailingEngine {
             b"denied" => Kind::Denied,
             b"busy" => Kind::Busy,
             b"lost answer" => Kind::UnknownOutcome,
+            b"expired" => Kind::Expired,
             _ => return Ok(()),
         };
         Err(Error::new(kind, "as the key says"))
@@ -125,6 +126,7 @@ fn every_error_kind_has_its_status_and_names_the_store() {
         ("denied", KVDS_DENIED),
         ("busy", KVDS_BUSY),
         ("lost answer", KVDS_UNKNOWN_OUTCOME),
+        ("expired", KVDS_EXPIRED),
     ];
     for (key, status) in cases {
         // SAFETY: the store is live, and the keys are what their lengths say.

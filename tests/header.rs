@@ -55,13 +55,23 @@ fn the_version_is_that_of_the_package() {
 fn every_option_has_a_setter_that_documents_its_default() -> testkit::Result {
     let header = std::fs::read_to_string(format!("{ROOT}/include/kvds.h"))?;
     for name in kvds::testing::Options::names() {
-        let setter = format!("kvds_options_set_{name}(");
+        // Options that are used together have one setter.
+        let setter = match name {
+            "cluster_ca" | "cluster_cert" | "cluster_key" => "cluster_tls",
+            "cluster_user" | "cluster_password" => "cluster_login",
+            name => name,
+        };
+        let setter = format!("kvds_status kvds_options_set_{setter}(");
         let (before, _) =
             header.split_once(&setter).unwrap_or_else(|| panic!("there is no {setter}"));
         let text = before.rsplit("/**").next().expect("there is a text before it");
         assert!(
             text.to_lowercase().contains("default"),
             "the text of {setter} does not say the default"
+        );
+        assert!(
+            setter.contains(name) || text.contains(&format!("\"{name}\"")),
+            "the text of {setter} does not name the option {name}"
         );
     }
     Ok(())

@@ -3,6 +3,7 @@ package kvds_test
 // The script that every binding runs: ../conformance.json, which README.md beside it describes.
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -120,9 +121,13 @@ func TestConformance(t *testing.T) {
 	if err := json.Unmarshal(file, &script); err != nil {
 		t.Fatal(err)
 	}
-	for _, backend := range []kvds.Backend{kvds.Memory, kvds.Disk} {
+	for _, backend := range []kvds.Backend{kvds.Memory, kvds.Disk, kvds.Cluster} {
 		t.Run(backend.String(), func(t *testing.T) {
-			distributor, err := kvds.NewDistributor(t.TempDir(), nil)
+			var options kvds.Options
+			if backend == kvds.Cluster {
+				options = kvds.Options{"cluster": cluster(t)}
+			}
+			distributor, err := kvds.NewDistributor(t.TempDir(), options)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,6 +145,20 @@ func TestConformance(t *testing.T) {
 			}
 		})
 	}
+}
+
+// cluster returns the URL of the cluster to test with, and of a namespace that is not in use. It
+// skips the test if there is no cluster.
+func cluster(t *testing.T) string {
+	url := os.Getenv("KVDS_TEST_CLUSTER")
+	if url == "" {
+		t.Skip("KVDS_TEST_CLUSTER is not set")
+	}
+	namespace := make([]byte, 16)
+	if _, err := rand.Read(namespace); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s/go-%x", strings.TrimRight(url, "/"), namespace)
 }
 
 // step runs a step, and reports how its result differs.

@@ -20,28 +20,33 @@ const (
 	Memory Backend = C.KVDS_MEMORY
 	// Disk is a directory under the distributor's base path.
 	Disk Backend = C.KVDS_DISK
+	// Cluster is an etcd cluster, which the option "cluster" names. Any number of processes may
+	// have a store open.
+	Cluster Backend = C.KVDS_CLUSTER
 )
 
-// String returns "memory" or "disk".
+// String returns "memory", "disk" or "cluster".
 func (b Backend) String() string {
 	switch b {
 	case Memory:
 		return "memory"
 	case Disk:
 		return "disk"
+	case Cluster:
+		return "cluster"
 	}
 	return fmt.Sprintf("Backend(%d)", int32(b))
 }
 
 // Options are the options of kvds_options_set, such as {"durability": "sync", "block_cache_bytes":
-// "64M"}.
+// "64M"} or {"cluster": "etcd://host:2379/namespace"}.
 type Options map[string]string
 
 // Distributor returns stores by name.
 type Distributor struct{ handle[C.kvds_distributor] }
 
 // NewDistributor creates a distributor whose disk stores are under the directory path; an empty
-// path is for memory stores only. Options may be nil.
+// path is for no disk stores. Options may be nil.
 func NewDistributor(path string, options Options) (*Distributor, error) {
 	settings, err := optionsOf(options)
 	if err != nil {
@@ -144,6 +149,19 @@ func (d *Distributor) named(
 	return opened(&d.handle, func(d *C.kvds_distributor, out **C.kvds_store) C.kvds_status {
 		return open(d, name, out)
 	})
+}
+
+// Destroy deletes the files of a disk store, or the keys of a cluster store, that is not live in
+// this distributor. It returns false if there is none.
+func (d *Distributor) Destroy(id string, backend Backend) (bool, error) {
+	name, err := text(id, "id")
+	if err != nil {
+		return false, err
+	}
+	defer C.free(unsafe.Pointer(name))
+	return unless(NotFound, d.call(func(d *C.kvds_distributor) C.kvds_status {
+		return C.kvds_distributor_destroy(d, name, C.kvds_backend(backend))
+	}))
 }
 
 // Shutdown closes every live store. Later calls that ask for a store return Closed.

@@ -1,4 +1,5 @@
-// Package kvds is a binding of the C library kvds: ordered key-value stores in memory and on disk.
+// Package kvds is a binding of the C library kvds: ordered key-value stores in memory, on disk and
+// in etcd.
 //
 // Keys, values and prefixes are any bytes. Arguments and results are copied. Keys have the order of
 // bytes.Compare.

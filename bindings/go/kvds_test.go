@@ -342,3 +342,50 @@ func TestWhatIsForgottenIsReleasedByTheGarbageCollector(t *testing.T) {
 		runtime.Gosched()
 	}
 }
+
+func TestDestroy(t *testing.T) {
+	distributor, err := kvds.NewDistributor(t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer distributor.Release()
+	store, err := distributor.GetOrCreate("s", kvds.Disk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := distributor.Destroy("s", kvds.Disk); !errors.Is(err, kvds.Busy) {
+		t.Errorf("a live store is destroyed: %v", err)
+	}
+	store.Release()
+	for _, there := range []bool{true, false} {
+		if destroyed, err := distributor.Destroy("s", kvds.Disk); destroyed != there || err != nil {
+			t.Errorf("Destroy returns %v, %v, and must return %v", destroyed, err, there)
+		}
+	}
+	if _, err := distributor.Destroy("a\x00", kvds.Disk); !errors.Is(err, kvds.InvalidArgument) {
+		t.Errorf("an id with a NUL: %v", err)
+	}
+}
+
+// A build without cluster stores returns Unsupported.
+func TestClusterNeedsItsOption(t *testing.T) {
+	distributor, err := kvds.NewDistributor("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer distributor.Release()
+	_, opening := distributor.GetOrCreate("s", kvds.Cluster)
+	_, destroying := distributor.Destroy("s", kvds.Cluster)
+	for _, err := range []error{opening, destroying} {
+		if !errors.Is(err, kvds.InvalidArgument) && !errors.Is(err, kvds.Unsupported) {
+			t.Errorf("a cluster store without a cluster: %v", err)
+		}
+	}
+	options := kvds.Options{"cluster": "etcd://a,b:1/c", "cluster_user": "u", "cluster_password": "p",
+		"cluster_ca": "ca", "cluster_cert": "cert", "cluster_key": "key", "cluster_timeout_ms": "100"}
+	connected, err := kvds.NewDistributor("", options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	connected.Release()
+}

@@ -32,16 +32,16 @@ const (
 	// InvalidArgument: Invalid argument; `kvds_last_error()` says which one and what is allowed.
 	InvalidArgument Status = C.KVDS_INVALID_ARGUMENT
 
-	// Closed: The store or distributor was closed.
+	// Closed: The store or distributor was closed; or another process destroyed the cluster store.
 	Closed Status = C.KVDS_CLOSED
 
-	// Denied: The view, or the option `read_only`, does not permit the operation.
+	// Denied: The view, the option `read_only`, or the cluster does not permit the operation.
 	Denied Status = C.KVDS_DENIED
 
 	// Locked: Another process, or another distributor of this process, has the disk store open.
 	Locked Status = C.KVDS_LOCKED
 
-	// IO: The file system returned an error.
+	// IO: The file system or the network returned an error.
 	IO Status = C.KVDS_IO
 
 	// NoSpace: The disk is full, or a quota or the limit on file sizes is reached.
@@ -59,7 +59,7 @@ const (
 	// Busy: Temporarily not possible: try again later.
 	Busy Status = C.KVDS_BUSY
 
-	// UnknownOutcome: A write may or may not have happened.
+	// UnknownOutcome: A write to a cluster store may or may not have happened.
 	UnknownOutcome Status = C.KVDS_UNKNOWN_OUTCOME
 
 	// Forked: The handle was inherited through fork(): open the store again in this process.
@@ -67,4 +67,7 @@ const (
 
 	// Internal: The library caught a bug of its own at its boundary.
 	Internal Status = C.KVDS_INTERNAL
+
+	// Expired: The snapshot, or that of the cursor, is gone: take a new one.
+	Expired Status = C.KVDS_EXPIRED
 )

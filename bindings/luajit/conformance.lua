@@ -1,8 +1,8 @@
 -- The script that every binding runs: ../conformance.json, which README.md beside it describes.
 --
---     luajit conformance.lua BACKEND DIRECTORY
+--     luajit conformance.lua BACKEND DIRECTORY [URL OF A NEW NAMESPACE]
 
-local backend, directory = ...
+local backend, directory, cluster = ...
 local json = require 'dkjson'
 local kvds = require 'kvds'
 
@@ -81,7 +81,7 @@ local function batch(operations)
     return made
 end
 
-local distributor = kvds.distributor(directory)
+local distributor = kvds.distributor(directory, {cluster = cluster})
 
 -- Each makes the call of a step (s) on its store or cursor (o), and returns its result as members
 -- of a step, or nothing.

@@ -1,4 +1,4 @@
---- kvds for LuaJIT: ordered key-value stores in memory and on disk.
+--- kvds for LuaJIT: ordered key-value stores in memory, on disk and in etcd.
 --
 -- Keys, values and prefixes are strings of any bytes. An expected negative result is nil or false.
 -- An error is raised as a table {status = -4, code = "KVDS_LOCKED", message = ...} that tostring
@@ -94,7 +94,7 @@ function Store:ref_count() return tonumber(library.kvds_store_ref_count(pointer_
 --- Returns the id that the store was asked for by.
 function Store:id() return ffi.string(library.kvds_store_id(pointer_of(self))) end
 
---- Returns "memory" or "disk".
+--- Returns "memory", "disk" or "cluster".
 function Store:backend()
     return internal.backend_name(library.kvds_store_backend(pointer_of(self)))
 end
@@ -321,8 +321,8 @@ local function found(distributor, open, id, backend)
     return status == OK and store(found) or nil
 end
 
---- Returns the live store `id` on "memory" or "disk", or creates or opens it. Returns nil if the
--- options forbid creating it.
+--- Returns the live store `id` on "memory", "disk" or "cluster", or creates or opens it. Returns
+-- nil if the options forbid creating it.
 function Distributor:get_or_create(id, backend)
     return found(self, library.kvds_distributor_get_or_create, id, backend)
 end
@@ -330,6 +330,13 @@ end
 --- Returns the live store `id`, or nil.
 function Distributor:get(id, backend)
     return found(self, library.kvds_distributor_get, id, backend)
+end
+
+--- Deletes the files of a disk store, or the keys of a cluster store, that is not live in this
+-- distributor. Returns whether there was one.
+function Distributor:destroy(id, backend)
+    local number = internal.backend_of(backend)
+    return check(library.kvds_distributor_destroy(pointer_of(self), text(id, 'id'), number)) == OK
 end
 
 --- Closes every live store. Later calls that ask for a store raise an error.
@@ -354,8 +361,9 @@ local function options_of(options)
     return made
 end
 
---- Creates a distributor whose disk stores are under the directory `path`; nil for memory stores
--- only. `options` has the options of kvds_options_set, such as {durability = 'sync'}.
+--- Creates a distributor whose disk stores are under the directory `path`; nil for no disk stores.
+-- `options` has the options of kvds_options_set, such as {durability = 'sync'} or
+-- {cluster = 'etcd://host:2379/namespace'}.
 function kvds.distributor(path, options)
     local made = options_of(options)
     local base = path and text(path, 'path') or ''

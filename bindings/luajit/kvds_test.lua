@@ -41,6 +41,20 @@ fails('KVDS_INVALID_ARGUMENT', 'not 0.5', store.add, store, 'n', 0.5)
 fails('KVDS_INVALID_ARGUMENT', 'not 1', store.add, store, 'n', '1')
 fails('KVDS_INVALID_ARGUMENT', 'durabilty', kvds.distributor, nil, {durabilty = 'sync'})
 fails('KVDS_INVALID_ARGUMENT', 'path', distributor.get_or_create, distributor, 'a', 'disk')
+-- A build without cluster stores says so.
+for _, name in ipairs {'get_or_create', 'get', 'destroy'} do
+    local fine, failure = pcall(distributor[name], distributor, 'a', 'cluster')
+    assert(not fine and tostring(failure):find('cluster', 1, true), tostring(failure))
+    local code = failure.code
+    assert(code == 'KVDS_INVALID_ARGUMENT' or code == 'KVDS_UNSUPPORTED', code)
+end
+fails('KVDS_BUSY', 'store', distributor.destroy, distributor, 'store', 'memory')
+fails('KVDS_INVALID_ARGUMENT', 'not tape', distributor.destroy, distributor, 'a', 'tape')
+assert(distributor:destroy('other', 'memory') == false)
+kvds.distributor(nil, {
+    cluster = 'etcds://a,b:1/c', cluster_ca = 'ca', cluster_cert = 'cert', cluster_key = 'key',
+    cluster_user = 'user', cluster_password = 'password', cluster_timeout_ms = 100,
+}):release()
 assert(store:property 'kvds.keys' == '0')
 local options = {durability = 'sync', keep_stores = true, memory_limit_bytes = 1024}
 kvds.distributor(nil, options):release()

@@ -6,10 +6,10 @@
 export type Bytes = string | Uint8Array;
 
 /**
- * Where a store keeps its data: in the memory of the process, or in a directory under the
- * distributor's base path.
+ * Where a store keeps its data: in the memory of the process, in a directory under the
+ * distributor's base path, or in the etcd cluster that the option `cluster` names.
  */
-export type Backend = 'memory' | 'disk';
+export type Backend = 'memory' | 'disk' | 'cluster';
 
 import type { Code } from './src/codes.js';
 
@@ -64,6 +64,20 @@ export interface Options {
     keepStores?: boolean;
     /** How many files each disk store keeps open at most, or -1 for all; 500 by default. */
     maxOpenFiles?: number;
+    /** Servers and namespace of cluster stores: "etcd://host:2379/name", etcds:// for TLS. */
+    cluster?: string;
+    /** The file with the certificate of the authority that signed those of the servers (PEM). */
+    clusterCa?: string;
+    /** The file with this program's certificate (PEM), for servers that ask for one. */
+    clusterCert?: string;
+    /** The file with the key of this program's certificate (PEM). */
+    clusterKey?: string;
+    /** The user that logs in to the cluster; none by default. */
+    clusterUser?: string;
+    /** The password of the user. No error shows it. */
+    clusterPassword?: string;
+    /** How long a call on a cluster store may take, in milliseconds; 10000 by default. */
+    clusterTimeoutMs?: number;
 }
 
 /** A live store, as `Distributor.stores` lists it. */
@@ -87,7 +101,7 @@ export interface Observer extends Disposable {
 export class Distributor implements Handle {
     /**
      * @param path The directory under which each disk store has its own, created together with the
-     *   first disk store. Without it there are memory stores only.
+     *   first disk store. Without it there are no disk stores.
      */
     constructor(path?: string | null, options?: Options);
 
@@ -102,14 +116,21 @@ export class Distributor implements Handle {
     get(id: string, backend: Backend): Store | undefined;
     /** Releases the reference of the option `keepStores`. Returns false if there is none. */
     evict(id: string, backend: Backend): boolean;
-    /** Deletes the files of a disk store that is not live. Returns false if there are none. */
+    /**
+     * Deletes the files of a disk store, or the keys of a cluster store, that is not live in this
+     * distributor. Returns false if there is none. Other processes that have the cluster store open
+     * get "KVDS_CLOSED".
+     */
+    destroy(id: string, backend: Backend): boolean;
+    destroyAsync(id: string, backend: Backend): Promise<boolean>;
+    /** Does what `destroy` does, with the backend 'disk'. */
     destroyStore(id: string): boolean;
     destroyStoreAsync(id: string): Promise<boolean>;
     /** Closes every live store. Later calls that ask for a store throw an error. */
     shutdown(): void;
     /** The number of live stores. */
     readonly storeCount: number;
-    /** Returns the live stores: memory stores first, then by the name of their directory. */
+    /** Returns the live stores: memory, then disk, then cluster stores, each by name. */
     stores(): StoreInfo[];
     /**
      * Registers a callback for the deaths of stores. It runs inside the `release` of the last

@@ -1,4 +1,4 @@
-// kvds for Node: ordered key-value stores in memory and on disk. index.d.ts documents the
+// kvds for Node: ordered key-value stores in memory, on disk and in etcd. index.d.ts documents the
 // interface, and README.md is an introduction.
 
 export { Batch } from './src/batch.js';

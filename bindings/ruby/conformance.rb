@@ -2,14 +2,14 @@
 
 # The script that every binding runs: ../conformance.json, which README.md beside it describes.
 #
-#     ruby conformance.rb BACKEND DIRECTORY
+#     ruby conformance.rb BACKEND DIRECTORY [URL OF A NEW NAMESPACE]
 
 require 'json'
 require_relative 'kvds'
 
 BACKEND = ARGV.fetch(0).to_sym
 SCRIPT = JSON.parse(File.read(File.join(__dir__, '..', 'conformance.json')), symbolize_names: true)
-DISTRIBUTOR = Kvds::Distributor.new(ARGV.fetch(1))
+DISTRIBUTOR = Kvds::Distributor.new(ARGV.fetch(1), cluster: ARGV[2].to_s)
 
 def must(what, got, wanted)
   got == wanted or raise "#{what} is #{got.inspect[0, 200]}, and must be #{wanted.inspect[0, 200]}"

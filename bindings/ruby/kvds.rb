@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# kvds for Ruby: ordered key-value stores in memory and on disk.
+# kvds for Ruby: ordered key-value stores in memory, on disk and in etcd.
 #
 # Keys, values and prefixes are strings of any bytes; results are binary (ASCII-8BIT). An expected
 # negative result is nil or false; an error is a Kvds::Error. Distributors, stores, cursors and

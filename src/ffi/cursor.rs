@@ -6,11 +6,13 @@
 //! - `KVDS_OK`: the cursor is on an entry
 //! - `KVDS_NOT_FOUND`: it is on no entry, for example because it passed an end of the range
 //! - `KVDS_INVALID_ARGUMENT`: NULL
-//! - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
+//! - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk and cluster stores
+//! - `KVDS_BUSY`, `KVDS_EXPIRED`, `KVDS_DENIED`: on cluster stores, as the section "Read" says
 //!
 //! To visit all entries, call `kvds_cursor_first()`, and then `kvds_cursor_next()` while they
 //! return `KVDS_OK`. `KVDS_NOT_FOUND` is the end of the range; any other status is an error. A move
-//! invalidates what `kvds_cursor_key()` and `kvds_cursor_value()` returned before.
+//! invalidates what `kvds_cursor_key()` and `kvds_cursor_value()` returned before. On a cluster, a
+//! cursor reads pages of many pairs. Moving backward is slower there than moving forward.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;

@@ -1,13 +1,36 @@
 //! Distributor.
 //!
-//! A distributor hands out stores by name: for each id and backend at most one live store, however
-//! many threads ask for it. It is reference-counted. Memory and disk stores have separate names.
+//! A distributor returns stores by name: for each id and backend at most one live store, however
+//! many threads ask for it. It is reference-counted. Each backend has its own names.
+//!
+//! What the backends differ in:
+//!
+//!                        KVDS_MEMORY        KVDS_DISK             KVDS_CLUSTER
+//!     data is in         the process        a directory           etcd, under a namespace
+//!     ends with          its last           kvds_distributor_     kvds_distributor_
+//!                        reference          destroy()             destroy()
+//!     longest key        64 KiB             64 KiB                64 KiB
+//!     largest value      1 GiB              1 GiB                 see the largest batch
+//!     largest batch      memory             memory                one request of the server,
+//!                                                                 1.5 MiB by default; at most
+//!                                                                 127 expectations
+//!     size of a store    memory_limit_      the disk              the server's quota, with all
+//!                        bytes                                    others: 2 GiB by default
+//!     processes          one                one writes, others    any number, on any number
+//!                                           read (read_only)      of machines
+//!     a write survives   nothing            what the option       the loss of any minority of
+//!                                           durability says       the members
+//!     a snapshot lasts   until released     until released        until the operator compacts
+//!                                                                 the cluster
+//!     a call takes       no longer than     no longer than        at most cluster_timeout_ms
+//!                        the work           the disk
 //!
 //! Functions that take an id also return:
-//! - `KVDS_INVALID_ARGUMENT`: a NULL, an invalid id or backend, or a disk store without a base path
+//! - `KVDS_INVALID_ARGUMENT`: a NULL, an invalid id or backend, a disk store without a base path,
+//!   or a cluster store without the option `cluster`
 //! - `KVDS_CLOSED`: the distributor was shut down
-//! - `KVDS_UNSUPPORTED`: a disk store in a build without them
-//! - `KVDS_FORKED`: a disk store, and the distributor was inherited through fork()
+//! - `KVDS_UNSUPPORTED`: a disk or cluster store in a build without them
+//! - `KVDS_FORKED`: a disk or cluster store, and the distributor was inherited through fork()
 
 use std::ffi::{c_char, c_int, c_void};
 use std::path::Path;
@@ -49,7 +72,7 @@ pub const KVDS_CLUSTER: kvds_backend = 2;
 ///
 /// @param base_path  the directory under which each disk store has its own, created together with
 ///   the first disk store; relative to the working directory at the time of the call. NULL or ""
-///   for memory stores only.
+///   for no disk stores.
 /// @return the distributor, or NULL on an error: see kvds_last_error().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_new(base_path: *const c_char) -> *mut kvds_distributor {
@@ -65,7 +88,8 @@ pub unsafe extern "C" fn kvds_distributor_new(base_path: *const c_char) -> *mut 
 /// @param[out] out  a reference that the caller owns.
 /// @return
 /// - `KVDS_OK`
-/// - `KVDS_INVALID_ARGUMENT`: `out` is NULL, or the path is not UTF-8
+/// - `KVDS_INVALID_ARGUMENT`: `out` is NULL, the path is not UTF-8, or the option `cluster` is not
+///   a URL of servers; nothing is connected yet
 /// - `KVDS_IO`: a relative path cannot be resolved
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_open(
@@ -145,7 +169,15 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 /// store (`read_only`) if these modes and the directories above allow it. Only the owner of the
 /// files writes.
 ///
-/// @param id  of a memory store: 1 to 65536 bytes of any kind; of a disk store: UTF-8, not empty.
+/// The keys of a cluster store lie in etcd under `NAMESPACE/NAME/`. The namespace is that of
+/// `kvds_options_set_cluster()`, and NAME is encoded like that of a directory. The store may be
+/// open in any number of processes on any number of machines, and nothing is locked. The options
+/// `durability`, `block_cache_bytes`, `write_buffer_bytes`, `memory_limit_bytes`, `compression` and
+/// `max_open_files` do not apply. One role in etcd for that prefix is enough for a store, and a
+/// role that may only read is enough with `read_only`. If the store is destroyed while it is open
+/// here, its calls return `KVDS_CLOSED`.
+///
+/// @param id  of a memory store: 1 to 65536 bytes of any kind; of another: UTF-8, not empty.
 /// @param[out] out  a reference that the caller owns and releases with kvds_store_release().
 /// @return
 /// - `KVDS_OK`
@@ -157,7 +189,9 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 /// - `KVDS_NO_SPACE`, `KVDS_CORRUPTION`: the files cannot be opened
 /// - `KVDS_IO`: the files cannot be opened or locked, or the system allows no more threads; the
 ///   error text names the path that stands in the way, and where a link points
-/// - `KVDS_BUSY`: with `read_only`, another process writes the store too fast
+/// - `KVDS_BUSY`: with `read_only`, another process writes the store too fast; or the cluster could
+///   not be reached in time
+/// - `KVDS_DENIED`: the cluster does not accept the login, or its user may not use these keys
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_get_or_create(
     distributor: *mut kvds_distributor,
@@ -203,7 +237,7 @@ pub unsafe extern "C" fn kvds_distributor_get(
 /// `keep_stores`.
 ///
 /// If it was the last reference, the store is closed before the call returns. The files of a disk
-/// store stay.
+/// store and the keys of a cluster store stay.
 ///
 /// @return
 /// - `KVDS_OK`
@@ -225,16 +259,16 @@ pub unsafe extern "C" fn kvds_distributor_evict(
 ///
 /// Files of others stay, and then so does their directory. Threads of this distributor that ask for
 /// the store in the meantime wait, and get a new, empty one. A cluster store may be open in other
-/// processes; their writes then return `KVDS_CLOSED`. A memory store ends with its last reference,
+/// processes; their calls then return `KVDS_CLOSED`. A memory store ends with its last reference,
 /// so there is nothing to delete.
 ///
 /// @return
 /// - `KVDS_OK`
 /// - `KVDS_NOT_FOUND`: there is no such store
 /// - `KVDS_BUSY`: the store is live in this distributor, or a value, cursor or iteration of it is
-///   still in use; or the cluster cannot be reached
+///   still in use; or the cluster could not be reached in time, and nothing was deleted
 /// - `KVDS_LOCKED`: another process or distributor has the disk store open
-/// - `KVDS_DENIED`: the distributor has the option `read_only`
+/// - `KVDS_DENIED`: the distributor has the option `read_only`, or the cluster forbids it
 /// - `KVDS_IO`: the files cannot be deleted
 /// - `KVDS_UNKNOWN_OUTCOME`: the cluster did not say whether it deleted the keys
 #[unsafe(no_mangle)]
@@ -283,7 +317,7 @@ pub unsafe extern "C" fn kvds_distributor_shutdown(
     })
 }
 
-/// Returns the number of live stores of both backends; 0 for NULL.
+/// Returns the number of live stores of all backends; 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_distributor_store_count(
     distributor: *const kvds_distributor,
@@ -306,7 +340,8 @@ pub type kvds_store_visit = Option<
     ) -> c_int,
 >;
 
-/// Calls `callback` for every live store: memory stores first, then by the name of their directory.
+/// Calls `callback` for every live store: memory stores first, then disk stores, then cluster
+/// stores, each by name.
 ///
 /// Stores that are created or destroyed in the meantime may or may not be included.
 ///

@@ -4,6 +4,11 @@
 //! - `KVDS_INVALID_ARGUMENT`: a NULL
 //! - `KVDS_CLOSED`
 //! - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_FORKED`: on disk stores
+//!
+//! On a cluster store, `kvds_sync()`, `kvds_compact()` and `kvds_refresh()` have no effect: a
+//! majority of the members has synced an acknowledged write, compaction is the operator's, and
+//! every read sees the writes of other processes. `kvds_checkpoint()` also returns `KVDS_BUSY`,
+//! `KVDS_EXPIRED`, `KVDS_DENIED` and `KVDS_FORKED`, as the section "Read" says.
 
 use std::ffi::c_char;
 use std::path::Path;
@@ -16,7 +21,7 @@ use super::status::{KVDS_OK, kvds_status};
 
 /// Makes every acknowledged write to `store` survive a power failure, whatever `durability` says.
 ///
-/// No effect in memory. After an error, no more than before is certain to survive.
+/// No effect in memory and on a cluster. After an error, no more than before is certain to survive.
 ///
 /// @return
 /// - `KVDS_OK`
@@ -27,9 +32,9 @@ pub unsafe extern "C" fn kvds_sync(store: *mut kvds_store) -> kvds_status {
 
 /// Reclaims the disk space of overwritten and deleted entries at once, instead of over time.
 ///
-/// It can take long; reads and writes continue in the meantime. No effect in memory. Merging files
-/// takes disk space until it is done. Where there is too little, files stay as they are. That is no
-/// error, and the log callback gets a warning.
+/// It can take long; reads and writes continue in the meantime. No effect in memory and on a
+/// cluster. Merging files takes disk space until it is done. Where there is too little, files stay
+/// as they are. That is no error, and the log callback gets a warning.
 ///
 /// @return
 /// - `KVDS_OK`

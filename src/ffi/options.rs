@@ -45,9 +45,9 @@ pub unsafe extern "C" fn kvds_options_free(options: *mut kvds_options) {
 
 /// Sets the option `name` from text.
 ///
-/// The name is the part of the setter's name after `kvds_options_set_`. A switch takes "1", "true",
-/// "on" or "yes", and "0", "false", "off" or "no". A size in bytes may end with K, M, G or T, for
-/// KiB and so on. A choice takes its name or its number.
+/// The name is the part of the setter's name after `kvds_options_set_`, unless the setter says
+/// otherwise. A switch takes "1", "true", "on" or "yes", and "0", "false", "off" or "no". A size in
+/// bytes may end with K, M, G or T, for KiB and so on. A choice takes its name or its number.
 ///
 /// @return
 /// - `KVDS_OK`
@@ -233,13 +233,15 @@ pub unsafe extern "C" fn kvds_options_set_max_open_files(
 /// `etcd://HOST:PORT,HOST:PORT/NAMESPACE`, or `etcds://` for TLS, which needs
 /// `kvds_options_set_cluster_tls()`. The port is 2379 if it is left out. An IPv6 address is in
 /// brackets. The namespace is percent-decoded; it is `kvds` if it is empty. All keys that the
-/// library writes begin with the namespace and a `/`. A login does not belong into the URL, because
+/// library writes begin with the namespace and a `/`. A login in the URL is refused, because
 /// programs log URLs: see `kvds_options_set_cluster_login()`.
 ///
-/// `kvds_distributor_open()` checks the URL. The network is first used when a cluster store is
-/// opened.
+/// This function takes any text. `kvds_distributor_open()` checks the URL, and the network is first
+/// used when a cluster store is opened.
 ///
 /// Default: "", no cluster: opening a cluster store returns `KVDS_INVALID_ARGUMENT`.
+///
+/// @param url  NULL for "".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_options_set_cluster(
     options: *mut kvds_options,
@@ -248,14 +250,16 @@ pub unsafe extern "C" fn kvds_options_set_cluster(
     boundary::status("kvds_options_set_cluster", || set_texts(options, &[("cluster", url)]))
 }
 
-/// Sets the files for TLS, in PEM format. They are read when the first cluster store is opened.
+/// Sets the files for TLS, in PEM format.
+///
+/// They are read when the first cluster store is opened, and used with `etcds://` alone.
+///
+/// By name: "cluster_ca", "cluster_cert" and "cluster_key". Default: "" for each, no file.
 ///
 /// @param ca  the certificate of the authority that signed those of the servers. `etcds://` needs
-///   it: the authorities that the system trusts are not used.
-/// @param cert,key  the certificate of this program and its key, for servers that ask for one; or
-///   NULL for both.
-///
-/// By name: "cluster_ca", "cluster_cert" and "cluster_key". Default: none.
+///   it: the authorities that the system trusts are not used. NULL for "".
+/// @param cert  the certificate of this program, for servers that ask for one; NULL for "".
+/// @param key  the key of this program's certificate; NULL for "".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_options_set_cluster_tls(
     options: *mut kvds_options,
@@ -268,8 +272,9 @@ pub unsafe extern "C" fn kvds_options_set_cluster_tls(
     })
 }
 
-/// Sets the user that logs in to the cluster, and the password. No text of an error or a log shows
-/// the password.
+/// Sets the user that logs in to the cluster, and the password; NULL or "" for none.
+///
+/// No text of an error or a log shows the password.
 ///
 /// By name: "cluster_user" and "cluster_password". Default: none.
 #[unsafe(no_mangle)]

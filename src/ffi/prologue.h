@@ -1,5 +1,5 @@
 /*
- * kvds: ordered key-value stores in memory and on disk, behind one C interface.
+ * kvds: ordered key-value stores in memory, on disk and in etcd, behind one C interface.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  * Generated from src/ffi by `make header`. Change the sources, not this file.
@@ -7,9 +7,10 @@
  * 1. Overview
  *
  * A program asks a distributor for a store by name and gets one shared, reference-counted handle. A
- * store is ordered, safe to use from any thread, and kept in memory (KVDS_MEMORY) or in a directory
- * (KVDS_DISK, on RocksDB). No transaction spans several calls: a batch (section 11) makes several
- * writes in one atomic step, on conditions if need be, and a snapshot (section 13) does not change.
+ * store is ordered, safe to use from any thread, and kept in memory (KVDS_MEMORY), in a directory
+ * (KVDS_DISK, on RocksDB) or in an etcd cluster that several machines share (KVDS_CLUSTER). Section
+ * 7 compares them. No transaction spans several calls: a batch (section 11) makes several writes in
+ * one atomic step, on conditions if need be, and a snapshot (section 13) does not change.
  *
  *     #include <kvds.h>
  *     #include <stdio.h>
@@ -38,15 +39,16 @@
  *
  * - Status: 0 is success; a positive status is an expected negative result, such as "not found"; a
  *   negative status is an error, and kvds_last_error() describes it. The same call on the same data
- *   returns the same status on every backend. Any function may return KVDS_INTERNAL, which reports
- *   a bug in the library; it is not listed again.
+ *   returns the same status on every backend, but for what a cluster cannot hold (KVDS_UNSUPPORTED,
+ *   KVDS_EXPIRED) and for what a network adds (KVDS_BUSY, KVDS_UNKNOWN_OUTCOME). Any function may
+ *   return KVDS_INTERNAL, which reports a bug in the library; it is not listed again.
  *
  * - Bytes: keys, values and prefixes are a pointer and a length. They may contain zeros and may be
  *   empty; the pointer may be NULL if the length is 0. Keys are ordered as memcmp() orders them.
  *   All lengths and sizes are in bytes.
  *
- * - Text: ids, paths and option names end with a NUL. They are UTF-8, but the id of a memory store
- *   may be any bytes but 0.
+ * - Text: ids, paths, option names and their values end with a NUL. They are UTF-8, but the id of a
+ *   memory store may be any bytes but 0.
  *
  * - Inputs are copied or used up before the call returns. The library keeps no pointer to them.
  *
@@ -63,14 +65,14 @@
  *
  * - Threads: any thread may call any function on any store or distributor at any time. An options
  *   object, a batch or a cursor may be used by one thread at a time. Every write is atomic and
- *   linearizable with every other call on the store. Do not use disk stores in destructors of
- *   pthread_key_create(), because those of RocksDB may have run before, and call no function from a
- *   signal handler.
+ *   linearizable with every other call on the store; on a cluster also with the calls of all other
+ *   processes. Do not use disk stores in destructors of pthread_key_create(), because those of
+ *   RocksDB may have run before, and call no function from a signal handler.
  *
  * - Threads of the library block all signals. Four serve all stores of a process: two flush and
  *   compact, one syncs, one calls the log callback. If one of them cannot be started, opening a
  *   disk store returns KVDS_IO. Others help to sync while stores are written, if the system allows
- *   it.
+ *   it. Cluster stores need no threads: the thread that calls sends the request and waits.
  *
  * - Stacks and cancellation: calls need 80 KiB of stack, in addition to what the functions and
  *   callbacks of the program take. Do not cancel a thread (pthread_cancel()) inside of a call on a
@@ -87,11 +89,11 @@
  *   because they could wait for themselves. A callback must return: it must not throw, longjmp() or
  *   call pthread_exit().
  *
- * - fork(): in the child, calls on disk stores that were opened before the fork return KVDS_FORKED,
- *   and releasing those stores touches no file. The child opens them with a distributor of its own.
- *   Memory stores continue as separate copies. As with the locks of malloc() on many systems, this
- *   requires that no other thread was inside a call of the library at the time of the fork. exec()
- *   needs no precautions.
+ * - fork(): in the child, calls on disk and cluster stores that were opened before the fork return
+ *   KVDS_FORKED, and releasing those stores touches no file and no connection. The child opens them
+ *   with a distributor of its own. Memory stores continue as separate copies. As with the locks of
+ *   malloc() on many systems, this requires that no other thread was inside a call of the library
+ *   at the time of the fork. exec() needs no precautions.
  *
  * - Memory: if a value or a batch cannot be allocated, the call returns KVDS_NO_MEMORY. If a small
  *   internal allocation fails, or one inside RocksDB, the process aborts.

@@ -3,7 +3,14 @@
 //! All functions work on stores and on views. Each also returns:
 //! - `KVDS_INVALID_ARGUMENT`: a NULL, or a key or prefix longer than `KVDS_MAX_KEY_LEN`
 //! - `KVDS_CLOSED`, `KVDS_DENIED`
-//! - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
+//! - `KVDS_IO`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk and cluster stores
+//!
+//! and on cluster stores:
+//! - `KVDS_BUSY`: the cluster could not be reached in time
+//! - `KVDS_EXPIRED`: the operator compacted the cluster, and the snapshot that the call reads is
+//!   gone
+//! - `KVDS_DENIED`: also if the cluster forbids it
+//! - `KVDS_CLOSED`: also if another process destroyed the store
 
 use std::ffi::{c_int, c_void};
 

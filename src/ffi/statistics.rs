@@ -18,7 +18,7 @@ use crate::sys::log::{self, Level};
 pub struct kvds_stats {
     /// How many keys there are; on disk an estimate.
     pub keys: u64,
-    /// How many bytes its keys and values have; on disk an estimate.
+    /// How many bytes its keys and values have; on disk an estimate; 0 on a cluster.
     pub bytes: u64,
     /// How many keys were looked up since the store was opened.
     pub reads: u64,
@@ -26,7 +26,7 @@ pub struct kvds_stats {
     pub writes: u64,
     /// How many of the keys that were looked up were there.
     pub hits: u64,
-    /// How many bytes its files have; 0 in memory.
+    /// How many bytes its files have; 0 in memory and on a cluster.
     pub disk_bytes: u64,
     /// How many bytes of memory it holds: in memory by the rules of `memory_limit_bytes`, on disk
     /// without the block cache.
@@ -49,6 +49,7 @@ impl From<Stats> for kvds_stats {
 /// - `KVDS_OK`
 /// - `KVDS_INVALID_ARGUMENT`: a NULL, or a size below 8
 /// - `KVDS_CLOSED`, `KVDS_FORKED`
+/// - `KVDS_BUSY`, `KVDS_DENIED`, `KVDS_IO`: on cluster stores, as the section "Read" says
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_stats(
     store: *const kvds_store,
@@ -75,7 +76,8 @@ pub unsafe extern "C" fn kvds_store_stats(
 ///
 /// The members of `kvds_stats` have the names "kvds.keys", "kvds.bytes" and so on. On disk,
 /// RocksDB's properties are available too, such as "rocksdb.stats" or
-/// "rocksdb.num-files-at-level0".
+/// "rocksdb.num-files-at-level0". On a cluster there are "etcd.version", "etcd.db_size",
+/// "etcd.leader", "etcd.revision" and "kvds.max_write_bytes".
 ///
 /// @param[out] out  the text, without a NUL at its end, to be released with kvds_value_release().
 /// @return
@@ -83,6 +85,7 @@ pub unsafe extern "C" fn kvds_store_stats(
 /// - `KVDS_NOT_FOUND`: there is no such property
 /// - `KVDS_INVALID_ARGUMENT`: a NULL
 /// - `KVDS_CLOSED`, `KVDS_FORKED`
+/// - `KVDS_BUSY`, `KVDS_DENIED`, `KVDS_IO`: on cluster stores, as the section "Read" says
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_property(
     store: *const kvds_store,

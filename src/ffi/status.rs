@@ -24,37 +24,40 @@ pub const KVDS_STOPPED: kvds_status = 4;
 pub const KVDS_TRUNCATED: kvds_status = 5;
 /// Invalid argument; `kvds_last_error()` says which one and what is allowed.
 pub const KVDS_INVALID_ARGUMENT: kvds_status = -1;
-/// The store or distributor was closed.
+/// The store or distributor was closed; or another process destroyed the cluster store.
 pub const KVDS_CLOSED: kvds_status = -2;
-/// The view, or the option `read_only`, does not permit the operation.
+/// The view, the option `read_only`, or the cluster does not permit the operation.
 pub const KVDS_DENIED: kvds_status = -3;
 /// Another process, or another distributor of this process, has the disk store open.
 pub const KVDS_LOCKED: kvds_status = -4;
-/// The file system or the network returned an error. No acknowledged write is lost. The handle works again as soon
-/// as the file system does: every call that writes retries.
+/// The file system or the network returned an error. No acknowledged write is lost. The handle
+/// works again as soon as the file system or the network does: every call that writes retries.
 pub const KVDS_IO: kvds_status = -5;
 /// The disk is full, or a quota or the limit on file sizes is reached. No acknowledged write is
 /// lost. The handle works again after space is freed. If this status persists, there is still too
 /// little space for the latest writes, which are held in memory. (The program must ignore SIGXFSZ,
-/// which the system sends when a file reaches its size limit.)
+/// which the system sends when a file reaches its size limit.) On a cluster, the quota of its
+/// database is used up, and deletions still work.
 pub const KVDS_NO_SPACE: kvds_status = -6;
 /// Stored data is corrupt (checksum mismatch, missing or truncated file).
 pub const KVDS_CORRUPTION: kvds_status = -7;
 /// An allocation failed, or a configured memory limit is reached.
 pub const KVDS_NO_MEMORY: kvds_status = -8;
-/// This backend or this build does not support the operation.
+/// This backend or this build does not support the operation. Or a write is larger than the cluster
+/// accepts: the error text says how much that is.
 pub const KVDS_UNSUPPORTED: kvds_status = -9;
-/// Temporarily not possible: try again later.
+/// Temporarily not possible: try again later. After a write, nothing was changed.
 pub const KVDS_BUSY: kvds_status = -10;
-/// A write may or may not have happened: the cluster did not say before the time limit.
+/// A write to a cluster store may or may not have happened. The time limit ended before the cluster
+/// said which. The library never repeats a write that may have happened.
 pub const KVDS_UNKNOWN_OUTCOME: kvds_status = -11;
 /// The handle was inherited through fork(): open the store again in this process.
 pub const KVDS_FORKED: kvds_status = -12;
 /// The library caught a bug of its own at its boundary. The process and the store are intact;
 /// please report it.
 pub const KVDS_INTERNAL: kvds_status = -13;
-/// The state that a snapshot or a cursor shows is gone, because the cluster was compacted: take a
-/// new one.
+/// The snapshot, or that of the cursor, is gone: take a new one. The operator compacted the
+/// cluster, which ends the snapshots of its stores.
 pub const KVDS_EXPIRED: kvds_status = -14;
 
 /// Lists every status once: the negative ones with the kind of error that they report.

@@ -1,7 +1,8 @@
 //! Store: references, identity, open and close.
 //!
 //! A `kvds_store *` is one counted reference to a store. When the last reference is released, the
-//! store is closed and its death is observed.
+//! store is closed and its death is observed. Closing a cluster store closes it in this process
+//! alone, and its keys stay. If another process destroys it, the calls here return `KVDS_CLOSED`.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -64,9 +65,9 @@ pub unsafe extern "C" fn kvds_store_retain(store: *mut kvds_store) -> *mut kvds_
 ///
 /// At 0 the store is closed, and its death has been observed, before the call returns. Values that
 /// it returned stay valid. Values, cursors and iterations that are still in use keep the files of a
-/// disk store open until they end. The data of a memory store is lost; a disk store can be opened
-/// again. A view holds a reference to its store. Closing does not report a failed sync: call
-/// `kvds_sync()` before where that matters.
+/// disk store open until they end. The data of a memory store is lost; another can be opened again.
+/// A view holds a reference to its store. Closing does not report a failed sync: call `kvds_sync()`
+/// before where that matters.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_store_release(store: *mut kvds_store) -> i64 {
     handle::release("kvds_store_release", store)
@@ -105,7 +106,8 @@ pub unsafe extern "C" fn kvds_store_backend(store: *const kvds_store) -> kvds_ba
 /// Returns 1 if the store can be used, else 0.
 ///
 /// A store cannot be used if it was closed, if it is a view of a store that was closed, or if it is
-/// on disk and was inherited through fork(). NULL cannot be used either.
+/// on disk or a cluster and was inherited through fork(). NULL cannot be used either. Nothing is
+/// sent to a cluster to find out.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_is_open(store: *const kvds_store) -> c_int {
     handle::get(store).is_ok_and(|store| store.is_usable()).into()
@@ -122,7 +124,7 @@ pub unsafe extern "C" fn kvds_is_open(store: *const kvds_store) -> c_int {
 /// - `KVDS_OK`
 /// - `KVDS_CLOSED`: it was closed already
 /// - `KVDS_INVALID_ARGUMENT`: NULL
-/// - `KVDS_FORKED`: a disk store that was inherited through fork()
+/// - `KVDS_FORKED`: a disk or cluster store that was inherited through fork()
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_close(store: *mut kvds_store) -> kvds_status {
     boundary::status("kvds_close", || {

@@ -9,6 +9,10 @@
 //! - `KVDS_OK`
 //! - `KVDS_INVALID_ARGUMENT`: a NULL
 //! - `KVDS_CLOSED`, `KVDS_FORKED`
+//!
+//! A snapshot of a cluster store ends when the operator compacts the cluster: its reads then return
+//! `KVDS_EXPIRED`. The snapshot stays an error, so take a new one. etcd alone does not compact, but
+//! many clusters do so every few minutes.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -82,10 +86,10 @@ pub unsafe extern "C" fn kvds_store_scope(
 
 /// Creates a snapshot: a read-only view of `store` that no later write changes.
 ///
-/// Writes to the view return `KVDS_DENIED`.
-/// The data is not copied; what is overwritten or deleted while the view exists is kept for it. The
-/// call also returns `KVDS_DENIED` if `store` is a view that does not permit reading, and `KVDS_IO`
-/// on disk stores.
+/// Writes to the view return `KVDS_DENIED`. The data is not copied; what is overwritten or deleted
+/// while the view exists is kept for it. The call also returns `KVDS_DENIED` if `store` is a view
+/// that does not permit reading, `KVDS_IO` on disk stores, and on cluster stores `KVDS_BUSY`,
+/// `KVDS_DENIED` and `KVDS_IO`, as the section "Read" says.
 ///
 /// @param[out] out  a reference that the caller owns.
 #[unsafe(no_mangle)]

@@ -2,16 +2,29 @@
 //!
 //! Every write is one atomic step: no reader sees a part of it, and no other write comes between
 //! the check and the change of a conditional one. After `KVDS_OK`, every later read on every thread
-//! sees it, and on disk it survives what `kvds_durability` says. All functions work on stores and
-//! on views. Each also returns:
+//! sees it, and on disk it survives what `kvds_durability` says. On a cluster every process sees
+//! it, and it survives the failure of any minority of the members. All functions work on stores
+//! and on views. Each also returns:
 //! - `KVDS_INVALID_ARGUMENT`: a NULL, or a key or value that is too long
 //! - `KVDS_CLOSED`, `KVDS_DENIED`, `KVDS_NO_MEMORY`
-//! - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk stores
+//! - `KVDS_IO`, `KVDS_NO_SPACE`, `KVDS_CORRUPTION`, `KVDS_FORKED`: on disk and cluster stores
 //!
-//! A write that fails changes nothing that can be read. After `KVDS_IO` or `KVDS_NO_SPACE` it may
-//! already be in a file, though: if the process ends before another write to the store is
-//! acknowledged, the failed write may be there when the store is opened again. Returning these
-//! statuses can take a second or two, because the library retries first.
+//! and on cluster stores:
+//! - `KVDS_BUSY`: the cluster could not be reached in time; nothing was changed, so the program may
+//!   repeat the call
+//! - `KVDS_UNKNOWN_OUTCOME`: the request was sent, and the time limit (`cluster_timeout_ms`) ended
+//!   before the library knew whether it was applied
+//! - `KVDS_UNSUPPORTED`: the keys and values of the call are larger, or there are more of them,
+//!   than the server accepts in one request; nothing was changed, and the error text has the limit
+//! - `KVDS_NO_SPACE`: the server's quota is used up; deleting still works
+//! - `KVDS_DENIED`: also if the cluster forbids it
+//! - `KVDS_CLOSED`: also if another process destroyed the store
+//!
+//! A write that fails changes nothing that can be read (but after `KVDS_UNKNOWN_OUTCOME`, it may
+//! have been applied). On disk, after `KVDS_IO` or `KVDS_NO_SPACE` it may already be in a file,
+//! though: if the process ends before another write to the store is acknowledged, the failed write
+//! may be there when the store is opened again. Returning these statuses can take a second or two,
+//! because the library retries first.
 
 use std::ffi::c_void;
 
@@ -223,7 +236,7 @@ pub unsafe extern "C" fn kvds_add(
 /// Deletes every key that begins with `prefix`.
 ///
 /// On disk, the keys of a small prefix are deleted one by one; a large prefix is one entry in the
-/// log.
+/// log. On a cluster, no other write to the cluster proceeds meanwhile: 100,000 keys take a second.
 ///
 /// @param prefix  an empty one is the prefix of all keys.
 /// @return

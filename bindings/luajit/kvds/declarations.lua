@@ -50,6 +50,12 @@ kvds_status kvds_options_set_read_only(kvds_options *options, int read_only);
 kvds_status kvds_options_set_create_if_missing(kvds_options *options, int create);
 kvds_status kvds_options_set_keep_stores(kvds_options *options, int keep);
 kvds_status kvds_options_set_max_open_files(kvds_options *options, int64_t files);
+kvds_status kvds_options_set_cluster(kvds_options *options, const char *url);
+kvds_status kvds_options_set_cluster_tls(kvds_options *options, const char *ca, const char *cert,
+    const char *key);
+kvds_status kvds_options_set_cluster_login(kvds_options *options, const char *user,
+    const char *password);
+kvds_status kvds_options_set_cluster_timeout_ms(kvds_options *options, uint64_t milliseconds);
 
 typedef struct kvds_distributor kvds_distributor;
 typedef struct kvds_store kvds_store;
@@ -65,6 +71,8 @@ kvds_status kvds_distributor_get_or_create(kvds_distributor *distributor, const 
 kvds_status kvds_distributor_get(kvds_distributor *distributor, const char *id,
     kvds_backend backend, kvds_store **out);
 kvds_status kvds_distributor_evict(kvds_distributor *distributor, const char *id,
+    kvds_backend backend);
+kvds_status kvds_distributor_destroy(kvds_distributor *distributor, const char *id,
     kvds_backend backend);
 kvds_status kvds_distributor_destroy_store(kvds_distributor *distributor, const char *id);
 kvds_status kvds_distributor_shutdown(kvds_distributor *distributor);
@@ -191,6 +199,7 @@ return {
     UNKNOWN_OUTCOME = -11,
     FORKED = -12,
     INTERNAL = -13,
+    EXPIRED = -14,
     MAX_KEY_LEN = 65536,
     MAX_VALUE_LEN = 1073741824,
     DURABILITY_PROCESS = 0,
@@ -201,6 +210,7 @@ return {
     COMPRESSION_ZSTD = 2,
     MEMORY = 0,
     DISK = 1,
+    CLUSTER = 2,
     VIEW_READ = 1,
     VIEW_WRITE = 2,
     LOG_ERROR = 0,

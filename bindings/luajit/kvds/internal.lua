@@ -8,8 +8,11 @@ local library = ffi.load(named ~= '' and named or 'libkvds.so.0')
 
 local OK, NOT_FOUND = declarations.OK, declarations.NOT_FOUND
 local INVALID_ARGUMENT, CLOSED = declarations.INVALID_ARGUMENT, declarations.CLOSED
-local MEMORY, DISK = declarations.MEMORY, declarations.DISK
-local BACKENDS = {memory = MEMORY, disk = DISK, [MEMORY] = 'memory', [DISK] = 'disk'}
+local BACKENDS = {}
+for _, name in ipairs {'memory', 'disk', 'cluster'} do
+    local number = declarations[name:upper()]
+    BACKENDS[name], BACKENDS[number] = number, name
+end
 
 -- ---------------------------------------------------------------------- errors and arguments
 
@@ -64,7 +67,7 @@ end
 -- Returns the number of a backend.
 local function backend_of(name)
     if type(name) ~= 'string' or not BACKENDS[name] then
-        local message = 'the backend must be "memory" or "disk", not %s'
+        local message = 'the backend must be "memory", "disk" or "cluster", not %s'
         fail(INVALID_ARGUMENT, message:format(tostring(name)))
     end
     return BACKENDS[name]

@@ -19,4 +19,5 @@ export type Code =
     | 'KVDS_BUSY'
     | 'KVDS_UNKNOWN_OUTCOME'
     | 'KVDS_FORKED'
-    | 'KVDS_INTERNAL';
+    | 'KVDS_INTERNAL'
+    | 'KVDS_EXPIRED';

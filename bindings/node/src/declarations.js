@@ -23,6 +23,7 @@ export const BUSY = -10;
 export const UNKNOWN_OUTCOME = -11;
 export const FORKED = -12;
 export const INTERNAL = -13;
+export const EXPIRED = -14;
 export const MAX_KEY_LEN = 65536;
 export const MAX_VALUE_LEN = 1073741824;
 export const DURABILITY_PROCESS = 0;
@@ -33,6 +34,7 @@ export const COMPRESSION_LZ4 = 1;
 export const COMPRESSION_ZSTD = 2;
 export const MEMORY = 0;
 export const DISK = 1;
+export const CLUSTER = 2;
 export const VIEW_READ = 1;
 export const VIEW_WRITE = 2;
 export const LOG_ERROR = 0;
@@ -119,6 +121,12 @@ kvds_status kvds_options_set_read_only(kvds_options *options, int read_only);
 kvds_status kvds_options_set_create_if_missing(kvds_options *options, int create);
 kvds_status kvds_options_set_keep_stores(kvds_options *options, int keep);
 kvds_status kvds_options_set_max_open_files(kvds_options *options, int64_t files);
+kvds_status kvds_options_set_cluster(kvds_options *options, const char *url);
+kvds_status kvds_options_set_cluster_tls(kvds_options *options, const char *ca, const char *cert,
+    const char *key);
+kvds_status kvds_options_set_cluster_login(kvds_options *options, const char *user,
+    const char *password);
+kvds_status kvds_options_set_cluster_timeout_ms(kvds_options *options, uint64_t milliseconds);
 
 kvds_distributor *kvds_distributor_new(const char *base_path);
 kvds_status kvds_distributor_open(const char *base_path, const kvds_options *options,
@@ -131,6 +139,8 @@ kvds_status kvds_distributor_get_or_create(kvds_distributor *distributor, const 
 kvds_status kvds_distributor_get(kvds_distributor *distributor, const char *id,
     kvds_backend backend, _Out_ kvds_store **out);
 kvds_status kvds_distributor_evict(kvds_distributor *distributor, const char *id,
+    kvds_backend backend);
+kvds_status kvds_distributor_destroy(kvds_distributor *distributor, const char *id,
     kvds_backend backend);
 kvds_status kvds_distributor_destroy_store(kvds_distributor *distributor, const char *id);
 kvds_status kvds_distributor_shutdown(kvds_distributor *distributor);

@@ -11,7 +11,7 @@ import { backendName, BACKENDS, Store } from './store.js';
 
 function backendOf(name) {
     if (Object.hasOwn(BACKENDS, name)) return BACKENDS[name];
-    const names = Object.keys(BACKENDS).join(' or ');
+    const names = Object.keys(BACKENDS).join(', ').replace(/, (\w+)$/, ' or $1');
     throw new KvdsError(INVALID_ARGUMENT, `the backend must be ${names}, not ${String(name)}`);
 }
 
@@ -58,6 +58,15 @@ export class Distributor extends Handle {
         return (
             check(
                 native.distributor_evict(pointerOf(this), text(id, 'id'), backendOf(backend)),
+                NOT_FOUND,
+            ) === OK
+        );
+    }
+
+    destroy(id, backend) {
+        return (
+            check(
+                native.distributor_destroy(pointerOf(this), text(id, 'id'), backendOf(backend)),
                 NOT_FOUND,
             ) === OK
         );
@@ -171,5 +180,5 @@ const wrap = (result) => (typeof result === 'bigint' ? new Store(internal, resul
 background(
     Distributor,
     { retain: native.distributor_retain, release: native.distributor_release, wrap },
-    ['getOrCreate', 'destroyStore'],
+    ['getOrCreate', 'destroy', 'destroyStore'],
 );

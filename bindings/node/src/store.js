@@ -5,6 +5,7 @@ import { Batch, operationsOf, withNative } from './batch.js';
 import { bytes, copy, list, text } from './bytes.js';
 import { openCursor, Scan } from './cursor.js';
 import {
+    CLUSTER,
     DISK,
     EXISTS,
     MEMORY,
@@ -22,7 +23,7 @@ import { native, sizeof } from './native.js';
 import { withOptions } from './options.js';
 
 /** The numbers of the backends. */
-export const BACKENDS = { memory: MEMORY, disk: DISK };
+export const BACKENDS = { memory: MEMORY, disk: DISK, cluster: CLUSTER };
 
 /** Returns the name of a backend. */
 export const backendName = (number) =>

@@ -1,6 +1,7 @@
 // The script that every binding runs: ../../conformance.json, which README.md beside it describes.
 
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { Batch, Distributor, KvdsError } from 'kvds';
@@ -125,9 +126,14 @@ function answer(call, context, step) {
     }
 }
 
-for (const backend of ['memory', 'disk']) {
-    test(`conformance on ${backend}`, (t) => {
-        const distributor = new Distributor(directory(t));
+const server = process.env.KVDS_TEST_CLUSTER?.replace(/\/+$/, '');
+
+for (const backend of ['memory', 'disk', 'cluster']) {
+    const skip = backend === 'cluster' && !server && 'KVDS_TEST_CLUSTER is not set';
+    test(`conformance on ${backend}`, { skip }, (t) => {
+        // A namespace of its own, as the script expects no store to exist.
+        const cluster = backend === 'cluster' ? `${server}/node-${randomUUID()}` : undefined;
+        const distributor = new Distributor(directory(t), { cluster });
         t.after(() => distributor.release());
         const named = new Map();
         let section;

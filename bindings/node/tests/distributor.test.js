@@ -101,7 +101,7 @@ test('bad names, backends and paths are errors', (t) => {
     );
     assert.throws(
         () => distributor.getOrCreate('a', 'tape'),
-        fails('KVDS_INVALID_ARGUMENT', /memory or disk/),
+        fails('KVDS_INVALID_ARGUMENT', /memory, disk or cluster/),
     );
     assert.throws(() => distributor.getOrCreate(1, 'memory'), TypeError);
     assert.throws(() => new Distributor(1), TypeError);
@@ -137,6 +137,45 @@ test('a disk store is there again, is locked to others, and is destroyed on dema
     assert.equal(distributor.destroyStore('a'), true);
     assert.equal(distributor.destroyStore('a'), false);
     assert.equal(existsSync(`${path}/a`), false);
+});
+
+test('destroy takes a backend', async (t) => {
+    const path = directory(t);
+    const distributor = new Distributor(path);
+    t.after(() => distributor.release());
+    const store = distributor.getOrCreate('a', 'disk');
+    assert.throws(() => distributor.destroy('a', 'disk'), fails('KVDS_BUSY'));
+    store.release();
+    assert.equal(distributor.destroy('a', 'memory'), false);
+    assert.equal(distributor.destroy('a', 'disk'), true);
+    assert.equal(await distributor.destroyAsync('a', 'disk'), false);
+    assert.equal(existsSync(`${path}/a`), false);
+    assert.throws(() => distributor.destroy('a', 'tape'), fails('KVDS_INVALID_ARGUMENT'));
+});
+
+test('a cluster store needs the option cluster', (t) => {
+    const distributor = new Distributor();
+    t.after(() => distributor.release());
+    // A build without cluster stores says so.
+    const missing = (error) =>
+        ['KVDS_INVALID_ARGUMENT', 'KVDS_UNSUPPORTED'].includes(error.code) &&
+        error.message.includes('cluster');
+    assert.throws(() => distributor.getOrCreate('a', 'cluster'), missing);
+    assert.throws(() => distributor.destroy('a', 'cluster'), missing);
+    const options = {
+        cluster: 'etcds://a,b:1/c',
+        clusterCa: 'ca.pem',
+        clusterCert: 'cert.pem',
+        clusterKey: 'key.pem',
+        clusterUser: 'user',
+        clusterPassword: 'password',
+        clusterTimeoutMs: 100,
+    };
+    new Distributor(null, options).release();
+    assert.throws(
+        () => new Distributor(null, { clusterTimeoutMs: 99 }),
+        fails('KVDS_INVALID_ARGUMENT', /milliseconds from 100/),
+    );
 });
 
 test('shutdown closes all stores', () => {

@@ -10,6 +10,9 @@ export async function use(): Promise<void> {
         blockCacheBytes: '32M',
         memoryLimitBytes: 1n,
         readOnly: false,
+        cluster: 'etcd://localhost',
+        clusterCa: 'ca.pem',
+        clusterTimeoutMs: 5000,
     };
     using distributor = new Distributor('data', options);
     using store: Store = distributor.getOrCreate('users', 'disk');
@@ -18,6 +21,8 @@ export async function use(): Promise<void> {
         console.log(death.id, death.backend, death.tag),
     );
     const text: string = version();
+    const destroyed: boolean =
+        distributor.destroy('a', 'cluster') || (await distributor.destroyAsync('a', 'disk'));
 
     store.set('key', new Uint8Array([1]));
     const value: Buffer | undefined = store.get(Buffer.from('key'));

@@ -1,4 +1,7 @@
-"""Shared by the tests: a distributor with a directory of its own, and a store on each backend."""
+"""Shared by the tests: a distributor with a directory of its own, and a store in it.
+
+The tests that take them run on memory and on disk.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ def distributor(tmp_path: Path) -> Iterator[kvds.Distributor]:
         yield distributor
 
 
-@pytest.fixture(params=list(kvds.Backend), ids=lambda backend: str(backend.value))
+LOCAL = [kvds.Backend.MEMORY, kvds.Backend.DISK]
+
+
+@pytest.fixture(params=LOCAL, ids=lambda backend: str(backend.value))
 def backend(request: pytest.FixtureRequest) -> kvds.Backend:
     chosen: kvds.Backend = request.param
     return chosen

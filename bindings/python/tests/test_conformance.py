@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import uuid
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Union
+
+import pytest
 
 import kvds
 
@@ -41,8 +45,8 @@ def yes(answer: bool, otherwise: kvds.Status) -> None:
 class Runner:
     """Runs the steps. Each method returns the result to compare with that of the script."""
 
-    def __init__(self, path: Path, backend: kvds.Backend) -> None:
-        self.distributor = kvds.Distributor(path)
+    def __init__(self, distributor: kvds.Distributor, backend: kvds.Backend) -> None:
+        self.distributor = distributor
         self.backend = backend
         self.stores: dict[str, kvds.Store] = {}
         self.cursors: dict[str, kvds.Cursor] = {}
@@ -237,11 +241,27 @@ def steps() -> Iterator[tuple[str, Step]]:
             yield f"step {number}, {section}: {json.dumps(step)[:300]}", step
 
 
-def test_every_step_has_the_expected_answer(tmp_path: Path, backend: kvds.Backend) -> None:
-    runner = Runner(tmp_path, backend)
+def run_every_step(distributor: kvds.Distributor, backend: kvds.Backend) -> None:
+    runner = Runner(distributor, backend)
     for where, step in steps():
         try:
             runner.run(step)
         except Exception as cause:
             raise AssertionError(where) from cause
     assert not runner.stores and not runner.cursors
+
+
+def test_every_step_has_the_expected_answer(tmp_path: Path, backend: kvds.Backend) -> None:
+    run_every_step(kvds.Distributor(tmp_path), backend)
+
+
+def test_every_step_has_the_expected_answer_on_a_cluster() -> None:
+    url = os.environ.get("KVDS_TEST_CLUSTER")
+    if not url:
+        pytest.skip("KVDS_TEST_CLUSTER is not set")
+    # A namespace of its own, as the script expects no store to exist.
+    url = f"{url.rstrip('/')}/python-{uuid.uuid4()}"
+    run_every_step(kvds.Distributor(cluster=url), kvds.Backend.CLUSTER)
+    with kvds.Distributor(cluster=url) as distributor:
+        assert distributor.destroy("users", "cluster") is True
+        assert distributor.destroy("users", "cluster") is False

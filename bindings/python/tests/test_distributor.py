@@ -136,7 +136,34 @@ def test_destroy(distributor: kvds.Distributor) -> None:
     with distributor.disk("s"):
         with pytest.raises(kvds.Busy):
             distributor.destroy("s")
-    assert distributor.destroy("s") is True
+    assert distributor.destroy("s", "disk") is True
+    assert distributor.destroy("s", kvds.Backend.DISK) is False
+    with distributor.memory("s"):
+        with pytest.raises(kvds.Busy):
+            distributor.destroy("s", "memory")
+    assert distributor.destroy("s", "memory") is False
+
+
+def test_cluster_stores_need_the_option_cluster(distributor: kvds.Distributor) -> None:
+    # A build without cluster stores says so.
+    for call in (
+        lambda: distributor.cluster("s"),
+        lambda: distributor.get("s", "cluster"),
+        lambda: distributor.destroy("s", kvds.Backend.CLUSTER),
+    ):
+        with pytest.raises((kvds.InvalidArgument, kvds.Unsupported), match="cluster"):
+            call()
+    # Nothing is connected before the first store is opened.
+    options = {
+        "cluster_ca": "ca.pem",
+        "cluster_cert": "cert.pem",
+        "cluster_key": "key.pem",
+        "cluster_user": "user",
+        "cluster_password": "password",
+    }
+    kvds.Distributor(cluster="etcds://a,b:1/c", cluster_timeout_ms=100, **options).release()
+    with pytest.raises(kvds.InvalidArgument, match="milliseconds from 100 to 600000"):
+        kvds.Distributor(cluster_timeout_ms=99)
 
 
 def test_another_distributor_is_kept_out(distributor: kvds.Distributor, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ module Kvds
     UNKNOWN_OUTCOME = -11
     FORKED = -12
     INTERNAL = -13
+    EXPIRED = -14
     MAX_KEY_LEN = 65536
     MAX_VALUE_LEN = 1073741824
     DURABILITY_PROCESS = 0
@@ -37,6 +38,7 @@ module Kvds
     COMPRESSION_ZSTD = 2
     MEMORY = 0
     DISK = 1
+    CLUSTER = 2
     VIEW_READ = 1
     VIEW_WRITE = 2
     LOG_ERROR = 0
@@ -112,6 +114,12 @@ module Kvds
       kvds_status kvds_options_set_create_if_missing(kvds_options *options, int create);
       kvds_status kvds_options_set_keep_stores(kvds_options *options, int keep);
       kvds_status kvds_options_set_max_open_files(kvds_options *options, int64_t files);
+      kvds_status kvds_options_set_cluster(kvds_options *options, const char *url);
+      kvds_status kvds_options_set_cluster_tls(kvds_options *options, const char *ca,
+          const char *cert, const char *key);
+      kvds_status kvds_options_set_cluster_login(kvds_options *options, const char *user,
+          const char *password);
+      kvds_status kvds_options_set_cluster_timeout_ms(kvds_options *options, uint64_t milliseconds);
 
       kvds_distributor *kvds_distributor_new(const char *base_path);
       kvds_status kvds_distributor_open(const char *base_path, const kvds_options *options,
@@ -124,6 +132,8 @@ module Kvds
       kvds_status kvds_distributor_get(kvds_distributor *distributor, const char *id,
           kvds_backend backend, kvds_store **out);
       kvds_status kvds_distributor_evict(kvds_distributor *distributor, const char *id,
+          kvds_backend backend);
+      kvds_status kvds_distributor_destroy(kvds_distributor *distributor, const char *id,
           kvds_backend backend);
       kvds_status kvds_distributor_destroy_store(kvds_distributor *distributor, const char *id);
       kvds_status kvds_distributor_shutdown(kvds_distributor *distributor);

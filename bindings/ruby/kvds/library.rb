@@ -21,7 +21,9 @@ module Kvds
   end
   private_constant :Library
 
-  BACKENDS = { memory: Library::MEMORY, disk: Library::DISK }.freeze
+  BACKENDS = {
+    memory: Library::MEMORY, disk: Library::DISK, cluster: Library::CLUSTER
+  }.freeze
   private_constant :BACKENDS
 
   # Returns the version of the library that is running.

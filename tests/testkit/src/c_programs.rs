@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, iter};
 
-use kvds::testing::Disk;
+use kvds::testing::{Cluster, Disk};
 
 use crate::ROOT;
 
@@ -123,6 +123,9 @@ pub fn compiler(way: &Way, directory: &Path) -> Command {
     }
     if Disk::available().is_err() {
         build.define("KVDS_TEST_NO_DISK", None);
+    }
+    if Cluster::available().is_err() {
+        build.define("KVDS_TEST_NO_CLUSTER", None);
     }
     if cfg!(debug_assertions) && env::var_os("KVDS_LIBRARY").is_none() {
         build.define("KVDS_TEST_UNOPTIMIZED", None);

@@ -1,4 +1,4 @@
-"""Key-value stores in memory and on disk, as mappings of bytes.
+"""Key-value stores in memory, on disk and in etcd, as mappings of bytes.
 
     import kvds
 
@@ -18,6 +18,7 @@ from kvds._errors import (
     Corruption,
     Denied,
     Error,
+    Expired,
     Forked,
     Internal,
     InvalidArgument,
@@ -47,6 +48,7 @@ __all__ = [
     "Denied",
     "Distributor",
     "Error",
+    "Expired",
     "Forked",
     "Internal",
     "InvalidArgument",

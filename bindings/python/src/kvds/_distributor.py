@@ -37,9 +37,9 @@ class Distributor(Handle):
     """Returns stores by name: for each name one store, however many callers ask for it.
 
     `path` is the directory under which each disk store has its own, created together with the first
-    disk store. Without it there are memory stores only. `options` are those of the C library, by
-    the names of its setters after `kvds_options_set_`: `durability="sync"`,
-    `block_cache_bytes="256M"`, `read_only=True`.
+    disk store. Without it there are no disk stores. `options` are those of the C library, by the
+    names that `kvds_options_set()` takes: `durability="sync"`, `block_cache_bytes="256M"`,
+    `read_only=True`. Cluster stores need `cluster="etcd://host:2379/namespace"`.
 
     The end of a `with` block shuts it down and closes all its stores. If it is only collected, the
     stores that are still held keep working.
@@ -77,6 +77,13 @@ class Distributor(Handle):
         """Returns, opens or creates the disk store `id`."""
         return self.get_or_create(id, Backend.DISK)
 
+    def cluster(self, id: str) -> Store:
+        """Returns, opens or creates the store `id` in the etcd cluster of the option `cluster`.
+
+        Other processes may have it open.
+        """
+        return self.get_or_create(id, Backend.CLUSTER)
+
     def get(self, id: str, backend: Union[Backend, str] = Backend.DISK) -> Optional[Store]:
         """Returns the live store `id`, or None, even if its files exist."""
         out = ffi.new("kvds_store **")
@@ -91,15 +98,19 @@ class Distributor(Handle):
             == Status.OK
         )
 
-    def destroy(self, id: str) -> bool:
-        """Deletes the files of the disk store `id`. Returns whether there were any.
+    def destroy(self, id: str, backend: Union[Backend, str] = Backend.DISK) -> bool:
+        """Deletes the files of a disk store, or the keys of a cluster store.
 
-        Raises `Busy` while the store is live.
+        Returns whether there was one. Raises `Busy` while the store is live in this distributor.
+        Other processes that have a cluster store open get `Closed` then.
         """
-        return self._check(lib.kvds_distributor_destroy_store(self._handle, as_id(id))) == Status.OK
+        return (
+            self._check(lib.kvds_distributor_destroy(self._handle, as_id(id), _number(backend)))
+            == Status.OK
+        )
 
     def stores(self) -> list[LiveStore]:
-        """Returns the live stores: memory stores first, then by the name of their directory."""
+        """Returns the live stores: memory, then disk, then cluster stores, each by name."""
         found: list[LiveStore] = []
         self._check(lib.kvds_distributor_for_each(self._handle, _collect, ffi.new_handle(found)))
         return found

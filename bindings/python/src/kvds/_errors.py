@@ -31,11 +31,14 @@ class InvalidArgument(Error, ValueError):
 
 
 class Closed(Error):
-    """The store or distributor was closed, or this reference to it was released."""
+    """The store or distributor was closed, or this reference to it was released.
+
+    Or another process destroyed the cluster store.
+    """
 
 
 class Denied(Error):
-    """The view does not permit the operation."""
+    """The view, the option `read_only`, or the cluster does not permit the operation."""
 
 
 class Locked(Error):
@@ -43,7 +46,7 @@ class Locked(Error):
 
 
 class IoError(Error):
-    """The file system returned an error."""
+    """The file system or the network returned an error."""
 
 
 class NoSpace(Error):
@@ -59,15 +62,21 @@ class NoMemory(Error, MemoryError):
 
 
 class Unsupported(Error):
-    """This backend or this build does not support the operation."""
+    """This backend or this build does not support the operation.
+
+    Or a write is larger than the cluster accepts: the message says how much that is.
+    """
 
 
 class Busy(Error):
-    """Temporarily not possible: try again later."""
+    """Temporarily not possible: try again later. After a write, nothing was changed."""
 
 
 class UnknownOutcome(Error):
-    """A write may or may not have happened. Reserved for a remote engine."""
+    """A write to a cluster store may or may not have happened.
+
+    The time limit (`cluster_timeout_ms`) ended before the cluster said which.
+    """
 
 
 class Forked(Error):
@@ -76,6 +85,10 @@ class Forked(Error):
 
 class Internal(Error):
     """The library caught a bug of its own. The store is intact; please report it."""
+
+
+class Expired(Error):
+    """The snapshot, or that of the cursor, is gone: the cluster was compacted. Take a new one."""
 
 
 _CLASSES: dict[int, type[Error]] = {
@@ -94,6 +107,7 @@ _CLASSES: dict[int, type[Error]] = {
     Status.UNKNOWN_OUTCOME: UnknownOutcome,
     Status.FORKED: Forked,
     Status.INTERNAL: Internal,
+    Status.EXPIRED: Expired,
 }
 
 

@@ -34,16 +34,16 @@ class Status(enum.IntEnum):
     """Invalid argument; `kvds_last_error()` says which one and what is allowed."""
 
     CLOSED = lib.KVDS_CLOSED
-    """The store or distributor was closed."""
+    """The store or distributor was closed; or another process destroyed the cluster store."""
 
     DENIED = lib.KVDS_DENIED
-    """The view, or the option `read_only`, does not permit the operation."""
+    """The view, the option `read_only`, or the cluster does not permit the operation."""
 
     LOCKED = lib.KVDS_LOCKED
     """Another process, or another distributor of this process, has the disk store open."""
 
     IO = lib.KVDS_IO
-    """The file system returned an error."""
+    """The file system or the network returned an error."""
 
     NO_SPACE = lib.KVDS_NO_SPACE
     """The disk is full, or a quota or the limit on file sizes is reached."""
@@ -61,10 +61,13 @@ class Status(enum.IntEnum):
     """Temporarily not possible: try again later."""
 
     UNKNOWN_OUTCOME = lib.KVDS_UNKNOWN_OUTCOME
-    """A write may or may not have happened."""
+    """A write to a cluster store may or may not have happened."""
 
     FORKED = lib.KVDS_FORKED
     """The handle was inherited through fork(): open the store again in this process."""
 
     INTERNAL = lib.KVDS_INTERNAL
     """The library caught a bug of its own at its boundary."""
+
+    EXPIRED = lib.KVDS_EXPIRED
+    """The snapshot, or that of the cursor, is gone: take a new one."""

@@ -37,10 +37,15 @@ class Backend(str, enum.Enum):
 
     MEMORY = "memory"
     DISK = "disk"
+    CLUSTER = "cluster"
 
 
 #: The backends by the numbers that the C library has for them.
-BACKENDS = {lib.KVDS_MEMORY: Backend.MEMORY, lib.KVDS_DISK: Backend.DISK}
+BACKENDS = {
+    lib.KVDS_MEMORY: Backend.MEMORY,
+    lib.KVDS_DISK: Backend.DISK,
+    lib.KVDS_CLUSTER: Backend.CLUSTER,
+}
 
 
 class Stats(NamedTuple):

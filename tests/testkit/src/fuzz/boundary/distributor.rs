@@ -36,7 +36,10 @@ impl Objects {
                     }
                 }
                 4 => drop(checked(kvds_distributor_evict(distributor, id_at, backend))),
-                5 => drop(checked(kvds_distributor_destroy_store(distributor, id_at))),
+                5 => {
+                    checked(kvds_distributor_destroy(distributor, id_at, backend));
+                    checked(kvds_distributor_destroy_store(distributor, id_at));
+                }
                 6 if bytes.ratio(1, 8)? => drop(checked(kvds_distributor_shutdown(distributor))),
                 6 => drop(checked(kvds_distributor_get_or_create(
                     distributor,

@@ -62,12 +62,13 @@ const NO_VALUE: kvds_value = kvds_value { data: ptr::null(), len: 0, owner: ptr:
 
 /// Checks the status of a call.
 fn checked(status: kvds_status) -> kvds_status {
-    assert!((KVDS_INTERNAL..=KVDS_TRUNCATED).contains(&status), "not a status: {status}");
+    assert!((KVDS_EXPIRED..=KVDS_TRUNCATED).contains(&status), "not a status: {status}");
     // SAFETY: both texts belong to the library, and are valid here.
     let (name, text) =
         unsafe { (CStr::from_ptr(kvds_status_name(status)), CStr::from_ptr(kvds_last_error())) };
     assert!(
-        ![KVDS_INTERNAL, KVDS_CORRUPTION, KVDS_UNKNOWN_OUTCOME, KVDS_FORKED].contains(&status),
+        ![KVDS_INTERNAL, KVDS_CORRUPTION, KVDS_UNKNOWN_OUTCOME, KVDS_FORKED, KVDS_EXPIRED]
+            .contains(&status),
         "{name:?}: {text:?}"
     );
     assert!(status >= 0 || !text.is_empty(), "{name:?} has no text");
