@@ -200,7 +200,7 @@ impl Child<'_> {
                     act(Destroy, name, &mut || {
                         assert!(
                             self.distributor
-                                .destroy_store(&id)
+                                .destroy(&id, Backend::Disk)
                                 .expect("the store can be destroyed")
                         );
                     });
