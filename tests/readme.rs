@@ -204,7 +204,9 @@ fn the_cluster_example_survives_a_dead_owner() -> testkit::Result {
 #[test]
 fn links_and_make_targets_in_the_texts_exist() {
     let makefile = read("Makefile");
-    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/cluster.md", "docs/reliability.md"] {
+    for name in
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/cluster.md", "docs/reliability.md"]
+    {
         let text = read(name);
         let directory = Path::new(ROOT).join(name);
         let directory = directory.parent().unwrap_or(&directory);
