@@ -59,7 +59,7 @@ demo: build ## Count the words of TEXT="FILE..." with examples/c/wordcount.c
 	$(WORDCOUNT) $(TEXT)
 
 .PHONY: cluster
-cluster: setup-cluster build ## Start three etcd servers here, and run examples/c/cluster_lock.c on them
+cluster: setup-cluster build ## Start three etcd servers here, and run an example on them
 	@scripts/cluster start
 	@mkdir -p $(dir $(CLUSTER_LOCK))
 	$(BUILD_CC) -std=c11 -O2 -Wall -Wextra -Wpedantic -Werror -Iinclude \

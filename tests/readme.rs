@@ -179,7 +179,8 @@ fn the_other_examples_succeed() -> testkit::Result {
     Ok(())
 }
 
-/// Runs the example of `make cluster`. It fails if the lock is freed early, or a late write happens.
+/// Runs the example of `make cluster`, which fails if the lock is freed early or a late write
+/// happens.
 #[test]
 fn the_cluster_example_survives_a_dead_owner() -> testkit::Result {
     if cfg!(not(feature = "cluster")) {

@@ -223,12 +223,12 @@ static bool supervise(struct process *self, const struct taken *dead, pid_t heir
 {
     kvds_status status = try_lock(self);
     if (status != KVDS_EXISTS)
-        return complain(self, "the dead worker's lock is free", status);
+        return complain(self, "the killed worker's lock is free", status);
     puts("parent: the lock is still taken: nothing but its owner or an operator frees it");
     printf("parent: I know that its owner is dead, and delete the lock of \"%s\"\n", dead->token);
     status = unlock(self, dead->token);
     if (status != KVDS_OK)
-        return complain(self, "cannot delete the dead worker's lock", status);
+        return complain(self, "cannot delete the killed worker's lock", status);
     if (!wait_for(heir))
         return false;
     status = work(self, dead->fence);
