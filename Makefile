@@ -40,6 +40,7 @@ SHELL_SCRIPTS = $(wildcard scripts/* bindings/*/test) tests/packages/use fuzz/mi
 # `make demo` counts the words of these files.
 TEXT ?= LICENSE-APACHE README.md
 WORDCOUNT = $(TARGET_DIR)/demo/wordcount
+CLUSTER_LOCK = $(TARGET_DIR)/demo/cluster_lock
 
 ##@ Use
 
@@ -56,6 +57,20 @@ demo: build ## Count the words of TEXT="FILE..." with examples/c/wordcount.c
 		-L$(RELEASE) -lkvds -pthread -Wl,-rpath,$(abspath $(RELEASE)) -o $(WORDCOUNT)
 	@echo
 	$(WORDCOUNT) $(TEXT)
+
+.PHONY: cluster
+cluster: setup-cluster build ## Start three etcd servers here, and run an example on them
+	@scripts/cluster start
+	@mkdir -p $(dir $(CLUSTER_LOCK))
+	$(BUILD_CC) -std=c11 -O2 -Wall -Wextra -Wpedantic -Werror -Iinclude \
+		examples/c/cluster_lock.c -L$(RELEASE) -lkvds -pthread \
+		-Wl,-rpath,$(abspath $(RELEASE)) -o $(CLUSTER_LOCK)
+	@echo
+	$(CLUSTER_LOCK) $$(scripts/cluster url)
+
+.PHONY: cluster-stop
+cluster-stop: ## End the servers of make cluster, and remove their data
+	@scripts/cluster stop
 
 .PHONY: build
 build: setup ## Build libkvds.so and libkvds.a in target/release, and the man pages
@@ -271,7 +286,8 @@ third-party: setup-test ## Regenerate THIRD-PARTY from the sources of linked com
 setup: ## Check for the tools that a build needs, and install missing ones (apt-get)
 	@scripts/setup build
 
-SETUPS = $(addprefix setup-,test check models memcheck sanitize docs deb packages bench fuzz)
+SETUPS = $(addprefix setup-,test check models memcheck sanitize docs deb packages bench fuzz \
+	cluster)
 .PHONY: $(SETUPS)
 $(SETUPS):
 	@scripts/setup $(@:setup-%=%)

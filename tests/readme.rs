@@ -166,9 +166,8 @@ fn the_other_examples_succeed() -> testkit::Result {
     let sources = entries.map(|entry| entry.expect("the directory can be read").path());
     let programs =
         sources.filter(|path| path.extension().is_some_and(|extension| extension == "c"));
-    for source in
-        programs.filter(|path| !path.ends_with("wordcount.c") && !path.ends_with("quickstart.c"))
-    {
+    let others = ["wordcount.c", "quickstart.c", "cluster_lock.c"];
+    for source in programs.filter(|path| !others.iter().any(|other| path.ends_with(other))) {
         let source = source.display();
         let output = run(directory, &format!("cc \"{source}\" {link} -o example && ./example"));
         succeeded(&source.to_string(), &output);
@@ -180,10 +179,35 @@ fn the_other_examples_succeed() -> testkit::Result {
     Ok(())
 }
 
+/// Runs the example of `make cluster`, which fails if the lock is freed early or a late write
+/// happens.
+#[test]
+fn the_cluster_example_survives_a_dead_owner() -> testkit::Result {
+    if cfg!(not(feature = "cluster")) {
+        return Ok(());
+    }
+    let Some(url) = testkit::etcd::shared_url(&testkit::etcd::fresh_namespace()) else {
+        return Ok(());
+    };
+    let directory = testkit::temporary_directory()?;
+    let directory = directory.path();
+    imitate_repository(directory);
+    let link = "-Iinclude -Ltarget/release -lkvds -pthread -Wl,-rpath,\"$PWD/target/release\"";
+    let source = format!("{ROOT}/examples/c/cluster_lock.c");
+    let line = format!("cc \"{source}\" {link} -o example && ./example \"{url}\"");
+    let output = run(directory, &line);
+    succeeded(&source, &output);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("fencing number 2") && told.contains("KVDS_MISMATCH"), "{told}");
+    Ok(())
+}
+
 #[test]
 fn links_and_make_targets_in_the_texts_exist() {
     let makefile = read("Makefile");
-    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/reliability.md"] {
+    for name in
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/cluster.md", "docs/reliability.md"]
+    {
         let text = read(name);
         let directory = Path::new(ROOT).join(name);
         let directory = directory.parent().unwrap_or(&directory);

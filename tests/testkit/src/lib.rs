@@ -3,6 +3,7 @@
 //! | module | it has |
 //! |---|---|
 //! | [`engines`] | the engines that a suite runs on: `for_every_engine!` |
+//! | [`etcd`] | real servers for cluster stores |
 //! | [`model`] | programs of calls, which run on an engine and on a `BTreeMap` |
 //! | [`workload`] | writers whose keys show how many of their writes a store has |
 //! | [`simulated_disk`] | what a disk may contain after a power failure |
@@ -12,6 +13,7 @@
 
 pub mod c_programs;
 pub mod engines;
+pub mod etcd;
 pub mod fuzz;
 pub mod model;
 pub mod preload;
