@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use kvds::testing::{
-    Backend, Budget, Disk, Engine, Identity, Lease, MAX_KEY_LEN, Maintenance, Memory, Operation,
+    Backend, Budget, Client, Cluster, Disk, Engine, Identity, Lease, MAX_KEY_LEN, Maintenance, Memory, Operation,
     Options, Outcome, Reader, Result, Scoped, SharedCaches, Store, Value, WriteBatch, open_view,
 };
 use tempfile::TempDir;
+
+use crate::etcd;
 
 /// An engine under test, and its directory.
 #[derive(Clone)]
@@ -14,6 +16,8 @@ pub struct TestEngine {
     pub engine: Arc<dyn Engine>,
     /// The length of the longest key.
     pub longest: usize,
+    /// The length of the longest value that a test may set.
+    pub longest_value: usize,
     _neighbors: Option<Arc<Neighbors>>,
     _directory: Arc<TempDir>,
 }
@@ -28,8 +32,13 @@ impl TestEngine {
 
 pub type Make = fn(Lease) -> TestEngine;
 
+/// What tests set at most: more than a block, a buffer or a page of an engine.
+const VALUE: usize = 3 << 20;
+/// A server of a cluster takes requests of 1.5 MiB by default.
+const CLUSTER_VALUE: usize = 1 << 20;
+
 fn bench(engine: Arc<dyn Engine>, directory: Arc<TempDir>) -> TestEngine {
-    TestEngine { engine, longest: MAX_KEY_LEN, _neighbors: None, _directory: directory }
+    TestEngine { engine, longest: MAX_KEY_LEN, longest_value: VALUE, _neighbors: None, _directory: directory }
 }
 
 fn directory() -> Arc<TempDir> {
@@ -50,6 +59,21 @@ pub fn disk(lease: Lease) -> TestEngine {
         lease,
     );
     bench(engine.expect("a store can be opened").expect("it is made"), directory)
+}
+
+/// Returns a cluster store, or `None` where there is no etcd.
+pub fn cluster(lease: Lease) -> Option<TestEngine> {
+    let url = etcd::shared_url(&etcd::fresh_namespace())?;
+    let options = Options { cluster: url, ..Options::default() };
+    let client = Client::new(&options).expect("the options are right");
+    let engine = Cluster::open(&client, b"store", &options, lease);
+    let engine = engine.expect("a store can be opened").expect("it is made");
+    Some(TestEngine { longest_value: CLUSTER_VALUE, ..bench(engine, directory()) })
+}
+
+/// Returns a scope of a scope of a cluster store, or `None` where there is no etcd.
+pub fn cluster_scope(lease: Lease) -> Option<TestEngine> {
+    cluster(lease).map(scope)
 }
 
 /// Returns a scope of a scope of a memory store.
@@ -97,6 +121,7 @@ fn scope(of: TestEngine) -> TestEngine {
     TestEngine {
         engine,
         longest: MAX_KEY_LEN - PREFIX.concat().len(),
+        longest_value: of.longest_value,
         _neighbors: Some(Arc::new(Neighbors(of.engine))),
         _directory: of._directory,
     }
@@ -120,7 +145,40 @@ macro_rules! for_every_engine {
         mod disk_scope {
             $(#[test] fn $test() -> $crate::Result { super::$test($crate::engines::disk_scope) })*
         }
+        $crate::for_the_cluster! { $($test)* }
     };
+}
+
+/// Runs functions that take a [`Make`] as tests on the cluster engine and on a scope of one. They do
+/// nothing where there is no etcd.
+#[macro_export]
+macro_rules! for_the_cluster {
+    ($($test:ident)*) => {
+        #[cfg(feature = "cluster")]
+        mod cluster {
+            $(#[test] fn $test() -> $crate::Result {
+                $crate::engines::on_cluster(|make| super::$test(make))
+            })*
+        }
+        #[cfg(feature = "cluster")]
+        mod cluster_scope {
+            $(#[test] fn $test() -> $crate::Result {
+                $crate::engines::on_cluster_scope(|make| super::$test(make))
+            })*
+        }
+    };
+}
+
+/// Calls `test` with what makes cluster stores, if there is an etcd.
+pub fn on_cluster(test: impl FnOnce(Make) -> crate::Result) -> crate::Result {
+    let Some(_) = etcd::shared_url("") else { return Ok(()) };
+    test(|lease| cluster(lease).expect("there is an etcd"))
+}
+
+/// Like [`on_cluster`], with scopes.
+pub fn on_cluster_scope(test: impl FnOnce(Make) -> crate::Result) -> crate::Result {
+    let Some(_) = etcd::shared_url("") else { return Ok(()) };
+    test(|lease| cluster_scope(lease).expect("there is an etcd"))
 }
 
 pub fn no_lease() -> Lease {
