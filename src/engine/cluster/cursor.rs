@@ -76,11 +76,8 @@ impl ClusterCursor {
     fn ask(&self, request: RangeRequest) -> Result<RangeResponse> {
         let consistency =
             if self.revision == 0 { Consistency::Linearizable } else { Consistency::Serializable };
-        let request = RangeRequest {
-            revision: self.revision,
-            serializable: self.revision != 0,
-            ..request
-        };
+        let request =
+            RangeRequest { revision: self.revision, serializable: self.revision != 0, ..request };
         self.store.client.ask(&request, consistency)
     }
 
@@ -126,7 +123,9 @@ impl ClusterCursor {
     fn begin(&mut self, from: Bytes) -> Result<()> {
         self.at = None;
         self.passed.clear();
-        if self.page.from != from {
+        // A page that was read backward may have no pairs, and say nothing of those behind it.
+        let is_unknown = self.page.pairs.is_empty() && self.page.more;
+        if self.page.from != from || is_unknown {
             self.limit = FIRST_PAGE;
             self.load(from)?;
         }
@@ -140,7 +139,7 @@ impl ClusterCursor {
         self.passed.clear();
         let from = self.near(&before)?;
         if from >= before {
-            self.page = Page { from, ..Page::default() };
+            self.page = Page { from, more: true, ..Page::default() };
             return Ok(());
         }
         let answer = self.ask(RangeRequest {
@@ -164,30 +163,23 @@ impl ClusterCursor {
     /// the range.
     fn near(&self, before: &Bytes) -> Result<Bytes> {
         let (mut low, mut high) = (self.start.clone(), before.clone());
-        for _ in 0..HALVINGS {
-            if low >= high {
+        // Few keys are left from `high` on, and more than few from `low` on.
+        for step in 0..HALVINGS {
+            let from = if step == 0 { low.clone() } else { middle(&low, &high) };
+            if from >= high || step > 0 && from <= low {
                 break;
             }
-            let count = |from: &Bytes, to: &Bytes| -> Result<i64> {
-                let request = RangeRequest {
-                    key: from.clone(),
-                    range_end: to.clone(),
-                    count_only: true,
-                    ..RangeRequest::default()
-                };
-                Ok(self.ask(request)?.count)
-            };
-            let middle = middle(&low, &high);
-            if middle <= low {
-                break;
-            }
-            match count(&middle, before)? {
-                0 => high = middle,
-                few if few <= FEW => return Ok(middle),
-                _ => low = middle,
-            }
-            if count(&low, before)? <= FEW {
-                break;
+            let answer = self.ask(RangeRequest {
+                key: from.clone(),
+                range_end: before.clone(),
+                count_only: true,
+                ..RangeRequest::default()
+            })?;
+            match answer.count {
+                0 if step == 0 => return Ok(low),
+                0 => high = from,
+                count if count <= FEW => return Ok(from),
+                _ => low = from,
             }
         }
         Ok(low)

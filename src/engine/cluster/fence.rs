@@ -11,6 +11,7 @@
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::Keyspace;
 use super::plan::{self, MAX_OPERATIONS, Plan};
 use super::pool::{Consistency, Turns};
 use super::verdict::Verdict;
@@ -18,7 +19,6 @@ use super::wire::{
     CREATE, Compare, CompareWith, EQUAL, GREATER, KeyValue, MOD, PutRequest, RangeRequest, Request,
     RequestOp, Response, TxnRequest, TxnResponse, VALUE, VERSION,
 };
-use super::Keyspace;
 use crate::batch::{Conflict, Expectation, Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
 
@@ -141,10 +141,8 @@ pub fn apply(store: &Keyspace, batch: &WriteBatch<'_>) -> Result<Outcome> {
             }
             Err(failure) => match failure.verdict(store.client.has_login()) {
                 Verdict::Unknown | Verdict::Broken(_) => {
-                    let broken = matches!(
-                        failure.verdict(store.client.has_login()),
-                        Verdict::Broken(_)
-                    );
+                    let broken =
+                        matches!(failure.verdict(store.client.has_login()), Verdict::Broken(_));
                     turns.again(failure.clone(), Kind::UnknownOutcome)?;
                     match settle(store, &mut turns, &mut slot)? {
                         Settled::Applied => {
@@ -208,9 +206,8 @@ fn settle(store: &Keyspace, turns: &mut Turns<'_>, slot: &mut Slot) -> Result<Se
                     return Ok(Settled::NeverHappens);
                 }
                 let fence = found(&answer, 0);
-                let shows = |what| {
-                    fence.filter(|fence| fence.value == fence_value(what, slot.sequence))
-                };
+                let shows =
+                    |what| fence.filter(|fence| fence.value == fence_value(what, slot.sequence));
                 if let Some(fence) = shows(b'w') {
                     slot.revision = fence.mod_revision;
                     return Ok(Settled::Applied);

@@ -290,10 +290,7 @@ fn find_or_create(client: &Client, prefix: &[u8], creates: bool) -> Result<Optio
     }
     let Some(marker) = found else { return Ok(None) };
     if marker.value != LAYOUT {
-        return Err(Error::new(
-            Kind::Unsupported,
-            "a newer version of kvds has written the store",
-        ));
+        return Err(Error::new(Kind::Unsupported, "a newer version of kvds has written the store"));
     }
     Ok(Some(marker.create_revision))
 }
@@ -329,11 +326,8 @@ impl Engine for Cluster {
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
-        let request = RangeRequest {
-            key: self.store.marker(),
-            count_only: true,
-            ..RangeRequest::default()
-        };
+        let request =
+            RangeRequest { key: self.store.marker(), count_only: true, ..RangeRequest::default() };
         let answer = self.store.client.ask(&request, Consistency::Linearizable)?;
         let revision = answer.header.map_or(0, |header| header.revision);
         Ok(Arc::new(Snapshot { store: self.store.clone(), revision }))

@@ -37,7 +37,8 @@ impl<'a> Plan<'a> {
                 }
                 Operation::DeleteRange { start, end } => {
                     if end.is_none_or(|end| start < end) {
-                        plan.keys.retain(|key, _| *key < start || end.is_some_and(|end| *key >= end));
+                        plan.keys
+                            .retain(|key, _| *key < start || end.is_some_and(|end| *key >= end));
                         plan.ranges.push((start, end));
                     }
                 }
@@ -61,13 +62,11 @@ impl<'a> Plan<'a> {
                     let value = Bytes::copy_from_slice(value);
                     Request::Put(PutRequest { key: full(key), value, lease: 0 }).into()
                 }
-                None => {
-                    Request::DeleteRange(DeleteRangeRequest {
-                        key: full(key),
-                        range_end: Bytes::new(),
-                    })
-                    .into()
-                }
+                None => Request::DeleteRange(DeleteRangeRequest {
+                    key: full(key),
+                    range_end: Bytes::new(),
+                })
+                .into(),
             });
         }
         for (start, stop) in self.pieces() {

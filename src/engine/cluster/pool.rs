@@ -382,9 +382,9 @@ impl Turns<'_> {
         let server = self.next();
         let deadline = self.deadline;
         let needs_leader = consistency == Consistency::Linearizable;
-        let sent = client.log_in(server, deadline).and_then(|token| {
-            client.send(server, call, needs_leader, token.as_ref(), deadline)
-        });
+        let sent = client
+            .log_in(server, deadline)
+            .and_then(|token| client.send(server, call, needs_leader, token.as_ref(), deadline));
         match sent {
             Ok(answer) => {
                 *client.shared.servers[server].failed.lock() = None;

@@ -61,8 +61,7 @@ impl Url {
         let endpoints = hosts.split(',').map(endpoint).collect::<Result<_>>()?;
         let namespace = percent_decoded(namespace.strip_suffix('/').unwrap_or(namespace))
             .ok_or_else(|| invalid("a % in the namespace is not followed by two hex digits"))?;
-        let namespace =
-            if namespace.is_empty() { DEFAULT_NAMESPACE.into() } else { namespace };
+        let namespace = if namespace.is_empty() { DEFAULT_NAMESPACE.into() } else { namespace };
         Ok(Url { endpoints, tls, namespace })
     }
 }
@@ -149,10 +148,28 @@ mod tests {
             assert_eq!(parsed(text), Some((endpoints, *tls, namespace.to_vec())), "{text}");
         }
         for text in [
-            "", "a", "http://a", "etcd:/a", "etcd://", "etcd:///n", "etcd://a,,b", "etcd://a:0",
-            "etcd://a:65536", "etcd://a:b", "etcd://a:1:2", "etcd://::1", "etcd://[::1", "etcd://[a]",
-            "etcd://[::1]2", "etcd://user:secret@a", "etcd://a/%", "etcd://a/%4", "etcd://a/%zz",
-            "etcd://a b", "etcd://a/n?x=1", "etcd://a/n#x",
+            "",
+            "a",
+            "http://a",
+            "etcd:/a",
+            "etcd://",
+            "etcd:///n",
+            "etcd://a,,b",
+            "etcd://a:0",
+            "etcd://a:65536",
+            "etcd://a:b",
+            "etcd://a:1:2",
+            "etcd://::1",
+            "etcd://[::1",
+            "etcd://[a]",
+            "etcd://[::1]2",
+            "etcd://user:secret@a",
+            "etcd://a/%",
+            "etcd://a/%4",
+            "etcd://a/%zz",
+            "etcd://a b",
+            "etcd://a/n?x=1",
+            "etcd://a/n#x",
         ] {
             let error = Url::parse(text).expect_err(text).to_string();
             assert!(!error.contains("secret"), "{error}");

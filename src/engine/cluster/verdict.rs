@@ -134,11 +134,7 @@ mod tests {
                 "grpc: received message larger than max (3 vs. 2)",
                 Verdict::Refused(Kind::Unsupported),
             ),
-            (
-                3,
-                "etcdserver: duplicate key given in txn request",
-                Verdict::Refused(Kind::Internal),
-            ),
+            (3, "etcdserver: duplicate key given in txn request", Verdict::Refused(Kind::Internal)),
             (5, "etcdserver: requested lease not found", Verdict::LeaseGone),
             (8, "etcdserver: mvcc: database space exceeded", Verdict::NoSpace),
             (14, "etcdserver: request timed out", Verdict::Unknown),
@@ -150,11 +146,7 @@ mod tests {
             (13, "internal", Verdict::Unknown),
             (8, "something new", Verdict::Unknown),
             (99, "something new", Verdict::Unknown),
-            (
-                11,
-                "etcdserver: mvcc: required revision has been compacted",
-                Verdict::Compacted,
-            ),
+            (11, "etcdserver: mvcc: required revision has been compacted", Verdict::Compacted),
             (
                 11,
                 "etcdserver: mvcc: required revision is a future revision",

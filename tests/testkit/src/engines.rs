@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use kvds::testing::{
-    Backend, Budget, Client, Cluster, Disk, Engine, Identity, Lease, MAX_KEY_LEN, Maintenance, Memory, Operation,
-    Options, Outcome, Reader, Result, Scoped, SharedCaches, Store, Value, WriteBatch, open_view,
+    Backend, Budget, Client, Cluster, Disk, Engine, Identity, Lease, MAX_KEY_LEN, Maintenance,
+    Memory, Operation, Options, Outcome, Reader, Result, Scoped, SharedCaches, Store, Value,
+    WriteBatch, open_view,
 };
 use tempfile::TempDir;
 
@@ -38,7 +39,13 @@ const VALUE: usize = 3 << 20;
 const CLUSTER_VALUE: usize = 1 << 20;
 
 fn bench(engine: Arc<dyn Engine>, directory: Arc<TempDir>) -> TestEngine {
-    TestEngine { engine, longest: MAX_KEY_LEN, longest_value: VALUE, _neighbors: None, _directory: directory }
+    TestEngine {
+        engine,
+        longest: MAX_KEY_LEN,
+        longest_value: VALUE,
+        _neighbors: None,
+        _directory: directory,
+    }
 }
 
 fn directory() -> Arc<TempDir> {
