@@ -97,9 +97,10 @@ options! {
     /// The number of files that each disk store keeps open; -1 for all.
     max_open_files: i64 = 500,
         Domain::Count(|it| &mut it.max_open_files, 16, 1 << 20);
-    /// The servers and the namespace of cluster stores, as a URL.
-    cluster: String = String::new(),
-        Domain::Text(|it, text| it.cluster = text);
+    /// The servers and the namespace of cluster stores, as a URL. It may have a login in it, until
+    /// it is parsed and refused.
+    cluster: Secret = Secret::default(),
+        Domain::Secret(|it, text| it.cluster = text);
     /// The file with the certificate of the authority that signed those of the servers.
     cluster_ca: String = String::new(),
         Domain::Text(|it, text| it.cluster_ca = text);
@@ -124,15 +125,26 @@ options! {
 pub struct Secret(String);
 
 impl Secret {
+    /// Returns whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the text.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 }
 
+impl From<String> for Secret {
+    fn from(text: String) -> Secret {
+        Secret(text)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(if self.0.is_empty() { "none" } else { "secret" })
+        out.write_str(if self.is_empty() { "none" } else { "secret" })
     }
 }
 

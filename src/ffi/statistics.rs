@@ -77,7 +77,7 @@ pub unsafe extern "C" fn kvds_store_stats(
 /// The members of `kvds_stats` have the names "kvds.keys", "kvds.bytes" and so on. On disk,
 /// RocksDB's properties are available too, such as "rocksdb.stats" or
 /// "rocksdb.num-files-at-level0". On a cluster there are "etcd.version", "etcd.db_size",
-/// "etcd.leader", "etcd.revision" and "kvds.max_write_bytes".
+/// "etcd.leader" and "etcd.revision".
 ///
 /// @param[out] out  the text, without a NUL at its end, to be released with kvds_value_release().
 /// @return

@@ -1,7 +1,7 @@
 //! One connection to a server, which carries one call at a time.
 //!
 //! The calling thread drives the connection: it polls the call and the connection by turns, and
-//! waits for the socket where neither goes on. So there is no runtime and no thread.
+//! waits for the socket where neither continues. So there is no runtime and no thread.
 
 use std::error::Error as _;
 use std::future::{Future, poll_fn};
@@ -74,10 +74,10 @@ pub fn encoded(message: &impl prost::Message) -> Bytes {
 }
 
 impl Channel {
-    /// Connects to a server, and waits until it has accepted the connection and answered.
+    /// Connects to a server, and waits until it has accepted the connection and responded.
     ///
     /// A server refuses a certificate only after the client's part of the handshake has ended. So
-    /// only its first answer shows that a call will reach it.
+    /// only its first response shows that a call will reach it.
     pub fn connect(
         endpoint: &Endpoint,
         tls: Option<ClientConnection>,
@@ -108,7 +108,7 @@ impl Channel {
         Ok(channel)
     }
 
-    /// Waits for the answer to a ping.
+    /// Waits for the response to a ping.
     pub fn probe(&mut self, deadline: Instant) -> Result<(), String> {
         let pong = pin!(self.pings.ping(Ping::opaque()));
         match run(&self.woken, &self.socket, Some(&mut self.connection), pong, deadline) {
@@ -121,7 +121,7 @@ impl Channel {
         }
     }
 
-    /// Calls the server and returns the encoded message that it answers with.
+    /// Calls the server and returns the encoded message that it responds with.
     ///
     /// After a failure but [`Failure::Status`], the connection must not be used any more.
     pub fn call(&mut self, ask: Ask<'_>, deadline: Instant) -> Result<Bytes, Failure> {
@@ -133,12 +133,12 @@ impl Channel {
             receive(response, body, ask.body).await
         });
         let connection = Some(&mut self.connection);
-        let answer = run(&self.woken, &self.socket, connection, exchange, deadline);
-        let answer = answer.map_err(|lost| Failure::Lost(lost.0))?;
-        if matches!(answer, Ok(_) | Err(Failure::Status { .. })) {
+        let response = run(&self.woken, &self.socket, connection, exchange, deadline);
+        let response = response.map_err(|lost| Failure::Lost(lost.0))?;
+        if matches!(response, Ok(_) | Err(Failure::Status { .. })) {
             self.last_used = Instant::now();
         }
-        answer
+        response
     }
 }
 
@@ -162,14 +162,14 @@ fn request(ask: &Ask<'_>) -> Request<()> {
     request
 }
 
-/// Sends `body` and receives the message that answers it.
+/// Sends `body` and receives the response to it.
 async fn receive(
     response: ResponseFuture,
     mut sending: SendStream<Bytes>,
     mut body: Bytes,
 ) -> Result<Bytes, Failure> {
     let mut response = pin!(response);
-    // The server may answer before it has the whole body: a refusal of its size, for example.
+    // The server may respond before it has the whole body: a refusal of its size, for example.
     let head = poll_fn(|cx| {
         if let Poll::Ready(head) = response.as_mut().poll(cx) {
             return Poll::Ready(head);
@@ -186,7 +186,7 @@ async fn receive(
                 }
                 Poll::Ready(_) => {}
             }
-            // The server takes no more of it. Its answer says why.
+            // The server takes no more of it. Its response says why.
             body.clear();
             return response.as_mut().poll(cx);
         }
@@ -194,15 +194,15 @@ async fn receive(
     });
     let (head, mut stream) = head.await.map_err(lost)?.into_parts();
     if head.status != http::StatusCode::OK {
-        return Err(Failure::NotGrpc(format!("it answered with HTTP status {}", head.status)));
+        return Err(Failure::NotGrpc(format!("it responded with HTTP status {}", head.status)));
     }
     if let Some(status) = status(&head.headers) {
-        // An answer without a message, so without success.
-        return Err(status.err().unwrap_or_else(|| not_grpc("it answered without a message")));
+        // A response without a message, so without success.
+        return Err(status.err().unwrap_or_else(|| not_grpc("it responded without a message")));
     }
     let message = collect(&mut stream).await?;
     let trailers = stream.trailers().await.map_err(lost)?.unwrap_or_default();
-    status(&trailers).unwrap_or_else(|| Err(not_grpc("it answered without a status")))?;
+    status(&trailers).unwrap_or_else(|| Err(not_grpc("it responded without a status")))?;
     unwrapped(message)
 }
 
@@ -325,7 +325,7 @@ fn run<T>(
         }
         match poll::ready(socket.descriptor(), socket.is_full(), deadline) {
             Ok(true) => {}
-            Ok(false) => return Err(Lost("the server did not answer in time".to_owned())),
+            Ok(false) => return Err(Lost("the server did not response in time".to_owned())),
             Err(cause) => return Err(Lost(format!("cannot wait for the server: {cause}"))),
         }
     }

@@ -97,12 +97,12 @@ impl ClusterCursor {
             self.page = Page { from, ..Page::default() };
             return Ok(());
         }
-        let answer = self.ask(request)?;
+        let response = self.ask(request)?;
         if self.revision == 0 {
-            self.revision = answer.header.as_ref().map_or(0, |header| header.revision);
+            self.revision = response.header.as_ref().map_or(0, |header| header.revision);
         }
-        let pairs = if is_empty { Vec::new() } else { answer.kvs };
-        self.page = Page { from, more: answer.more && !pairs.is_empty(), pairs };
+        let pairs = if is_empty { Vec::new() } else { response.kvs };
+        self.page = Page { from, more: response.more && !pairs.is_empty(), pairs };
         self.grow();
         Ok(())
     }
@@ -142,14 +142,14 @@ impl ClusterCursor {
             self.page = Page { from, more: true, ..Page::default() };
             return Ok(());
         }
-        let answer = self.ask(RangeRequest {
+        let response = self.ask(RangeRequest {
             key: from.clone(),
             range_end: before,
             limit: self.limit.min(FEW),
             sort_order: DESCENDING,
             ..RangeRequest::default()
         })?;
-        let mut pairs = answer.kvs;
+        let mut pairs = response.kvs;
         pairs.reverse();
         let from = pairs.first().map_or(from, |pair| pair.key.clone());
         self.at = pairs.len().checked_sub(1);
@@ -169,13 +169,13 @@ impl ClusterCursor {
             if from >= high || step > 0 && from <= low {
                 break;
             }
-            let answer = self.ask(RangeRequest {
+            let response = self.ask(RangeRequest {
                 key: from.clone(),
                 range_end: before.clone(),
                 count_only: true,
                 ..RangeRequest::default()
             })?;
-            match answer.count {
+            match response.count {
                 0 if step == 0 => return Ok(low),
                 0 => high = from,
                 count if count <= FEW => return Ok(from),
@@ -273,13 +273,13 @@ impl Cursor for ClusterCursor {
         if let Some(from) = self.passed.pop() {
             // The page before ended exactly here, and is read again with its own length.
             self.limit = LARGEST_PAGE;
-            let answer = self.ask(RangeRequest {
+            let response = self.ask(RangeRequest {
                 key: from.clone(),
                 range_end: before.clone(),
                 ..RangeRequest::default()
             })?;
-            self.at = answer.kvs.len().checked_sub(1);
-            self.page = Page { from, pairs: answer.kvs, more: true };
+            self.at = response.kvs.len().checked_sub(1);
+            self.page = Page { from, pairs: response.kvs, more: true };
             return Ok(());
         }
         if before <= self.start {

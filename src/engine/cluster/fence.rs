@@ -1,10 +1,10 @@
-//! Writes whose lost answers are settled.
+//! Writes whose lost responses are settled.
 //!
 //! Each write also puts a *fence*, a key of its own, on the condition that the fence is as this
-//! client left it. If the answer is lost, the client puts the fence itself, on the same condition.
-//! Either that succeeds, and the write never happened and never can; or the fence shows that the
-//! write happened. FoundationDB settles lost commits in the same way. Reading the data back would
-//! not do: a write may lie in a frozen server and be applied seconds later.
+//! client left it. If the response is lost, the client puts the fence itself, on the same
+//! condition. Either that succeeds, and the write never happened and never can; or the fence shows
+//! that the write happened. FoundationDB settles lost commits in the same way. Reading the data
+//! back would not do: a write may lie in a frozen server and be applied seconds later.
 //!
 //! Fences hang on a lease, so the cluster removes those of clients that died.
 
@@ -55,8 +55,8 @@ enum Settled {
     NeverHappens,
 }
 
-/// What the answer to a write says.
-enum Answer {
+/// What the response to a write says.
+enum Reply {
     Outcome(Outcome),
     /// The fence is not as this client left it. Nothing was changed.
     FenceGone,
@@ -124,19 +124,19 @@ pub fn apply(store: &Keyspace, batch: &WriteBatch<'_>) -> Result<Outcome> {
         slot.sequence += 1;
         let request = write.request(Some((&slot, true)));
         match turns.attempt(&request, Consistency::Linearizable) {
-            Ok(answer) => {
-                let answer = answer?;
-                if answer.succeeded {
-                    slot.revision = revision(&answer);
+            Ok(response) => {
+                let response = response?;
+                if response.succeeded {
+                    slot.revision = revision(&response);
                     store.fences.give_back(slot);
                     return Ok(Outcome::Applied);
                 }
-                match write.answer(&answer, Some(&slot))? {
-                    Answer::Outcome(outcome) => {
+                match write.response(&response, Some(&slot))? {
+                    Reply::Outcome(outcome) => {
                         store.fences.give_back(slot);
                         return Ok(outcome);
                     }
-                    Answer::FenceGone => store.client.forget_lease(lease),
+                    Reply::FenceGone => store.client.forget_lease(lease),
                 }
             }
             Err(failure) => match failure.verdict(store.client.has_login()) {
@@ -199,20 +199,20 @@ fn settle(store: &Keyspace, turns: &mut Turns<'_>, slot: &mut Slot) -> Result<Se
     // Ends with the time of `turns`.
     loop {
         match turns.attempt(&cancel, Consistency::Linearizable) {
-            Ok(answer) => {
-                let answer = answer?;
-                if answer.succeeded {
-                    slot.revision = revision(&answer);
+            Ok(response) => {
+                let response = response?;
+                if response.succeeded {
+                    slot.revision = revision(&response);
                     return Ok(Settled::NeverHappens);
                 }
-                let fence = found(&answer, 0);
+                let fence = found(&response, 0);
                 let shows =
                     |what| fence.filter(|fence| fence.value == fence_value(what, slot.sequence));
                 if let Some(fence) = shows(b'w') {
                     slot.revision = fence.mod_revision;
                     return Ok(Settled::Applied);
                 }
-                // An earlier attempt to settle, whose answer was lost too.
+                // An earlier attempt to settle, whose response was lost too.
                 if let Some(fence) = shows(b'c') {
                     slot.revision = fence.mod_revision;
                     return Ok(Settled::NeverHappens);
@@ -236,9 +236,9 @@ fn fence_shows(store: &Keyspace, turns: &mut Turns<'_>, slot: &mut Slot) -> Resu
     let request = RangeRequest { key: store.fences.key(store, slot), ..RangeRequest::default() };
     loop {
         match turns.attempt(&request, Consistency::Linearizable) {
-            Ok(answer) => {
-                let answer = answer?;
-                let Some(fence) = answer.kvs.first() else { return Ok(false) };
+            Ok(response) => {
+                let response = response?;
+                let Some(fence) = response.kvs.first() else { return Ok(false) };
                 slot.revision = fence.mod_revision;
                 return Ok(fence.value == fence_value(b'w', slot.sequence));
             }
@@ -294,36 +294,36 @@ impl Write<'_> {
         txn
     }
 
-    /// Returns what the answer to a refused transaction says.
-    fn answer(&self, answer: &TxnResponse, slot: Option<&Slot>) -> Result<Answer> {
-        let marker = found(answer, 0).map(|marker| marker.create_revision);
+    /// Returns what the response to a refused transaction says.
+    fn response(&self, response: &TxnResponse, slot: Option<&Slot>) -> Result<Reply> {
+        let marker = found(response, 0).map(|marker| marker.create_revision);
         if marker != Some(self.store.created) {
             return Err(Error::new(Kind::Closed, "the store was destroyed"));
         }
         let mut own = 1;
         if let Some(slot) = slot {
             own = 2;
-            let fence = found(answer, 1).map_or(0, |fence| fence.mod_revision);
+            let fence = found(response, 1).map_or(0, |fence| fence.mod_revision);
             if fence != slot.revision {
-                return Ok(Answer::FenceGone);
+                return Ok(Reply::FenceGone);
             }
         }
         let expectations = self.batch.expectations;
         // With one expectation, it is the one that failed, and its value was not sent.
         if let [expectation] = expectations {
-            let exists = found(answer, own).is_some();
-            return Ok(Answer::Outcome(Outcome::Refused(match (expectation, exists) {
+            let exists = found(response, own).is_some();
+            return Ok(Reply::Outcome(Outcome::Refused(match (expectation, exists) {
                 (Expectation::Absent { .. }, _) => Conflict::Exists,
                 (_, false) => Conflict::NotFound,
                 (_, true) => Conflict::Mismatch,
             })));
         }
         let conflict = expectations.iter().enumerate().find_map(|(at, expectation)| {
-            let value = found(answer, own + at).map(|pair| &*pair.value);
+            let value = found(response, own + at).map(|pair| &*pair.value);
             expectation.conflict(value)
         });
         match conflict {
-            Some(conflict) => Ok(Answer::Outcome(Outcome::Refused(conflict))),
+            Some(conflict) => Ok(Reply::Outcome(Outcome::Refused(conflict))),
             None => Err(Error::new(
                 Kind::Internal,
                 "the cluster refused a write, but all its conditions hold",
@@ -336,7 +336,7 @@ impl Write<'_> {
         let request = self.request(None);
         loop {
             match turns.attempt(&request, Consistency::Linearizable) {
-                Ok(answer) => return self.outcome(&answer?, None),
+                Ok(response) => return self.outcome(&response?, None),
                 Err(failure) => match failure.verdict(self.store.client.has_login()) {
                     Verdict::Unknown => turns.again(failure, Kind::Busy)?,
                     _ => turns.settled(failure)?,
@@ -345,12 +345,12 @@ impl Write<'_> {
         }
     }
 
-    /// Deletes in a database that is full and takes no fence. A lost answer stays unknown.
+    /// Deletes in a database that is full and takes no fence. A lost response stays unknown.
     fn without_fence(&self, turns: &mut Turns<'_>, slot: Option<&Slot>) -> Result<Outcome> {
         let request = self.request(slot.map(|slot| (slot, false)));
         loop {
             match turns.attempt(&request, Consistency::Linearizable) {
-                Ok(answer) => return self.outcome(&answer?, slot),
+                Ok(response) => return self.outcome(&response?, slot),
                 Err(failure) => match failure.verdict(self.store.client.has_login()) {
                     Verdict::Unknown => return Err(turns.failed(Kind::UnknownOutcome)),
                     _ => turns.settled(failure)?,
@@ -359,13 +359,13 @@ impl Write<'_> {
         }
     }
 
-    fn outcome(&self, answer: &TxnResponse, slot: Option<&Slot>) -> Result<Outcome> {
-        if answer.succeeded {
+    fn outcome(&self, response: &TxnResponse, slot: Option<&Slot>) -> Result<Outcome> {
+        if response.succeeded {
             return Ok(Outcome::Applied);
         }
-        match self.answer(answer, slot)? {
-            Answer::Outcome(outcome) => Ok(outcome),
-            Answer::FenceGone => Err(Error::new(
+        match self.response(response, slot)? {
+            Reply::Outcome(outcome) => Ok(outcome),
+            Reply::FenceGone => Err(Error::new(
                 Kind::Busy,
                 "the lease of this program ended, and the database is full; nothing was changed",
             )),
@@ -388,13 +388,13 @@ fn read(key: Bytes, keys_only: bool) -> RequestOp {
 }
 
 /// Returns the pair that the read at a position of a transaction found.
-fn found(answer: &TxnResponse, at: usize) -> Option<&KeyValue> {
-    match answer.responses.get(at)?.response.as_ref()? {
+fn found(response: &TxnResponse, at: usize) -> Option<&KeyValue> {
+    match response.responses.get(at)?.response.as_ref()? {
         Response::Range(range) => range.kvs.first(),
         _ => None,
     }
 }
 
-fn revision(answer: &TxnResponse) -> i64 {
-    answer.header.as_ref().map_or(0, |header| header.revision)
+fn revision(response: &TxnResponse) -> i64 {
+    response.header.as_ref().map_or(0, |header| header.revision)
 }

@@ -12,7 +12,7 @@
 //! | `verdict` | what a failure means |
 //! | `pool` | the connections, the servers, the login and the lease of a distributor |
 //! | `plan` | a batch as the operations of a transaction |
-//! | `fence` | writes whose lost answers are settled |
+//! | `fence` | writes whose lost responses are settled |
 //! | `cursor` | pages of one revision |
 
 mod channel;
@@ -54,7 +54,7 @@ const READS: usize = 126;
 /// Checks the options of cluster stores, and uses no network.
 pub fn check(options: &Options) -> Result<()> {
     if !options.cluster.is_empty() {
-        Url::parse(&options.cluster)?;
+        Url::parse(options.cluster.reveal())?;
     }
     Ok(())
 }
@@ -110,8 +110,8 @@ impl Keyspace {
             serializable: revision != 0,
             ..RangeRequest::default()
         };
-        let answer = self.client.ask(&request, consistency(revision))?;
-        let value = answer.kvs.into_iter().next().map(|pair| pair.value);
+        let response = self.client.ask(&request, consistency(revision))?;
+        let value = response.kvs.into_iter().next().map(|pair| pair.value);
         self.count(1, u64::from(value.is_some()));
         Ok(value.map(pinned))
     }
@@ -124,9 +124,9 @@ impl Keyspace {
             count_only: true,
             ..RangeRequest::default()
         };
-        let answer = self.client.ask(&request, consistency(revision))?;
-        self.count(1, u64::from(answer.count > 0));
-        Ok(answer.count > 0)
+        let response = self.client.ask(&request, consistency(revision))?;
+        self.count(1, u64::from(response.count > 0));
+        Ok(response.count > 0)
     }
 
     fn get_many(&self, keys: &[&[u8]], revision: i64) -> Result<Vec<Option<Value>>> {
@@ -146,11 +146,11 @@ impl Keyspace {
         // The levels count as those of a write do: two comparisons are too many to worry about.
         let success = plan::nested(reads.collect(), 2.min(READS));
         let request = TxnRequest { success, ..TxnRequest::default() };
-        let answer = self.client.ask(&request, consistency(revision))?;
+        let response = self.client.ask(&request, consistency(revision))?;
         let mut values = Vec::with_capacity(keys.len());
-        flatten(answer, &mut values);
+        flatten(response, &mut values);
         if values.len() != keys.len() {
-            return Err(Error::new(Kind::Io, "etcd answered with another number of values"));
+            return Err(Error::new(Kind::Io, "etcd responded with another number of values"));
         }
         let found = values.iter().flatten().count();
         self.count(keys.len() as u64, found as u64);
@@ -172,8 +172,8 @@ fn pinned(value: Bytes) -> Value {
 }
 
 /// Collects the values that a read-only transaction found, in order.
-fn flatten(answer: TxnResponse, values: &mut Vec<Option<Value>>) {
-    for response in answer.responses {
+fn flatten(response: TxnResponse, values: &mut Vec<Option<Value>>) {
+    for response in response.responses {
         match response.response {
             Some(Response::Range(range)) => {
                 values.push(range.kvs.into_iter().next().map(|pair| pinned(pair.value)));
@@ -235,11 +235,11 @@ impl Cluster {
             success: vec![Request::DeleteRange(range).into()],
             failure: Vec::new(),
         };
-        // Sent again after a lost answer: it deletes no store that was created since.
+        // Sent again after a lost response: it deletes no store that was created since.
         let mut turns = client.turns()?;
         loop {
             match turns.attempt(&request, Consistency::Linearizable) {
-                Ok(answer) => return answer.map(|_| true),
+                Ok(response) => return response.map(|_| true),
                 Err(failure) => match failure.verdict(client.has_login()) {
                     Verdict::Unknown => turns.again(failure, Kind::UnknownOutcome)?,
                     _ => turns.settled(failure)?,
@@ -273,10 +273,10 @@ fn find_or_create(client: &Client, prefix: &[u8], creates: bool) -> Result<Optio
     let mut turns = client.turns()?;
     let mut found = client.ask(&read, Consistency::Linearizable)?.kvs.into_iter().next();
     while found.is_none() && creates {
-        // It makes no difference who creates the marker, so a lost answer is no matter.
+        // It makes no difference who creates the marker, so a lost response is no matter.
         match turns.attempt(&create, Consistency::Linearizable) {
-            Ok(answer) => {
-                answer?;
+            Ok(response) => {
+                response?;
             }
             Err(failure) => match failure.verdict(client.has_login()) {
                 Verdict::Unknown => turns.again(failure, Kind::Busy)?,
@@ -328,8 +328,8 @@ impl Engine for Cluster {
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
         let request =
             RangeRequest { key: self.store.marker(), count_only: true, ..RangeRequest::default() };
-        let answer = self.store.client.ask(&request, Consistency::Linearizable)?;
-        let revision = answer.header.map_or(0, |header| header.revision);
+        let response = self.store.client.ask(&request, Consistency::Linearizable)?;
+        let revision = response.header.map_or(0, |header| header.revision);
         Ok(Arc::new(Snapshot { store: self.store.clone(), revision }))
     }
 
@@ -364,9 +364,9 @@ impl Maintenance for Cluster {
             count_only: true,
             ..RangeRequest::default()
         };
-        let answer = self.store.client.ask(&request, Consistency::Linearizable)?;
+        let response = self.store.client.ask(&request, Consistency::Linearizable)?;
         Ok(Stats {
-            keys: answer.count.try_into().unwrap_or(0),
+            keys: response.count.try_into().unwrap_or(0),
             reads: self.store.reads.load(Relaxed),
             hits: self.store.hits.load(Relaxed),
             writes: self.store.writes.load(Relaxed),

@@ -1,7 +1,7 @@
 //! The connections of a distributor to its cluster, which all its cluster stores share.
 //!
 //! A call takes a connection that is idle, or opens one, and gives it back. Threads prefer the
-//! server that answered last. One that failed is left alone for some seconds, unless all have.
+//! server that responded last. One that failed is left alone for some seconds, unless all have.
 
 use std::fs;
 use std::mem::ManuallyDrop;
@@ -69,12 +69,12 @@ pub struct Client {
 
 struct Shared {
     servers: Vec<Server>,
-    /// The server that answered last.
+    /// The server that responded last.
     preferred: AtomicUsize,
     in_use: Mutex<usize>,
     returned: Condvar,
     token: Mutex<Option<HeaderValue>>,
-    /// 0 until a server has answered.
+    /// 0 until a server has responded.
     cluster_id: AtomicU64,
     lease: Mutex<Option<Lease>>,
 }
@@ -128,7 +128,7 @@ pub struct Turns<'a> {
 impl Client {
     /// Reads the files that the options name, and connects to nothing.
     pub fn new(options: &Options) -> Result<Arc<Client>> {
-        let url = Url::parse(&options.cluster)?;
+        let url = Url::parse(options.cluster.reveal())?;
         let servers = url.endpoints.iter().map(|_| Server::default()).collect();
         let login = (!options.cluster_user.is_empty())
             .then(|| (options.cluster_user.clone(), options.cluster_password.clone()));
@@ -174,13 +174,13 @@ impl Client {
         Ok(Turns { client: self, deadline, tried: 0, first, logins: 0, last: None })
     }
 
-    /// Calls server after server, until one answers. The call must change nothing, or the same
+    /// Calls server after server, until one responds. The call must change nothing, or the same
     /// thing however often it is sent.
     pub fn ask<C: Call>(&self, call: &C, consistency: Consistency) -> Result<C::Response> {
         let mut turns = self.turns()?;
         loop {
             match turns.attempt(call, consistency) {
-                Ok(answer) => return Ok(answer?),
+                Ok(response) => return response,
                 Err(failure) => match failure.verdict(self.login.is_some()) {
                     Verdict::Unknown => turns.again(failure, Kind::Busy)?,
                     _ => turns.settled(failure)?,
@@ -203,19 +203,19 @@ impl Client {
                     let call = LeaseKeepAliveRequest { id };
                     turns
                         .attempt(&call, Consistency::Linearizable)
-                        .map(|answer| answer.map(|answer| (answer.ttl > 0).then_some(id)))
+                        .map(|response| response.map(|response| (response.ttl > 0).then_some(id)))
                 }
                 _ => {
                     let call = LeaseGrantRequest { ttl: LEASE_SECONDS };
                     turns
                         .attempt(&call, Consistency::Linearizable)
-                        .map(|answer| answer.map(|answer| Some(answer.id)))
+                        .map(|response| response.map(|response| Some(response.id)))
                 }
             };
             match granted {
                 Ok(id) => *lease = id?.map(|id| Lease { id, renewed: now }),
                 Err(failure) => match failure.verdict(self.login.is_some()) {
-                    // A grant whose answer is lost ends by itself.
+                    // A grant whose response is lost ends by itself.
                     Verdict::Unknown => turns.again(failure, Kind::Busy)?,
                     Verdict::LeaseGone => *lease = None,
                     _ => turns.settled(failure)?,
@@ -293,11 +293,11 @@ impl Client {
             return Err(Failure::NotSent("there is no connection".to_owned()));
         };
         let ask = Ask { path: C::PATH, body, token, needs_leader };
-        let answer = channel.call(ask, deadline);
-        if matches!(answer, Ok(_) | Err(Failure::Status { .. })) {
+        let response = channel.call(ask, deadline);
+        if matches!(response, Ok(_) | Err(Failure::Status { .. })) {
             self.shared.servers[server].idle.lock().push(channel);
         }
-        C::Response::decode_answer(answer?)
+        C::Response::decode_response(response?)
     }
 
     /// Logs in, and returns the token for further calls.
@@ -313,7 +313,7 @@ impl Client {
         let (name, password) = (name.clone(), password.reveal().to_owned());
         let call = AuthenticateRequest { name, password };
         let token = match self.send(server, &call, true, None, deadline) {
-            Ok(answer) => HeaderValue::from_str(&answer.token).ok(),
+            Ok(response) => HeaderValue::from_str(&response.token).ok(),
             // A cluster without users accepts everybody.
             Err(Failure::Status { code: 9, message }) if message.contains("not enabled") => None,
             // The call that needs the login was not sent.
@@ -324,7 +324,7 @@ impl Client {
         Ok(token)
     }
 
-    /// Returns the text of an error with the server and what it answered.
+    /// Returns the text of an error with the server and what it responded.
     fn text(&self, server: usize, failure: &Failure) -> String {
         let endpoint = &self.url.endpoints[server];
         let hint = match failure.verdict(self.login.is_some()) {
@@ -386,10 +386,10 @@ impl Turns<'_> {
             .log_in(server, deadline)
             .and_then(|token| client.send(server, call, needs_leader, token.as_ref(), deadline));
         match sent {
-            Ok(answer) => {
+            Ok(response) => {
                 *client.shared.servers[server].failed.lock() = None;
                 client.shared.preferred.store(server, Relaxed);
-                Ok(self.of_this_cluster(&answer).map(|()| answer))
+                Ok(self.of_this_cluster(&response).map(|()| response))
             }
             Err(failure) => {
                 if !matches!(failure, Failure::Status { .. }) {
@@ -401,12 +401,11 @@ impl Turns<'_> {
         }
     }
 
-    /// Returns the next server: the one that answered last, and then those behind it, but none that
-    /// failed lately if another has not.
+    /// Returns the next server: the one that responded last, and then those behind it, but none
+    /// that failed lately if another has not.
     fn next(&mut self) -> usize {
         let servers = &self.client.shared.servers;
         let count = servers.len();
-        // A server that refused once is no better the next time.
         let is_well = |server: &usize| {
             servers[*server].failed.lock().is_none_or(|failed| failed.elapsed() > SHUNNED)
         };
@@ -462,14 +461,14 @@ impl Turns<'_> {
         };
         let what = match kind {
             Kind::UnknownOutcome => "the cluster did not say whether it applied the write",
-            _ => "the cluster did not answer",
+            _ => "the cluster did not response",
         };
         Error::new(kind, format!("{what} within {limit} ms (cluster_timeout_ms); {last}"))
     }
 
-    /// Fails if the answer came from another cluster than the first one.
-    fn of_this_cluster(&self, answer: &impl Headed) -> Result<()> {
-        let Some(header) = answer.header() else { return Ok(()) };
+    /// Fails if the response came from another cluster than the first one.
+    fn of_this_cluster(&self, response: &impl Headed) -> Result<()> {
+        let Some(header) = response.header() else { return Ok(()) };
         let known = &self.client.shared.cluster_id;
         match known.compare_exchange(0, header.cluster_id, Relaxed, Relaxed) {
             Err(known) if known != header.cluster_id => {
@@ -480,14 +479,15 @@ impl Turns<'_> {
     }
 }
 
-/// Decodes answers.
+/// Decodes responses.
 trait Decoded: Sized {
-    fn decode_answer(bytes: bytes::Bytes) -> std::result::Result<Self, Failure>;
+    fn decode_response(bytes: bytes::Bytes) -> std::result::Result<Self, Failure>;
 }
 
 impl<M: prost::Message + Default> Decoded for M {
-    fn decode_answer(bytes: bytes::Bytes) -> std::result::Result<M, Failure> {
-        M::decode(bytes).map_err(|cause| Failure::NotGrpc(format!("it answered nonsense: {cause}")))
+    fn decode_response(bytes: bytes::Bytes) -> std::result::Result<M, Failure> {
+        M::decode(bytes)
+            .map_err(|cause| Failure::NotGrpc(format!("it responded nonsense: {cause}")))
     }
 }
 

@@ -128,7 +128,7 @@ impl Stream {
             if count == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            // What was received may need an answer.
+            // What was received may have to be replied to.
             match self.write_encrypted() {
                 Err(cause) if cause.kind() != io::ErrorKind::WouldBlock => return Err(cause),
                 _ => {}

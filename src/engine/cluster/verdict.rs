@@ -9,16 +9,16 @@ use crate::error::Kind;
 pub enum Failure {
     /// The call never left, or the server promised that it did not look at it.
     NotSent(String),
-    /// The call was sent, and there is no whole answer to it.
+    /// The call was sent, and there is no whole response to it.
     Lost(String),
-    /// The server answered with a gRPC status.
+    /// The server responded with a gRPC status.
     Status {
         /// The number of the status.
         code: i32,
         /// The text that the server sent.
         message: String,
     },
-    /// What answered does not speak gRPC.
+    /// What responded does not speak gRPC.
     NotGrpc(String),
 }
 

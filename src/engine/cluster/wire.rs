@@ -225,7 +225,7 @@ pub struct LeaseRevokeRequest {
     pub id: i64,
 }
 
-/// Answers a renewal or a revocation. The latter has a header alone.
+/// The response to a renewal or a revocation. The latter has a header alone.
 #[derive(Clone, PartialEq, Message)]
 pub struct LeaseResponse {
     #[prost(message, optional, tag = 1)]
@@ -267,7 +267,7 @@ pub struct StatusResponse {
 pub trait Call: Message {
     /// `/SERVICE/METHOD`.
     const PATH: &'static str;
-    /// The message that answers it.
+    /// The message that the server responds with.
     type Response: Message + Default + Headed;
 }
 

@@ -71,7 +71,7 @@ pub fn disk(lease: Lease) -> TestEngine {
 /// Returns a cluster store, or `None` where there is no etcd.
 pub fn cluster(lease: Lease) -> Option<TestEngine> {
     let url = etcd::shared_url(&etcd::fresh_namespace())?;
-    let options = Options { cluster: url, ..Options::default() };
+    let options = Options { cluster: url.into(), ..Options::default() };
     let client = Client::new(&options).expect("the options are right");
     let engine = Cluster::open(&client, b"store", &options, lease);
     let engine = engine.expect("a store can be opened").expect("it is made");
@@ -156,8 +156,8 @@ macro_rules! for_every_engine {
     };
 }
 
-/// Runs functions that take a [`Make`] as tests on the cluster engine and on a scope of one. They do
-/// nothing where there is no etcd.
+/// Runs functions that take a [`Make`] as tests on the cluster engine and on a scope of one. They
+/// do nothing where there is no etcd.
 #[macro_export]
 macro_rules! for_the_cluster {
     ($($test:ident)*) => {
