@@ -9,15 +9,21 @@
 use std::sync::Arc;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(feature = "cluster")]
+use std::time::Duration;
 
 use kvds::testing::{
-    Backend, Conflict, Expectation, Identity, Operation, Outcome, Ref, SnapshotView, Store,
+    Backend, Conflict, Expectation, Identity, Kind, Operation, Outcome, Ref, SnapshotView, Store,
     WriteBatch, open_view,
 };
+#[cfg(feature = "cluster")]
+use kvds::testing::{Client, Cluster, Options};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use testkit::engines::{Make, no_lease};
+#[cfg(feature = "cluster")]
+use testkit::etcd::Servers;
 use todc_utils::linearizability::WGLChecker;
 use todc_utils::linearizability::history::{Action, History};
 use todc_utils::specifications::Specification;
@@ -28,6 +34,9 @@ const KEYS: usize = 3;
 const THREADS: usize = 4;
 const CALLS: usize = 12;
 const ROUNDS: usize = 1000;
+/// More calls, so that the fault comes while they are made.
+#[cfg(feature = "cluster")]
+const CALLS_WITH_FAULT: usize = 60;
 
 /// The value of each key, which is one byte.
 type Content = [Option<u8>; KEYS];
@@ -57,6 +66,9 @@ enum CallResult {
     There(bool),
     Content(Content),
     Write(Outcome),
+    /// The call may have happened or not. It may also happen later, so its response is at the end
+    /// of the history. There it makes no difference whether it happened.
+    Unknown,
 }
 
 /// A call, and its result once it has returned.
@@ -127,7 +139,7 @@ impl Specification for Sequential {
                 CallResult::Write(Outcome::Applied)
             }
         };
-        (*result == Some(right), after)
+        (*result == Some(right) || *result == Some(CallResult::Unknown), after)
     }
 }
 
@@ -135,75 +147,68 @@ fn name(key: usize) -> [u8; 1] {
     [b'a' + key as u8]
 }
 
-fn content(store: &Store) -> Content {
+type Performed = kvds::testing::Result<CallResult>;
+
+fn content(store: &Store) -> kvds::testing::Result<Content> {
     let mut content = [None; KEYS];
     let complete = store.iterate(b"", |key, value| {
         content[usize::from(key[0] - b'a')] = Some(value[0]);
         true
     });
-    assert!(complete.expect("the iteration works"));
-    content
+    assert!(complete?);
+    Ok(content)
 }
 
-fn perform(store: &Ref<Store>, call: Call) -> CallResult {
+fn perform(store: &Ref<Store>, call: Call) -> Performed {
     let names: [_; KEYS] = std::array::from_fn(name);
     let batch = |operations: [Operation<'_>; KEYS]| {
-        CallResult::Write(
-            store
-                .write(&WriteBatch { expectations: &[], operations: &operations })
-                .expect("the write works"),
-        )
+        store.write(&WriteBatch { expectations: &[], operations: &operations })
     };
-    let write = |result: kvds::testing::Result<Outcome>| {
-        CallResult::Write(result.expect("the write works"))
-    };
-    match call {
-        Call::Get(key) => {
-            CallResult::Value(store.get(&name(key)).expect("the read works").map(|value| value[0]))
-        }
-        Call::Exists(key) => CallResult::There(store.exists(&name(key)).expect("the read works")),
-        Call::Iterate => CallResult::Content(content(store)),
+    Ok(match call {
+        Call::Get(key) => CallResult::Value(store.get(&name(key))?.map(|value| value[0])),
+        Call::Exists(key) => CallResult::There(store.exists(&name(key))?),
+        Call::Iterate => CallResult::Content(content(store)?),
         Call::Snapshot => {
-            let snapshot = open_view(store, |engine| Ok(Arc::new(SnapshotView::new(engine)?)))
-                .expect("a snapshot can be taken");
+            let snapshot = open_view(store, |engine| Ok(Arc::new(SnapshotView::new(engine)?)))?;
             std::thread::yield_now();
-            CallResult::Content(content(&snapshot))
+            CallResult::Content(content(&snapshot)?)
         }
         Call::MultiGet => {
-            let values =
-                store.multi_get(&names.each_ref().map(|name| &name[..])).expect("the read works");
+            let values = store.multi_get(&names.each_ref().map(|name| &name[..]))?;
             let mut values = values.into_iter().map(|value| value.map(|value| value[0]));
             CallResult::Content(std::array::from_fn(|_| {
                 values.next().expect("as many values as keys")
             }))
         }
         Call::CompareAndDelete(key, expected) => {
-            write(store.compare_and_delete(&name(key), &[expected]))
+            CallResult::Write(store.compare_and_delete(&name(key), &[expected])?)
         }
         Call::Move(from, to, expected, value) => {
             let (from, to, value) = (name(from), name(to), [value]);
-            write(store.write(&WriteBatch {
+            CallResult::Write(store.write(&WriteBatch {
                 expectations: &[Expectation::Equals { key: &from, value: &[expected] }],
                 operations: &[
                     Operation::Set { key: &from, value: &value },
                     Operation::Set { key: &to, value: &value },
                 ],
-            }))
+            })?)
         }
-        Call::DeletePrefix => write(store.delete_prefix(b"")),
-        Call::Set(key, value) => write(store.set(&name(key), &[value])),
-        Call::Delete(key) => write(store.delete(&name(key))),
-        Call::SetNx(key, value) => write(store.set_nx(&name(key), &[value])),
+        Call::DeletePrefix => CallResult::Write(store.delete_prefix(b"")?),
+        Call::Set(key, value) => CallResult::Write(store.set(&name(key), &[value])?),
+        Call::Delete(key) => CallResult::Write(store.delete(&name(key))?),
+        Call::SetNx(key, value) => CallResult::Write(store.set_nx(&name(key), &[value])?),
         Call::CompareAndSwap(key, expected, value) => {
-            write(store.compare_and_swap(&name(key), &[expected], &[value]))
+            CallResult::Write(store.compare_and_swap(&name(key), &[expected], &[value])?)
         }
-        Call::SetAll(value) => batch(
+        Call::SetAll(value) => CallResult::Write(batch(
             names
                 .each_ref()
                 .map(|key| Operation::Set { key, value: &[0, 1, 2][usize::from(value)..][..1] }),
-        ),
-        Call::DeleteAll => batch(names.each_ref().map(|key| Operation::Delete { key })),
-    }
+        )?),
+        Call::DeleteAll => {
+            CallResult::Write(batch(names.each_ref().map(|key| Operation::Delete { key }))?)
+        }
+    })
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -236,10 +241,22 @@ fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Ev
             scope.spawn(move || {
                 let mut events = Vec::new();
                 barrier.wait();
-                for call in program {
+                for (number, call) in program.into_iter().enumerate() {
                     let began = clock.fetch_add(1, Ordering::SeqCst);
                     let result = perform(store, call);
                     let ended = clock.fetch_add(1, Ordering::SeqCst);
+                    // A call of unknown outcome continues beside those that the thread makes next,
+                    // so it counts as one of another thread.
+                    let (thread, ended, result) = match result {
+                        Ok(result) => (thread, ended, result),
+                        Err(error) if error.kind() == Kind::UnknownOutcome => {
+                            let other = THREADS * (1 + number) + thread;
+                            (other, usize::MAX, CallResult::Unknown)
+                        }
+                        // It was not made.
+                        Err(error) if error.kind() == Kind::Busy => continue,
+                        Err(error) => panic!("{call:?}: {error}"),
+                    };
                     events.push((began, thread, Action::Call((call, None))));
                     events.push((ended, thread, Action::Response((call, Some(result)))));
                 }
@@ -259,20 +276,101 @@ fn histories_are_linearizable(make: Make) -> testkit::Result {
     let bench = make(no_lease());
     let identity = Identity { tag: 0, id: c"store".to_owned(), backend: Backend::Memory };
     let store = Store::on(bench.engine.clone(), identity, Arc::default());
-    for round in 0..ROUNDS {
-        perform(&store, Call::DeleteAll);
+    // Each call on a cluster takes a round trip.
+    let rounds = if bench.is_remote { ROUNDS / 5 } else { ROUNDS };
+    for round in 0..rounds {
+        perform(&store, Call::DeleteAll)?;
         let programs: Vec<_> = (0..THREADS)
             .map(|_| program.new_tree(&mut runner).expect("a program can be made").current())
             .collect();
-        let history = record(&store, programs);
-        if !WGLChecker::<Sequential>::is_linearizable(History::from_actions(history.clone())) {
-            for (thread, action) in history {
-                eprintln!("{thread}: {action:?}");
-            }
-            panic!("round {round}: no order of atomic steps explains this history");
-        }
+        check(record(&store, programs), &format!("round {round}"));
     }
     Ok(())
+}
+
+/// Panics if no order of the calls explains their results.
+fn check(history: Vec<(usize, Action<Event>)>, what: &str) {
+    if !WGLChecker::<Sequential>::is_linearizable(History::from_actions(history.clone())) {
+        for (thread, action) in history {
+            eprintln!("{thread}: {action:?}");
+        }
+        panic!("{what}: no order of atomic steps explains this history");
+    }
+}
+
+/// What happens to servers, of which one is the leader.
+#[cfg(feature = "cluster")]
+type Fault = fn(&Servers, usize) -> testkit::Result;
+
+#[cfg(feature = "cluster")]
+const FAULTS: [(&str, Fault); 6] = [
+    ("the leader is killed", |servers, leader| {
+        servers.node(leader).kill9();
+        Ok(())
+    }),
+    ("the leader is stopped properly", |servers, leader| servers.node(leader).terminate()),
+    ("the leader is frozen", |servers, leader| servers.node(leader).stop()),
+    ("a follower is frozen", |servers, leader| servers.node((leader + 1) % 3).stop()),
+    ("a follower is killed", |servers, leader| {
+        servers.node((leader + 1) % 3).kill9();
+        Ok(())
+    }),
+    ("the quorum is lost", |servers, leader| {
+        servers.node(leader).stop()?;
+        servers.node((leader + 2) % 3).stop()
+    }),
+];
+
+/// Nothing acknowledged is lost, and nothing refused appears, whatever happens to the servers.
+/// `make cluster-faults` runs a hundred rounds.
+#[test]
+#[cfg(feature = "cluster")]
+fn histories_on_a_cluster_are_linearizable_whatever_fails() -> testkit::Result {
+    let Some(servers) = Servers::start(3)? else { return Ok(()) };
+    let rounds = testkit::number_from_env("KVDS_FAULT_ROUNDS", FAULTS.len() as u64);
+    let mut runner = TestRunner::default();
+    let program = proptest::collection::vec(call(), CALLS_WITH_FAULT);
+    for round in 0..rounds {
+        let (fault, begin) = FAULTS[round as usize % FAULTS.len()];
+        let url = servers.url(&format!("round{round}"));
+        let options =
+            Options { cluster: url.into(), cluster_timeout_ms: 4000, ..Options::default() };
+        let client = Client::new(&options)?;
+        let engine = Cluster::open(&client, b"store", &options, no_lease())?.ok_or("no store")?;
+        let identity = Identity { tag: 0, id: c"store".to_owned(), backend: Backend::Cluster };
+        let store = Store::on(engine, identity, Arc::default());
+        let programs: Vec<_> = (0..THREADS)
+            .map(|_| program.new_tree(&mut runner).expect("a program can be made").current())
+            .collect();
+        let leader = servers.leader()?;
+        let (history, ended) = std::thread::scope(|scope| {
+            let recording = scope.spawn(|| record(&store, programs));
+            std::thread::sleep(Duration::from_millis(20));
+            let begun = begin(&servers, leader);
+            std::thread::sleep(Duration::from_millis(2500));
+            let ended = begun.and_then(|()| heal(&servers));
+            (recording.join().expect("no thread panicked"), ended)
+        });
+        ended?;
+        let unknown = history
+            .iter()
+            .filter(|(_, action)| {
+                matches!(action, Action::Response((_, Some(CallResult::Unknown))))
+            })
+            .count();
+        println!("{fault}: {} events, {unknown} of unknown outcome", history.len());
+        check(history, fault);
+    }
+    Ok(())
+}
+
+/// Lets all servers run again.
+#[cfg(feature = "cluster")]
+fn heal(servers: &Servers) -> testkit::Result {
+    for node in 0..servers.count() {
+        servers.node(node).revive()?;
+    }
+    servers.wait_until_healthy()
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub struct TestEngine {
     pub longest: usize,
     /// The length of the longest value that a test may set.
     pub longest_value: usize,
+    /// Whether each call takes a round trip over a network.
+    pub is_remote: bool,
     _neighbors: Option<Arc<Neighbors>>,
     _directory: Arc<TempDir>,
 }
@@ -43,6 +45,7 @@ fn bench(engine: Arc<dyn Engine>, directory: Arc<TempDir>) -> TestEngine {
         engine,
         longest: MAX_KEY_LEN,
         longest_value: VALUE,
+        is_remote: false,
         _neighbors: None,
         _directory: directory,
     }
@@ -75,7 +78,7 @@ pub fn cluster(lease: Lease) -> Option<TestEngine> {
     let client = Client::new(&options).expect("the options are right");
     let engine = Cluster::open(&client, b"store", &options, lease);
     let engine = engine.expect("a store can be opened").expect("it is made");
-    Some(TestEngine { longest_value: CLUSTER_VALUE, ..bench(engine, directory()) })
+    Some(TestEngine { longest_value: CLUSTER_VALUE, is_remote: true, ..bench(engine, directory()) })
 }
 
 /// Returns a scope of a scope of a cluster store, or `None` where there is no etcd.
@@ -129,6 +132,7 @@ fn scope(of: TestEngine) -> TestEngine {
         engine,
         longest: MAX_KEY_LEN - PREFIX.concat().len(),
         longest_value: of.longest_value,
+        is_remote: of.is_remote,
         _neighbors: Some(Arc::new(Neighbors(of.engine))),
         _directory: of._directory,
     }

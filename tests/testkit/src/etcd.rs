@@ -437,6 +437,12 @@ impl Node {
         Ok(())
     }
 
+    /// Lets the server continue if it is stopped, and starts it again if it has ended.
+    pub fn revive(&self) -> Result {
+        let runs = self.running().is_some();
+        if runs { self.resume() } else { self.restart() }
+    }
+
     /// Returns whether the server says that it is the leader.
     fn is_leader(&self) -> bool {
         self.running().is_some()
