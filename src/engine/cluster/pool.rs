@@ -18,7 +18,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::channel::{self, Ask, Channel};
 use super::url::{Endpoint, Url};
-use super::verdict::{Failure, Verdict};
+use super::verdict::{Failure, RESOURCE_EXHAUSTED, Verdict};
 use super::wire::{
     AuthenticateRequest, Call, Headed, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest,
 };
@@ -278,16 +278,16 @@ impl Client {
         token: Option<&HeaderValue>,
         deadline: Instant,
     ) -> std::result::Result<C::Response, Failure> {
-        let body = channel::encoded(call);
-        let mib = u32::try_from(body.len() >> 20).unwrap_or(u32::MAX);
-        let deadline = deadline.min(Instant::now() + ATTEMPT + mib * ATTEMPT_PER_MIB);
-        if body.len() > MAX_REQUEST {
-            let len = body.len();
+        let len = call.encoded_len();
+        if len > MAX_REQUEST {
             return Err(Failure::Status {
-                code: 8,
+                code: RESOURCE_EXHAUSTED,
                 message: format!("the request of {len} bytes is larger than max ({MAX_REQUEST})"),
             });
         }
+        let body = channel::encoded(call);
+        let mib = u32::try_from(len >> 20).unwrap_or(u32::MAX);
+        let deadline = deadline.min(Instant::now() + ATTEMPT + mib * ATTEMPT_PER_MIB);
         let mut leased = self.connection(server, true, deadline)?;
         let Some(mut channel) = leased.channel.take() else {
             return Err(Failure::NotSent("there is no connection".to_owned()));
@@ -381,6 +381,12 @@ impl Turns<'_> {
         let client = self.client;
         let server = self.next();
         let deadline = self.deadline;
+        // What is sent now could not be responded to in time.
+        if Instant::now() >= deadline {
+            let failure = Failure::NotSent("no time is left".to_owned());
+            self.last.get_or_insert_with(|| (server, failure.clone()));
+            return Err(failure);
+        }
         let needs_leader = consistency == Consistency::Linearizable;
         let sent = client
             .log_in(server, deadline)
@@ -427,8 +433,12 @@ impl Turns<'_> {
         if Instant::now() < self.deadline {
             return Ok(());
         }
-        let server = self.last.as_ref().map_or(0, |(server, _)| *server);
-        self.last = Some((server, failure));
+        // A call that no time was left for says less than the one before it.
+        if let Some((_, last)) = &mut self.last
+            && !matches!(failure, Failure::NotSent(_))
+        {
+            *last = failure;
+        }
         Err(self.failed(kind))
     }
 

@@ -48,7 +48,8 @@ pub enum Verdict {
 const INVALID_ARGUMENT: i32 = 3;
 const NOT_FOUND: i32 = 5;
 const PERMISSION_DENIED: i32 = 7;
-const RESOURCE_EXHAUSTED: i32 = 8;
+/// A limit is reached. Also the status of requests that the client itself refuses.
+pub const RESOURCE_EXHAUSTED: i32 = 8;
 const OUT_OF_RANGE: i32 = 11;
 const UNAVAILABLE: i32 = 14;
 const DATA_LOSS: i32 = 15;
