@@ -25,8 +25,8 @@ macro_rules! programs {
 }
 
 programs! {
-    atomicity batches callbacks caller_threads checkpoint cursors descriptor_limit directories
-    dlopen durability exit fork full_disk invalid_calls layout lifecycle limited_file_systems
+    atomicity batches callbacks caller_threads checkpoint cluster cursors descriptor_limit
+    directories dlopen durability exit fork full_disk invalid_calls layout lifecycle limited_file_systems
     logging maintenance memory_limit no_file_locks observers operations options out_of_memory
     read_errors read_only standard_streams store_lock thread_limit threads view_lifecycle views
     write_errors
@@ -44,6 +44,7 @@ fn compile_and_run(name: &str) {
         includes: &["include"],
         arguments: &arguments,
         unlinked: name == "dlopen",
+        cluster: name == "cluster",
         ..Way::default()
     };
     c_programs::compile_and_run(&format!("ctests/{name}.c"), &way, |directory| {

@@ -11,7 +11,7 @@ use std::{env, fs, iter};
 
 use kvds::testing::{Cluster, Disk};
 
-use crate::ROOT;
+use crate::{ROOT, etcd};
 
 /// The SONAME, by which the dynamic linker finds the library.
 pub const LIBRARY: &str = "libkvds.so.0";
@@ -20,8 +20,8 @@ pub const LIBRARY: &str = "libkvds.so.0";
 const VALGRIND_SCALE: &str = "5";
 
 /// Programs whose forked children use the library.
-const FORKING: [&str; 5] =
-    ["standard_streams", "fork", "caller_threads", "store_lock", "thread_limit"];
+const FORKING: [&str; 6] =
+    ["standard_streams", "fork", "caller_threads", "store_lock", "thread_limit", "cluster"];
 
 /// How to compile a program. Every warning is an error.
 #[derive(Clone, Copy, Default)]
@@ -36,6 +36,8 @@ pub struct Way<'a> {
     pub arguments: &'a [&'a str],
     /// Does not link the program with the library.
     pub unlinked: bool,
+    /// Tells the program a cluster, if there is an etcd.
+    pub cluster: bool,
 }
 
 /// Compiles a source file (a path in the repository) and runs the program, which must succeed.
@@ -53,6 +55,12 @@ pub fn compile_and_run(source: &str, way: &Way, prepare: impl Fn(&Path)) {
     command
         .env("TMPDIR", directory.path())
         .env("KVDS_TEST_LIBRARY", directory.path().join(LIBRARY));
+    if way.cluster
+        && Cluster::available().is_ok()
+        && let Some(url) = etcd::shared_url(&etcd::fresh_namespace())
+    {
+        command.env(etcd::CLUSTER_VARIABLE, url);
+    }
     // The files of a failed program stay for a debugger.
     directory.disable_cleanup(true);
     succeed(command);
