@@ -209,6 +209,11 @@ crash: setup-test ## Test killed processes and power failures (CRASH_ROUNDS, POW
 	KVDS_CRASH_ROUNDS=$(or $(CRASH_ROUNDS),200) $(RUN) test --test crash -- --nocapture
 	KVDS_POWERCUT_ROUNDS=$(or $(POWERCUT_ROUNDS),100) $(RUN) test --test powercut -- --nocapture
 
+.PHONY: cluster-faults
+cluster-faults: setup-test ## Test a cluster whose servers fail, in FAULT_ROUNDS=100 rounds
+	KVDS_FAULT_ROUNDS=$(or $(FAULT_ROUNDS),100) KVDS_ADDITIONS=1000 $(RUN) test --no-default-features \
+		--features cluster --test linearizable --test cluster -- --nocapture cluster unique counter
+
 .PHONY: damage
 damage: setup-test ## Damage every byte of a small store (half an hour or more)
 	KVDS_DAMAGE=all $(RUN) test --test damage -- --nocapture
