@@ -232,6 +232,20 @@ impl Disk {
         }
     }
 
+    /// Finds the current value of a key that a write is about to delete. It does not enter the row
+    /// cache, where it would evict another row.
+    fn find_to_delete<'a>(
+        &'a self,
+        writer: &'a Writer,
+        key: &[u8],
+        hash: KeyHash,
+    ) -> Result<Option<Found<'a>>> {
+        match writer.rows.find(key, hash) {
+            Ok(row) => Ok(Some(Found::Cached(row))),
+            Err(_) => Ok(self.find_stored(key, &self.read_options)?.map(Found::Stored)),
+        }
+    }
+
     /// Finds the value of `key` in the database, and inserts it into the row cache.
     #[inline(never)]
     fn find_uncached(

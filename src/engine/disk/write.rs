@@ -20,7 +20,10 @@ impl Disk {
         let access = if expectations.is_empty() { Access::Shared } else { Access::Exclusive };
         let _guard = writer.key_locks.lock_key(key, hash, access);
         if !expectations.is_empty() {
-            let found = self.find_hashed(writer, key, hash)?;
+            let found = match value {
+                Some(_) => self.find_hashed(writer, key, hash)?,
+                None => self.find_to_delete(writer, key, hash)?,
+            };
             let found = found.as_deref();
             if let Some(conflict) =
                 expectations.iter().find_map(|expectation| expectation.conflict(found))

@@ -426,6 +426,10 @@ impl State {
         let (created_at, location) = (self.created_at, self.location);
         let extra = self.extra.get_or_insert_default();
         let value = extra.value.take();
+        // Most keys have one version at most. A vector begins with room for four.
+        if extra.versions.is_empty() {
+            extra.versions.reserve_exact(1);
+        }
         extra.versions.push(Version { created_at, location, value });
         self.location = Location::NONE;
     }
