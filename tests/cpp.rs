@@ -182,6 +182,7 @@ fn compile_strictly(text: &str, include: &str, dialect: &str) {
                 includes: &[include],
                 arguments: &arguments,
                 unlinked: true,
+                ..Way::default()
             },
         );
     }
