@@ -1275,14 +1275,14 @@ public:
     bool cluster_tls(const std::string &ca, const std::string &cert = "",
                      const std::string &key = "")
     {
-        return detail::ok(kvds_options_set_cluster_tls(
-            handle(), detail::c_str(ca), detail::c_str(cert), detail::c_str(key)));
+        return detail::ok(kvds_options_set_cluster_tls(handle(), detail::c_str(ca),
+                                                       detail::c_str(cert), detail::c_str(key)));
     }
     /** Sets the user that logs in to the cluster; `kvds_options_set_cluster_login`. */
     bool cluster_login(const std::string &user, const std::string &password)
     {
-        return detail::ok(kvds_options_set_cluster_login(handle(), detail::c_str(user),
-                                                         detail::c_str(password)));
+        return detail::ok(
+            kvds_options_set_cluster_login(handle(), detail::c_str(user), detail::c_str(password)));
     }
     /** Sets how long a call on a cluster may take; `kvds_options_set_cluster_timeout_ms`. */
     bool cluster_timeout_ms(std::uint64_t milliseconds)
