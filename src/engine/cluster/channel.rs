@@ -325,7 +325,7 @@ fn run<T>(
         }
         match poll::ready(socket.descriptor(), socket.is_full(), deadline) {
             Ok(true) => {}
-            Ok(false) => return Err(Lost("the server did not response in time".to_owned())),
+            Ok(false) => return Err(Lost("the server did not respond in time".to_owned())),
             Err(cause) => return Err(Lost(format!("cannot wait for the server: {cause}"))),
         }
     }

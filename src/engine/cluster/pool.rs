@@ -471,7 +471,7 @@ impl Turns<'_> {
         };
         let what = match kind {
             Kind::UnknownOutcome => "the cluster did not say whether it applied the write",
-            _ => "the cluster did not response",
+            _ => "the cluster did not respond",
         };
         Error::new(kind, format!("{what} within {limit} ms (cluster_timeout_ms); {last}"))
     }
