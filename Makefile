@@ -147,7 +147,7 @@ test: setup-test ## Run all tests, with and without the disk engine
 	$(RUN) test --no-default-features
 	$(RUN) build --release
 	KVDS_LIBRARY=$(abspath $(RELEASE))/libkvds.so $(RUN) test --test exports --test c
-	$(CARGO) xtask bindings test
+	scripts/cluster run $(CARGO) xtask bindings test
 	@echo
 	@echo "make test: all tests passed, with and without the disk engine."
 
