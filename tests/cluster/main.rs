@@ -1,6 +1,7 @@
 //! Tests the cluster engine on real servers that fail, and on a fake one.
 #![cfg(feature = "cluster")]
 
+mod partitions;
 mod processes;
 mod unique_keys;
 

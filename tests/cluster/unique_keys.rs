@@ -36,7 +36,7 @@ fn told(result: Result<Outcome, Error>) -> testkit::Result<Told> {
 }
 
 /// Runs `fault` while threads write, and compares what they were told with what is there.
-fn check(
+pub fn check(
     servers: &Servers,
     name: &str,
     fault: impl FnOnce() -> testkit::Result,

@@ -20,6 +20,7 @@ use std::{env, process, thread};
 
 use tempfile::TempDir;
 
+use crate::networks::Host;
 use crate::{Result, temporary_directory};
 
 /// A URL without a namespace, such as `etcd://127.0.0.1:2379`: tests that need any server use this
@@ -57,6 +58,8 @@ pub struct Setup {
     pub heartbeat_ms: u64,
     /// More flags for every member, such as `--max-txn-ops=64`.
     pub flags: Vec<String>,
+    /// The hosts of the members, or none for loopback.
+    pub hosts: Vec<Host>,
 }
 
 impl Default for Setup {
@@ -70,11 +73,17 @@ impl Default for Setup {
             max_request_bytes: None,
             heartbeat_ms: 100,
             flags: Vec::new(),
+            hosts: Vec::new(),
         }
     }
 }
 
 impl Setup {
+    /// The address of a member.
+    fn address(&self, index: usize) -> Ipv4Addr {
+        self.hosts.get(index).map_or(Ipv4Addr::LOCALHOST, |host| host.address)
+    }
+
     /// Starts the servers and waits until all are healthy. Returns `None` if etcd is not installed.
     pub fn start(&self) -> Result<Option<Servers>> {
         if !is_installed("etcd") || (self.root_password.is_some() && !is_installed("etcdctl")) {
@@ -192,7 +201,7 @@ impl Servers {
         let ports = free_ports(setup.count * 3)?;
         let ports: Vec<&[u16]> = ports.chunks(3).collect();
         let peers: Vec<String> = (ports.iter().enumerate())
-            .map(|(index, ports)| format!("n{index}=http://127.0.0.1:{}", ports[1]))
+            .map(|(index, ports)| format!("n{index}=http://{}:{}", setup.address(index), ports[1]))
             .collect();
         let peers = peers.join(",");
         let nodes = (ports.iter().enumerate())
@@ -309,6 +318,9 @@ pub struct Node {
     directory: PathBuf,
     log: PathBuf,
     arguments: Vec<String>,
+    /// The network namespace, if it is not that of this process.
+    host: Option<Host>,
+    address: Ipv4Addr,
     client_port: u16,
     metrics_port: u16,
     running: Mutex<Option<Running>>,
@@ -317,9 +329,10 @@ pub struct Node {
 impl Node {
     fn new(setup: &Setup, directory: &Path, index: usize, ports: &[u16], peers: &str) -> Node {
         let name = format!("n{index}");
-        let (client, peer) = (ports[0], format!("http://127.0.0.1:{}", ports[1]));
+        let address = setup.address(index);
+        let (client, peer) = (ports[0], format!("http://{address}:{}", ports[1]));
         let scheme = if setup.certificates.is_some() { "https" } else { "http" };
-        let client_url = format!("{scheme}://127.0.0.1:{client}");
+        let client_url = format!("{scheme}://{address}:{client}");
         let data = directory.join(&name).display().to_string();
         let mut arguments = vec![
             format!("--name={name}"),
@@ -332,7 +345,7 @@ impl Node {
             // A cluster of another test that gets the same port later must not be joined.
             format!("--initial-cluster-token={}", directory.display()),
             // Health without TLS and login, whatever clients need.
-            format!("--listen-metrics-urls=http://127.0.0.1:{}", ports[2]),
+            format!("--listen-metrics-urls=http://{address}:{}", ports[2]),
             format!("--heartbeat-interval={}", setup.heartbeat_ms),
             format!("--election-timeout={}", setup.heartbeat_ms * 10),
         ];
@@ -358,6 +371,8 @@ impl Node {
             directory: directory.to_owned(),
             log: directory.join(format!("{name}.log")),
             arguments,
+            host: setup.hosts.get(index).cloned(),
+            address,
             client_port: client,
             metrics_port: ports[2],
             running: Mutex::new(None),
@@ -366,7 +381,7 @@ impl Node {
 
     /// The host and port for clients.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.client_port)
+        format!("{}:{}", self.address, self.client_port)
     }
 
     /// The port of `/health` and `/metrics`, which needs neither TLS nor a login.
@@ -446,12 +461,12 @@ impl Node {
     /// Returns whether the server says that it is the leader.
     fn is_leader(&self) -> bool {
         self.running().is_some()
-            && http_get(self.metrics_port, "/metrics")
+            && http_get(self.socket(self.metrics_port), "/metrics")
                 .is_ok_and(|text| text.lines().any(|line| line == "etcd_server_is_leader 1"))
     }
 
     fn is_healthy(&self) -> bool {
-        http_get(self.metrics_port, "/health")
+        http_get(self.socket(self.metrics_port), "/health")
             .is_ok_and(|text| text.replace(' ', "").contains("\"health\":\"true\""))
     }
 
@@ -472,7 +487,7 @@ impl Node {
 
     fn wait_until_listening(&self, server: &mut Running, log_length: usize) -> Result {
         let until = Instant::now() + DONE_WITHIN;
-        while TcpStream::connect_timeout(&loopback(self.client_port), REPLY_WITHIN).is_err() {
+        while TcpStream::connect_timeout(&self.socket(self.client_port), REPLY_WITHIN).is_err() {
             self.check_runs(server, log_length)?;
             if Instant::now() > until {
                 return Err(format!("etcd does not listen\n{}", tail(&self.log())).into());
@@ -501,13 +516,24 @@ impl Node {
 
     fn spawn(&self) -> Result<Running> {
         let log = File::options().append(true).create(true).open(&self.log)?;
-        let mut command = Command::new("etcd");
+        let mut command = match &self.host {
+            None => Command::new("etcd"),
+            Some(host) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", &host.namespace, "etcd"]);
+                command
+            }
+        };
         forget_variables(&mut command);
         command.args(&self.arguments).stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
         // A terminal's Ctrl-C ends the test, and that ends the server.
         let etcd = command.process_group(0).spawn()?;
         Running::watch(etcd, &self.directory)
+    }
+
+    fn socket(&self, port: u16) -> SocketAddr {
+        (self.address, port).into()
     }
 
     fn running(&self) -> MutexGuard<'_, Option<Running>> {
@@ -651,15 +677,11 @@ fn is_port_taken(cause: &dyn std::error::Error) -> bool {
     cause.to_string() == PORT_TAKEN
 }
 
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
-fn http_get(port: u16, path: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&loopback(port), REPLY_WITHIN)?;
+fn http_get(address: SocketAddr, path: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, REPLY_WITHIN)?;
     stream.set_read_timeout(Some(REPLY_WITHIN))?;
     stream.set_write_timeout(Some(REPLY_WITHIN))?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut reply = String::new();
     stream.take(16 << 20).read_to_string(&mut reply)?;

@@ -7,6 +7,7 @@
 //! | [`model`] | programs of calls, which run on an engine and on a `BTreeMap` |
 //! | [`workload`] | writers whose keys show how many of their writes a store has |
 //! | [`simulated_disk`] | what a disk may contain after a power failure |
+//! | [`networks`] | hosts of their own, whose network a test breaks |
 //! | [`preload`] | the library that records or fails the file calls of a process |
 //! | [`c_programs`] | compiles and runs programs in C and C++ |
 //! | [`fuzz`] | what the fuzz targets do with an input |
@@ -16,6 +17,7 @@ pub mod engines;
 pub mod etcd;
 pub mod fuzz;
 pub mod model;
+pub mod networks;
 pub mod preload;
 pub mod simulated_disk;
 pub mod workload;
