@@ -557,7 +557,7 @@ kvds_status kvds_options_set_cluster_timeout_ms(kvds_options *options,
  *     largest value      1 GiB              1 GiB                 see the largest batch
  *     largest batch      memory             memory                one request of the server,
  *                                                                 1.5 MiB by default; at most
- *                                                                 127 expectations
+ *                                                                 126 expectations
  *     size of a store    memory_limit_      the disk              the server's quota, with all
  *                        bytes                                    others: 2 GiB by default
  *     processes          one                one writes, others    any number, on any number
@@ -679,7 +679,10 @@ int64_t kvds_distributor_ref_count(const kvds_distributor *distributor);
  * `durability`, `block_cache_bytes`, `write_buffer_bytes`, `memory_limit_bytes`, `compression` and
  * `max_open_files` do not apply. One role in etcd for that prefix is enough for a store, and a
  * role that may only read is enough with `read_only`. If the store is destroyed while it is open
- * here, its calls return `KVDS_CLOSED`.
+ * here, its writes return `KVDS_CLOSED`, and its reads find nothing.
+ *
+ * `cluster_timeout_ms` limits how long a call on a cluster store takes, but for looking up the
+ * names of the servers, whose limits are the system's.
  *
  * @param id  of a memory store: 1 to 65536 bytes of any kind; of another: UTF-8, not empty.
  * @param[out] out  a reference that the caller owns and releases with kvds_store_release().
@@ -918,7 +921,7 @@ kvds_status kvds_close(kvds_store *store);
  * - `KVDS_EXPIRED`: the operator compacted the cluster, and the snapshot that the call reads is
  *   gone
  * - `KVDS_DENIED`: also if the cluster forbids it
- * - `KVDS_CLOSED`: also if another process destroyed the store
+ * - `KVDS_CLOSED`: also if another cluster is in the place of the one that the program used before
  * @{
  */
 

@@ -13,7 +13,7 @@
 //!     largest value      1 GiB              1 GiB                 see the largest batch
 //!     largest batch      memory             memory                one request of the server,
 //!                                                                 1.5 MiB by default; at most
-//!                                                                 127 expectations
+//!                                                                 126 expectations
 //!     size of a store    memory_limit_      the disk              the server's quota, with all
 //!                        bytes                                    others: 2 GiB by default
 //!     processes          one                one writes, others    any number, on any number
@@ -175,7 +175,10 @@ pub unsafe extern "C" fn kvds_distributor_ref_count(distributor: *const kvds_dis
 /// `durability`, `block_cache_bytes`, `write_buffer_bytes`, `memory_limit_bytes`, `compression` and
 /// `max_open_files` do not apply. One role in etcd for that prefix is enough for a store, and a
 /// role that may only read is enough with `read_only`. If the store is destroyed while it is open
-/// here, its calls return `KVDS_CLOSED`.
+/// here, its writes return `KVDS_CLOSED`, and its reads find nothing.
+///
+/// `cluster_timeout_ms` limits how long a call on a cluster store takes, but for looking up the
+/// names of the servers, whose limits are the system's.
 ///
 /// @param id  of a memory store: 1 to 65536 bytes of any kind; of another: UTF-8, not empty.
 /// @param[out] out  a reference that the caller owns and releases with kvds_store_release().

@@ -10,7 +10,7 @@
 //! - `KVDS_EXPIRED`: the operator compacted the cluster, and the snapshot that the call reads is
 //!   gone
 //! - `KVDS_DENIED`: also if the cluster forbids it
-//! - `KVDS_CLOSED`: also if another process destroyed the store
+//! - `KVDS_CLOSED`: also if another cluster is in the place of the one that the program used before
 
 use std::ffi::{c_int, c_void};
 
