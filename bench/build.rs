@@ -10,7 +10,7 @@ const LIBRARIES: &[(&str, &[&str])] =
 
 /// The crates whose versions are in the results.
 const CRATES: &[&str] =
-    &["artmap", "crossbeam-skiplist", "fjall", "papaya", "parking_lot", "redb", "scc"];
+    &["artmap", "crossbeam-skiplist", "etcd-client", "fjall", "papaya", "parking_lot", "redb", "scc"];
 
 fn cpp() -> cc::Build {
     let mut build = cc::Build::new();
