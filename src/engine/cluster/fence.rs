@@ -104,7 +104,7 @@ pub fn apply(store: &Keyspace, batch: &WriteBatch<'_>) -> Result<Outcome> {
         ));
     }
     let plan = Plan::of(batch.operations);
-    let operations = plan.requests(|key| store.key(b'd', key), &store.data_end());
+    let operations = plan.requests(&store.key(b'd', b""), &store.data_end());
     let only_deletes = plan.only_deletes();
     let mut write = Write::new(store, batch, plan::nested(operations, expectations + 2));
     let mut turns = store.client.turns()?;
