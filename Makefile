@@ -252,10 +252,13 @@ fuzz-seeds: setup-fuzz ## Replace fuzz/seeds by the smallest inputs that reach a
 test-packages: setup-packages build deb ## Test every way to install (root: with debootstrap)
 	$(CARGO) xtask test-packages
 
+# Only its own peer needs protoc.
+PEER_OF_CLUSTER = $(if $(filter cluster,$(ONLY)),$(if $(call found,protoc),--features etcd-client))
+
 # `target/release/kvds-bench --help` lists more options.
 .PHONY: bench
-bench: setup-bench build ## Measure kvds beside other stores (ONLY=memory or disk; FULL=1: hours)
-	$(RUN) build --release --package kvds-bench
+bench: setup-bench build ## Measure kvds beside others (ONLY=memory, disk or cluster; FULL=1: hours)
+	$(RUN) build --release --package kvds-bench $(PEER_OF_CLUSTER)
 	$(RUN) build --release --package kvds-boundary
 	$(RELEASE)/kvds-bench $(if $(FULL),--full) $(if $(ONLY),--only $(ONLY))
 

@@ -9,8 +9,16 @@ const LIBRARIES: &[(&str, &[&str])] =
     &[("rocksdb", &["rocksdb"]), ("leveldb", &["leveldb"]), ("tkrzw", &["tkrzw"])];
 
 /// The crates whose versions are in the results.
-const CRATES: &[&str] =
-    &["artmap", "crossbeam-skiplist", "fjall", "papaya", "parking_lot", "redb", "scc"];
+const CRATES: &[&str] = &[
+    "artmap",
+    "crossbeam-skiplist",
+    "etcd-client",
+    "fjall",
+    "papaya",
+    "parking_lot",
+    "redb",
+    "scc",
+];
 
 fn cpp() -> cc::Build {
     let mut build = cc::Build::new();

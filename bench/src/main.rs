@@ -6,9 +6,11 @@
 mod alternatives;
 mod boundary;
 mod child;
+mod cluster;
 mod contest;
 mod cost;
 mod data;
+mod etcd;
 mod load;
 mod machine;
 mod peer;
@@ -46,9 +48,12 @@ pub struct Choices {
     /// Run everything, with more time per line: hours instead of about five minutes per medium
     #[arg(long)]
     full: bool,
-    /// Run one medium alone
-    #[arg(long, value_name = "memory|disk", value_parser = medium)]
-    only: Option<Medium>,
+    /// Run one medium alone; a cluster is measured only if it is named
+    #[arg(long, value_name = "memory|disk|cluster", value_parser = part)]
+    only: Option<Part>,
+    /// The servers to measure, without TLS and login [default: an etcd of this program]
+    #[arg(long, value_name = "etcd://HOST,.../NAMESPACE")]
+    cluster: Option<String>,
     /// Run only lines whose name contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
@@ -79,11 +84,19 @@ enum What {
     Child(child::Child),
 }
 
-fn medium(text: &str) -> Result<Medium, String> {
+/// What a run measures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Stores(Medium),
+    Cluster,
+}
+
+fn part(text: &str) -> Result<Part, String> {
     match text {
-        "memory" => Ok(Medium::Memory),
-        "disk" => Ok(Medium::Disk),
-        _ => Err("expected memory or disk".to_owned()),
+        "memory" => Ok(Part::Stores(Medium::Memory)),
+        "disk" => Ok(Part::Stores(Medium::Disk)),
+        "cluster" => Ok(Part::Cluster),
+        _ => Err("expected memory, disk or cluster".to_owned()),
     }
 }
 
@@ -101,7 +114,11 @@ fn main() -> Result<()> {
     let library = arguments.run.library()?;
     peers::kvds::load(&library)?;
     match arguments.what {
-        None => run::run(&arguments.run, &library),
+        None => match arguments.run.only {
+            Some(Part::Cluster) => cluster::run(&arguments.run, &library),
+            Some(Part::Stores(medium)) => run::run(&[medium], &arguments.run, &library),
+            None => run::run(&[Medium::Memory, Medium::Disk], &arguments.run, &library),
+        },
         Some(What::Load { mib }) => load::run(mib << 20),
         Some(What::Alternatives) => alternatives::run(),
         Some(What::Child(child)) => child.run(),

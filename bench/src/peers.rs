@@ -1,5 +1,7 @@
 //! All peers.
 
+#[cfg(feature = "etcd-client")]
+pub mod etcd_client;
 pub mod foreign;
 pub mod kvds;
 mod lmdb;

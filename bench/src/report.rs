@@ -34,7 +34,7 @@ pub struct Report {
 }
 
 /// Returns a number with three significant digits.
-fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
@@ -42,7 +42,7 @@ fn figure(value: f64) -> String {
     }
 }
 
-fn table(header: Vec<String>, left: usize) -> Table {
+pub fn table(header: Vec<String>, left: usize) -> Table {
     let columns = header.len();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);

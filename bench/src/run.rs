@@ -27,10 +27,9 @@ use crate::ycsb;
 const ROUNDS: (usize, usize) = (5, 9);
 
 /// Runs the chosen lines, and prints and writes the results.
-pub fn run(choices: &Choices, library: &Path) -> Result<()> {
+pub fn run(media: &[Medium], choices: &Choices, library: &Path) -> Result<()> {
     let scratch = Scratch::new(&choices.directory)?;
-    let media = choices.only.map_or(vec![Medium::Memory, Medium::Disk], |only| vec![only]);
-    for medium in media {
+    for &medium in media {
         let report = on(medium, choices, library, &scratch)?;
         report.print_head();
         report.print_rows();

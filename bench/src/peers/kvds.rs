@@ -67,6 +67,27 @@ pub fn peers() -> Vec<Peer> {
     ]
 }
 
+/// The id of a store that has a distributor to itself.
+const STORE: &CStr = c"store";
+
+/// Where a store is.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Memory,
+    Disk { path: &'a Path, sync: bool },
+    Cluster { url: &'a str },
+}
+
+impl Place<'_> {
+    fn backend(self) -> u32 {
+        match self {
+            Place::Memory => c::KVDS_MEMORY,
+            Place::Disk { .. } => c::KVDS_DISK,
+            Place::Cluster { .. } => c::KVDS_CLUSTER,
+        }
+    }
+}
+
 /// A store and its distributor.
 pub struct Kvds {
     functions: &'static c::Functions,
@@ -100,40 +121,90 @@ fn at(bytes: &[u8]) -> *const c_void {
 
 impl Kvds {
     pub fn memory() -> Result<Kvds> {
-        Kvds::open(None, false)
+        Kvds::open(Place::Memory)
     }
 
     pub fn disk(path: &Path, sync: bool) -> Result<Kvds> {
-        Kvds::open(Some(path), sync)
+        Kvds::open(Place::Disk { path, sync })
     }
 
-    fn open(path: Option<&Path>, sync: bool) -> Result<Kvds> {
+    /// Opens a store in the cluster of a URL.
+    pub fn cluster(url: &str) -> Result<Kvds> {
+        Kvds::open(Place::Cluster { url })
+    }
+
+    fn open(place: Place<'_>) -> Result<Kvds> {
         let functions = functions();
-        let text =
-            path.map(|path| CString::new(path.as_os_str().as_encoded_bytes())).transpose()?;
-        let (mut distributor, mut store) = (ptr::null_mut(), ptr::null_mut());
-        let backend = if path.is_some() { c::KVDS_DISK } else { c::KVDS_MEMORY };
+        let path = match place {
+            Place::Disk { path, .. } => Some(CString::new(path.as_os_str().as_encoded_bytes())?),
+            _ => None,
+        };
+        let url = match place {
+            Place::Cluster { url } => Some(CString::new(url)?),
+            _ => None,
+        };
+        let mut distributor = ptr::null_mut();
         // SAFETY: the texts end with a NUL, the outputs are writable, and the options are freed
         // once.
         unsafe {
             let options = functions.kvds_options_new();
-            if sync {
+            if let Place::Disk { sync: true, .. } = place {
                 must(functions.kvds_options_set_durability(options, c::KVDS_DURABILITY_SYNC as _));
             }
-            let text = text.as_ref().map_or(ptr::null(), |text| text.as_ptr());
-            let status = functions.kvds_distributor_open(text, options, &mut distributor);
+            if let Some(url) = &url {
+                must(functions.kvds_options_set_cluster(options, url.as_ptr()));
+            }
+            let path = path.as_ref().map_or(ptr::null(), |path| path.as_ptr());
+            let status = functions.kvds_distributor_open(path, options, &mut distributor);
             functions.kvds_options_free(options);
             must(status);
-            let id = c"store".as_ptr();
+        }
+        Kvds::in_distributor(distributor, place.backend(), STORE)
+    }
+
+    /// Opens a store, and takes over a reference to its distributor.
+    fn in_distributor(
+        distributor: *mut c::kvds_distributor,
+        backend: u32,
+        id: &CStr,
+    ) -> Result<Kvds> {
+        let functions = functions();
+        let mut store = ptr::null_mut();
+        // SAFETY: the distributor is open, the id ends with a NUL, and the output is writable.
+        unsafe {
             must(functions.kvds_distributor_get_or_create(
                 distributor,
-                id,
+                id.as_ptr(),
                 backend as _,
                 &mut store,
             ));
         }
         ensure!(!store.is_null(), "kvds returned no store");
         Ok(Kvds { functions, distributor, store })
+    }
+
+    /// Opens another cluster store of the same distributor.
+    pub fn another_in_cluster(&self, id: &str) -> Result<Kvds> {
+        // SAFETY: this object has a reference to the distributor.
+        let distributor = unsafe { self.functions.kvds_distributor_retain(self.distributor) };
+        Kvds::in_distributor(distributor, c::KVDS_CLUSTER, &CString::new(id)?)
+    }
+
+    /// Deletes the cluster stores `ids`, and the one that [`Kvds::cluster`] opens. None of the
+    /// others may be open.
+    pub fn destroy_in_cluster(mut self, ids: &[String]) -> Result<()> {
+        // SAFETY: this object has one reference to the store, and the distributor is open.
+        unsafe { self.functions.kvds_store_release(self.store) };
+        self.store = ptr::null_mut();
+        let ids = ids.iter().map(|id| CString::new(id.as_str()));
+        for id in ids.chain([Ok(STORE.to_owned())]) {
+            let (functions, backend) = (self.functions, c::KVDS_CLUSTER as _);
+            // SAFETY: the distributor is open, and the id ends with a NUL.
+            must(unsafe {
+                functions.kvds_distributor_destroy(self.distributor, id?.as_ptr(), backend)
+            });
+        }
+        Ok(())
     }
 
     /// Reads many values and returns the sum of their lengths.

@@ -166,33 +166,13 @@ fn request(ask: &Ask<'_>) -> Request<()> {
 async fn receive(
     response: ResponseFuture,
     mut sending: SendStream<Bytes>,
-    mut body: Bytes,
+    body: Bytes,
 ) -> Result<Bytes, Failure> {
-    let mut response = pin!(response);
-    // The server may respond before it has the whole body: a refusal of its size, for example.
-    let head = poll_fn(|cx| {
-        if let Poll::Ready(head) = response.as_mut().poll(cx) {
-            return Poll::Ready(head);
-        }
-        while !body.is_empty() {
-            sending.reserve_capacity(body.len());
-            match sending.poll_capacity(cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(capacity))) => {
-                    let part = body.split_to(capacity.min(body.len()));
-                    if sending.send_data(part, body.is_empty()).is_ok() {
-                        continue;
-                    }
-                }
-                Poll::Ready(_) => {}
-            }
-            // The server takes no more of it. Its response says why.
-            body.clear();
-            return response.as_mut().poll(cx);
-        }
-        Poll::Pending
-    });
-    let (head, mut stream) = head.await.map_err(lost)?.into_parts();
+    // As a whole, so that a small one leaves in one packet with the headers. A large one is sent as
+    // the server accepts it. The server may respond earlier, to refuse its size for example; so the
+    // response also says why it could not be sent.
+    let _ = sending.send_data(body, true);
+    let (head, mut stream) = response.await.map_err(lost)?.into_parts();
     if head.status != http::StatusCode::OK {
         return Err(Failure::NotGrpc(format!("it responded with HTTP status {}", head.status)));
     }
@@ -300,6 +280,8 @@ fn run<T>(
     mut future: Pin<&mut impl Future<Output = T>>,
     deadline: Instant,
 ) -> Result<T, Lost> {
+    // What came while the connection was idle, such as its end, is read before anything is sent.
+    socket.may_read();
     let waker = Waker::from(woken.clone());
     let mut context = Context::from_waker(&waker);
     // Each turn either uses up what the socket has, or waits for it; so the deadline ends it.
@@ -324,7 +306,7 @@ fn run<T>(
             continue;
         }
         match poll::ready(socket.descriptor(), socket.is_full(), deadline) {
-            Ok(true) => {}
+            Ok(true) => socket.may_read(),
             Ok(false) => return Err(Lost("the server did not respond in time".to_owned())),
             Err(cause) => return Err(Lost(format!("cannot wait for the server: {cause}"))),
         }

@@ -14,6 +14,10 @@ use crate::error::Result;
 const FIRST_PAGE: i64 = 32;
 const LARGEST_PAGE: i64 = 4096;
 
+/// How much longer a page is than the one before. A program that reads beyond the first page
+/// mostly reads far beyond it, and pairs that it does not read cost less than another call.
+const GROWTH: i64 = 32;
+
 /// The bytes that a page has at most, by the mean size of the pairs of the page before.
 const PAGE_BYTES: usize = 1 << 20;
 
@@ -116,7 +120,7 @@ impl ClusterCursor {
         let bytes: usize = pairs.iter().map(|pair| pair.key.len() + pair.value.len()).sum();
         let fitting = PAGE_BYTES / (bytes / pairs.len()).max(1);
         let fitting = i64::try_from(fitting).unwrap_or(LARGEST_PAGE);
-        self.limit = (self.limit * 4).min(fitting).clamp(1, LARGEST_PAGE);
+        self.limit = (self.limit * GROWTH).min(fitting).clamp(1, LARGEST_PAGE);
     }
 
     /// Moves to the page that begins at `from`, and to its first pair.

@@ -104,11 +104,11 @@ pub fn apply(store: &Keyspace, batch: &WriteBatch<'_>) -> Result<Outcome> {
         ));
     }
     let plan = Plan::of(batch.operations);
-    let operations = plan.requests(|key| store.key(b'd', key), &store.data_end());
+    let operations = plan.requests(&store.key(b'd', b""), &store.data_end());
     let only_deletes = plan.only_deletes();
-    let write = Write { store, batch, operations: plan::nested(operations, expectations + 2) };
+    let mut write = Write::new(store, batch, plan::nested(operations, expectations + 2));
     let mut turns = store.client.turns()?;
-    if write.operations.is_empty() {
+    if write.txn.success.is_empty() {
         return write.check(&mut turns);
     }
     // Ends with the time of `turns`.
@@ -123,7 +123,7 @@ pub fn apply(store: &Keyspace, batch: &WriteBatch<'_>) -> Result<Outcome> {
         let mut slot = store.fences.take(lease);
         slot.sequence += 1;
         let request = write.request(Some((&slot, true)));
-        match turns.attempt(&request, Consistency::Linearizable) {
+        match turns.attempt(request, Consistency::Linearizable) {
             Ok(response) => {
                 let response = response?;
                 if response.succeeded {
@@ -250,32 +250,33 @@ fn fence_shows(store: &Keyspace, turns: &mut Turns<'_>, slot: &mut Slot) -> Resu
 struct Write<'a> {
     store: &'a Keyspace,
     batch: &'a WriteBatch<'a>,
-    operations: Vec<RequestOp>,
+    /// Compares and reads the marker, the fence, if it has one, and what the batch expects.
+    txn: TxnRequest,
+    fence: Fence,
 }
 
-impl Write<'_> {
-    /// Returns the transaction, with a slot whose fence is compared and maybe put.
-    fn request(&self, fence: Option<(&Slot, bool)>) -> TxnRequest {
-        let store = self.store;
-        let expectations = self.batch.expectations;
-        let keys_only = expectations.len() == 1;
+/// What a transaction does with a fence.
+#[derive(Clone, Copy, PartialEq)]
+enum Fence {
+    Ignored,
+    Compared,
+    Put,
+}
+
+impl<'a> Write<'a> {
+    fn new(
+        store: &'a Keyspace,
+        batch: &'a WriteBatch<'a>,
+        operations: Vec<RequestOp>,
+    ) -> Write<'a> {
+        let keys_only = batch.expectations.len() == 1;
         let created = CompareWith::CreateRevision(store.created);
         let mut txn = TxnRequest {
             compare: vec![compare(&store.marker(), CREATE, EQUAL, created)],
-            success: self.operations.clone(),
+            success: operations,
             failure: vec![read(store.marker(), true)],
         };
-        if let Some((slot, puts)) = fence {
-            let key = store.fences.key(store, slot);
-            let unchanged = CompareWith::ModRevision(slot.revision);
-            txn.compare.push(compare(&key, MOD, EQUAL, unchanged));
-            txn.failure.push(read(key.clone(), false));
-            if puts {
-                let value = fence_value(b'w', slot.sequence);
-                txn.success.push(Request::Put(PutRequest { key, value, lease: slot.lease }).into());
-            }
-        }
-        for expectation in expectations {
+        for expectation in batch.expectations {
             let key = store.key(b'd', expectation.key());
             txn.compare.push(match expectation {
                 Expectation::Present { .. } => {
@@ -291,6 +292,37 @@ impl Write<'_> {
             });
             txn.failure.push(read(key, keys_only));
         }
+        Write { store, batch, txn, fence: Fence::Ignored }
+    }
+
+    /// Returns the transaction, with a slot whose fence is compared and maybe put.
+    ///
+    /// Each attempt changes the same transaction, as a copy of its operations costs more than all
+    /// the rest.
+    fn request(&mut self, fence: Option<(&Slot, bool)>) -> &TxnRequest {
+        let txn = &mut self.txn;
+        if self.fence == Fence::Put {
+            txn.success.pop();
+        }
+        if self.fence != Fence::Ignored {
+            txn.compare.remove(1);
+            txn.failure.remove(1);
+        }
+        self.fence = match fence {
+            None => Fence::Ignored,
+            Some((slot, puts)) => {
+                let key = self.store.fences.key(self.store, slot);
+                let unchanged = CompareWith::ModRevision(slot.revision);
+                txn.compare.insert(1, compare(&key, MOD, EQUAL, unchanged));
+                txn.failure.insert(1, read(key.clone(), false));
+                if puts {
+                    let value = fence_value(b'w', slot.sequence);
+                    let put = PutRequest { key, value, lease: slot.lease };
+                    txn.success.push(Request::Put(put).into());
+                }
+                if puts { Fence::Put } else { Fence::Compared }
+            }
+        };
         txn
     }
 
@@ -333,9 +365,8 @@ impl Write<'_> {
 
     /// Checks the expectations of a batch without operations, which changes nothing.
     fn check(&self, turns: &mut Turns<'_>) -> Result<Outcome> {
-        let request = self.request(None);
         loop {
-            match turns.attempt(&request, Consistency::Linearizable) {
+            match turns.attempt(&self.txn, Consistency::Linearizable) {
                 Ok(response) => return self.outcome(&response?, None),
                 Err(failure) => match failure.verdict(self.store.client.has_login()) {
                     Verdict::Unknown => turns.again(failure, Kind::Busy)?,
@@ -346,10 +377,10 @@ impl Write<'_> {
     }
 
     /// Deletes in a database that is full and takes no fence. A lost response stays unknown.
-    fn without_fence(&self, turns: &mut Turns<'_>, slot: Option<&Slot>) -> Result<Outcome> {
-        let request = self.request(slot.map(|slot| (slot, false)));
+    fn without_fence(&mut self, turns: &mut Turns<'_>, slot: Option<&Slot>) -> Result<Outcome> {
+        self.request(slot.map(|slot| (slot, false)));
         loop {
-            match turns.attempt(&request, Consistency::Linearizable) {
+            match turns.attempt(&self.txn, Consistency::Linearizable) {
                 Ok(response) => return self.outcome(&response?, slot),
                 Err(failure) => match failure.verdict(self.store.client.has_login()) {
                     Verdict::Unknown => return Err(turns.failed(Kind::UnknownOutcome)),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::wire::{DeleteRangeRequest, PutRequest, Request, RequestOp, TxnRequest};
 use crate::batch::Operation;
@@ -52,28 +52,26 @@ impl<'a> Plan<'a> {
         self.keys.values().all(Option::is_none)
     }
 
-    /// Returns the operations of a transaction. `full` puts the store's prefix before a key, and
-    /// `end` is behind all its keys.
-    pub fn requests(&self, full: impl Fn(&[u8]) -> Bytes, end: &Bytes) -> Vec<RequestOp> {
-        let mut requests: Vec<RequestOp> = Vec::new();
+    /// Returns the operations of a transaction. `prefix` is before all keys, and `end` behind them.
+    pub fn requests(&self, prefix: &[u8], end: &Bytes) -> Vec<RequestOp> {
+        let pieces = self.pieces();
+        let sets = self.keys.iter().map(|(key, value)| key.len() + value.map_or(0, <[u8]>::len));
+        let mut memory = Memory::new(sets.sum::<usize>() + self.keys.len() * prefix.len());
+        let mut requests: Vec<RequestOp> = Vec::with_capacity(self.keys.len() + pieces.len());
         for (key, value) in &self.keys {
-            requests.push(match value {
+            let key = memory.hold(&[prefix, key]);
+            let request = match value {
                 Some(value) => {
-                    let value = Bytes::copy_from_slice(value);
-                    Request::Put(PutRequest { key: full(key), value, lease: 0 }).into()
+                    Request::Put(PutRequest { key, value: memory.hold(&[value]), lease: 0 })
                 }
-                None => Request::DeleteRange(DeleteRangeRequest {
-                    key: full(key),
-                    range_end: Bytes::new(),
-                })
-                .into(),
-            });
+                None => Request::DeleteRange(DeleteRangeRequest { key, range_end: Bytes::new() }),
+            };
+            requests.push(request.into());
         }
-        for (start, stop) in self.pieces() {
-            let range_end = stop.map_or_else(|| end.clone(), |stop| full(&stop));
-            requests.push(
-                Request::DeleteRange(DeleteRangeRequest { key: full(&start), range_end }).into(),
-            );
+        for (start, stop) in pieces {
+            let key = memory.hold(&[prefix, &start]);
+            let range_end = stop.map_or_else(|| end.clone(), |stop| memory.hold(&[prefix, &stop]));
+            requests.push(Request::DeleteRange(DeleteRangeRequest { key, range_end }).into());
         }
         requests
     }
@@ -108,6 +106,21 @@ impl<'a> Plan<'a> {
             }
         }
         pieces
+    }
+}
+
+/// One allocation for the keys and values of a batch. With one for each, encoding them would
+/// allocate again, as it clones each.
+struct Memory(BytesMut);
+
+impl Memory {
+    fn new(len: usize) -> Memory {
+        Memory(BytesMut::with_capacity(len))
+    }
+
+    fn hold(&mut self, parts: &[&[u8]]) -> Bytes {
+        parts.iter().for_each(|part| self.0.extend_from_slice(part));
+        self.0.split().freeze()
     }
 }
 
@@ -241,7 +254,7 @@ mod tests {
                 }
             }
             let prefixed = |key: &[u8]| Bytes::from([b"p/d", key].concat());
-            let requests = Plan::of(&operations).requests(prefixed, &Bytes::from_static(b"p/e"));
+            let requests = Plan::of(&operations).requests(b"p/d", &Bytes::from_static(b"p/e"));
             let mut map: BTreeMap<Vec<u8>, Vec<u8>> =
                 before.iter().map(|(key, value)| (prefixed(key).to_vec(), value.clone())).collect();
             apply(&requests, &mut map);

@@ -3,7 +3,7 @@
 //! A read or a write that would block returns `Pending` and registers no waker: who drives the
 //! connection waits for the socket itself.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -23,6 +23,8 @@ pub struct Socket {
     tcp: Uninherited<TcpStream>,
     /// Whether the last write would have blocked.
     is_full: AtomicBool,
+    /// Whether the last read has emptied it. Then reads don't ask the system until `may_read`.
+    is_empty: AtomicBool,
 }
 
 impl Socket {
@@ -41,7 +43,8 @@ impl Socket {
                     tcp.set_nodelay(true)?;
                     tcp.set_nonblocking(true)?;
                     let tcp = Uninherited::open(|| Ok(tcp))?;
-                    return Ok(Socket { tcp, is_full: AtomicBool::new(false) });
+                    let [is_full, is_empty] = [(); 2].map(|()| AtomicBool::new(false));
+                    return Ok(Socket { tcp, is_full, is_empty });
                 }
                 Err(cause) => failure = cause,
             }
@@ -58,17 +61,35 @@ impl Socket {
     pub fn is_full(&self) -> bool {
         self.is_full.load(Relaxed)
     }
+
+    /// Lets the next read ask the system. To be called when the descriptor is ready.
+    pub fn may_read(&self) {
+        self.is_empty.store(false, Relaxed);
+    }
 }
 
 impl Read for &Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.tcp).read(buffer)
+        if self.is_empty.load(Relaxed) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let read = (&*self.tcp).read(buffer);
+        // The system had no more than it returned. The end of the stream, 0, is returned again.
+        let is_short = read.as_ref().is_ok_and(|count| (1..buffer.len()).contains(count));
+        self.is_empty.store(is_short || would_block(&read), Relaxed);
+        read
     }
 }
 
 impl Write for &Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = (&*self.tcp).write(bytes);
+        self.is_full.store(would_block(&written), Relaxed);
+        written
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = (&*self.tcp).write_vectored(parts);
         self.is_full.store(would_block(&written), Relaxed);
         written
     }
@@ -190,6 +211,23 @@ impl AsyncWrite for Stream {
                 polled(tls.writer().write(bytes))
             }
         }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.tls.is_none() {
+            let mut socket = &*self.socket;
+            return polled(uninterrupted(|| socket.write_vectored(parts)));
+        }
+        let first = parts.iter().find(|part| !part.is_empty());
+        self.poll_write(context, first.map_or(&[], |part| part))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tls.is_none()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
