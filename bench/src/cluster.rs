@@ -67,7 +67,7 @@ struct Target {
     url: String,
     /// `HOST:PORT` of each.
     addresses: Vec<String>,
-    #[cfg_attr(not(feature = "etcd-client"), expect(dead_code, reason = "only peers read it"))]
+    #[cfg_attr(not(feature = "etcd-client"), allow(dead_code, reason = "only peers read it"))]
     namespace: String,
 }
 
