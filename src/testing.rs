@@ -4,6 +4,8 @@
 //! it.
 
 pub use crate::batch::{Conflict, Expectation, Operation, Outcome, WriteBatch};
+#[cfg(feature = "cluster")]
+pub use crate::engine::cluster::wire;
 pub use crate::engine::cluster::{Client, Cluster};
 pub use crate::engine::disk::{Disk, SharedCaches};
 pub use crate::engine::memory::{Budget, Memory};

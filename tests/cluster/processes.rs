@@ -8,7 +8,7 @@ use std::time::Duration;
 use kvds::testing::{Error, Kind, Outcome, Store};
 use testkit::etcd::Servers;
 
-use crate::open;
+use crate::open_store;
 
 const PROCESSES: u64 = 8;
 const THREADS: u64 = 4;
@@ -61,7 +61,7 @@ fn count(store: &Store, times: u64) -> Result<u64, Error> {
 #[ignore = "a process that the test below starts"]
 fn child_process_that_adds() -> testkit::Result {
     let Ok(url) = env::var(URL) else { return Ok(()) };
-    let store = open(url, 10_000)?;
+    let store = open_store(url, 10_000)?;
     let times = testkit::number_from_env("KVDS_ADDITIONS", ADDITIONS);
     let unknown: Result<Vec<u64>, Error> = thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| count(&store, times))).collect();
@@ -77,7 +77,7 @@ fn a_counter_counts_every_addition_once() -> testkit::Result {
     let times = testkit::number_from_env("KVDS_ADDITIONS", ADDITIONS);
     let url = servers.url("counter");
     // Exists before the processes do, so that none of them has to create it.
-    let store = open(url.clone(), 10_000)?;
+    let store = open_store(url.clone(), 10_000)?;
     let start = || {
         Command::new(env::current_exe()?)
             .args(["--ignored", "--exact", "--nocapture", "processes::child_process_that_adds"])

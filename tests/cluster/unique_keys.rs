@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kvds::testing::{Error, Kind, Outcome};
 use testkit::etcd::Servers;
 
-use crate::open;
+use crate::open_store;
 
 const WRITERS: usize = 6;
 
@@ -41,7 +41,7 @@ pub fn check(
     name: &str,
     fault: impl FnOnce() -> testkit::Result,
 ) -> testkit::Result {
-    let store = open(servers.url(name), 5000)?;
+    let store = open_store(servers.url(name), 5000)?;
     let ended = AtomicBool::new(false);
     let write = |writer: usize| {
         let mut written = Vec::new();

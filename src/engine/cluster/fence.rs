@@ -224,8 +224,7 @@ fn settle(store: &Keyspace, turns: &mut Turns<'_>, slot: &mut Slot) -> Result<Se
                 Verdict::LeaseGone | Verdict::Refused(_) => {
                     return Err(turns.failed(Kind::UnknownOutcome));
                 }
-                Verdict::LoginEnded => turns.settled(failure)?,
-                _ => turns.again(failure, Kind::UnknownOutcome)?,
+                _ => turns.again_after_login(failure, Kind::UnknownOutcome)?,
             },
         }
     }
@@ -242,7 +241,7 @@ fn fence_shows(store: &Keyspace, turns: &mut Turns<'_>, slot: &mut Slot) -> Resu
                 slot.revision = fence.mod_revision;
                 return Ok(fence.value == fence_value(b'w', slot.sequence));
             }
-            Err(failure) => turns.again(failure, Kind::UnknownOutcome)?,
+            Err(failure) => turns.again_after_login(failure, Kind::UnknownOutcome)?,
         }
     }
 }

@@ -23,7 +23,7 @@ mod pool;
 mod stream;
 mod url;
 mod verdict;
-mod wire;
+pub mod wire;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -287,7 +287,9 @@ impl Client {
         }
         let body = channel::encoded(call);
         let mib = u32::try_from(len >> 20).unwrap_or(u32::MAX);
-        let deadline = deadline.min(Instant::now() + ATTEMPT + mib * ATTEMPT_PER_MIB);
+        // Where the whole call has little time, enough of it must be left for another attempt.
+        let limit = (ATTEMPT + mib * ATTEMPT_PER_MIB).min(self.timeout / 3);
+        let deadline = deadline.min(Instant::now() + limit);
         let mut leased = self.connection(server, true, deadline)?;
         let Some(mut channel) = leased.channel.take() else {
             return Err(Failure::NotSent("there is no connection".to_owned()));
@@ -317,7 +319,9 @@ impl Client {
             // A cluster without users accepts everybody.
             Err(Failure::Status { code: 9, message }) if message.contains("not enabled") => None,
             // The call that needs the login was not sent.
-            Err(Failure::Lost(what)) => return Err(Failure::NotSent(what)),
+            Err(failure) if failure.verdict(true) == Verdict::Unknown => {
+                return Err(Failure::NotSent(failure.to_string()));
+            }
             Err(failure) => return Err(failure),
         };
         *self.shared.token.lock() = token.clone();
@@ -440,6 +444,15 @@ impl Turns<'_> {
             *last = failure;
         }
         Err(self.failed(kind))
+    }
+
+    /// Like [`Turns::again`], and logs in again if the failure says so. "Denied" would say that an
+    /// earlier call changed nothing, which is not known here.
+    pub fn again_after_login(&mut self, failure: Failure, kind: Kind) -> Result<()> {
+        if failure.verdict(self.client.has_login()) == Verdict::LoginEnded {
+            *self.client.shared.token.lock() = None;
+        }
+        self.again(failure, kind)
     }
 
     /// Decides about a failure that changed nothing: returns if the call can be sent again.
