@@ -200,7 +200,8 @@ fn settle(store: &Keyspace, turns: &mut Turns<'_>, slot: &mut Slot) -> Result<Se
     loop {
         match turns.attempt(&cancel, Consistency::Linearizable) {
             Ok(response) => {
-                let response = response?;
+                // Whatever it is, the write may have happened.
+                let response = response.map_err(|_| turns.failed(Kind::UnknownOutcome))?;
                 if response.succeeded {
                     slot.revision = revision(&response);
                     return Ok(Settled::NeverHappens);
@@ -236,7 +237,8 @@ fn fence_shows(store: &Keyspace, turns: &mut Turns<'_>, slot: &mut Slot) -> Resu
     loop {
         match turns.attempt(&request, Consistency::Linearizable) {
             Ok(response) => {
-                let response = response?;
+                // Whatever it is, the write may have happened.
+                let response = response.map_err(|_| turns.failed(Kind::UnknownOutcome))?;
                 let Some(fence) = response.kvs.first() else { return Ok(false) };
                 slot.revision = fence.mod_revision;
                 return Ok(fence.value == fence_value(b'w', slot.sequence));

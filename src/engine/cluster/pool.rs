@@ -392,9 +392,16 @@ impl Turns<'_> {
             return Err(failure);
         }
         let needs_leader = consistency == Consistency::Linearizable;
-        let sent = client
-            .log_in(server, deadline)
-            .and_then(|token| client.send(server, call, needs_leader, token.as_ref(), deadline));
+        let sent = match client.log_in(server, deadline) {
+            Ok(token) => client.send(server, call, needs_leader, token.as_ref(), deadline),
+            Err(failure) => match failure.verdict(true) {
+                // The call was not sent, as opposed to one that fails so itself.
+                Verdict::Broken(kind) => {
+                    return Ok(Err(Error::new(kind, client.text(server, &failure))));
+                }
+                _ => Err(failure),
+            },
+        };
         match sent {
             Ok(response) => {
                 *client.shared.servers[server].failed.lock() = None;
