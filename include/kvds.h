@@ -485,6 +485,15 @@ kvds_status kvds_options_set_max_open_files(kvds_options *options,
                                             int64_t files);
 
 /**
+ * Sets the memory that each memory or disk store with watches uses for the changes that a watch has
+ * not told yet.
+ *
+ * A watch that is further behind gets `KVDS_EXPIRED`. Range: 4096 to 2^40 bytes. Default: 8 MiB.
+ */
+kvds_status kvds_options_set_watch_buffer_bytes(kvds_options *options,
+                                                uint64_t bytes);
+
+/**
  * Sets the servers and the namespace of cluster stores, as a URL.
  *
  * `etcd://HOST:PORT,HOST:PORT/NAMESPACE`, or `etcds://` for TLS, which needs
@@ -1265,7 +1274,116 @@ kvds_status kvds_write(kvds_store *store,
 /** @} */
 
 /* ============================================================================================= */
-/** @defgroup cursor 12. Cursors
+/** @defgroup ttl 12. Time to live
+ *
+ * A key that is set with a time to live is there for at least that time, and then an ordinary
+ * write deletes it: conditions, snapshots, cursors and watches see a deletion, once. The key is
+ * gone at most a tenth of its time and 2 seconds later, or when a disk store is opened next. A set
+ * without a time to live ends it, and so does `kvds_expire()` with 0. Times are in milliseconds,
+ * at most a hundred years.
+ *
+ * Time is monotonic within a process. A disk store keeps deadlines as wall-clock time while it is
+ * closed: a clock that is set back makes keys live longer, and one that is set forward ends them
+ * early. On a cluster the servers count the time: in whole seconds, which are rounded up (so a key
+ * may live another second), and after a change of the leader from the beginning. A store that is
+ * opened for reading only shows expired keys until the writer deletes them. In a forked child, the
+ * keys of an inherited memory store expire once the child sets a time to live itself.
+ *
+ * All functions work on stores and on views, and return what the section "Write" lists, or
+ * `kvds_ttl()` what the section "Read" lists.
+ * @{
+ */
+
+/** Maximum time to live: 100 years. A longer one is `KVDS_INVALID_ARGUMENT`. */
+#define KVDS_MAX_TTL_MS 3155760000000
+
+/**
+ * Sets `key` to `value` for a time.
+ *
+ * @param ttl_ms  at least 1.
+ * @return
+ * - `KVDS_OK`
+ */
+kvds_status kvds_set_ttl(kvds_store *store,
+                         const void *key,
+                         size_t key_len,
+                         const void *value,
+                         size_t value_len,
+                         uint64_t ttl_ms);
+
+/**
+ * Sets `key` to `value` for a time, if the key does not exist: a lock that frees itself.
+ *
+ * The owner renews it with a batch that expects its own value and calls `kvds_batch_expire()`.
+ *
+ * @param ttl_ms  at least 1.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_EXISTS`: it exists; nothing was changed
+ */
+kvds_status kvds_set_nx_ttl(kvds_store *store,
+                            const void *key,
+                            size_t key_len,
+                            const void *value,
+                            size_t value_len,
+                            uint64_t ttl_ms);
+
+/**
+ * Replaces the time that `key` has left.
+ *
+ * @param ttl_ms  counted from now; 0: the key never expires.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`
+ */
+kvds_status kvds_expire(kvds_store *store, const void *key, size_t key_len, uint64_t ttl_ms);
+
+/**
+ * Adds an operation to a batch that sets `key` to `value` for a time.
+ *
+ * @param ttl_ms  counted from each `kvds_write()`; at least 1.
+ * @return
+ * - `KVDS_OK`
+ */
+kvds_status kvds_batch_set_ttl(kvds_batch *batch,
+                               const void *key,
+                               size_t key_len,
+                               const void *value,
+                               size_t value_len,
+                               uint64_t ttl_ms);
+
+/**
+ * Adds an operation to a batch that replaces the time that `key` has left.
+ *
+ * It does nothing to a key that does not exist.
+ *
+ * @param ttl_ms  counted from each `kvds_write()`; 0: the key never expires.
+ * @return
+ * - `KVDS_OK`
+ */
+kvds_status kvds_batch_expire(kvds_batch *batch,
+                              const void *key,
+                              size_t key_len,
+                              uint64_t ttl_ms);
+
+/**
+ * Gets the time that `key` has left.
+ *
+ * @param[out] left_ms  milliseconds; 0 if the key is about to be deleted; -1 if it never expires.
+ *   On a cluster whole seconds. Of a snapshot: the time that the key's value of then has left now.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`
+ */
+kvds_status kvds_ttl(const kvds_store *store,
+                     const void *key,
+                     size_t key_len,
+                     int64_t *left_ms);
+
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup cursor 13. Cursors
  *
  * A cursor moves over the pairs of a range in both directions, in a snapshot of the time of its
  * creation. It sees no later write. A new cursor is on no entry: move it first. Every function
@@ -1357,7 +1475,133 @@ kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
 /** @} */
 
 /* ============================================================================================= */
-/** @defgroup view 13. Views and snapshots
+/** @defgroup watch 14. Watches
+ *
+ * A watch tells the writes to a range of keys, in their order. Every write to the range after
+ * `kvds_watch_new()` returned is told once, and a batch as a whole. If that is not possible,
+ * because the program read too slowly or the history is gone, `kvds_watch_next()` returns
+ * `KVDS_EXPIRED` once. The program then reads the range anew; the watch tells every write after
+ * that. A watch never holds up a writer: what it has not told yet is kept up to
+ * `watch_buffer_bytes`, for all watches of a store together.
+ *
+ * To keep a copy of a range, create the watch, then read the range, and then apply the changes to
+ * the copy. Changes that the reading has seen already do no harm.
+ *
+ * A watch of a view tells what the view shows. A snapshot cannot be watched.
+ * @{
+ */
+
+/** The key has the value `value`: it was set, or its time to live was changed. */
+#define KVDS_CHANGE_SET 0
+/** The key was deleted, or has expired. A batch may also delete a key that did not exist. */
+#define KVDS_CHANGE_DELETE 1
+
+/**
+ * All keys from `key` up to `value` were deleted, or all keys of the watched range from `key` on
+ * if `value_len` is 0. Memory and disk stores do not list what a prefix deletes; cluster stores
+ * report each key.
+ */
+#define KVDS_CHANGE_DELETE_RANGE 2
+
+/** A change of a watched range. */
+typedef struct kvds_change {
+    /** `KVDS_CHANGE_SET`, `KVDS_CHANGE_DELETE` or `KVDS_CHANGE_DELETE_RANGE`. */
+    int kind;
+    /** 1 if this is the last change of its write, else 0: a batch has several. */
+    int last;
+    /**
+     * The number of the write. All changes of a write have the same number, and later writes have
+     * larger ones.
+     */
+    uint64_t sequence;
+    /** The key; not NULL. */
+    const void *key;
+    /** Length of the key in bytes. */
+    size_t key_len;
+    /** The value, or the end of the range. */
+    const void *value;
+    /** Length of the value in bytes. */
+    size_t value_len;
+} kvds_change;
+
+/**
+ * A watch. One thread at a time may use it.
+ *
+ * It keeps no store alive. When its store is closed or its last reference is released,
+ * `kvds_watch_next()` returns `KVDS_CLOSED`, also in a thread that waits there.
+ */
+typedef struct kvds_watch kvds_watch;
+
+/**
+ * Creates a watch of the keys of `store` that are in `range`, from now on.
+ *
+ * The call also returns what the section "Read" lists.
+ *
+ * @param range  copied; NULL for all keys.
+ * @param[out] out  the watch, to be freed with kvds_watch_free().
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_UNSUPPORTED`: the store is a snapshot, or was opened for reading only
+ */
+kvds_status kvds_watch_new(const kvds_store *store,
+                           const kvds_range *range,
+                           kvds_watch **out);
+
+/**
+ * Creates a watch that continues after an earlier one: it tells every write after the one with the
+ * number `sequence`.
+ *
+ * A cluster keeps its history until it is compacted. A memory or disk store keeps it only while
+ * the store has a watch, and up to `watch_buffer_bytes`: create the new watch before the old one
+ * is freed.
+ *
+ * @param range  copied; NULL for all keys.
+ * @param sequence  of a change whose `last` was 1.
+ * @param[out] out  the watch, to be freed with kvds_watch_free().
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_EXPIRED`: the history is gone; create a new watch and read the range anew
+ * - `KVDS_UNSUPPORTED`: the store is a snapshot, or was opened for reading only
+ */
+kvds_status kvds_watch_from(const kvds_store *store,
+                            const kvds_range *range,
+                            uint64_t sequence,
+                            kvds_watch **out);
+
+/**
+ * Waits for the next change.
+ *
+ * @param timeout_ms  0 to return at once, -1 to wait without a limit.
+ * @param[out] change  its key and value belong to the watch and are valid until the next call with
+ *   the watch.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: there was no change in that time
+ * - `KVDS_EXPIRED`: changes were missed; read the range anew, and continue with the watch
+ * - `KVDS_CLOSED`: the store was closed
+ * - `KVDS_INVALID_ARGUMENT`: a NULL
+ * - `KVDS_IO`, `KVDS_DENIED`, `KVDS_FORKED`: on cluster stores, where the watch connects again
+ *   until `timeout_ms` have passed
+ */
+kvds_status kvds_watch_next(kvds_watch *watch,
+                            int64_t timeout_ms,
+                            kvds_change *change);
+
+/**
+ * Returns a descriptor for poll() and event loops, or -1 on an error.
+ *
+ * It is readable while there may be a change. Then call `kvds_watch_next()` with a timeout of 0
+ * until it returns `KVDS_NOT_FOUND`. The descriptor belongs to the watch: do not read or close it.
+ */
+int kvds_watch_fd(kvds_watch *watch);
+
+/** Frees a watch. No other thread may wait in it. */
+void kvds_watch_free(kvds_watch *watch);
+
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup view 15. Views and snapshots
  *
  * A view is a store like any other, and every function works on it. It shows another store with
  * fewer rights, only a part of its keys, or a snapshot of it. A view has its own reference count.
@@ -1420,7 +1664,7 @@ kvds_status kvds_store_snapshot(const kvds_store *store,
 /** @} */
 
 /* ============================================================================================= */
-/** @defgroup maintenance 14. Durability and maintenance
+/** @defgroup maintenance 16. Durability and maintenance
  *
  * All functions work on stores and on views. Each also returns:
  * - `KVDS_INVALID_ARGUMENT`: a NULL
@@ -1490,7 +1734,7 @@ kvds_status kvds_checkpoint(const kvds_store *store,
 /** @} */
 
 /* ============================================================================================= */
-/** @defgroup statistics 15. Statistics and logging
+/** @defgroup statistics 17. Statistics and logging
  * @{
  */
 
@@ -1592,7 +1836,7 @@ kvds_status kvds_set_log_callback(kvds_log_level level,
 /** @} */
 
 /* ============================================================================================= */
-/** @defgroup observer 16. Observers
+/** @defgroup observer 18. Observers
  *
  * An observer is a callback that is called when a store of a distributor dies: once per store, on
  * the thread that released the last reference, after the store's resources are freed and its name

@@ -4,6 +4,8 @@
 //! borrows its keys and values, so a single set allocates nothing. A [`BatchBuffer`] owns the bytes
 //! of a batch that is built over time.
 
+use std::time::Duration;
+
 use crate::error::{Error, Kind, Result};
 
 /// One change of a store.
@@ -20,6 +22,22 @@ pub enum Operation<'a> {
     Delete {
         /// The key.
         key: &'a [u8],
+    },
+    /// Sets `key` to `value`. After `ttl` an ordinary write deletes the key.
+    SetTtl {
+        /// The key.
+        key: &'a [u8],
+        /// The new value.
+        value: &'a [u8],
+        /// The time that the key lives at least.
+        ttl: Duration,
+    },
+    /// Replaces the time that `key` has left. No effect on an absent key.
+    Expire {
+        /// The key.
+        key: &'a [u8],
+        /// The time that the key lives at least, or `None` for a key that never expires.
+        ttl: Option<Duration>,
     },
     /// Deletes the keys from `start` up to `end`, or all keys from `start` on.
     DeleteRange {
@@ -40,8 +58,33 @@ impl<'a> Operation<'a> {
     /// Returns the key that this changes, or `None` for a range.
     pub fn key(&self) -> Option<&'a [u8]> {
         match self {
-            Operation::Set { key, .. } | Operation::Delete { key } => Some(key),
+            Operation::Set { key, .. }
+            | Operation::Delete { key }
+            | Operation::SetTtl { key, .. }
+            | Operation::Expire { key, .. } => Some(key),
             Operation::DeleteRange { .. } => None,
+        }
+    }
+
+    /// Returns the value that this sets.
+    pub fn value(&self) -> Option<&'a [u8]> {
+        match self {
+            Operation::Set { value, .. } | Operation::SetTtl { value, .. } => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Returns the same change of another key. Ranges stay as they are.
+    pub fn of_key<'b>(self, key: &'b [u8]) -> Operation<'b>
+    where
+        'a: 'b,
+    {
+        match self {
+            Operation::Set { value, .. } => Operation::Set { key, value },
+            Operation::Delete { .. } => Operation::Delete { key },
+            Operation::SetTtl { value, ttl, .. } => Operation::SetTtl { key, value, ttl },
+            Operation::Expire { ttl, .. } => Operation::Expire { key, ttl },
+            range @ Operation::DeleteRange { .. } => range,
         }
     }
 }
@@ -150,6 +193,14 @@ impl<'a> WriteBatch<'a> {
         is_single.then_some(SingleKey { key, value, expectations: self.expectations })
     }
 
+    /// Returns whether an operation changes when a key expires.
+    pub fn has_ttl(&self) -> bool {
+        let has_ttl = |operation: &Operation<'_>| {
+            matches!(operation, Operation::SetTtl { .. } | Operation::Expire { .. })
+        };
+        self.operations.iter().any(has_ttl)
+    }
+
     /// Returns whether an operation deletes a range.
     pub fn has_range(&self) -> bool {
         self.operations.iter().any(|operation| operation.key().is_none())
@@ -167,7 +218,7 @@ impl<'a> WriteBatch<'a> {
 pub struct BatchBuffer {
     bytes: Vec<u8>,
     expectations: Vec<(Span, Expected)>,
-    operations: Vec<(Span, Option<Span>)>,
+    operations: Vec<(Span, Change)>,
 }
 
 /// A key or a value in the bytes of a [`BatchBuffer`].
@@ -175,6 +226,14 @@ pub struct BatchBuffer {
 struct Span {
     start: usize,
     len: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Set(Span),
+    Delete,
+    SetTtl(Span, Duration),
+    Expire(Option<Duration>),
 }
 
 #[derive(Clone, Debug)]
@@ -187,14 +246,28 @@ impl BatchBuffer {
     /// Adds the operation to set `key` to `value`.
     pub fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         let (key, value) = (self.append(key)?, self.append(value)?);
-        self.operations.push((key, Some(value)));
+        self.operations.push((key, Change::Set(value)));
+        Ok(())
+    }
+
+    /// Adds the operation to set `key` to `value` for the time `ttl`.
+    pub fn set_ttl(&mut self, key: &[u8], value: &[u8], ttl: Duration) -> Result<()> {
+        let (key, value) = (self.append(key)?, self.append(value)?);
+        self.operations.push((key, Change::SetTtl(value, ttl)));
+        Ok(())
+    }
+
+    /// Adds the operation to replace the time that `key` has left.
+    pub fn expire(&mut self, key: &[u8], ttl: Option<Duration>) -> Result<()> {
+        let key = self.append(key)?;
+        self.operations.push((key, Change::Expire(ttl)));
         Ok(())
     }
 
     /// Adds the operation to delete `key`.
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
         let key = self.append(key)?;
-        self.operations.push((key, None));
+        self.operations.push((key, Change::Delete));
         Ok(())
     }
 
@@ -238,9 +311,13 @@ impl BatchBuffer {
         let operations: Vec<_> = self
             .operations
             .iter()
-            .map(|(key, value)| match value {
-                Some(value) => Operation::Set { key: at(key), value: at(value) },
-                None => Operation::Delete { key: at(key) },
+            .map(|(key, change)| match change {
+                Change::Set(value) => Operation::Set { key: at(key), value: at(value) },
+                Change::Delete => Operation::Delete { key: at(key) },
+                Change::SetTtl(value, ttl) => {
+                    Operation::SetTtl { key: at(key), value: at(value), ttl: *ttl }
+                }
+                Change::Expire(ttl) => Operation::Expire { key: at(key), ttl: *ttl },
             })
             .collect();
         apply(&WriteBatch { expectations: &expectations, operations: &operations })

@@ -97,6 +97,10 @@ options! {
     /// The number of files that each disk store keeps open; -1 for all.
     max_open_files: i64 = 500,
         Domain::Count(|it| &mut it.max_open_files, 16, 1 << 20);
+    /// The memory that each memory or disk store with watches uses for the changes that a watch has
+    /// not returned yet.
+    watch_buffer_bytes: u64 = 8 * MIB,
+        Domain::Bytes(|it| &mut it.watch_buffer_bytes, 4096, TIB);
     /// The servers and the namespace of cluster stores, as a URL. It may have a login in it, until
     /// it is parsed and refused.
     cluster: Secret = Secret::default(),

@@ -9,8 +9,10 @@ pub use crate::engine::cluster::wire;
 pub use crate::engine::cluster::{Client, Cluster};
 pub use crate::engine::disk::{Disk, SharedCaches};
 pub use crate::engine::memory::{Budget, Memory};
+pub use crate::engine::expiry::run_once as expire;
 pub use crate::engine::{
-    Buffer, Cursor, Engine, Lease, MAX_KEY_LEN, Maintenance, Range, Reader, Value,
+    Buffer, Change, ChangeKind, Cursor, Engine, Lease, MAX_KEY_LEN, Maintenance, Range, Reader,
+    TimeLeft, Value, Watch,
 };
 pub use crate::error::{Error, Kind, Result};
 pub use crate::options::{Compression, Durability, Options};
@@ -21,11 +23,13 @@ pub use crate::store::registry::Distributor;
 pub use crate::store::views::{Scoped, SnapshotView, open as open_view};
 pub use crate::sync::close_gate::Gate;
 pub use crate::sync::refcount::{Counted, Ref, Target};
+pub use crate::sys::clock::skip as skip_time;
 
 /// The C functions and types.
 pub mod ffi {
     pub use crate::ffi::{
         batch::*, bytes::*, cursor::*, distributor::*, maintenance::*, observer::*, options::*,
-        read::*, statistics::*, status::*, store::*, version::*, view::*, write::*,
+        read::*, statistics::*, status::*, store::*, ttl::*, version::*, view::*, watch::*,
+        write::*,
     };
 }

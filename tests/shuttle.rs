@@ -26,7 +26,7 @@ fn model(run: impl Fn() + Send + Sync + 'static) {
 }
 
 fn memory() -> Arc<Memory> {
-    Arc::new(Memory::new(Arc::new(Budget::new(0)), Box::new(())))
+    Arc::new(Memory::new(Arc::new(Budget::new(0)), 1 << 20, Box::new(())))
 }
 
 fn everything() -> Range {

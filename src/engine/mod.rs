@@ -24,23 +24,29 @@
 pub mod cluster;
 #[cfg_attr(not(feature = "disk"), path = "no_disk.rs")]
 pub mod disk;
+pub mod expiry;
+pub mod feed;
 pub mod memory;
 pub mod range;
 pub mod value;
 
 use std::any::Any;
+use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub use self::range::Range;
 pub use self::value::{Buffer, Value};
 use crate::batch::{Outcome, WriteBatch};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// The longest key, in bytes.
 pub const MAX_KEY_LEN: usize = 64 << 10;
 /// The longest value, in bytes.
 pub const MAX_VALUE_LEN: usize = 1 << 30;
+/// The longest time to live: a hundred years.
+pub const MAX_TTL: Duration = Duration::from_secs(36_525 * 24 * 3600);
 
 /// Reads the current state of an engine, or a snapshot.
 pub trait Reader: Send + Sync {
@@ -62,6 +68,11 @@ pub trait Reader: Send + Sync {
 
     /// Returns the values of `keys`, all from one state.
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>>;
+
+    /// Returns how long `key` lives, or `None` if it does not exist.
+    fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        Ok(self.contains(key)?.then_some(TimeLeft::Forever))
+    }
 
     /// Calls `visit` for each pair of `range` in order, until it returns false.
     ///
@@ -86,6 +97,18 @@ pub trait Engine: Reader {
 
     /// Takes a snapshot, without a copy of the data.
     fn snapshot(&self) -> Result<Arc<dyn Reader>>;
+
+    /// Watches the writes to `range` that are made from now on, or after the one with the sequence
+    /// number `after`.
+    fn watch(&self, _range: Range, _after: Option<u64>) -> Result<Box<dyn Watch>> {
+        Err(Error::new(Kind::Unsupported, "the store cannot be watched"))
+    }
+
+    /// Reports that a store uses the engine from now on. Keys expire from now on.
+    fn attach(&self) {}
+
+    /// Reports that the store is closed. No key expires any more, and the watches end.
+    fn detach(&self) {}
 
     /// Fails if the engine is closed or belongs to another process.
     fn check(&self) -> Result<()> {
@@ -166,6 +189,57 @@ pub trait Cursor: Send {
     fn prev(&mut self) -> Result<()>;
     /// Returns the current entry, which is valid until the next move.
     fn entry(&self) -> Option<(&[u8], &[u8])>;
+    /// Returns how long the key of the current entry lives.
+    fn time_left(&mut self) -> Result<TimeLeft>;
+}
+
+/// How long a key lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeLeft {
+    /// Until it is deleted.
+    Forever,
+    /// This long at least, unless it is deleted before.
+    AtLeast(Duration),
+}
+
+/// Tells the writes to a range of keys, one by one.
+pub trait Watch: Send {
+    /// Waits for the next change, until `until` or without a limit. Returns `None` if there was
+    /// none.
+    ///
+    /// Fails with [`Kind::Expired`] once if changes were missed. Later calls tell the changes from
+    /// then on.
+    fn next(&mut self, until: Option<Instant>) -> Result<Option<Change<'_>>>;
+
+    /// Returns a descriptor that is readable while there may be a change. The watch owns it.
+    fn descriptor(&mut self) -> Result<RawFd>;
+}
+
+/// A change that a [`Watch`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// What happened.
+    pub kind: ChangeKind<'a>,
+    /// The key, or the first key of a range.
+    pub key: &'a [u8],
+    /// The number of the write, which increases from write to write.
+    pub sequence: u64,
+    /// Whether it is the last change of its write in the watched range.
+    pub is_last: bool,
+}
+
+/// What happened to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind<'a> {
+    /// It has this value.
+    Set(&'a [u8]),
+    /// It was deleted, or it has expired.
+    Delete,
+    /// All keys up to `end`, or all further keys, were deleted.
+    DeleteRange {
+        /// The first key after the range.
+        end: Option<&'a [u8]>,
+    },
 }
 
 /// An object that an engine drops last, after it has closed its files and freed its memory.

@@ -8,10 +8,11 @@ use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
 use std::path::PathBuf;
 use std::ptr::NonNull;
+use std::time::Duration;
 
-use super::bytes::kvds_bytes;
+use super::bytes::{kvds_bytes, kvds_range};
 use super::distributor::{KVDS_CLUSTER, KVDS_DISK, KVDS_MEMORY, kvds_backend};
-use crate::engine::{MAX_KEY_LEN, MAX_VALUE_LEN};
+use crate::engine::{MAX_KEY_LEN, MAX_TTL, MAX_VALUE_LEN, Range};
 use crate::error::{Error, Result};
 use crate::store::identity::Backend;
 
@@ -171,4 +172,34 @@ pub unsafe fn path(name: &str, data: *const c_char) -> Result<PathBuf> {
         return Err(Error::invalid(format!("{name} is empty")));
     }
     std::path::absolute(text).map_err(|cause| Error::io(format!("cannot resolve {name}"), cause))
+}
+
+/// Returns a range; NULL stands for all keys.
+pub unsafe fn range(range: *const kvds_range) -> Result<Range> {
+    // SAFETY: the caller has passed a range, whose parts are what their lengths say.
+    unsafe {
+        let Some(range) = range.as_ref() else { return Ok(Range::prefix(b"")) };
+        let prefix = key("prefix", range.prefix, range.prefix_len)?;
+        let start = key("start", range.start, range.start_len)?;
+        let end = key("end", range.end, range.end_len)?;
+        let between = Range { start: start.to_vec(), end: (!end.is_empty()).then(|| end.to_vec()) };
+        Ok(Range::prefix(prefix).and(between))
+    }
+}
+
+/// Returns a time to live.
+pub fn ttl(milliseconds: u64) -> Result<Duration> {
+    let valid = 1..=MAX_TTL.as_millis();
+    if valid.contains(&u128::from(milliseconds)) {
+        return Ok(Duration::from_millis(milliseconds));
+    }
+    Err(Error::invalid(format!(
+        "ttl_ms is {milliseconds}; a time to live has 1 to {} milliseconds",
+        valid.end()
+    )))
+}
+
+/// Returns a time to live, or `None` for 0.
+pub fn optional_ttl(milliseconds: u64) -> Result<Option<Duration>> {
+    if milliseconds == 0 { Ok(None) } else { ttl(milliseconds).map(Some) }
 }

@@ -155,7 +155,7 @@ pub unsafe extern "C" fn kvds_write(
     })
 }
 
-unsafe fn get<'a>(batch: *mut kvds_batch) -> Result<&'a mut BatchBuffer> {
+pub(super) unsafe fn get<'a>(batch: *mut kvds_batch) -> Result<&'a mut BatchBuffer> {
     batch.as_mut().map(|batch| &mut batch.0).ok_or_else(null)
 }
 

@@ -23,7 +23,7 @@ use super::bytes::{kvds_bytes, kvds_range};
 use super::distributor::kvds_store;
 use super::handle;
 use super::status::{self, KVDS_NOT_FOUND, KVDS_OK, kvds_status};
-use crate::engine::{Cursor, Range};
+use crate::engine::Cursor;
 use crate::error::{Error, Result};
 
 /// A cursor. One thread at a time may use it.
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn kvds_cursor_new(
     boundary::status("kvds_cursor_new", || {
         let out = arg::out("out", out, ptr::null_mut())?;
         let store = handle::get(store)?;
-        let cursor = store.cursor(self::range(range)?)?;
+        let cursor = store.cursor(arg::range(range)?)?;
         out.set(Box::into_raw(Box::new(kvds_cursor(cursor))));
         Ok(KVDS_OK)
     })
@@ -165,15 +165,6 @@ unsafe fn show(
     };
     out.set(kvds_bytes { data: bytes.as_ptr().cast(), len: bytes.len() });
     Ok(KVDS_OK)
-}
-
-unsafe fn range(range: *const kvds_range) -> Result<Range> {
-    let Some(range) = range.as_ref() else { return Ok(Range::prefix(b"")) };
-    let prefix = arg::key("prefix", range.prefix, range.prefix_len)?;
-    let start = arg::key("start", range.start, range.start_len)?;
-    let end = arg::key("end", range.end, range.end_len)?;
-    let between = Range { start: start.to_vec(), end: (!end.is_empty()).then(|| end.to_vec()) };
-    Ok(Range::prefix(prefix).and(between))
 }
 
 fn null() -> Error {

@@ -45,7 +45,11 @@ pub mod write;
 
 pub mod batch;
 
+pub mod ttl;
+
 pub mod cursor;
+
+pub mod watch;
 
 pub mod view;
 

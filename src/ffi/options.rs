@@ -228,6 +228,18 @@ pub unsafe extern "C" fn kvds_options_set_max_open_files(
     set("kvds_options_set_max_open_files", options, "max_open_files", files)
 }
 
+/// Sets the memory that each memory or disk store with watches uses for the changes that a watch has
+/// not told yet.
+///
+/// A watch that is further behind gets `KVDS_EXPIRED`. Range: 4096 to 2^40 bytes. Default: 8 MiB.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_options_set_watch_buffer_bytes(
+    options: *mut kvds_options,
+    bytes: u64,
+) -> kvds_status {
+    set("kvds_options_set_watch_buffer_bytes", options, "watch_buffer_bytes", bytes)
+}
+
 /// Sets the servers and the namespace of cluster stores, as a URL.
 ///
 /// `etcd://HOST:PORT,HOST:PORT/NAMESPACE`, or `etcds://` for TLS, which needs

@@ -12,13 +12,16 @@ pub mod views;
 use std::ffi::CStr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::engine::disk::checkpoint;
 use crate::engine::disk::{Disk, SharedCaches};
-use crate::engine::{Cursor, Engine, Maintenance, Range, Reader, Stats, Value};
+use crate::engine::{
+    Cursor, Engine, Maintenance, Range, Reader, Stats, TimeLeft, Value, Watch,
+};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 use crate::store::identity::{Backend, Identity};
@@ -43,6 +46,13 @@ pub struct Content {
     pub engine: Arc<dyn Engine>,
     /// Of a view: the base store, which has the maintenance. The engine counts as the reference.
     pub base: Option<Arc<Counted<Store>>>,
+}
+
+impl Drop for Content {
+    fn drop(&mut self) {
+        // Before the engine is dropped, which closes its files if this is its last owner.
+        self.engine.detach();
+    }
 }
 
 impl Store {
@@ -81,6 +91,7 @@ impl Store {
     }
 
     fn new(content: Content, identity: Identity, observers: Option<Arc<Observers>>) -> Ref<Store> {
+        content.engine.attach();
         let content = Gate::new(content);
         Ref::new(Store { identity, content, adding: Mutex::default(), observers })
     }
@@ -204,6 +215,39 @@ impl Store {
             expectations: &[Expectation::Equals { key, value: expected }],
             operations: &[Operation::Delete { key }],
         })
+    }
+
+    /// Sets `key` to `value` for the time `ttl`.
+    pub fn set_ttl(&self, key: &[u8], value: &[u8], ttl: Duration) -> Result<Outcome> {
+        let operations = [Operation::SetTtl { key, value, ttl }];
+        self.write(&WriteBatch { expectations: &[], operations: &operations })
+    }
+
+    /// Sets `key` to `value` for the time `ttl`. Refused if the key exists.
+    pub fn set_nx_ttl(&self, key: &[u8], value: &[u8], ttl: Duration) -> Result<Outcome> {
+        self.write(&WriteBatch {
+            expectations: &[Expectation::Absent { key }],
+            operations: &[Operation::SetTtl { key, value, ttl }],
+        })
+    }
+
+    /// Replaces the time that `key` has left; `None` for ever. Refused if the key is absent.
+    pub fn expire(&self, key: &[u8], ttl: Option<Duration>) -> Result<Outcome> {
+        self.write(&WriteBatch {
+            expectations: &[Expectation::Present { key }],
+            operations: &[Operation::Expire { key, ttl }],
+        })
+    }
+
+    /// Returns how long `key` lives, or `None` if it does not exist.
+    pub fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        self.read(|now| now.time_left(key))
+    }
+
+    /// Watches the writes to `range`, from now on or after the one with the sequence number
+    /// `after`. The watch may outlive the store.
+    pub fn watch(&self, range: Range, after: Option<u64>) -> Result<Box<dyn Watch>> {
+        self.with(|engine| engine.watch(range, after))
     }
 
     /// Deletes every key that begins with `prefix`.

@@ -341,7 +341,11 @@ impl Registry {
             Backend::Memory if self.options.read_only || !self.options.create_if_missing => {
                 Ok(None)
             }
-            Backend::Memory => Ok(Some(Arc::new(Memory::new(self.memory_budget.clone(), lease)))),
+            Backend::Memory => {
+                let (budget, buffer) =
+                    (self.memory_budget.clone(), self.options.watch_buffer_bytes);
+                Ok(Some(Arc::new(Memory::new(budget, buffer, lease))))
+            }
             Backend::Disk => {
                 let shared = self.disk_shared.get_or_init(|| SharedCaches::new(&self.options));
                 Disk::open_any(&self.directory(id)?, &self.options, shared, lease)

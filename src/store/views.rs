@@ -7,10 +7,14 @@
 //! Views only move data. [`Store`] passes maintenance on to the base store.
 
 use std::ops::Deref;
+use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
-use crate::engine::{Cursor, Engine, MAX_KEY_LEN, Range, Reader, Value};
+use crate::engine::{
+    Change, ChangeKind, Cursor, Engine, MAX_KEY_LEN, Range, Reader, TimeLeft, Value, Watch,
+};
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use crate::sync::refcount::Ref;
@@ -57,6 +61,10 @@ impl Reader for BaseStore {
         self.0.cursor(range)
     }
 
+    fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        self.0.time_left(key)
+    }
+
     // Without a cursor, so that the iteration is inside the store's gate and closing waits for it.
     fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
         self.0.read(|now| now.scan(range, visit))
@@ -70,6 +78,10 @@ impl Engine for BaseStore {
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
         self.0.with(|engine| engine.snapshot())
+    }
+
+    fn watch(&self, range: Range, after: Option<u64>) -> Result<Box<dyn Watch>> {
+        self.0.watch(range, after)
     }
 
     fn check(&self) -> Result<()> {
@@ -102,6 +114,10 @@ impl<V: ReadsFrom> Reader for V {
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         self.readable()?.get_many(keys)
+    }
+
+    fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        self.readable()?.time_left(key)
     }
 
     fn scan(&self, range: Range, visit: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<bool> {
@@ -157,6 +173,10 @@ impl Engine for Restricted {
         self.permitted(self.rights.read, READS_DENIED)?.snapshot()
     }
 
+    fn watch(&self, range: Range, after: Option<u64>) -> Result<Box<dyn Watch>> {
+        self.permitted(self.rights.read, READS_DENIED)?.watch(range, after)
+    }
+
     fn check(&self) -> Result<()> {
         self.inner.check()
     }
@@ -204,6 +224,10 @@ impl<T: Deref<Target: Reader> + Send + Sync> Reader for Scoped<T> {
         self.inner.get_many(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>())
     }
 
+    fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        self.inner.time_left(&self.full(key)?)
+    }
+
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
         let cursor = self.inner.cursor(range.behind(&self.prefix))?;
         Ok(Box::new(Scoped { inner: cursor, prefix: self.prefix.clone() }))
@@ -225,15 +249,13 @@ impl Engine for Scoped<Arc<dyn Engine>> {
         }
         for operation in batch.operations {
             match operation {
-                Operation::Set { key, .. } | Operation::Delete { key } => {
-                    keys.push(self.full(key)?)
-                }
                 Operation::DeleteRange { start, end } => {
                     let range = Range { start: start.to_vec(), end: end.map(<[u8]>::to_vec) }
                         .behind(&self.prefix);
                     keys.push(range.start);
                     keys.extend(range.end);
                 }
+                _ => keys.push(self.full(operation.key().unwrap_or_default())?),
             }
         }
         let mut keys = keys.iter().map(Vec::as_slice);
@@ -252,8 +274,6 @@ impl Engine for Scoped<Arc<dyn Engine>> {
             .operations
             .iter()
             .map(|operation| match *operation {
-                Operation::Set { value, .. } => Operation::Set { key: next(), value },
-                Operation::Delete { .. } => Operation::Delete { key: next() },
                 Operation::DeleteRange { end, .. } => {
                     let start = next();
                     Operation::DeleteRange {
@@ -261,6 +281,7 @@ impl Engine for Scoped<Arc<dyn Engine>> {
                         end: (end.is_some() || scope_has_end).then(&mut next),
                     }
                 }
+                operation => operation.of_key(next()),
             })
             .collect();
         self.inner.apply(&WriteBatch { expectations: &expectations, operations: &operations })
@@ -268,6 +289,11 @@ impl Engine for Scoped<Arc<dyn Engine>> {
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
         Ok(Arc::new(Scoped { inner: self.inner.snapshot()?, prefix: self.prefix.clone() }))
+    }
+
+    fn watch(&self, range: Range, after: Option<u64>) -> Result<Box<dyn Watch>> {
+        let watch = self.inner.watch(range.behind(&self.prefix), after)?;
+        Ok(Box::new(Scoped { inner: watch, prefix: self.prefix.clone() }))
     }
 
     fn check(&self) -> Result<()> {
@@ -299,6 +325,29 @@ impl Cursor for Scoped<Box<dyn Cursor>> {
     fn entry(&self) -> Option<(&[u8], &[u8])> {
         // The cursor is bounded to the prefix, so every key has it.
         self.inner.entry().map(|(key, value)| (&key[self.prefix.len()..], value))
+    }
+
+    fn time_left(&mut self) -> Result<TimeLeft> {
+        self.inner.time_left()
+    }
+}
+
+impl Watch for Scoped<Box<dyn Watch>> {
+    fn next(&mut self, until: Option<Instant>) -> Result<Option<Change<'_>>> {
+        let Some(change) = self.inner.next(until)? else { return Ok(None) };
+        let kind = match change.kind {
+            // Cut to the scope: a range that reaches behind the scope has no end in it.
+            ChangeKind::DeleteRange { end } => {
+                let end = end.and_then(|end| end.strip_prefix(&*self.prefix));
+                ChangeKind::DeleteRange { end }
+            }
+            kind => kind,
+        };
+        Ok(Some(Change { kind, key: &change.key[self.prefix.len()..], ..change }))
+    }
+
+    fn descriptor(&mut self) -> Result<RawFd> {
+        self.inner.descriptor()
     }
 }
 
@@ -332,6 +381,11 @@ impl Engine for SnapshotView {
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
         self.inner.check()?;
         Ok(self.snapshot.clone())
+    }
+
+    fn watch(&self, _: Range, _: Option<u64>) -> Result<Box<dyn Watch>> {
+        self.inner.check()?;
+        Err(Error::new(Kind::Unsupported, "a snapshot never changes, so it cannot be watched"))
     }
 
     fn check(&self) -> Result<()> {

@@ -12,7 +12,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicPtr, AtomicU32};
-use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::sys::signals;
 
@@ -23,10 +25,17 @@ static WATCH: Once = Once::new();
 /// unlocking it in a child touches nothing that a thread of the parent may have locked.
 static UNSHARED: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
 
-type Descriptors = MutexGuard<'static, Vec<RawFd>>;
+/// Locked by a thread of the library while it uses what a child inherits: see [`excluded`].
+static EXCLUDED: Mutex<()> = Mutex::new(());
 
-/// Holds the lock of [`UNSHARED`] while the process forks.
-struct Forking(UnsafeCell<Option<Descriptors>>);
+/// The time that a fork waits for the end of [`excluded`]. Nothing that runs there takes longer,
+/// unless a signal handler forks inside a call that it waits for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+type Locked = (MutexGuard<'static, Vec<RawFd>>, Option<MutexGuard<'static, ()>>);
+
+/// Holds the locks of [`UNSHARED`] and of [`EXCLUDED`] while the process forks.
+struct Forking(UnsafeCell<Option<Locked>>);
 
 // SAFETY: only the thread that has locked `UNSHARED` for a fork touches it.
 #[allow(unsafe_code)]
@@ -34,14 +43,34 @@ unsafe impl Sync for Forking {}
 
 static FORKING: Forking = Forking(UnsafeCell::new(None));
 
-fn descriptors() -> Descriptors {
+fn descriptors() -> MutexGuard<'static, Vec<RawFd>> {
     UNSHARED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `run` while no other thread forks. For threads of the library that take locks which a child
+/// inherits.
+pub fn excluded<R>(run: impl FnOnce() -> R) -> R {
+    let _excluded = EXCLUDED.lock().unwrap_or_else(PoisonError::into_inner);
+    run()
+}
+
+fn wait_until_not_excluded() -> Option<MutexGuard<'static, ()>> {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        match EXCLUDED.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_micros(100)),
+        }
+    }
+    None
 }
 
 /// Prevents that files are opened or closed during the fork, so the child's copy of the list is
 /// complete.
 extern "C" fn before() {
-    let locked = descriptors();
+    let excluded = wait_until_not_excluded();
+    let locked = (descriptors(), excluded);
     // SAFETY: this thread has the lock.
     #[allow(unsafe_code)]
     unsafe {
@@ -63,7 +92,7 @@ extern "C" fn in_child() {
     unsafe {
         let locked = (*FORKING.0.get()).take();
         for descriptor in
-            locked.into_iter().flat_map(|mut locked| std::mem::take(&mut *locked).leak())
+            locked.into_iter().flat_map(|(mut locked, _)| std::mem::take(&mut *locked).leak())
         {
             libc::close(*descriptor);
         }

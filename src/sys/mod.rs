@@ -1,5 +1,6 @@
-//! Process-wide concerns: fork, signals, descriptors, locks, log messages, and callbacks.
+//! Process-wide concerns: fork, the clock, signals, descriptors, locks, log messages, and callbacks.
 
+pub mod clock;
 pub mod descriptors;
 pub mod fork;
 pub mod locks;

@@ -50,6 +50,7 @@ kvds_status kvds_options_set_read_only(kvds_options *options, int read_only);
 kvds_status kvds_options_set_create_if_missing(kvds_options *options, int create);
 kvds_status kvds_options_set_keep_stores(kvds_options *options, int keep);
 kvds_status kvds_options_set_max_open_files(kvds_options *options, int64_t files);
+kvds_status kvds_options_set_watch_buffer_bytes(kvds_options *options, uint64_t bytes);
 kvds_status kvds_options_set_cluster(kvds_options *options, const char *url);
 kvds_status kvds_options_set_cluster_tls(kvds_options *options, const char *ca, const char *cert,
     const char *key);
@@ -131,6 +132,16 @@ kvds_status kvds_batch_expect(kvds_batch *batch, const void *key, size_t key_len
 kvds_status kvds_batch_expect_absent(kvds_batch *batch, const void *key, size_t key_len);
 kvds_status kvds_write(kvds_store *store, const kvds_batch *batch);
 
+kvds_status kvds_set_ttl(kvds_store *store, const void *key, size_t key_len, const void *value,
+    size_t value_len, uint64_t ttl_ms);
+kvds_status kvds_set_nx_ttl(kvds_store *store, const void *key, size_t key_len, const void *value,
+    size_t value_len, uint64_t ttl_ms);
+kvds_status kvds_expire(kvds_store *store, const void *key, size_t key_len, uint64_t ttl_ms);
+kvds_status kvds_batch_set_ttl(kvds_batch *batch, const void *key, size_t key_len,
+    const void *value, size_t value_len, uint64_t ttl_ms);
+kvds_status kvds_batch_expire(kvds_batch *batch, const void *key, size_t key_len, uint64_t ttl_ms);
+kvds_status kvds_ttl(const kvds_store *store, const void *key, size_t key_len, int64_t *left_ms);
+
 typedef struct kvds_cursor kvds_cursor;
 kvds_status kvds_cursor_new(const kvds_store *store, const kvds_range *range, kvds_cursor **out);
 void kvds_cursor_free(kvds_cursor *cursor);
@@ -142,6 +153,23 @@ kvds_status kvds_cursor_prev(kvds_cursor *cursor);
 int kvds_cursor_valid(const kvds_cursor *cursor);
 kvds_status kvds_cursor_key(const kvds_cursor *cursor, kvds_bytes *key);
 kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
+
+typedef struct kvds_change {
+    int kind;
+    int last;
+    uint64_t sequence;
+    const void *key;
+    size_t key_len;
+    const void *value;
+    size_t value_len;
+} kvds_change;
+typedef struct kvds_watch kvds_watch;
+kvds_status kvds_watch_new(const kvds_store *store, const kvds_range *range, kvds_watch **out);
+kvds_status kvds_watch_from(const kvds_store *store, const kvds_range *range, uint64_t sequence,
+    kvds_watch **out);
+kvds_status kvds_watch_next(kvds_watch *watch, int64_t timeout_ms, kvds_change *change);
+int kvds_watch_fd(kvds_watch *watch);
+void kvds_watch_free(kvds_watch *watch);
 
 kvds_status kvds_store_view(kvds_store *store, int rights, kvds_store **out);
 kvds_status kvds_store_scope(kvds_store *store, const void *prefix, size_t prefix_len,
@@ -211,6 +239,10 @@ return {
     MEMORY = 0,
     DISK = 1,
     CLUSTER = 2,
+    MAX_TTL_MS = 3155760000000,
+    CHANGE_SET = 0,
+    CHANGE_DELETE = 1,
+    CHANGE_DELETE_RANGE = 2,
     VIEW_READ = 1,
     VIEW_WRITE = 2,
     LOG_ERROR = 0,

@@ -35,6 +35,10 @@ export const COMPRESSION_ZSTD = 2;
 export const MEMORY = 0;
 export const DISK = 1;
 export const CLUSTER = 2;
+export const MAX_TTL_MS = 3155760000000;
+export const CHANGE_SET = 0;
+export const CHANGE_DELETE = 1;
+export const CHANGE_DELETE_RANGE = 2;
 export const VIEW_READ = 1;
 export const VIEW_WRITE = 2;
 export const LOG_ERROR = 0;
@@ -82,6 +86,16 @@ export function declareTypes(koffi) {
             size_t value_len)`);
     koffi.opaque('kvds_batch');
     koffi.opaque('kvds_cursor');
+    koffi.struct('kvds_change', {
+        kind: 'int',
+        last: 'int',
+        sequence: 'uint64_t',
+        key: 'const void *',
+        key_len: 'size_t',
+        value: 'const void *',
+        value_len: 'size_t',
+    });
+    koffi.opaque('kvds_watch');
     koffi.struct('kvds_stats', {
         keys: 'uint64_t',
         bytes: 'uint64_t',
@@ -121,6 +135,7 @@ kvds_status kvds_options_set_read_only(kvds_options *options, int read_only);
 kvds_status kvds_options_set_create_if_missing(kvds_options *options, int create);
 kvds_status kvds_options_set_keep_stores(kvds_options *options, int keep);
 kvds_status kvds_options_set_max_open_files(kvds_options *options, int64_t files);
+kvds_status kvds_options_set_watch_buffer_bytes(kvds_options *options, uint64_t bytes);
 kvds_status kvds_options_set_cluster(kvds_options *options, const char *url);
 kvds_status kvds_options_set_cluster_tls(kvds_options *options, const char *ca, const char *cert,
     const char *key);
@@ -196,6 +211,17 @@ kvds_status kvds_batch_expect(kvds_batch *batch, const void *key, size_t key_len
 kvds_status kvds_batch_expect_absent(kvds_batch *batch, const void *key, size_t key_len);
 kvds_status kvds_write(kvds_store *store, const kvds_batch *batch);
 
+kvds_status kvds_set_ttl(kvds_store *store, const void *key, size_t key_len, const void *value,
+    size_t value_len, uint64_t ttl_ms);
+kvds_status kvds_set_nx_ttl(kvds_store *store, const void *key, size_t key_len, const void *value,
+    size_t value_len, uint64_t ttl_ms);
+kvds_status kvds_expire(kvds_store *store, const void *key, size_t key_len, uint64_t ttl_ms);
+kvds_status kvds_batch_set_ttl(kvds_batch *batch, const void *key, size_t key_len,
+    const void *value, size_t value_len, uint64_t ttl_ms);
+kvds_status kvds_batch_expire(kvds_batch *batch, const void *key, size_t key_len, uint64_t ttl_ms);
+kvds_status kvds_ttl(const kvds_store *store, const void *key, size_t key_len,
+    _Out_ int64_t *left_ms);
+
 kvds_status kvds_cursor_new(const kvds_store *store, const kvds_range *range,
     _Out_ kvds_cursor **out);
 void kvds_cursor_free(kvds_cursor *cursor);
@@ -207,6 +233,14 @@ kvds_status kvds_cursor_prev(kvds_cursor *cursor);
 int kvds_cursor_valid(const kvds_cursor *cursor);
 kvds_status kvds_cursor_key(const kvds_cursor *cursor, _Out_ kvds_bytes *key);
 kvds_status kvds_cursor_value(const kvds_cursor *cursor, _Out_ kvds_bytes *value);
+
+kvds_status kvds_watch_new(const kvds_store *store, const kvds_range *range,
+    _Out_ kvds_watch **out);
+kvds_status kvds_watch_from(const kvds_store *store, const kvds_range *range, uint64_t sequence,
+    _Out_ kvds_watch **out);
+kvds_status kvds_watch_next(kvds_watch *watch, int64_t timeout_ms, _Out_ kvds_change *change);
+int kvds_watch_fd(kvds_watch *watch);
+void kvds_watch_free(kvds_watch *watch);
 
 kvds_status kvds_store_view(kvds_store *store, int rights, _Out_ kvds_store **out);
 kvds_status kvds_store_scope(kvds_store *store, const void *prefix, size_t prefix_len,

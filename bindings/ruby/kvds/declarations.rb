@@ -39,6 +39,10 @@ module Kvds
     MEMORY = 0
     DISK = 1
     CLUSTER = 2
+    MAX_TTL_MS = 3155760000000
+    CHANGE_SET = 0
+    CHANGE_DELETE = 1
+    CHANGE_DELETE_RANGE = 2
     VIEW_READ = 1
     VIEW_WRITE = 2
     LOG_ERROR = 0
@@ -83,6 +87,15 @@ module Kvds
         'size_t len',
         'void *owner',
       ],
+      Change: [
+        'int kind',
+        'int last',
+        'uint64_t sequence',
+        'const void *key',
+        'size_t key_len',
+        'const void *value',
+        'size_t value_len',
+      ],
       Stats: [
         'uint64_t keys',
         'uint64_t bytes',
@@ -114,6 +127,7 @@ module Kvds
       kvds_status kvds_options_set_create_if_missing(kvds_options *options, int create);
       kvds_status kvds_options_set_keep_stores(kvds_options *options, int keep);
       kvds_status kvds_options_set_max_open_files(kvds_options *options, int64_t files);
+      kvds_status kvds_options_set_watch_buffer_bytes(kvds_options *options, uint64_t bytes);
       kvds_status kvds_options_set_cluster(kvds_options *options, const char *url);
       kvds_status kvds_options_set_cluster_tls(kvds_options *options, const char *ca,
           const char *cert, const char *key);
@@ -189,6 +203,18 @@ module Kvds
       kvds_status kvds_batch_expect_absent(kvds_batch *batch, const void *key, size_t key_len);
       kvds_status kvds_write(kvds_store *store, const kvds_batch *batch);
 
+      kvds_status kvds_set_ttl(kvds_store *store, const void *key, size_t key_len,
+          const void *value, size_t value_len, uint64_t ttl_ms);
+      kvds_status kvds_set_nx_ttl(kvds_store *store, const void *key, size_t key_len,
+          const void *value, size_t value_len, uint64_t ttl_ms);
+      kvds_status kvds_expire(kvds_store *store, const void *key, size_t key_len, uint64_t ttl_ms);
+      kvds_status kvds_batch_set_ttl(kvds_batch *batch, const void *key, size_t key_len,
+          const void *value, size_t value_len, uint64_t ttl_ms);
+      kvds_status kvds_batch_expire(kvds_batch *batch, const void *key, size_t key_len,
+          uint64_t ttl_ms);
+      kvds_status kvds_ttl(const kvds_store *store, const void *key, size_t key_len,
+          int64_t *left_ms);
+
       kvds_status kvds_cursor_new(const kvds_store *store, const kvds_range *range,
           kvds_cursor **out);
       void kvds_cursor_free(kvds_cursor *cursor);
@@ -200,6 +226,14 @@ module Kvds
       int kvds_cursor_valid(const kvds_cursor *cursor);
       kvds_status kvds_cursor_key(const kvds_cursor *cursor, kvds_bytes *key);
       kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
+
+      kvds_status kvds_watch_new(const kvds_store *store, const kvds_range *range,
+          kvds_watch **out);
+      kvds_status kvds_watch_from(const kvds_store *store, const kvds_range *range,
+          uint64_t sequence, kvds_watch **out);
+      kvds_status kvds_watch_next(kvds_watch *watch, int64_t timeout_ms, kvds_change *change);
+      int kvds_watch_fd(kvds_watch *watch);
+      void kvds_watch_free(kvds_watch *watch);
 
       kvds_status kvds_store_view(kvds_store *store, int rights, kvds_store **out);
       kvds_status kvds_store_scope(kvds_store *store, const void *prefix, size_t prefix_len,

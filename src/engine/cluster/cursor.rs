@@ -1,12 +1,15 @@
 //! Cursors: pages of pairs, all of one revision.
 
-use bytes::Bytes;
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
 
 use super::Keyspace;
 use super::pool::Consistency;
 use super::wire::{ASCENDING, DESCENDING, KeyValue, RangeRequest, RangeResponse};
-use crate::engine::{Cursor, Range};
+use crate::engine::{Cursor, Range, TimeLeft};
 use crate::error::Result;
 
 /// The pairs of the first page, and of the largest. A page costs the server as much as counting
@@ -41,6 +44,8 @@ pub struct ClusterCursor {
     /// The first keys of the pages before this one, as far as they were passed.
     passed: Vec<Bytes>,
     limit: i64,
+    /// How long the leases live that were asked for, and when. Many keys share one.
+    leases: HashMap<i64, (Instant, TimeLeft)>,
 }
 
 /// Pairs that follow each other.
@@ -71,6 +76,7 @@ impl ClusterCursor {
             at: None,
             passed: Vec::new(),
             limit: FIRST_PAGE,
+            leases: HashMap::new(),
         };
         // Also of an empty range: it tells the revision.
         cursor.load(start)?;
@@ -295,6 +301,20 @@ impl Cursor for ClusterCursor {
     fn entry(&self) -> Option<(&[u8], &[u8])> {
         let pair = self.page.pairs.get(self.at?)?;
         Some((&pair.key[self.store.data_prefix_len()..], &pair.value))
+    }
+
+    fn time_left(&mut self) -> Result<TimeLeft> {
+        let pair = self.at.and_then(|at| self.page.pairs.get(at));
+        let Some(lease) = pair.map(|pair| pair.lease).filter(|lease| *lease != 0) else {
+            return Ok(TimeLeft::Forever);
+        };
+        let now = Instant::now();
+        if let Some((asked, TimeLeft::AtLeast(left))) = self.leases.get(&lease) {
+            return Ok(TimeLeft::AtLeast(left.saturating_sub(now - *asked)));
+        }
+        let left = self.store.client.time_left(lease)?;
+        self.leases.insert(lease, (now, left));
+        Ok(left)
     }
 }
 

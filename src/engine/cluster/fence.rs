@@ -104,10 +104,15 @@ pub fn apply(store: &Keyspace, batch: &WriteBatch<'_>) -> Result<Outcome> {
         ));
     }
     let plan = Plan::of(batch.operations);
-    let operations = plan.requests(&store.key(b'd', b""), &store.data_end());
     let only_deletes = plan.only_deletes();
-    let mut write = Write::new(store, batch, plan::nested(operations, expectations + 2));
     let mut turns = store.client.turns()?;
+    let planned = |turns: &mut Turns<'_>| -> Result<Write<'_>> {
+        let leases = store.client.ttl_leases(plan.ttls(), turns)?;
+        let operations = plan.requests(&store.key(b'd', b""), &store.data_end(), &leases);
+        let operations = plan::nested(operations, expectations + 2, plan.has_inner());
+        Ok(Write::new(store, batch, operations))
+    };
+    let mut write = planned(&mut turns)?;
     if write.txn.success.is_empty() {
         return write.check(&mut turns);
     }
@@ -156,8 +161,13 @@ pub fn apply(store: &Keyspace, batch: &WriteBatch<'_>) -> Result<Outcome> {
                     }
                 }
                 Verdict::LeaseGone => {
+                    // That of the fence, or one of those for times to live.
                     store.client.forget_lease(lease);
                     turns.settled(failure)?;
+                    if plan.ttls().next().is_some() {
+                        store.client.forget_ttl_leases();
+                        write = planned(&mut turns)?;
+                    }
                 }
                 Verdict::NoSpace => {
                     if fence_shows(store, &mut turns, &mut slot)? {
@@ -191,6 +201,7 @@ fn settle(store: &Keyspace, turns: &mut Turns<'_>, slot: &mut Slot) -> Result<Se
                 key: key.clone(),
                 value: fence_value(b'c', slot.sequence),
                 lease: slot.lease,
+                ignore_value: false,
             })
             .into(),
         ],
@@ -318,7 +329,7 @@ impl<'a> Write<'a> {
                 txn.failure.insert(1, read(key.clone(), false));
                 if puts {
                     let value = fence_value(b'w', slot.sequence);
-                    let put = PutRequest { key, value, lease: slot.lease };
+                    let put = PutRequest { key, value, lease: slot.lease, ignore_value: false };
                     txn.success.push(Request::Put(put).into());
                 }
                 if puts { Fence::Put } else { Fence::Compared }

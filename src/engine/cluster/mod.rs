@@ -41,7 +41,9 @@ use self::wire::{
     Response, StatusRequest, TxnRequest, TxnResponse, VERSION,
 };
 use crate::batch::{Outcome, WriteBatch};
-use crate::engine::{Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, Value};
+use crate::engine::{
+    Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, TimeLeft, Value,
+};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 
@@ -129,6 +131,19 @@ impl Keyspace {
         Ok(response.count > 0)
     }
 
+    fn time_left(&self, key: &[u8], revision: i64) -> Result<Option<TimeLeft>> {
+        let request = RangeRequest {
+            key: self.key(b'd', key),
+            revision,
+            serializable: revision != 0,
+            keys_only: true,
+            ..RangeRequest::default()
+        };
+        let response = self.client.ask(&request, consistency(revision))?;
+        let Some(pair) = response.kvs.first() else { return Ok(None) };
+        self.client.time_left(pair.lease).map(Some)
+    }
+
     fn get_many(&self, keys: &[&[u8]], revision: i64) -> Result<Vec<Option<Value>>> {
         if keys.is_empty() {
             self.client.check()?;
@@ -144,7 +159,7 @@ impl Keyspace {
             Request::Range(range).into()
         });
         // The levels count as those of a write do: two comparisons are too many to worry about.
-        let success = plan::nested(reads.collect(), 2.min(READS));
+        let success = plan::nested(reads.collect(), 2.min(READS), false);
         let request = TxnRequest { success, ..TxnRequest::default() };
         let response = self.client.ask(&request, consistency(revision))?;
         let mut values = Vec::with_capacity(keys.len());
@@ -265,6 +280,7 @@ fn find_or_create(client: &Client, prefix: &[u8], creates: bool) -> Result<Optio
                 key: marker.clone(),
                 value: Bytes::from_static(LAYOUT),
                 lease: 0,
+                ignore_value: false,
             })
             .into(),
         ],
@@ -302,6 +318,10 @@ impl Reader for Cluster {
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
         self.store.contains(key, 0)
+    }
+
+    fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        self.store.time_left(key, 0)
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
@@ -402,6 +422,10 @@ impl Reader for Snapshot {
 
     fn contains(&self, key: &[u8]) -> Result<bool> {
         self.store.contains(key, self.revision)
+    }
+
+    fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        self.store.time_left(key, self.revision)
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {

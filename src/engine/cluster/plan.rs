@@ -4,11 +4,15 @@
 //! for each key the last operation counts. A put and a deletion never meet on a key: etcd 3.5 lost
 //! data at a compaction after such a transaction. Ranges are cut around the keys that are set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::wire::{DeleteRangeRequest, PutRequest, Request, RequestOp, TxnRequest};
+use super::wire::{
+    Compare, CompareWith, DeleteRangeRequest, GREATER, PutRequest, Request, RequestOp, TxnRequest,
+    VERSION,
+};
 use crate::batch::Operation;
 
 /// What a server allows, counted along the depth of nested transactions (`--max-txn-ops`).
@@ -17,11 +21,22 @@ pub const MAX_OPERATIONS: usize = 128;
 /// The operations of a batch, after folding.
 #[derive(Debug, Default)]
 pub struct Plan<'a> {
-    /// The last operation on each key: its value, or `None` for a deletion.
-    keys: BTreeMap<&'a [u8], Option<&'a [u8]>>,
+    /// The last operation on each key.
+    keys: BTreeMap<&'a [u8], Last<'a>>,
     /// The ranges to delete. They may overlap.
     ranges: Vec<(&'a [u8], Option<&'a [u8]>)>,
 }
+
+/// The last operation on a key.
+#[derive(Clone, Copy, Debug)]
+enum Last<'a> {
+    Put { value: &'a [u8], ttl: Option<Duration> },
+    Delete,
+    Expire { ttl: Option<Duration> },
+}
+
+/// The leases for the times to live of a batch.
+pub type Leases = HashMap<Duration, i64>;
 
 impl<'a> Plan<'a> {
     /// Folds operations.
@@ -30,11 +45,15 @@ impl<'a> Plan<'a> {
         for operation in operations {
             match *operation {
                 Operation::Set { key, value } => {
-                    plan.keys.insert(key, Some(value));
+                    plan.keys.insert(key, Last::Put { value, ttl: None });
+                }
+                Operation::SetTtl { key, value, ttl } => {
+                    plan.keys.insert(key, Last::Put { value, ttl: Some(ttl) });
                 }
                 Operation::Delete { key } => {
-                    plan.keys.insert(key, None);
+                    plan.keys.insert(key, Last::Delete);
                 }
+                Operation::Expire { key, ttl } => plan.expire(key, ttl),
                 Operation::DeleteRange { start, end } => {
                     if end.is_none_or(|end| start < end) {
                         plan.keys
@@ -47,24 +66,65 @@ impl<'a> Plan<'a> {
         plan
     }
 
+    fn expire(&mut self, key: &'a [u8], new: Option<Duration>) {
+        match self.keys.get_mut(key) {
+            Some(Last::Put { ttl, .. } | Last::Expire { ttl }) => *ttl = new,
+            Some(Last::Delete) => {}
+            None => {
+                let is_deleted = |(start, end): &(&[u8], Option<&[u8]>)| {
+                    *start <= key && end.is_none_or(|end| key < end)
+                };
+                if !self.ranges.iter().any(is_deleted) {
+                    self.keys.insert(key, Last::Expire { ttl: new });
+                }
+            }
+        }
+    }
+
     /// Returns whether nothing is set.
     pub fn only_deletes(&self) -> bool {
-        self.keys.values().all(Option::is_none)
+        self.keys.values().all(|last| matches!(last, Last::Delete))
+    }
+
+    /// Returns whether an operation of the transaction is a transaction itself.
+    pub fn has_inner(&self) -> bool {
+        self.keys.values().any(|last| matches!(last, Last::Expire { .. }))
+    }
+
+    /// Returns the times to live.
+    pub fn ttls(&self) -> impl Iterator<Item = Duration> {
+        self.keys.values().filter_map(|last| match last {
+            Last::Put { ttl, .. } | Last::Expire { ttl } => *ttl,
+            Last::Delete => None,
+        })
     }
 
     /// Returns the operations of a transaction. `prefix` is before all keys, and `end` behind them.
-    pub fn requests(&self, prefix: &[u8], end: &Bytes) -> Vec<RequestOp> {
+    /// `leases` has those for all times to live.
+    pub fn requests(&self, prefix: &[u8], end: &Bytes, leases: &Leases) -> Vec<RequestOp> {
         let pieces = self.pieces();
-        let sets = self.keys.iter().map(|(key, value)| key.len() + value.map_or(0, <[u8]>::len));
+        let lease = |ttl: &Option<Duration>| {
+            ttl.and_then(|ttl| leases.get(&ttl)).copied().unwrap_or_default()
+        };
+        let sets = self.keys.iter().map(|(key, last)| match last {
+            Last::Put { value, .. } => key.len() + value.len(),
+            _ => key.len(),
+        });
         let mut memory = Memory::new(sets.sum::<usize>() + self.keys.len() * prefix.len());
         let mut requests: Vec<RequestOp> = Vec::with_capacity(self.keys.len() + pieces.len());
-        for (key, value) in &self.keys {
+        for (key, last) in &self.keys {
             let key = memory.hold(&[prefix, key]);
-            let request = match value {
-                Some(value) => {
-                    Request::Put(PutRequest { key, value: memory.hold(&[value]), lease: 0 })
+            let request = match last {
+                Last::Put { value, ttl } => Request::Put(PutRequest {
+                    key,
+                    value: memory.hold(&[value]),
+                    lease: lease(ttl),
+                    ignore_value: false,
+                }),
+                Last::Delete => {
+                    Request::DeleteRange(DeleteRangeRequest { key, range_end: Bytes::new() })
                 }
-                None => Request::DeleteRange(DeleteRangeRequest { key, range_end: Bytes::new() }),
+                Last::Expire { ttl } => Request::Txn(expire(key, lease(ttl))),
             };
             requests.push(request.into());
         }
@@ -94,7 +154,7 @@ impl<'a> Plan<'a> {
         let mut pieces = Vec::new();
         for (start, end) in merged {
             let mut from = start.to_vec();
-            let sets = self.keys.range(start..).filter(|(_, value)| value.is_some());
+            let sets = self.keys.range(start..).filter(|(_, last)| matches!(last, Last::Put { .. }));
             for (key, _) in sets.take_while(|(key, _)| end.is_none_or(|end| **key < end)) {
                 if *from < **key {
                     pieces.push((from, Some(key.to_vec())));
@@ -106,6 +166,22 @@ impl<'a> Plan<'a> {
             }
         }
         pieces
+    }
+}
+
+/// Returns the transaction that hangs a key on a lease, or on none for 0, if the key exists.
+fn expire(key: Bytes, lease: i64) -> TxnRequest {
+    let exists = Compare {
+        result: GREATER,
+        target: VERSION,
+        key: key.clone(),
+        with: Some(CompareWith::Version(0)),
+    };
+    let put = PutRequest { key, value: Bytes::new(), lease, ignore_value: true };
+    TxnRequest {
+        compare: vec![exists],
+        success: vec![Request::Put(put).into()],
+        failure: Vec::new(),
     }
 }
 
@@ -125,21 +201,23 @@ impl Memory {
 }
 
 /// Nests operations, so that no level has more than a server allows. `beside` is the number of
-/// comparisons or operations that the outer level has at least, and one more is for the fence.
+/// comparisons or operations that the outer level has at least, and one more is for the fence. With
+/// `has_inner`, an operation may have one level with one operation of its own.
 ///
 /// Returns them as they are where no nesting suffices. The server then refuses them.
-pub fn nested(operations: Vec<RequestOp>, beside: usize) -> Vec<RequestOp> {
+pub fn nested(operations: Vec<RequestOp>, beside: usize, has_inner: bool) -> Vec<RequestOp> {
     let count = operations.len();
-    if count < MAX_OPERATIONS || beside >= MAX_OPERATIONS {
+    let most = MAX_OPERATIONS - usize::from(has_inner);
+    if count < most || beside >= most {
         return operations;
     }
-    let two = beside.max(MAX_OPERATIONS / 2);
-    let inner = MAX_OPERATIONS - two;
+    let two = beside.max(most / 2);
+    let inner = most - two;
     if count <= (two - 1) * inner {
         return grouped(operations, inner);
     }
-    let three = beside.max(MAX_OPERATIONS / 3 + 1);
-    let left = MAX_OPERATIONS - three;
+    let three = beside.max(most / 3 + 1);
+    let left = most - three;
     let middle = left.div_ceil(2);
     let inner = left - middle;
     if inner == 0 || count > (three - 1) * middle * inner {
@@ -170,8 +248,20 @@ mod tests {
         let mut touched: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         for request in requests {
             let (start, end) = match &request.request {
+                Some(Request::Txn(TxnRequest { compare, success, .. })) => {
+                    // Hangs a key on a lease. The tests write the lease into the value.
+                    let key = compare[0].key.to_vec();
+                    if let Some(value) = map.get_mut(&key)
+                        && let Some(Request::Put(put)) = &success[0].request
+                    {
+                        value.truncate(1);
+                        value.push(put.lease as u8);
+                    }
+                    (key.clone(), [&key[..], b"\0"].concat())
+                }
                 Some(Request::Put(put)) => {
-                    map.insert(put.key.to_vec(), put.value.to_vec());
+                    let value = [&put.value[..], &[put.lease as u8]].concat();
+                    map.insert(put.key.to_vec(), value);
                     (put.key.to_vec(), [&put.key[..], b"\0"].concat())
                 }
                 Some(Request::DeleteRange(range)) => {
@@ -205,6 +295,8 @@ mod tests {
     enum Op {
         Set(Vec<u8>, u8),
         Delete(Vec<u8>),
+        SetTtl(Vec<u8>, u8, u8),
+        Expire(Vec<u8>, Option<u8>),
         Range(Vec<u8>, Option<Vec<u8>>),
     }
 
@@ -216,6 +308,10 @@ mod tests {
         prop_oneof![
             3 => (key(), any::<u8>()).prop_map(|(key, value)| Op::Set(key, value)),
             2 => key().prop_map(Op::Delete),
+            2 => (key(), any::<u8>(), 1..4u8).prop_map(|(key, value, ttl)| {
+                Op::SetTtl(key, value, ttl)
+            }),
+            2 => (key(), prop::option::of(1..4u8)).prop_map(|(key, ttl)| Op::Expire(key, ttl)),
             2 => (key(), prop::option::of(key())).prop_map(|(start, end)| Op::Range(start, end)),
         ]
     }
@@ -224,24 +320,34 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
         #[test]
         fn a_plan_does_what_the_batch_says(
-            before in prop::collection::btree_map(key(), Just(vec![9u8]), 0..8),
+            before in prop::collection::btree_map(key(), Just(vec![9u8, 0]), 0..8),
             ops in prop::collection::vec(op(), 0..10),
         ) {
             let values: Vec<[u8; 1]> = ops.iter().map(|op| match op {
-                Op::Set(_, value) => [*value],
+                Op::Set(_, value) | Op::SetTtl(_, value, _) => [*value],
                 _ => [0],
             }).collect();
             let pairs = ops.iter().zip(&values);
             let operations: Vec<Operation<'_>> = pairs.map(|(op, value)| match op {
                 Op::Set(key, _) => Operation::Set { key, value },
                 Op::Delete(key) => Operation::Delete { key },
+                Op::SetTtl(key, _, ttl) => Operation::SetTtl { key, value, ttl: seconds(*ttl) },
+                Op::Expire(key, ttl) => Operation::Expire { key, ttl: ttl.map(seconds) },
                 Op::Range(start, end) => Operation::DeleteRange { start, end: end.as_deref() },
             }).collect();
             let mut expected = before.clone();
             for operation in &operations {
                 match *operation {
                     Operation::Set { key, value } => {
-                        expected.insert(key.to_vec(), value.to_vec());
+                        expected.insert(key.to_vec(), vec![value[0], 0]);
+                    }
+                    Operation::SetTtl { key, value, ttl } => {
+                        expected.insert(key.to_vec(), vec![value[0], ttl.as_secs() as u8]);
+                    }
+                    Operation::Expire { key, ttl } => {
+                        if let Some(value) = expected.get_mut(key) {
+                            value[1] = ttl.map_or(0, |ttl| ttl.as_secs() as u8);
+                        }
                     }
                     Operation::Delete { key } => {
                         expected.remove(key);
@@ -253,8 +359,9 @@ mod tests {
                     }
                 }
             }
+            let leases: Leases = (1..4).map(|ttl| (seconds(ttl), i64::from(ttl))).collect();
             let prefixed = |key: &[u8]| Bytes::from([b"p/d", key].concat());
-            let requests = Plan::of(&operations).requests(b"p/d", &Bytes::from_static(b"p/e"));
+            let requests = Plan::of(&operations).requests(b"p/d", &Bytes::from_static(b"p/e"), &leases);
             let mut map: BTreeMap<Vec<u8>, Vec<u8>> =
                 before.iter().map(|(key, value)| (prefixed(key).to_vec(), value.clone())).collect();
             apply(&requests, &mut map);
@@ -262,6 +369,10 @@ mod tests {
                 map.into_iter().map(|(key, value)| (key[3..].to_vec(), value)).collect();
             prop_assert_eq!(found, expected);
         }
+    }
+
+    fn seconds(ttl: u8) -> Duration {
+        Duration::from_secs(ttl.into())
     }
 
     fn depth_cost(operations: &[RequestOp]) -> usize {
@@ -277,7 +388,7 @@ mod tests {
         for beside in [2, 3, 40, 64, 100] {
             for count in [1, 126, 127, 128, 1000, 2000, 4032, 4033, 30_000, 75_852, 75_853] {
                 let put = || Request::Put(PutRequest::default()).into();
-                let operations = nested((0..count).map(|_| put()).collect(), beside);
+                let operations = nested((0..count).map(|_| put()).collect(), beside, false);
                 let outer = operations.len() + 1;
                 let cost = depth_cost(&operations) + 1 + beside.saturating_sub(outer);
                 assert!(

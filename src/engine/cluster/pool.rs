@@ -3,6 +3,7 @@
 //! A call takes a connection that is idle, or opens one, and gives it back. Threads prefer the
 //! server that responded last. One that failed is left alone for some seconds, unless all have.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::mem::ManuallyDrop;
 use std::path::Path;
@@ -17,11 +18,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::channel::{self, Ask, Channel};
+use super::plan::Leases;
 use super::url::{Endpoint, Url};
 use super::verdict::{Failure, RESOURCE_EXHAUSTED, Verdict};
 use super::wire::{
-    AuthenticateRequest, Call, Headed, LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest,
+    AuthenticateRequest, Call, Headed, LeaseGrantRequest, LeaseKeepAliveRequest,
+    LeaseRevokeRequest, LeaseTimeToLiveRequest,
 };
+use crate::engine::TimeLeft;
 use crate::error::{Error, Kind, Result};
 use crate::options::{Options, Secret};
 use crate::sys::fork::OwnerProcess;
@@ -53,6 +57,9 @@ const LEASE_SECONDS: i64 = 60;
 const LEASE_RENEWED: Duration = Duration::from_secs(20);
 const LEASE_ENDED: Duration = Duration::from_secs(50);
 
+/// The servers count leases in whole seconds.
+const LEASE_ROUNDING: Duration = Duration::from_secs(1);
+
 /// How long the end of a distributor may take to revoke its lease.
 const REVOKE: Duration = Duration::from_millis(500);
 
@@ -77,6 +84,8 @@ struct Shared {
     /// 0 until a server has responded.
     cluster_id: AtomicU64,
     lease: Mutex<Option<Lease>>,
+    /// The leases of keys that expire, by the time until which they live at least.
+    ttl_leases: Mutex<BTreeMap<Instant, i64>>,
 }
 
 #[derive(Default)]
@@ -146,6 +155,7 @@ impl Client {
                 token: Mutex::new(None),
                 cluster_id: AtomicU64::new(0),
                 lease: Mutex::new(None),
+                ttl_leases: Mutex::default(),
             }),
         }))
     }
@@ -229,6 +239,83 @@ impl Client {
         let mut lease = self.shared.lease.lock();
         if lease.is_some_and(|lease| lease.id == id) {
             *lease = None;
+        }
+    }
+
+    /// Returns leases for keys that are to live as long as `ttls` from now on.
+    ///
+    /// Keys share a lease that lives up to a tenth longer than they must, so many keys need few.
+    pub fn ttl_leases(
+        &self,
+        ttls: impl Iterator<Item = Duration>,
+        turns: &mut Turns<'_>,
+    ) -> Result<Leases> {
+        let mut leases = Leases::new();
+        for ttl in ttls {
+            if !leases.contains_key(&ttl) {
+                leases.insert(ttl, self.ttl_lease(ttl, turns)?);
+            }
+        }
+        Ok(leases)
+    }
+
+    fn ttl_lease(&self, ttl: Duration, turns: &mut Turns<'_>) -> Result<i64> {
+        let start = Instant::now();
+        let end = start + ttl;
+        {
+            let mut known = self.shared.ttl_leases.lock();
+            *known = known.split_off(&start);
+            let mut fitting = known.range(end..=end + ttl / 10 + LEASE_ROUNDING);
+            if let Some((_, id)) = fitting.next() {
+                return Ok(*id);
+            }
+        }
+        let seconds = (ttl + ttl / 10).as_millis().div_ceil(1000);
+        let call = LeaseGrantRequest { ttl: i64::try_from(seconds).unwrap_or(i64::MAX) };
+        loop {
+            let sent = Instant::now();
+            match turns.attempt(&call, Consistency::Linearizable) {
+                Ok(response) => {
+                    let response = response?;
+                    let lives = u64::try_from(response.ttl).unwrap_or(0);
+                    let ends = sent + Duration::from_secs(lives);
+                    self.shared.ttl_leases.lock().insert(ends, response.id);
+                    return Ok(response.id);
+                }
+                Err(failure) => match failure.verdict(self.login.is_some()) {
+                    // A grant whose response is lost ends by itself.
+                    Verdict::Unknown => turns.again(failure, Kind::Busy)?,
+                    _ => turns.settled(failure)?,
+                },
+            }
+        }
+    }
+
+    /// Forgets the leases of keys that expire, of which one is gone.
+    pub fn forget_ttl_leases(&self) {
+        self.shared.ttl_leases.lock().clear();
+    }
+
+    /// Returns how long the keys of a lease live; 0 stands for no lease.
+    pub fn time_left(&self, lease: i64) -> Result<TimeLeft> {
+        if lease == 0 {
+            return Ok(TimeLeft::Forever);
+        }
+        let call = LeaseTimeToLiveRequest { id: lease };
+        let mut turns = self.turns()?;
+        loop {
+            match turns.attempt(&call, Consistency::Linearizable) {
+                // -1 for a lease that has ended. Its keys are about to go.
+                Ok(response) => {
+                    let seconds = u64::try_from(response?.ttl).unwrap_or(0);
+                    return Ok(TimeLeft::AtLeast(Duration::from_secs(seconds)));
+                }
+                Err(failure) => match failure.verdict(self.login.is_some()) {
+                    Verdict::LeaseGone => return Ok(TimeLeft::AtLeast(Duration::ZERO)),
+                    Verdict::Unknown => turns.again(failure, Kind::Busy)?,
+                    _ => turns.settled(failure)?,
+                },
+            }
         }
     }
 

@@ -26,6 +26,9 @@ pub struct KeyValue {
     pub mod_revision: i64,
     #[prost(bytes = "bytes", tag = 5)]
     pub value: Bytes,
+    /// The lease on which the key hangs, or 0.
+    #[prost(int64, tag = 6)]
+    pub lease: i64,
 }
 
 /// Ascending, etcd's natural order.
@@ -73,6 +76,9 @@ pub struct PutRequest {
     pub value: Bytes,
     #[prost(int64, tag = 3)]
     pub lease: i64,
+    /// Whether the value stays as it is. The key must exist.
+    #[prost(bool, tag = 5)]
+    pub ignore_value: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -225,13 +231,66 @@ pub struct LeaseRevokeRequest {
     pub id: i64,
 }
 
-/// The response to a renewal or a revocation. The latter has a header alone.
+/// The response to a renewal, a revocation or a question. A revocation has a header alone.
 #[derive(Clone, PartialEq, Message)]
 pub struct LeaseResponse {
     #[prost(message, optional, tag = 1)]
     pub header: Option<ResponseHeader>,
     #[prost(int64, tag = 3)]
     pub ttl: i64,
+}
+
+/// The question how long a lease lives.
+#[derive(Clone, PartialEq, Message)]
+pub struct LeaseTimeToLiveRequest {
+    #[prost(int64, tag = 1)]
+    pub id: i64,
+}
+
+/// A message of the client on a stream of watches.
+#[derive(Clone, PartialEq, Message)]
+pub struct WatchRequest {
+    #[prost(message, optional, tag = 1)]
+    pub create: Option<WatchCreateRequest>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct WatchCreateRequest {
+    #[prost(bytes = "bytes", tag = 1)]
+    pub key: Bytes,
+    #[prost(bytes = "bytes", tag = 2)]
+    pub range_end: Bytes,
+    #[prost(int64, tag = 3)]
+    pub start_revision: i64,
+}
+
+/// A message of the server on a stream of watches. It has all events of a revision.
+#[derive(Clone, PartialEq, Message)]
+pub struct WatchResponse {
+    #[prost(message, optional, tag = 1)]
+    pub header: Option<ResponseHeader>,
+    #[prost(bool, tag = 3)]
+    pub created: bool,
+    #[prost(bool, tag = 4)]
+    pub canceled: bool,
+    /// Not 0 if the revision that was asked for has been compacted.
+    #[prost(int64, tag = 5)]
+    pub compact_revision: i64,
+    #[prost(string, tag = 6)]
+    pub cancel_reason: String,
+    #[prost(message, repeated, tag = 11)]
+    pub events: Vec<Event>,
+}
+
+/// The kind of an event that is a deletion; 0 is a put.
+pub const DELETED: i32 = 1;
+
+#[derive(Clone, PartialEq, Message)]
+pub struct Event {
+    #[prost(int32, tag = 1)]
+    pub kind: i32,
+    #[prost(message, optional, tag = 2)]
+    pub kv: Option<KeyValue>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -302,10 +361,19 @@ calls! {
     LeaseGrantRequest => "Lease/LeaseGrant", LeaseGrantResponse;
     LeaseKeepAliveRequest => "Lease/LeaseKeepAlive", LeaseResponse;
     LeaseRevokeRequest => "Lease/LeaseRevoke", LeaseResponse;
+    LeaseTimeToLiveRequest => "Lease/LeaseTimeToLive", LeaseResponse;
+    WatchRequest => "Watch/Watch", WatchResponse;
     AuthenticateRequest => "Auth/Authenticate", AuthenticateResponse;
     StatusRequest => "Maintenance/Status", StatusResponse;
 }
-headed!(RangeResponse, TxnResponse, LeaseGrantResponse, LeaseResponse, StatusResponse);
+headed!(
+    RangeResponse,
+    TxnResponse,
+    LeaseGrantResponse,
+    LeaseResponse,
+    WatchResponse,
+    StatusResponse
+);
 
 // The login is checked before the cluster's identity is of interest.
 impl Headed for AuthenticateResponse {

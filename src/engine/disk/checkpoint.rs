@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::durable_dir::{self, CreatedDirs};
 use super::settings::{self, SharedCaches};
 use crate::engine::disk::Disk;
-use crate::engine::{Maintenance, Range, Reader};
+use crate::batch::{Operation, Outcome, WriteBatch};
+use crate::engine::{Engine, Maintenance, Range, Reader, TimeLeft};
 use crate::error::{Error, Result};
 use crate::options::{Durability, Options};
 use crate::sys::descriptors::above_streams;
@@ -74,16 +75,31 @@ fn copy_pairs(reader: &dyn Reader, path: &Path) -> Result<()> {
         let written = copy.open.db.write_opt(full, &settings::write(Durability::None));
         written.map_err(|cause| copy.error("cannot write", cause))
     };
-    let mut result = Ok(());
-    let complete = reader.scan(Range::prefix(b""), &mut |key, value| {
-        batch.put(key, value);
-        if batch.size_in_bytes() >= COPY_BATCH {
-            result = write(&mut batch);
+    let mut copy_all = || {
+        let mut cursor = reader.cursor(Range::prefix(b""))?;
+        cursor.first()?;
+        while cursor.entry().is_some() {
+            let time_left = cursor.time_left()?;
+            let Some((key, value)) = cursor.entry() else { break };
+            match time_left {
+                TimeLeft::Forever => batch.put(key, value),
+                TimeLeft::AtLeast(ttl) => {
+                    let operations = [Operation::SetTtl { key, value, ttl }];
+                    let outcome =
+                        copy.apply(&WriteBatch { expectations: &[], operations: &operations })?;
+                    debug_assert!(outcome == Outcome::Applied);
+                }
+            }
+            if batch.size_in_bytes() >= COPY_BATCH {
+                write(&mut batch)?;
+            }
+            cursor.next()?;
         }
-        result.is_ok()
-    });
-    let done = complete.and(result).and_then(|()| write(&mut batch)).and_then(|()| copy.sync());
-    done.inspect_err(|_| {
+        write(&mut batch)?;
+        copy.sync()
+    };
+    let result = copy_all();
+    result.inspect_err(|_| {
         drop(copy);
         let _ = Disk::destroy(path);
     })

@@ -1,18 +1,21 @@
 //! Cursors: iterators over the pairs of a database.
 
+use rocksdb::ReadOptions;
+
 use super::Disk;
+use super::deadlines::time_left;
 use super::errors::status_error;
 use super::iterator::{Iterator, Move};
 use super::pinned::Pinned;
 use super::snapshot::SharedSnapshot;
-use crate::engine::{Cursor, Engine, Range};
+use crate::engine::{Cursor, Engine, Range, TimeLeft};
 use crate::error::Result;
 
 /// Moves over the entries of a disk store.
 pub struct DiskCursor {
     iterator: Pinned<Iterator>,
     /// Dropped after the iterator.
-    _snapshot: Option<SharedSnapshot>,
+    snapshot: Option<SharedSnapshot>,
 }
 
 impl DiskCursor {
@@ -20,7 +23,7 @@ impl DiskCursor {
     pub fn new(disk: &Disk, range: Range, snapshot: Option<SharedSnapshot>) -> Result<DiskCursor> {
         let sequence = snapshot.as_ref().map(|snapshot| snapshot.sequence_number());
         let iterator = Iterator::new(disk.db()?, &range, sequence);
-        Ok(DiskCursor { iterator: disk.pin(iterator), _snapshot: snapshot })
+        Ok(DiskCursor { iterator: disk.pin(iterator), snapshot })
     }
 
     fn go(&mut self, how: Move<'_>) -> Result<()> {
@@ -55,5 +58,15 @@ impl Cursor for DiskCursor {
 
     fn entry(&self) -> Option<(&[u8], &[u8])> {
         self.iterator.pair()
+    }
+
+    fn time_left(&mut self) -> Result<TimeLeft> {
+        let Some((key, _)) = self.iterator.pair() else { return Ok(TimeLeft::Forever) };
+        let mut options = ReadOptions::default();
+        if let Some(snapshot) = &self.snapshot {
+            options.set_snapshot(&***snapshot);
+        }
+        let disk = self.iterator.disk();
+        Ok(time_left(disk.deadline(disk.db()?, key, &options)?))
     }
 }

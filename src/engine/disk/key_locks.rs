@@ -111,16 +111,18 @@ impl KeyLocks {
         self.lock_ranges(vec![Range::one(key)])
     }
 
-    /// Locks the keys of a batch without ranges, whose hashes come in the order of the keys.
+    /// Locks the keys of a batch without ranges, whose hashes come in the order of the keys. Those
+    /// that it changes are locked with `access`.
     pub fn lock_batch(
         &self,
         batch: &WriteBatch<'_>,
         expected: &[KeyHash],
         changed: &[KeyHash],
+        access: Access,
     ) -> KeyGuard<'_> {
         let mut accesses = [None; STRIPES];
         for hash in changed {
-            accesses[hash.stripe(STRIPES)] = Some(Access::Shared);
+            accesses[hash.stripe(STRIPES)] = Some(access);
         }
         for hash in expected {
             accesses[hash.stripe(STRIPES)] = Some(Access::Exclusive);
@@ -146,6 +148,30 @@ impl KeyLocks {
             _ => None,
         });
         self.lock_ranges(batch.keys().map(Range::one).chain(ranges).collect())
+    }
+
+    /// Locks all keys, after the writers that came before.
+    pub fn lock_everything(&self) -> KeyGuard<'_> {
+        self.lock_ranges(vec![Range::prefix(b"")])
+    }
+
+    /// Locks the keys with these hashes exclusively, as far as that does not wait. Returns which
+    /// ones are locked, or `None` if none is because of a range lock.
+    pub fn try_lock_keys(&self, hashes: &[KeyHash]) -> Option<(KeyGuard<'_>, Vec<bool>)> {
+        let mut locked = [false; STRIPES];
+        let mut guards = Vec::new();
+        for hash in hashes {
+            let stripe = hash.stripe(STRIPES);
+            if !locked[stripe]
+                && let Some(guard) = self.stripes[stripe].try_write()
+            {
+                locked[stripe] = true;
+                guards.push(KeyGuard::Exclusive(guard));
+            }
+        }
+        // After the stripes, as in `lock_key`.
+        let is_locked = hashes.iter().map(|hash| locked[hash.stripe(STRIPES)]).collect();
+        self.has_no_range_locks().then(|| (KeyGuard::Stripes(guards), is_locked))
     }
 
     fn lock_stripe(&self, index: usize, access: Access) -> KeyGuard<'_> {
@@ -217,7 +243,7 @@ mod tests {
         }
         let hashes: Vec<_> = batch.keys().map(|key| HASHER.hash(key)).collect();
         let (expected, changed) = hashes.split_at(batch.expectations.len());
-        key_locks.lock_batch(batch, expected, changed)
+        key_locks.lock_batch(batch, expected, changed, Access::Shared)
     }
 
     /// Locks `batch` on another thread while `guard` is held. Returns whether it had to wait.

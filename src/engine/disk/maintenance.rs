@@ -28,14 +28,27 @@ impl Maintenance for Disk {
         let error_recovery = &self.open.error_recovery;
         if writer.durability == Durability::None {
             // There is no log to sync.
-            return error_recovery.retry_apart_from_resume(db, "cannot sync", DB::flush);
+            return error_recovery.retry_apart_from_resume(db, "cannot sync", |db| {
+                // First, so that no key that expires loses its deadline.
+                if let Some(deadlines) = self.open.deadlines.get() {
+                    db.flush_cf(deadlines)?;
+                }
+                db.flush()
+            });
         }
         error_recovery.retry_apart_from_resume(db, "cannot sync", |db| db.flush_wal(true))
     }
 
     fn compact(&self) -> Result<()> {
-        let db = self.db()?;
-        self.open.error_recovery.compact(db, &self.writer()?.options)
+        let (db, writer) = (self.db()?, self.writer()?);
+        if let Some(deadlines) = self.open.deadlines.get() {
+            self.open.error_recovery.retry_apart_from_resume(db, "cannot compact", |db| {
+                db.flush_cf(deadlines)?;
+                db.compact_range_cf(deadlines, None::<&[u8]>, None::<&[u8]>);
+                Ok(())
+            })?;
+        }
+        self.open.error_recovery.compact(db, &writer.options)
     }
 
     fn checkpoint(&self, path: &Path) -> Result<bool> {

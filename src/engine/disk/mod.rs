@@ -4,11 +4,13 @@
 //! ([`key_locks`]), one owner per directory ([`lock`]), and a cache of single values
 //! ([`row_cache`]). Values, cursors and snapshots keep the database open ([`pinned`]). Writes are
 //! synced in the background ([`background_sync`]), and a second process can read ([`read_only`]).
+//! Keys that expire have their [`deadlines`] in a column family of their own.
 //! In a forked child nothing is done to the files.
 
 mod background_sync;
 pub mod checkpoint;
 mod cursor;
+mod deadlines;
 mod delete_range;
 mod destroy;
 mod dir_contents;
@@ -43,10 +45,12 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
+use parking_lot::Mutex;
 use rocksdb::{DB, DBPinnableSlice, ReadOptions, WriteOptions};
 
 use self::background_sync::SyncHandle;
 use self::cursor::DiskCursor;
+use self::deadlines::Deadlines;
 use self::error_recovery::ErrorRecovery;
 use self::errors::rocksdb_error;
 use self::key_hash::{KeyHash, KeyHasher};
@@ -60,7 +64,11 @@ pub use self::settings::SharedCaches;
 use self::snapshot::DiskSnapshot;
 use self::tombstone_compaction::Deletions;
 use self::write_buffers::Membership;
-use super::{Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, Value};
+use super::expiry::{Expiring, Expiry};
+use super::feed::Feed;
+use super::{
+    Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, TimeLeft, Value, Watch,
+};
 use crate::batch::{Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
 use crate::options::Durability;
@@ -94,6 +102,11 @@ struct Writer {
     hasher: KeyHasher,
     key_locks: KeyLocks,
     rows: StoreRows,
+    /// For the column family with the deadlines.
+    settings: rocksdb::Options,
+    creating_deadlines: Mutex<()>,
+    expiry: Expiry,
+    feed: Arc<Feed>,
 }
 
 /// An open database and what depends on it, in the order of their drops.
@@ -104,6 +117,8 @@ struct OpenDb {
     background_sync: OnceLock<SyncHandle>,
     write_buffers: OnceLock<Membership>,
     reclaiming: OnceLock<(Deletions, SyncHandle)>,
+    /// Of a store that has had a key that expires.
+    deadlines: OnceLock<Deadlines>,
     db: DB,
     error_recovery: Arc<ErrorRecovery>,
     /// `None` if the store was opened for reading only.
@@ -152,12 +167,14 @@ impl Disk {
         lease: Lease,
     ) -> Arc<Disk> {
         let path = error_recovery.path().to_path_buf();
+        let deadlines = Deadlines::opened(&db).map_or_else(OnceLock::new, OnceLock::from);
         let (writer, dir_locks) = writer.unzip();
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
             open: ManuallyDrop::new(OpenDb {
                 background_sync: OnceLock::new(),
                 write_buffers: OnceLock::new(),
                 reclaiming: OnceLock::new(),
+                deadlines,
                 db,
                 error_recovery: Arc::new(error_recovery),
                 dir_locks,
@@ -332,7 +349,16 @@ impl Reader for Disk {
         self.get_many_with(db, keys, &options)
     }
 
+    fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        // The key and its deadline are read from one state.
+        DiskSnapshot::new(self)?.time_left(key)
+    }
+
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
+        if self.open.deadlines.get().is_some() {
+            // Its keys and their deadlines are of one state.
+            return DiskSnapshot::new(self)?.cursor(range);
+        }
         Ok(Box::new(DiskCursor::new(self, range, None)?))
     }
 }
@@ -341,13 +367,51 @@ impl Engine for Disk {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
         let (db, writer) = (self.db()?, self.writer()?);
         match batch.as_single() {
-            Some(single) => self.apply_single(db, writer, single),
-            None => self.apply_batch(db, writer, batch),
+            Some(single) => self.apply_single(db, writer, batch, single),
+            None => {
+                if deadlines::needs_deadlines(batch) {
+                    self.create_deadlines(db, writer)?;
+                    writer.expiry.start(|| self.this.clone())?;
+                }
+                self.apply_batch(db, writer, batch)
+            }
         }
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
         Ok(Arc::new(DiskSnapshot::new(self)?))
+    }
+
+    fn watch(&self, range: Range, after: Option<u64>) -> Result<Box<dyn Watch>> {
+        self.check()?;
+        let Some(writer) = &self.writer else {
+            return Err(Error::new(
+                Kind::Unsupported,
+                "a store that is open for reading only cannot be watched",
+            )
+            .at(&self.path));
+        };
+        let watch = writer.feed.watch(range, after)?;
+        // Waits for the writers that have not seen the watch.
+        drop(writer.key_locks.lock_everything());
+        Ok(Box::new(watch))
+    }
+
+    fn attach(&self) {
+        if let Some(writer) = &self.writer {
+            let has_deadlines = self.open.deadlines.get().is_some();
+            let target = || self.this.clone() as Weak<dyn Expiring>;
+            writer.expiry.attach(has_deadlines.then(target));
+        }
+    }
+
+    fn detach(&self) {
+        if let Some(writer) = &self.writer
+            && self.owner.is_current()
+            && writer.expiry.detach()
+        {
+            writer.feed.close();
+        }
     }
 
     fn check(&self) -> Result<()> {

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use rocksdb::{DB, DBRecoveryMode};
+use parking_lot::Mutex;
+use rocksdb::{ColumnFamilyDescriptor, DB, DBRecoveryMode};
 
 use super::background_sync::SyncHandle;
 use super::dir_contents::{self, DirContents};
@@ -19,10 +20,13 @@ use super::settings::{self, SharedCaches};
 use super::space_reserve::{self, Reserve};
 use super::tombstone_compaction::Deletions;
 use super::write_buffers::{self, Member};
-use super::{DirLocks, Disk, Writer, destroy, env, int_property, wal};
+use super::{DirLocks, Disk, Writer, deadlines, destroy, env, int_property, wal};
+use crate::engine::expiry::Expiry;
+use crate::engine::feed::Feed;
 use crate::engine::{Engine, Lease};
 use crate::error::{Error, Kind, Result};
 use crate::options::{Durability, Options};
+use crate::sys::clock;
 use crate::sys::log::{self, Level};
 use crate::sys::signals;
 
@@ -86,6 +90,10 @@ impl Disk {
             hasher: KeyHasher::default(),
             key_locks: KeyLocks::new(),
             rows: shared.store_rows(),
+            settings: settings.clone(),
+            creating_deadlines: Mutex::new(()),
+            expiry: Expiry::default(),
+            feed: Feed::new(options.watch_buffer_bytes),
         };
         let locks = DirLocks { _guard: guard, _file_lock: file_lock, dir_lock };
         let disk = Disk::new(
@@ -106,6 +114,7 @@ impl Disk {
         }
         disk.join_write_buffers(shared);
         disk.start_reclaiming();
+        disk.resume_deadlines();
         created.keep();
         Ok(Some(disk))
     }
@@ -152,6 +161,16 @@ impl Disk {
         let member = Member { flushable: Box::new(flushable), flush: Box::new(flush) };
         let membership = shared.write_buffers().join(member);
         self.open.write_buffers.get_or_init(|| membership);
+    }
+
+    /// Deletes the keys that have expired while the store was closed.
+    fn resume_deadlines(&self) {
+        if self.open.deadlines.get().is_some() {
+            if let Err(text) = deadlines::allow_longer_log(&self.open.db) {
+                log::line(Level::Warn, || format!("the log is kept short: {text}"));
+            }
+            self.expire_all(clock::now());
+        }
     }
 
     /// Starts to flush the store in the background after many deletions, to reclaim their space.
@@ -219,6 +238,21 @@ pub fn exists(path: &Path) -> Result<bool> {
         wal::verify::verify(path)?;
     }
     Ok(exists)
+}
+
+const DEFAULT: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
+
+/// Returns the column families with which a store is opened.
+///
+/// Those of other programs are left out: RocksDB then refuses to open it for writing.
+pub fn families(settings: &rocksdb::Options, path: &Path) -> &'static [&'static str] {
+    // What cannot be listed cannot be opened either, which says why.
+    let names = DB::list_cf(settings, path).unwrap_or_default();
+    if names.iter().any(|name| name == deadlines::NAME) {
+        &[DEFAULT, deadlines::NAME]
+    } else {
+        &[DEFAULT]
+    }
 }
 
 /// Creates the directory, and finishes the removal of a store in it. Returns whether it is new.
@@ -294,7 +328,10 @@ impl Opening<'_> {
     }
 
     fn try_open(&self) -> std::result::Result<DB, rocksdb::Error> {
-        signals::blocked(|| DB::open(self.settings, self.path))
+        let descriptor = |name| ColumnFamilyDescriptor::new(name, self.settings.clone());
+        let families = if self.is_new { &[DEFAULT] } else { families(self.settings, self.path) };
+        let descriptors: Vec<_> = families.iter().copied().map(descriptor).collect();
+        signals::blocked(|| DB::open_cf_descriptors(self.settings, self.path, descriptors))
     }
 
     // Each recovery removes one cause of a failed opening. It returns whether to try again.

@@ -22,7 +22,9 @@ use super::open;
 use super::settings::{self, SharedCaches};
 use super::wal::verify::{ManifestVersion, verify};
 use crate::batch::{Outcome, WriteBatch};
-use crate::engine::{Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, Value};
+use crate::engine::{
+    Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, TimeLeft, Value, Watch,
+};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 use crate::sys::signals;
@@ -92,7 +94,10 @@ fn open_current(
         DirContents::read(path)?;
         let before = ManifestVersion::read(path);
         verify(path)?;
-        let db = signals::blocked(|| DB::open_for_read_only(settings, path, false));
+        let families = open::families(settings, path);
+        let db = signals::blocked(|| {
+            DB::open_cf_for_read_only(settings, path, families.iter().copied(), false)
+        });
         if before.is_some() && ManifestVersion::read(path) == before {
             let db = db
                 .map_err(|cause| rocksdb_error("cannot open the store for reading", path, cause))?;
@@ -123,6 +128,10 @@ impl Reader for ReadOnly {
         self.now().get_many(keys)
     }
 
+    fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        self.now().time_left(key)
+    }
+
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
         self.now().cursor(range)
     }
@@ -137,6 +146,10 @@ impl Engine for ReadOnly {
         let now = self.now();
         now.check()?;
         Ok(now)
+    }
+
+    fn watch(&self, range: Range, after: Option<u64>) -> Result<Box<dyn Watch>> {
+        self.now().watch(range, after)
     }
 
     fn check(&self) -> Result<()> {

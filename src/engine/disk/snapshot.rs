@@ -6,8 +6,9 @@ use rocksdb::{ReadOptions, Snapshot};
 
 use super::Disk;
 use super::cursor::DiskCursor;
+use super::deadlines::time_left;
 use super::pinned::Pinned;
-use crate::engine::{Cursor, Range, Reader, Value};
+use crate::engine::{Cursor, Range, Reader, TimeLeft, Value};
 use crate::error::Result;
 
 /// A snapshot of RocksDB, which a cursor over it shares.
@@ -50,6 +51,14 @@ impl Reader for DiskSnapshot {
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         let disk = self.0.disk();
         disk.get_many_with(disk.db()?, keys, &self.read_options())
+    }
+
+    fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        let (disk, options) = (self.0.disk(), self.read_options());
+        if disk.find_stored(key, &options)?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(time_left(disk.deadline(disk.db()?, key, &options)?)))
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {

@@ -5,6 +5,7 @@ use rocksdb::DB;
 use super::key_locks::Access;
 use super::{Disk, Writer, delete_range};
 use crate::batch::{Operation, Outcome, SingleKey, WriteBatch};
+use crate::engine::feed::Published;
 use crate::error::Result;
 
 impl Disk {
@@ -13,12 +14,17 @@ impl Disk {
         &self,
         db: &DB,
         writer: &Writer,
+        batch: &WriteBatch<'_>,
         single: SingleKey<'_>,
     ) -> Result<Outcome> {
         let SingleKey { key, value, expectations } = single;
         let hash = writer.hasher.hash(key);
         let access = if expectations.is_empty() { Access::Shared } else { Access::Exclusive };
-        let _guard = writer.key_locks.lock_key(key, hash, access);
+        let guard = writer.key_locks.lock_key(key, hash, access);
+        if self.is_tracked(writer) {
+            drop(guard);
+            return self.apply_batch(db, writer, batch);
+        }
         if !expectations.is_empty() {
             let found = match value {
                 Some(_) => self.find_hashed(writer, key, hash)?,
@@ -76,7 +82,13 @@ impl Disk {
         } else {
             operations = batch.operations;
             changed = hash_changed(operations);
-            _guard = writer.key_locks.lock_batch(batch, &expected, &changed);
+            let lock = |access| writer.key_locks.lock_batch(batch, &expected, &changed, access);
+            let shared = if self.is_tracked(writer) { None } else { Some(lock(Access::Shared)) };
+            // Looked at again under the locks: see `create_deadlines` and `watch`.
+            _guard = match shared.filter(|_| !self.is_tracked(writer)) {
+                Some(guard) => guard,
+                None => lock(Access::Exclusive),
+            };
         }
         for (expectation, hash) in batch.expectations.iter().zip(expected) {
             let found = self.find_hashed(writer, expectation.key(), hash)?;
@@ -87,8 +99,13 @@ impl Disk {
         let has_range = changed.len() < operations.len();
         let deletes = operations
             .iter()
-            .filter(|operation| !matches!(operation, Operation::Set { .. }))
+            .filter(|operation| operation.value().is_none())
             .count();
+        let mut published = writer.feed.is_watched().then(Published::default);
+        let rows = match self.is_tracked(writer) {
+            true => Some(self.rows(db, writer, operations, published.as_mut())?),
+            false => None,
+        };
         let error_recovery = &self.open.error_recovery;
         let log_bytes = operations.iter().map(log_bytes).sum();
         error_recovery.reserve_space(db, log_bytes, deletes < operations.len())?;
@@ -99,16 +116,32 @@ impl Disk {
         };
         if !operations.is_empty() {
             error_recovery.retry(db, "cannot write", |db| {
-                db.write_opt(rocksdb_batch(operations), &writer.options)
+                let writes = match &rows {
+                    Some(rows) => rows.batch(self.open.deadlines.get()),
+                    None => rocksdb_batch(operations),
+                };
+                db.write_opt(writes, &writer.options)
             })?;
+        }
+        if let Some(rows) = &rows {
+            rows.after_write(self.open.deadlines.get());
+        }
+        if let Some(published) = published {
+            writer.feed.publish(published);
         }
         self.after_write(db, operations.len(), deletes as u64, has_range);
         Ok(Outcome::Applied)
     }
 
+    /// Returns whether writes have to look at deadlines or to tell watches.
+    #[inline]
+    pub(super) fn is_tracked(&self, writer: &Writer) -> bool {
+        self.open.deadlines.get().is_some() || writer.feed.is_watched()
+    }
+
     /// Counts a write, and starts the background work that it calls for.
     #[inline]
-    fn after_write(&self, db: &DB, operations: usize, deletes: u64, has_range: bool) {
+    pub(super) fn after_write(&self, db: &DB, operations: usize, deletes: u64, has_range: bool) {
         if let Some(sync_handle) = self.open.background_sync.get() {
             sync_handle.mark_dirty();
         }
@@ -133,8 +166,12 @@ fn rocksdb_batch(operations: &[Operation<'_>]) -> rocksdb::WriteBatch {
     let mut writes = rocksdb::WriteBatch::default();
     for operation in operations {
         match *operation {
-            Operation::Set { key, value } => writes.put(key, value),
+            Operation::Set { key, value } | Operation::SetTtl { key, value, .. } => {
+                writes.put(key, value);
+            }
             Operation::Delete { key } => writes.delete(key),
+            // Without deadlines there is none to end.
+            Operation::Expire { .. } => {}
             Operation::DeleteRange { start, end } => {
                 let end = end.unwrap_or(&delete_range::BEHIND_ALL);
                 // RocksDB would log a range that ends before it begins, and then halt permanently.
@@ -155,7 +192,9 @@ fn log_bytes(operation: &Operation<'_>) -> usize {
     LOG_RECORD_OVERHEAD
         + match operation {
             Operation::Set { key, value } => key.len() + value.len(),
+            Operation::SetTtl { key, value, .. } => 3 * key.len() + value.len(),
             Operation::Delete { key } => key.len(),
+            Operation::Expire { key, .. } => 2 * key.len(),
             Operation::DeleteRange { start, end } => start.len() + end.map_or(0, <[u8]>::len),
         }
 }

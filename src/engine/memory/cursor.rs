@@ -11,7 +11,7 @@ use super::keyspace::Keyspace;
 use super::node::{EntryPtr, Node};
 use super::shard_set::SHARDS;
 use super::snapshots::Snapshot;
-use crate::engine::{Cursor, Range};
+use crate::engine::{Cursor, Range, TimeLeft};
 use crate::error::Result;
 
 /// The smallest and the largest number of nodes that a cursor reads at a time. Between them, a run
@@ -181,6 +181,12 @@ impl Cursor for MemoryCursor {
 
     fn entry(&self) -> Option<(&[u8], &[u8])> {
         self.pair(self.index)
+    }
+
+    fn time_left(&mut self) -> Result<TimeLeft> {
+        let Some((key, _)) = self.pair(self.index) else { return Ok(TimeLeft::Forever) };
+        let left = self.snapshot.keyspace.time_left(key, self.snapshot.epoch);
+        Ok(left.unwrap_or(TimeLeft::Forever))
     }
 }
 

@@ -5,12 +5,15 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use super::budget::Budget;
+use super::deadlines::time_left;
 use super::key_index::{KeyIndex, PendingIndexOps};
 use super::node::ValueRef;
 use super::shard::{Shard, ShardStats};
 use super::shard_set::{AtomicShardSet, SHARDS, ShardSet, shard_of};
 use super::snapshots::{Snapshot, Snapshots};
-use crate::engine::Lease;
+use crate::engine::{Lease, TimeLeft};
+use crate::engine::expiry::Expiry;
+use crate::engine::feed::Feed;
 use crate::sync::sharded::CachePadded;
 use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -31,6 +34,8 @@ pub struct Keyspace {
     pub snapshots: Snapshots,
     hasher: KeyHasher,
     pub budget: Arc<Budget>,
+    pub expiry: Expiry,
+    pub feed: Arc<Feed>,
     // Dropped last.
     _lease: Lease,
 }
@@ -39,7 +44,7 @@ pub struct Keyspace {
 pub type ShardGuards<Guard> = [Option<Guard>; SHARDS];
 
 impl Keyspace {
-    pub fn new(budget: Arc<Budget>, lease: Lease) -> Keyspace {
+    pub fn new(budget: Arc<Budget>, watch_buffer: u64, lease: Lease) -> Keyspace {
         Keyspace {
             shards: array::from_fn(|index| CachePadded(RwLock::new(Shard::new(index as u8)))),
             pending: AtomicShardSet::default(),
@@ -48,6 +53,8 @@ impl Keyspace {
             snapshots: Snapshots::default(),
             hasher: KeyHasher::default(),
             budget,
+            expiry: Expiry::default(),
+            feed: Feed::new(watch_buffer),
             _lease: lease,
         }
     }
@@ -69,6 +76,11 @@ impl Keyspace {
         self.shards[index].0.write()
     }
 
+    /// Locks a shard, unless that would wait.
+    pub fn try_write(&self, index: usize) -> Option<RwLockWriteGuard<'_, Shard>> {
+        self.shards[index].0.try_write()
+    }
+
     /// Locks the shards of `set` with `lock`. They are locked in ascending order, so two callers
     /// never wait for each other.
     pub fn lock<Guard>(&self, set: ShardSet, lock: impl Fn(usize) -> Guard) -> ShardGuards<Guard> {
@@ -81,6 +93,13 @@ impl Keyspace {
         let hash = self.hash(key);
         let shard = self.read(shard_of(hash));
         shard.count_lookup(shard.get(hash, key)).map(see)
+    }
+
+    /// Returns how long a key lives that has a value at an epoch.
+    pub fn time_left(&self, key: &[u8], epoch: u64) -> Option<TimeLeft> {
+        let hash = self.hash(key);
+        let shard = self.read(shard_of(hash));
+        shard.deadline_at(hash, key, epoch).map(time_left)
     }
 
     /// Publishes that `shard` has pending index operations.

@@ -6,13 +6,14 @@
 //! Iterations use a sorted index of the keys (`key_index.rs`), which is brought up to date when a
 //! cursor needs it (`cursor.rs`). A snapshot is an epoch (`snapshots.rs`): overwriting keeps the
 //! old version only if a live snapshot sees it. Writes are in `write.rs`, and those of ranges in
-//! `delete_range.rs`.
+//! `delete_range.rs`. Keys that expire are in the order of their deadlines too (`deadlines.rs`).
 //!
 //! Locks are taken in this order: `index_sync`, `key_index`, the shards by their indexes, the
 //! snapshots. No lock is held between two calls of a cursor.
 
 mod budget;
 mod cursor;
+mod deadlines;
 mod delete_range;
 mod hash_table;
 mod key_index;
@@ -23,15 +24,18 @@ mod shard_set;
 mod snapshots;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 pub use self::budget::Budget;
 use self::cursor::MemoryCursor;
 use self::keyspace::Keyspace;
 use self::node::ValueRef;
 use self::shard::ShardStats;
-use self::shard_set::{ShardSet, shard_of};
-use super::{Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, Value};
+use self::shard_set::{SHARDS, ShardSet, shard_of};
+use super::expiry::Expiring;
+use super::{
+    Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, TimeLeft, Value, Watch,
+};
 use crate::batch::{Outcome, WriteBatch};
 use crate::error::Result;
 
@@ -47,8 +51,12 @@ impl Memory {
     /// Not inlined: the shards are built on the stack, where a caller that opens a disk store has
     /// no space for them (the header promises that 80 KiB are enough).
     #[inline(never)]
-    pub fn new(budget: Arc<Budget>, lease: Lease) -> Memory {
-        Memory { keyspace: Arc::new(Keyspace::new(budget, lease)) }
+    pub fn new(budget: Arc<Budget>, watch_buffer: u64, lease: Lease) -> Memory {
+        Memory { keyspace: Arc::new(Keyspace::new(budget, watch_buffer, lease)) }
+    }
+
+    fn expiring(&self) -> Weak<dyn Expiring> {
+        Arc::downgrade(&self.keyspace) as Weak<dyn Expiring>
     }
 
     fn memory_cursor(&self, range: Range) -> MemoryCursor {
@@ -93,6 +101,10 @@ impl Reader for Memory {
         found.map(|value| value.map(copy_or_share).transpose()).collect()
     }
 
+    fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        Ok(self.keyspace.time_left(key, u64::MAX))
+    }
+
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {
         Ok(Box::new(self.memory_cursor(range)))
     }
@@ -106,12 +118,34 @@ impl Engine for Memory {
     fn apply(&self, batch: &WriteBatch<'_>) -> Result<Outcome> {
         match batch.as_single() {
             Some(write) => self.keyspace.apply_single(write),
-            None => self.keyspace.apply_batch(batch),
+            None => {
+                if batch.has_ttl() {
+                    self.keyspace.expiry.start(|| self.expiring())?;
+                }
+                self.keyspace.apply_batch(batch)
+            }
         }
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
         Ok(Arc::new(self.keyspace.open_snapshot()))
+    }
+
+    fn watch(&self, range: Range, after: Option<u64>) -> Result<Box<dyn Watch>> {
+        let watch = self.keyspace.feed.watch(range, after)?;
+        // Waits for the writers that have not seen the watch.
+        (0..SHARDS).for_each(|index| drop(self.keyspace.write(index)));
+        Ok(Box::new(watch))
+    }
+
+    fn attach(&self) {
+        self.keyspace.expiry.attach(None);
+    }
+
+    fn detach(&self) {
+        if self.keyspace.expiry.detach() {
+            self.keyspace.feed.close();
+        }
     }
 
     fn maintenance(&self) -> Option<&dyn Maintenance> {
@@ -133,13 +167,12 @@ mod tests {
 
     use super::node::Node;
     use super::shard::{OVERHEAD, Shard};
-    use super::shard_set::SHARDS;
     use super::snapshots::Snapshot;
     use super::*;
     use crate::batch::SingleKey;
 
     fn store() -> Memory {
-        Memory::new(Arc::new(Budget::new(0)), Box::new(()))
+        Memory::new(Arc::new(Budget::new(0)), 0, Box::new(()))
     }
 
     fn write(keyspace: &Keyspace, key: &[u8], value: Option<&[u8]>) {

@@ -113,6 +113,8 @@ pub enum IndexState {
 #[derive(Default)]
 struct Extra {
     value: Option<SharedBytes>,
+    /// The time at which the current value is due for deletion; 0 for never.
+    deadline: u64,
     /// The versions that are kept for snapshots, oldest first.
     versions: Vec<Version>,
 }
@@ -122,6 +124,7 @@ pub struct Version {
     /// The first epoch of the version.
     pub created_at: u64,
     location: Location,
+    deadline: u64,
     value: Option<SharedBytes>,
 }
 
@@ -260,6 +263,11 @@ impl Node {
     fn header(&self) -> &Header {
         // SAFETY: the block lives as long as its references.
         unsafe { self.0.as_ref() }
+    }
+
+    /// Returns a number that no other live node has.
+    pub fn address(&self) -> usize {
+        self.0.addr().get()
     }
 
     /// Returns the index of the node's shard.
@@ -420,17 +428,40 @@ impl State {
         self.extra.as_ref().map_or(&[], |extra| &extra.versions)
     }
 
+    /// Returns the time at which the current value is due for deletion; 0 for never.
+    #[inline]
+    pub fn deadline(&self) -> u64 {
+        self.extra.as_ref().map_or(0, |extra| extra.deadline)
+    }
+
+    /// Returns the deadline of the value at an epoch; 0 for never, or if there is none.
+    pub fn deadline_at(&self, epoch: u64) -> u64 {
+        if self.created_at <= epoch {
+            return self.deadline();
+        }
+        let mut newest_first = self.versions().iter().rev();
+        let version = newest_first.find(|version| version.created_at <= epoch);
+        version.map_or(0, |version| version.deadline)
+    }
+
+    pub fn set_deadline(&mut self, deadline: u64) {
+        if deadline != self.deadline() {
+            self.extra.get_or_insert_default().deadline = deadline;
+            self.drop_empty_extra();
+        }
+    }
+
     /// Makes the current value a version. The caller writes another value, or none, next.
     pub fn keep_version(&mut self) {
         self.is_inline_kept |= self.location.inline_len().is_some();
         let (created_at, location) = (self.created_at, self.location);
         let extra = self.extra.get_or_insert_default();
-        let value = extra.value.take();
+        let (value, deadline) = (extra.value.take(), extra.deadline);
         // Most keys have one version at most. A vector begins with room for four.
         if extra.versions.is_empty() {
             extra.versions.reserve_exact(1);
         }
-        extra.versions.push(Version { created_at, location, value });
+        extra.versions.push(Version { created_at, location, deadline, value });
         self.location = Location::NONE;
     }
 
@@ -442,7 +473,9 @@ impl State {
     }
 
     fn drop_empty_extra(&mut self) {
-        let is_empty = |extra: &Extra| extra.value.is_none() && extra.versions.is_empty();
+        let is_empty = |extra: &Extra| {
+            extra.value.is_none() && extra.versions.is_empty() && extra.deadline == 0
+        };
         if self.extra.as_deref().is_some_and(is_empty) {
             self.extra = None;
         }

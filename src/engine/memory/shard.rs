@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::deadlines::{self, Deadlines};
 use super::delete_range::RangeTombstone;
 use super::hash_table::{Slot, Table};
 use super::key_index::{IndexEntry, PendingIndexOps};
@@ -38,6 +39,7 @@ struct NodeWriter {
     stats: ShardStats,
     /// The nodes that may have to enter or to leave the key index.
     pending: Vec<IndexEntry>,
+    deadlines: Deadlines,
     /// The number of nodes without a value and without a version.
     garbage: usize,
 }
@@ -85,7 +87,13 @@ impl Shard {
         let (stats, pending) = (ShardStats::default(), Vec::new());
         Shard {
             table: Table::default(),
-            writer: NodeWriter { shard: index, stats, pending, garbage: 0 },
+            writer: NodeWriter {
+                shard: index,
+                stats,
+                pending,
+                deadlines: Deadlines::default(),
+                garbage: 0,
+            },
             tombstones: Vec::new(),
             lookups: LookupCounters::default(),
         }
@@ -239,6 +247,36 @@ impl Shard {
         self.writer.put(node, value, now, snapshots);
     }
 
+    /// Replaces the deadline of a node of this shard, if it has a value; 0 for none.
+    pub fn set_deadline(&mut self, node: &Node, deadline: u64) {
+        if self.has_value(node) {
+            self.writer.set_deadline(node, deadline);
+        }
+    }
+
+    /// Returns whether a node of this shard has a current value.
+    pub fn has_value(&self, node: &Node) -> bool {
+        self.value_at(node, u64::MAX).is_some()
+    }
+
+    /// Returns the deadline of the value of a key at an epoch, 0 for never, or `None` if it has no
+    /// value.
+    pub fn deadline_at(&self, hash: u64, key: &[u8], epoch: u64) -> Option<u64> {
+        let node = self.find_node(hash, key)?;
+        self.value_at(node, epoch)?;
+        // SAFETY: it is a node of this shard, which is borrowed.
+        Some(unsafe { node.state() }.deadline_at(epoch))
+    }
+
+    pub fn has_deadlines(&self) -> bool {
+        !self.writer.deadlines.is_empty()
+    }
+
+    /// Returns a node whose deadline is not after `now`.
+    pub fn due(&self, now: u64) -> Option<Node> {
+        self.writer.deadlines.due(now)
+    }
+
     /// Removes the version of a node that is kept for the snapshot at `epoch`. If an older snapshot
     /// sees the version, it is kept for that one instead.
     pub fn release_version(
@@ -371,6 +409,9 @@ impl NodeWriter {
             state.keep_version();
         }
         state.created_at = now;
+        if state.deadline() != 0 {
+            self.set_deadline(node, 0);
+        }
         // SAFETY: as above.
         unsafe { node.write(new) };
         let key_len = node.key().len();
@@ -380,6 +421,18 @@ impl NodeWriter {
         self.stats.bytes = self.stats.bytes + bytes - bytes_before;
         self.stats.cost = self.stats.cost + len.unwrap_or(0) - len_before.unwrap_or(0);
         self.update_garbage(node, was_garbage);
+    }
+
+    #[cold]
+    fn set_deadline(&mut self, node: &Node, deadline: u64) {
+        self.assert_owns(node);
+        // SAFETY: it is a node of this shard, which is borrowed mutably.
+        let state = unsafe { node.state_mut() };
+        let before = state.deadline();
+        state.set_deadline(deadline);
+        self.deadlines.replace(node, before, deadline);
+        let cost = |deadline| if deadline == 0 { 0 } else { deadlines::COST };
+        self.stats.cost = self.stats.cost + cost(deadline) - cost(before);
     }
 
     fn release_version(

@@ -16,7 +16,7 @@ use super::cursor::MemoryCursor;
 use super::keyspace::Keyspace;
 use super::node::{Node, ValueRef};
 use super::shard_set::{ShardSet, shard_of};
-use crate::engine::{Cursor, Range, Reader, Value};
+use crate::engine::{Cursor, Range, Reader, TimeLeft, Value};
 use crate::error::Result;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -176,6 +176,10 @@ impl Reader for Snapshot {
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    fn time_left(&self, key: &[u8]) -> Result<Option<TimeLeft>> {
+        Ok(self.keyspace.time_left(key, self.epoch))
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {

@@ -5,14 +5,17 @@
 
 use std::collections::HashMap;
 
+use super::deadlines;
 use super::delete_range::RangeTombstone;
 use super::keyspace::{Keyspace, ShardGuards};
 use super::node::{NewValue, ValueRef};
 use super::shard::Shard;
 use super::shard_set::{ShardSet, shard_of};
 use crate::batch::{Conflict, Expectation, Operation, Outcome, SingleKey, WriteBatch};
+use crate::engine::feed::Published;
 use crate::error::Result;
 use crate::sync::RwLockWriteGuard;
+use crate::sys::clock;
 
 type WriteGuards<'a> = ShardGuards<RwLockWriteGuard<'a, Shard>>;
 
@@ -48,6 +51,12 @@ impl Keyspace {
             self.mark_pending(shard);
         }
         shard.count_writes(1);
+        if self.feed.is_watched() {
+            let operation = write.value.map_or(Operation::Delete { key }, |value| {
+                Operation::Set { key, value }
+            });
+            self.feed.publish_one(&operation);
+        }
         self.budget.settle(taken, before, shard.cost());
         let needs_sweep = shard.needs_sweep();
         drop(guard);
@@ -64,7 +73,7 @@ impl Keyspace {
         let values = batch
             .operations
             .iter()
-            .map(|operation| NewValue::new(value_of(operation)))
+            .map(|operation| NewValue::new(operation.value()))
             .collect::<Result<Vec<_>>>()?;
         let expected: Vec<_> =
             batch.expectations.iter().map(|expectation| self.hash(expectation.key())).collect();
@@ -131,7 +140,7 @@ impl Keyspace {
                 }
             };
             let shard = shard(&mut shards, hash);
-            nodes.push(match value_of(operation) {
+            nodes.push(match operation.value() {
                 Some(value) => {
                     let rehash = |key: &[u8]| self.hash(key);
                     Some(shard.find_or_insert(hash, key, value.len(), rehash).clone())
@@ -142,10 +151,29 @@ impl Keyspace {
         // Before the epoch is read: see `mark_pending`.
         shards.iter().flatten().for_each(|shard| self.mark_pending(shard));
         let now = self.snapshots.now();
-        for ((node, value), hash) in nodes.iter().zip(values).zip(&changed) {
+        let mut published = self.feed.is_watched().then(Published::default);
+        let writes = nodes.iter().zip(values).zip(&changed).zip(batch.operations);
+        for (((node, value), hash), operation) in writes {
             if let Some(node) = node {
-                shard(&mut shards, *hash).put_node(node, value, now, &self.snapshots);
+                let shard = shard(&mut shards, *hash);
+                match operation {
+                    Operation::Expire { ttl, .. } => {
+                        shard.set_deadline(node, ttl.map_or(0, clock::after));
+                    }
+                    Operation::SetTtl { ttl, .. } => {
+                        shard.put_node(node, value, now, &self.snapshots);
+                        shard.set_deadline(node, clock::after(*ttl));
+                    }
+                    _ => shard.put_node(node, value, now, &self.snapshots),
+                }
             }
+            if let Some(published) = &mut published {
+                let shard = &*shard(&mut shards, *hash);
+                published.add(operation, |key| shard.get(*hash, key).map(ValueRef::bytes));
+            }
+        }
+        if let Some(published) = published {
+            self.feed.publish(published);
         }
         self.budget.settle(taken, before, cost(&shards));
         if let Some(shard) = shards.iter_mut().flatten().next() {
@@ -172,13 +200,19 @@ impl Keyspace {
         batch: &WriteBatch<'_>,
         hashes: &[u64],
     ) -> (usize, usize) {
-        let mut last_writes = HashMap::new();
+        let (mut last_writes, mut deadlines) = (HashMap::new(), 0);
         for (operation, hash) in batch.operations.iter().zip(hashes) {
             if let Some(key) = operation.key() {
-                last_writes.insert(key, (*hash, value_of(operation).map(<[u8]>::len)));
+                if let Operation::Expire { ttl: Some(_), .. } | Operation::SetTtl { .. } = operation {
+                    deadlines += 1;
+                }
+                if !matches!(operation, Operation::Expire { .. }) {
+                    last_writes.insert(key, (*hash, operation.value().map(<[u8]>::len)));
+                }
             }
         }
-        last_writes.into_iter().fold((0, 0), |(more, less), (key, (hash, len))| {
+        let more = deadlines * deadlines::COST;
+        last_writes.into_iter().fold((more, 0), |(more, less), (key, (hash, len))| {
             let shard = shard(shards, hash);
             let growth = shard.growth(shard.find(hash, key), key.len(), len, &self.snapshots);
             (more + growth.0, less + growth.1)
@@ -205,12 +239,4 @@ fn shard<'a>(shards: &'a mut WriteGuards<'_>, hash: u64) -> &'a mut Shard {
         unreachable!("the shards of all keys are locked")
     };
     shard
-}
-
-/// Returns the value that an operation sets.
-fn value_of<'a>(operation: &Operation<'a>) -> Option<&'a [u8]> {
-    match operation {
-        Operation::Set { value, .. } => Some(value),
-        Operation::Delete { .. } | Operation::DeleteRange { .. } => None,
-    }
 }

@@ -56,7 +56,7 @@ fn directory() -> Arc<TempDir> {
 }
 
 pub fn memory(lease: Lease) -> TestEngine {
-    bench(Arc::new(Memory::new(Arc::new(Budget::new(0)), lease)), directory())
+    bench(Arc::new(Memory::new(Arc::new(Budget::new(0)), 1 << 20, lease)), directory())
 }
 
 pub fn disk(lease: Lease) -> TestEngine {
