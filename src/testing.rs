@@ -8,8 +8,8 @@ pub use crate::batch::{Conflict, Expectation, Operation, Outcome, WriteBatch};
 pub use crate::engine::cluster::wire;
 pub use crate::engine::cluster::{Client, Cluster};
 pub use crate::engine::disk::{Disk, SharedCaches};
-pub use crate::engine::memory::{Budget, Memory};
 pub use crate::engine::expiry::run_once as expire;
+pub use crate::engine::memory::{Budget, Memory};
 pub use crate::engine::{
     Buffer, Change, ChangeKind, Cursor, Engine, Lease, MAX_KEY_LEN, Maintenance, Range, Reader,
     TimeLeft, Value, Watch,

@@ -326,7 +326,9 @@ fn a_random_program_agrees_with_a_map(make: Make) -> testkit::Result {
                     _ => {
                         let (start, end) = (key.as_bytes(), Some(other.as_bytes()));
                         operations.push(Operation::DeleteRange { start, end });
-                        model.retain(|key, _| **key < *start || end.is_some_and(|end| **key >= *end));
+                        model.retain(|key, _| {
+                            **key < *start || end.is_some_and(|end| **key >= *end)
+                        });
                     }
                 }
             }
@@ -364,9 +366,8 @@ fn a_random_program_agrees_with_a_map(make: Make) -> testkit::Result {
                 ChangeKind::Delete => {
                     copy.remove(change.key);
                 }
-                ChangeKind::DeleteRange { end } => copy.retain(|key, _| {
-                    **key < *change.key || end.is_some_and(|end| **key >= *end)
-                }),
+                ChangeKind::DeleteRange { end } => copy
+                    .retain(|key, _| **key < *change.key || end.is_some_and(|end| **key >= *end)),
             }
         }
         assert_eq!(copy, expected, "the watch told everything");

@@ -142,9 +142,9 @@ impl Published {
         value: impl FnOnce(&[u8]) -> Option<V>,
     ) {
         match *operation {
-            Operation::Expire { key, .. } => self.0.extend(
-                value(key).map(|value| Entry::new(EntryKind::Set, key, value.as_ref())),
-            ),
+            Operation::Expire { key, .. } => self
+                .0
+                .extend(value(key).map(|value| Entry::new(EntryKind::Set, key, value.as_ref()))),
             _ => self.0.extend(Entry::of(operation)),
         }
     }

@@ -19,9 +19,7 @@ use parking_lot::Mutex;
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::engine::disk::checkpoint;
 use crate::engine::disk::{Disk, SharedCaches};
-use crate::engine::{
-    Cursor, Engine, Maintenance, Range, Reader, Stats, TimeLeft, Value, Watch,
-};
+use crate::engine::{Cursor, Engine, Maintenance, Range, Reader, Stats, TimeLeft, Value, Watch};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 use crate::store::identity::{Backend, Identity};

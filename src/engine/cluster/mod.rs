@@ -41,9 +41,7 @@ use self::wire::{
     Response, StatusRequest, TxnRequest, TxnResponse, VERSION,
 };
 use crate::batch::{Outcome, WriteBatch};
-use crate::engine::{
-    Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, TimeLeft, Value,
-};
+use crate::engine::{Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, TimeLeft, Value};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 

@@ -154,7 +154,8 @@ impl<'a> Plan<'a> {
         let mut pieces = Vec::new();
         for (start, end) in merged {
             let mut from = start.to_vec();
-            let sets = self.keys.range(start..).filter(|(_, last)| matches!(last, Last::Put { .. }));
+            let sets =
+                self.keys.range(start..).filter(|(_, last)| matches!(last, Last::Put { .. }));
             for (key, _) in sets.take_while(|(key, _)| end.is_none_or(|end| **key < end)) {
                 if *from < **key {
                     pieces.push((from, Some(key.to_vec())));

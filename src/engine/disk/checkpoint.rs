@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::durable_dir::{self, CreatedDirs};
 use super::settings::{self, SharedCaches};
-use crate::engine::disk::Disk;
 use crate::batch::{Operation, Outcome, WriteBatch};
+use crate::engine::disk::Disk;
 use crate::engine::{Engine, Maintenance, Range, Reader, TimeLeft};
 use crate::error::{Error, Result};
 use crate::options::{Durability, Options};

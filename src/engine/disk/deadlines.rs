@@ -103,13 +103,15 @@ impl Deadlines {
     /// Returns the deadlines of a database that was opened with them.
     pub fn opened(db: &DB) -> Option<Deadlines> {
         let family = db.cf_handle(NAME)?.inner();
-        Some(Deadlines { family, is_owned: false, swept: AtomicU64::new(0), late: AtomicU64::new(0) })
+        Some(Deadlines {
+            family,
+            is_owned: false,
+            swept: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+        })
     }
 
-    fn create(
-        db: &DB,
-        settings: &rocksdb::Options,
-    ) -> std::result::Result<Deadlines, String> {
+    fn create(db: &DB, settings: &rocksdb::Options) -> std::result::Result<Deadlines, String> {
         let mut family = ptr::null_mut();
         let name = CString::from_vec_with_nul([NAME.as_bytes(), b"\0"].concat())
             .map_err(|cause| cause.to_string())?;
@@ -264,8 +266,7 @@ impl Disk {
                         rows.push(Row::DeleteRange(start, behind));
                         let behind = end.map_or_else(|| b"l".to_vec(), by_key);
                         rows.push(Row::DeleteDeadlines(by_key(start), behind));
-                        let range =
-                            Range { start: start.to_vec(), end: end.map(<[u8]>::to_vec) };
+                        let range = Range { start: start.to_vec(), end: end.map(<[u8]>::to_vec) };
                         keys.retain(|key, _| !range.contains(key));
                         ranges.push(range);
                         if let Some(published) = &mut published {

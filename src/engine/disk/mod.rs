@@ -66,9 +66,7 @@ use self::tombstone_compaction::Deletions;
 use self::write_buffers::Membership;
 use super::expiry::{Expiring, Expiry};
 use super::feed::Feed;
-use super::{
-    Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, TimeLeft, Value, Watch,
-};
+use super::{Buffer, Cursor, Engine, Lease, Maintenance, Range, Reader, TimeLeft, Value, Watch};
 use crate::batch::{Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
 use crate::options::Durability;

@@ -97,10 +97,7 @@ impl Disk {
             }
         }
         let has_range = changed.len() < operations.len();
-        let deletes = operations
-            .iter()
-            .filter(|operation| operation.value().is_none())
-            .count();
+        let deletes = operations.iter().filter(|operation| operation.value().is_none()).count();
         let mut published = writer.feed.is_watched().then(Published::default);
         let rows = match self.is_tracked(writer) {
             true => Some(self.rows(db, writer, operations, published.as_mut())?),

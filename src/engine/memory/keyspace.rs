@@ -11,9 +11,9 @@ use super::node::ValueRef;
 use super::shard::{Shard, ShardStats};
 use super::shard_set::{AtomicShardSet, SHARDS, ShardSet, shard_of};
 use super::snapshots::{Snapshot, Snapshots};
-use crate::engine::{Lease, TimeLeft};
 use crate::engine::expiry::Expiry;
 use crate::engine::feed::Feed;
+use crate::engine::{Lease, TimeLeft};
 use crate::sync::sharded::CachePadded;
 use crate::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 

@@ -52,9 +52,9 @@ impl Keyspace {
         }
         shard.count_writes(1);
         if self.feed.is_watched() {
-            let operation = write.value.map_or(Operation::Delete { key }, |value| {
-                Operation::Set { key, value }
-            });
+            let operation = write
+                .value
+                .map_or(Operation::Delete { key }, |value| Operation::Set { key, value });
             self.feed.publish_one(&operation);
         }
         self.budget.settle(taken, before, shard.cost());
@@ -203,7 +203,8 @@ impl Keyspace {
         let (mut last_writes, mut deadlines) = (HashMap::new(), 0);
         for (operation, hash) in batch.operations.iter().zip(hashes) {
             if let Some(key) = operation.key() {
-                if let Operation::Expire { ttl: Some(_), .. } | Operation::SetTtl { .. } = operation {
+                if let Operation::Expire { ttl: Some(_), .. } | Operation::SetTtl { .. } = operation
+                {
                     deadlines += 1;
                 }
                 if !matches!(operation, Operation::Expire { .. }) {
