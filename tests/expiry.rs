@@ -24,11 +24,11 @@ testkit::for_every_engine! {
     a_random_program_agrees_with_a_map
 }
 
-/// The clock is one for all tests of the process.
+/// The clock is one for all tests of the process, except for those on a cluster.
 static CLOCK: Mutex<()> = Mutex::new(());
 
-fn alone() -> MutexGuard<'static, ()> {
-    CLOCK.lock().unwrap_or_else(PoisonError::into_inner)
+fn alone(bench: &TestEngine) -> Option<MutexGuard<'static, ()>> {
+    (!bench.is_remote).then(|| CLOCK.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The unit of time: as short as a cluster's leases can be, and elsewhere longer than any test.
@@ -76,8 +76,8 @@ fn is_forever(bench: &TestEngine, key: &str) -> bool {
 }
 
 fn a_key_lives_for_its_time_and_is_deleted_once(make: Make) -> testkit::Result {
-    let _alone = alone();
     let bench = make(no_lease());
+    let _alone = alone(&bench);
     let mut watch = bench.engine.watch(Range::prefix(b""), None)?;
     let ttl = unit(&bench);
     write(&*bench.engine, &[set_ttl("session", "value", ttl), set("other", "value")]);
@@ -113,8 +113,8 @@ fn a_key_lives_for_its_time_and_is_deleted_once(make: Make) -> testkit::Result {
 }
 
 fn every_write_without_a_time_ends_it(make: Make) -> testkit::Result {
-    let _alone = alone();
     let bench = make(no_lease());
+    let _alone = alone(&bench);
     let ttl = unit(&bench);
     let keys = ["set", "swapped", "batch", "deleted", "ended"];
     write(&*bench.engine, &keys.map(|key| set_ttl(key, "1", ttl)));
@@ -135,8 +135,8 @@ fn every_write_without_a_time_ends_it(make: Make) -> testkit::Result {
 }
 
 fn the_time_can_be_replaced(make: Make) -> testkit::Result {
-    let _alone = alone();
     let bench = make(no_lease());
+    let _alone = alone(&bench);
     let ttl = unit(&bench);
     write(
         &*bench.engine,
@@ -160,8 +160,8 @@ fn the_time_can_be_replaced(make: Make) -> testkit::Result {
 }
 
 fn operations_of_a_batch_apply_in_order(make: Make) -> testkit::Result {
-    let _alone = alone();
     let bench = make(no_lease());
+    let _alone = alone(&bench);
     let ttl = unit(&bench);
     write(&*bench.engine, &[set("old", ""), set("range1", ""), set("range2", "")]);
     let range = Operation::DeleteRange { start: b"range", end: Some(b"rangf") };
@@ -201,8 +201,8 @@ fn operations_of_a_batch_apply_in_order(make: Make) -> testkit::Result {
 }
 
 fn only_the_owner_of_a_lock_renews_it(make: Make) -> testkit::Result {
-    let _alone = alone();
     let bench = make(no_lease());
+    let _alone = alone(&bench);
     let ttl = 3 * unit(&bench);
     let take = |owner| {
         let operations = [set_ttl("lock", owner, ttl)];
@@ -232,8 +232,8 @@ fn only_the_owner_of_a_lock_renews_it(make: Make) -> testkit::Result {
 
 /// A deadline that outlives its key would delete the next value of the key.
 fn deleting_a_range_ends_the_times_of_its_keys(make: Make) -> testkit::Result {
-    let _alone = alone();
     let bench = make(no_lease());
+    let _alone = alone(&bench);
     let ttl = unit(&bench);
     // Few keys are deleted one by one on disk, many as a range.
     let count = if bench.is_remote { 20 } else { 3000 };
@@ -254,8 +254,8 @@ fn deleting_a_range_ends_the_times_of_its_keys(make: Make) -> testkit::Result {
 }
 
 fn snapshots_and_cursors_keep_what_expires(make: Make) -> testkit::Result {
-    let _alone = alone();
     let bench = make(no_lease());
+    let _alone = alone(&bench);
     let ttl = unit(&bench);
     write(&*bench.engine, &[set_ttl("a", "1", ttl), set("b", "1")]);
     let snapshot = bench.engine.snapshot()?;
@@ -279,8 +279,8 @@ fn snapshots_and_cursors_keep_what_expires(make: Make) -> testkit::Result {
 type Model = BTreeMap<Vec<u8>, (Vec<u8>, Option<u32>)>;
 
 fn a_random_program_agrees_with_a_map(make: Make) -> testkit::Result {
-    let _alone = alone();
     let bench = make(no_lease());
+    let _alone = alone(&bench);
     let mut model = Model::new();
     let mut random: u32 = 7;
     let mut next = |below: u32| {

@@ -100,31 +100,35 @@ impl Entry {
         })
     }
 
-    fn is_in(&self, range: &Range) -> bool {
-        let ends_behind_start = || range.end.as_deref().is_none_or(|end| *self.key < *end);
-        match self.kind {
-            EntryKind::Set | EntryKind::Delete => range.contains(&self.key),
-            EntryKind::DeleteRange => {
-                self.key < self.other && ends_behind_start() && *self.other > *range.start
-            }
-            EntryKind::DeleteFrom => ends_behind_start(),
-        }
-    }
-
-    /// Returns the part of this in a range.
-    fn change<'a>(&'a self, range: &'a Range, sequence: u64, is_last: bool) -> Change<'a> {
-        let end = match self.kind {
-            EntryKind::DeleteRange => Some(&*self.other),
-            _ => None,
-        };
+    /// Returns the first key and the end of the part of a range that is in `range`.
+    fn part<'a>(&'a self, range: &'a Range) -> (&'a [u8], Option<&'a [u8]>) {
+        let end = (self.kind == EntryKind::DeleteRange).then_some(&*self.other);
         let end = match (end, range.end.as_deref()) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
+        ((&*self.key).max(&*range.start), end)
+    }
+
+    fn is_in(&self, range: &Range) -> bool {
+        match self.kind {
+            EntryKind::Set | EntryKind::Delete => range.contains(&self.key),
+            EntryKind::DeleteRange | EntryKind::DeleteFrom => {
+                let (start, end) = self.part(range);
+                end.is_none_or(|end| start < end)
+            }
+        }
+    }
+
+    /// Returns the change of the keys that are in `range`.
+    fn change<'a>(&'a self, range: &'a Range, sequence: u64, is_last: bool) -> Change<'a> {
         let (kind, key) = match self.kind {
             EntryKind::Set => (ChangeKind::Set(&self.other), &*self.key),
             EntryKind::Delete => (ChangeKind::Delete, &*self.key),
-            _ => (ChangeKind::DeleteRange { end }, (&*self.key).max(&*range.start)),
+            EntryKind::DeleteRange | EntryKind::DeleteFrom => {
+                let (start, end) = self.part(range);
+                (ChangeKind::DeleteRange { end }, start)
+            }
         };
         Change { kind, key, sequence, is_last }
     }

@@ -5,6 +5,7 @@
 
 use std::error::Error as _;
 use std::future::{Future, poll_fn};
+use std::os::fd::BorrowedFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -142,6 +143,137 @@ impl Channel {
     }
 }
 
+/// A call whose request and response are streams of messages.
+pub struct Streaming {
+    channel: Channel,
+    /// Kept open: its end would end the responses.
+    _sending: SendStream<Bytes>,
+    head: Option<ResponseFuture>,
+    body: Option<RecvStream>,
+    /// The beginning of the next message.
+    received: BytesMut,
+}
+
+impl Channel {
+    /// Sends the first message of a stream.
+    pub fn stream(mut self, ask: Ask<'_>, deadline: Instant) -> Result<Streaming, Failure> {
+        let request = request(&ask);
+        let mut requests = self.requests.clone();
+        let body = ask.body;
+        let exchange = pin!(async move {
+            poll_fn(|cx| requests.poll_ready(cx)).await.map_err(not_sent)?;
+            let (response, mut sending) = requests.send_request(request, false).map_err(not_sent)?;
+            sending.send_data(body, false).map_err(not_sent)?;
+            Ok((response, sending))
+        });
+        let connection = Some(&mut self.connection);
+        let sent = run(&self.woken, &self.socket, connection, exchange, deadline);
+        let (head, sending) = sent.map_err(|lost| Failure::Lost(lost.0))??;
+        Ok(Streaming {
+            channel: self,
+            _sending: sending,
+            head: Some(head),
+            body: None,
+            received: BytesMut::new(),
+        })
+    }
+}
+
+impl Streaming {
+    /// Waits for the next message. Returns `None` if none came until `deadline`.
+    pub fn next(&mut self, deadline: Instant) -> Result<Option<Bytes>, Failure> {
+        let Streaming { channel, head, body, received, .. } = self;
+        let next = pin!(poll_fn(|cx| poll_message(head, body, received, cx)));
+        let connection = Some(&mut channel.connection);
+        match run(&channel.woken, &channel.socket, connection, next, deadline) {
+            Ok(message) => {
+                channel.last_used = Instant::now();
+                message.map(Some)
+            }
+            Err(Lost(_, true)) => Ok(None),
+            Err(Lost(cause, false)) => Err(Failure::Lost(cause)),
+        }
+    }
+
+    /// Returns how long the server was not heard of.
+    pub fn silence(&self) -> Duration {
+        self.channel.last_used.elapsed()
+    }
+
+    /// Waits for the response to a ping.
+    pub fn probe(&mut self, deadline: Instant) -> Result<(), Failure> {
+        self.channel.probe(deadline).map_err(Failure::Lost)
+    }
+
+    /// Returns the descriptor of the socket.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.channel.socket.descriptor()
+    }
+}
+
+/// Receives what a stream has, until it has a whole message.
+fn poll_message(
+    head: &mut Option<ResponseFuture>,
+    body: &mut Option<RecvStream>,
+    received: &mut BytesMut,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Bytes, Failure>> {
+    if let Some(response) = head {
+        let response = match Pin::new(response).poll(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(response) => response.map_err(lost)?,
+        };
+        *head = None;
+        let (parts, stream) = response.into_parts();
+        if parts.status != http::StatusCode::OK {
+            let text = format!("it responded with HTTP status {}", parts.status);
+            return Poll::Ready(Err(Failure::NotGrpc(text)));
+        }
+        if let Some(status) = status(&parts.headers) {
+            return Poll::Ready(Err(ended(status)));
+        }
+        *body = Some(stream);
+    }
+    let Some(stream) = body else { return Poll::Ready(Err(ended(Ok(())))) };
+    // Ends where the stream has no more, which each turn takes from it.
+    loop {
+        if let Some(message) = take_message(received) {
+            return Poll::Ready(message);
+        }
+        match stream.poll_data(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(part)) => {
+                let part = part.map_err(lost)?;
+                let _ = stream.flow_control().release_capacity(part.len());
+                received.extend_from_slice(&part);
+            }
+            Poll::Ready(None) => {
+                let trailers = match stream.poll_trailers(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(trailers) => trailers.map_err(lost)?.unwrap_or_default(),
+                };
+                return Poll::Ready(Err(ended(status(&trailers).unwrap_or(Ok(())))));
+            }
+        }
+    }
+}
+
+/// Takes the first message of a stream, if it is whole.
+fn take_message(received: &mut BytesMut) -> Option<Result<Bytes, Failure>> {
+    let (prefix, _) = received.split_first_chunk::<PREFIX_LEN>()?;
+    let [flag, len @ ..] = *prefix;
+    if flag != 0 {
+        return Some(Err(not_grpc("its message has no valid prefix")));
+    }
+    let len = PREFIX_LEN + u32::from_be_bytes(len) as usize;
+    (received.len() >= len).then(|| Ok(received.split_to(len).freeze().slice(PREFIX_LEN..)))
+}
+
+/// Returns the failure of a stream that the server has ended.
+fn ended(status: Result<(), Failure>) -> Failure {
+    status.err().unwrap_or_else(|| Failure::Lost("the server ended the stream".to_owned()))
+}
+
 fn request(ask: &Ask<'_>) -> Request<()> {
     let mut request = Request::new(());
     *request.method_mut() = http::Method::POST;
@@ -269,8 +401,8 @@ fn described(cause: &h2::Error) -> String {
     }
 }
 
-/// Why a connection is of no more use.
-struct Lost(String);
+/// Why a connection is of no more use, and whether that is because time ran out.
+struct Lost(String, bool);
 
 /// Polls `future`, and the connection that it needs, until it is ready.
 fn run<T>(
@@ -297,18 +429,27 @@ fn run<T>(
             if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
                 return Ok(output);
             }
-            return Err(Lost(match end {
+            let cause = match end {
                 Ok(()) => "the server closed the connection".to_owned(),
                 Err(cause) => described(&cause),
-            }));
+            };
+            return Err(Lost(cause, false));
         }
-        if woken.0.load(SeqCst) && Instant::now() < deadline {
-            continue;
+        if woken.0.load(SeqCst) {
+            if Instant::now() < deadline {
+                continue;
+            }
+            // What has come just now counts, even where there is no time to wait.
+            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                return Ok(output);
+            }
         }
         match poll::ready(socket.descriptor(), socket.is_full(), deadline) {
             Ok(true) => socket.may_read(),
-            Ok(false) => return Err(Lost("the server did not respond in time".to_owned())),
-            Err(cause) => return Err(Lost(format!("cannot wait for the server: {cause}"))),
+            Ok(false) => return Err(Lost("the server did not respond in time".to_owned(), true)),
+            Err(cause) => {
+                return Err(Lost(format!("cannot wait for the server: {cause}"), false));
+            }
         }
     }
 }

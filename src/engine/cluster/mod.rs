@@ -14,6 +14,7 @@
 //! | `plan` | a batch as the operations of a transaction |
 //! | `fence` | writes whose lost responses are settled |
 //! | `cursor` | pages of one revision |
+//! | `watch` | the events of a range |
 
 mod channel;
 mod cursor;
@@ -23,6 +24,7 @@ mod pool;
 mod stream;
 mod url;
 mod verdict;
+mod watch;
 pub mod wire;
 
 use std::sync::Arc;
@@ -36,12 +38,13 @@ pub use self::pool::Client;
 use self::pool::Consistency;
 use self::url::Url;
 use self::verdict::Verdict;
+use self::watch::ClusterWatch;
 use self::wire::{
     CREATE, Compare, CompareWith, DeleteRangeRequest, EQUAL, PutRequest, RangeRequest, Request,
     Response, StatusRequest, TxnRequest, TxnResponse, VERSION,
 };
 use crate::batch::{Outcome, WriteBatch};
-use crate::engine::{Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, TimeLeft, Value};
+use crate::engine::{Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, TimeLeft, Value, Watch};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 
@@ -101,6 +104,14 @@ impl Keyspace {
 
     fn marker(&self) -> Bytes {
         self.key(b'm', b"")
+    }
+
+    /// Returns the current revision of the cluster.
+    fn revision(&self) -> Result<i64> {
+        let request =
+            RangeRequest { key: self.marker(), count_only: true, ..RangeRequest::default() };
+        let response = self.client.ask(&request, Consistency::Linearizable)?;
+        Ok(response.header.map_or(0, |header| header.revision))
     }
 
     fn get(&self, key: &[u8], revision: i64) -> Result<Option<Value>> {
@@ -344,11 +355,11 @@ impl Engine for Cluster {
     }
 
     fn snapshot(&self) -> Result<Arc<dyn Reader>> {
-        let request =
-            RangeRequest { key: self.store.marker(), count_only: true, ..RangeRequest::default() };
-        let response = self.store.client.ask(&request, Consistency::Linearizable)?;
-        let revision = response.header.map_or(0, |header| header.revision);
-        Ok(Arc::new(Snapshot { store: self.store.clone(), revision }))
+        Ok(Arc::new(Snapshot { store: self.store.clone(), revision: self.store.revision()? }))
+    }
+
+    fn watch(&self, range: Range, after: Option<u64>) -> Result<Box<dyn Watch>> {
+        Ok(Box::new(ClusterWatch::new(&self.store, &range, after)?))
     }
 
     fn check(&self) -> Result<()> {

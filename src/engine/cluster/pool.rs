@@ -17,7 +17,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-use super::channel::{self, Ask, Channel};
+use super::channel::{self, Ask, Channel, Streaming};
 use super::plan::Leases;
 use super::url::{Endpoint, Url};
 use super::verdict::{Failure, RESOURCE_EXHAUSTED, Verdict};
@@ -163,6 +163,11 @@ impl Client {
     /// Returns what all keys begin with.
     pub fn namespace(&self) -> &[u8] {
         &self.url.namespace
+    }
+
+    /// Returns the time that a call may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Fails in a forked child.
@@ -349,10 +354,7 @@ impl Client {
                 return Ok(leased);
             }
         }
-        let endpoint = &self.url.endpoints[server];
-        let tls = self.tls.as_ref().map(|config| session(config, endpoint)).transpose();
-        let tls = tls.map_err(|cause| Failure::NotSent(format!("cannot use TLS: {cause}")))?;
-        leased.channel = Some(Channel::connect(endpoint, tls, deadline)?);
+        leased.channel = Some(self.connect(server, deadline)?);
         Ok(leased)
     }
 
@@ -387,6 +389,32 @@ impl Client {
             self.shared.servers[server].idle.lock().push(channel);
         }
         C::Response::decode_response(response?)
+    }
+
+    /// Opens a connection to a server, and begins a stream on it with `first`.
+    fn begin_stream<C: Call>(
+        &self,
+        server: usize,
+        first: &C,
+        token: Option<&HeaderValue>,
+        deadline: Instant,
+    ) -> std::result::Result<Streaming, Failure> {
+        let deadline = deadline.min(Instant::now() + ATTEMPT.min(self.timeout / 3));
+        let channel = self.connect(server, deadline)?;
+        let body = channel::encoded(first);
+        // A server that loses its leader ends the stream, which would otherwise fall silent.
+        channel.stream(Ask { path: C::PATH, body, token, needs_leader: true }, deadline)
+    }
+
+    fn connect(
+        &self,
+        server: usize,
+        deadline: Instant,
+    ) -> std::result::Result<Channel, Failure> {
+        let endpoint = &self.url.endpoints[server];
+        let tls = self.tls.as_ref().map(|config| session(config, endpoint)).transpose();
+        let tls = tls.map_err(|cause| Failure::NotSent(format!("cannot use TLS: {cause}")))?;
+        Channel::connect(endpoint, tls, deadline)
     }
 
     /// Logs in, and returns the token for further calls.
@@ -495,14 +523,29 @@ impl Turns<'_> {
                 client.shared.preferred.store(server, Relaxed);
                 Ok(self.of_this_cluster(&response).map(|()| response))
             }
-            Err(failure) => {
-                if !matches!(failure, Failure::Status { .. }) {
-                    *client.shared.servers[server].failed.lock() = Some(Instant::now());
-                }
-                self.last = Some((server, failure.clone()));
-                Err(failure)
-            }
+            Err(failure) => Err(self.failed_at(server, failure)),
         }
+    }
+
+    /// Begins a stream with the next server. Returns the server with it.
+    pub fn stream<C: Call>(
+        &mut self,
+        first: &C,
+    ) -> std::result::Result<(usize, Streaming), Failure> {
+        let (client, server, deadline) = (self.client, self.next(), self.deadline);
+        let begun = client
+            .log_in(server, deadline)
+            .and_then(|token| client.begin_stream(server, first, token.as_ref(), deadline));
+        begun.map(|stream| (server, stream)).map_err(|failure| self.failed_at(server, failure))
+    }
+
+    /// Records that a call failed, so that another server is preferred.
+    pub fn failed_at(&mut self, server: usize, failure: Failure) -> Failure {
+        if !matches!(failure, Failure::Status { .. }) {
+            *self.client.shared.servers[server].failed.lock() = Some(Instant::now());
+        }
+        self.last = Some((server, failure.clone()));
+        failure
     }
 
     /// Returns the next server: the one that responded last, and then those behind it, but none

@@ -47,11 +47,11 @@ pub enum Verdict {
 
 const INVALID_ARGUMENT: i32 = 3;
 const NOT_FOUND: i32 = 5;
-const PERMISSION_DENIED: i32 = 7;
+pub const PERMISSION_DENIED: i32 = 7;
 /// A limit is reached. Also the status of requests that the client itself refuses.
 pub const RESOURCE_EXHAUSTED: i32 = 8;
 const OUT_OF_RANGE: i32 = 11;
-const UNAVAILABLE: i32 = 14;
+pub const UNAVAILABLE: i32 = 14;
 const DATA_LOSS: i32 = 15;
 const UNAUTHENTICATED: i32 = 16;
 
