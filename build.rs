@@ -25,8 +25,9 @@ fn main() {
 /// Compiles our C++ with RocksDB's headers, also internal ones, and RocksDB's definitions.
 #[cfg(feature = "disk")]
 fn compile() {
-    const SOURCES: [&str; 7] = [
+    const SOURCES: [&str; 8] = [
         "src/engine/disk/cache_limits.cc",
+        "src/engine/disk/deadlines.cc",
         "src/engine/disk/env.cc",
         "src/engine/disk/iterator.cc",
         "src/engine/disk/moved_dir_guard.cc",

@@ -8,8 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
-#[cfg(feature = "cluster")]
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kvds::testing::{
@@ -34,6 +33,8 @@ const KEYS: usize = 3;
 const THREADS: usize = 4;
 const CALLS: usize = 12;
 const ROUNDS: usize = 1000;
+/// The number of the first thread that lets a key expire.
+const EXPIRING: usize = 1 << 20;
 /// More calls, so that the fault comes while they are made.
 #[cfg(feature = "cluster")]
 const CALLS_WITH_FAULT: usize = 60;
@@ -41,12 +42,22 @@ const CALLS_WITH_FAULT: usize = 60;
 /// The value of each key, which is one byte.
 type Content = [Option<u8>; KEYS];
 
+/// The value of each key, and the number of the call that lets it expire; 0 for none.
+type State = [Option<(u8, u16)>; KEYS];
+
 #[derive(Clone, Copy, Debug)]
 enum Call {
     Get(usize),
     Exists(usize),
     Iterate,
     Set(usize, u8),
+    /// Sets a key that expires. The number is of this call alone.
+    SetTtl(usize, u8, u16),
+    /// The store deletes the key if it still has what the call of this number has set. That may
+    /// happen at any time after the call began, or never.
+    Expire(usize, u16),
+    /// Ends the time to live.
+    Persist(usize),
     Delete(usize),
     SetNx(usize, u8),
     CompareAndSwap(usize, u8, u8),
@@ -77,23 +88,40 @@ type Event = (Call, Option<CallResult>);
 struct Sequential;
 
 impl Specification for Sequential {
-    type State = Content;
+    type State = State;
     type Operation = Event;
 
-    fn init() -> Content {
+    fn init() -> State {
         [None; KEYS]
     }
 
-    fn apply((call, result): &Event, content: &Content) -> (bool, Content) {
-        let mut after = *content;
+    fn apply((call, result): &Event, state: &State) -> (bool, State) {
+        let content: Content = state.map(|entry| entry.map(|(value, _)| value));
+        let forever = |value| Some((value, 0));
+        let mut after = *state;
         let right = match *call {
             Call::Get(key) => CallResult::Value(content[key]),
             Call::Exists(key) => CallResult::There(content[key].is_some()),
-            Call::Iterate | Call::MultiGet | Call::Snapshot => CallResult::Content(*content),
+            Call::Iterate | Call::MultiGet | Call::Snapshot => CallResult::Content(content),
             Call::Set(key, value) => {
-                after[key] = Some(value);
+                after[key] = forever(value);
                 CallResult::Write(Outcome::Applied)
             }
+            Call::SetTtl(key, value, number) => {
+                after[key] = Some((value, number));
+                CallResult::Write(Outcome::Applied)
+            }
+            Call::Expire(key, number) => {
+                after[key] = after[key].filter(|(_, expires)| *expires != number);
+                CallResult::Unknown
+            }
+            Call::Persist(key) => CallResult::Write(match content[key] {
+                None => Outcome::Refused(Conflict::NotFound),
+                Some(value) => {
+                    after[key] = forever(value);
+                    Outcome::Applied
+                }
+            }),
             Call::Delete(key) => CallResult::Write(match after[key].take() {
                 Some(_) => Outcome::Applied,
                 None => Outcome::Refused(Conflict::NotFound),
@@ -101,7 +129,7 @@ impl Specification for Sequential {
             Call::SetNx(key, value) => CallResult::Write(match content[key] {
                 Some(_) => Outcome::Refused(Conflict::Exists),
                 None => {
-                    after[key] = Some(value);
+                    after[key] = forever(value);
                     Outcome::Applied
                 }
             }),
@@ -109,12 +137,12 @@ impl Specification for Sequential {
                 None => Outcome::Refused(Conflict::NotFound),
                 Some(found) if found != expected => Outcome::Refused(Conflict::Mismatch),
                 Some(_) => {
-                    after[key] = Some(value);
+                    after[key] = forever(value);
                     Outcome::Applied
                 }
             }),
             Call::SetAll(value) => {
-                after = [Some(value); KEYS];
+                after = [forever(value); KEYS];
                 CallResult::Write(Outcome::Applied)
             }
             Call::CompareAndDelete(key, expected) => CallResult::Write(match content[key] {
@@ -129,8 +157,8 @@ impl Specification for Sequential {
                 None => Outcome::Refused(Conflict::NotFound),
                 Some(found) if found != expected => Outcome::Refused(Conflict::Mismatch),
                 Some(_) => {
-                    after[from] = Some(value);
-                    after[to] = Some(value);
+                    after[from] = forever(value);
+                    after[to] = forever(value);
                     Outcome::Applied
                 }
             }),
@@ -195,6 +223,11 @@ fn perform(store: &Ref<Store>, call: Call) -> Performed {
         }
         Call::DeletePrefix => CallResult::Write(store.delete_prefix(b"")?),
         Call::Set(key, value) => CallResult::Write(store.set(&name(key), &[value])?),
+        Call::SetTtl(key, value, _) => {
+            CallResult::Write(store.set_ttl(&name(key), &[value], Duration::from_millis(1))?)
+        }
+        Call::Persist(key) => CallResult::Write(store.expire(&name(key), None)?),
+        Call::Expire(..) => unreachable!("the store does that"),
         Call::Delete(key) => CallResult::Write(store.delete(&name(key))?),
         Call::SetNx(key, value) => CallResult::Write(store.set_nx(&name(key), &[value])?),
         Call::CompareAndSwap(key, expected, value) => {
@@ -209,6 +242,17 @@ fn perform(store: &Ref<Store>, call: Call) -> Performed {
             CallResult::Write(batch(names.each_ref().map(|key| Operation::Delete { key }))?)
         }
     })
+}
+
+/// Calls of which some let keys expire.
+fn call_with_ttl() -> impl Strategy<Value = Call> {
+    let (key, value) = (0..KEYS, 0..3u8);
+    prop_oneof![
+        20 => call(),
+        // Its number is given later.
+        4 => (key.clone(), value).prop_map(|(key, value)| Call::SetTtl(key, value, 0)),
+        1 => key.prop_map(Call::Persist),
+    ]
 }
 
 fn call() -> impl Strategy<Value = Call> {
@@ -235,14 +279,32 @@ fn call() -> impl Strategy<Value = Call> {
 fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Event>)> {
     let clock = AtomicUsize::new(0);
     let barrier = Barrier::new(programs.len());
+    let is_done = AtomicBool::new(false);
     let mut history: Vec<_> = std::thread::scope(|scope| {
+        // Whatever may expire on a memory or disk store expires at once.
+        scope.spawn(|| {
+            while !is_done.load(Ordering::SeqCst) {
+                kvds::testing::skip_time(Duration::from_secs(1));
+                kvds::testing::expire();
+                std::thread::yield_now();
+            }
+        });
         let run = |(thread, program): (usize, Vec<Call>)| {
             let (clock, barrier) = (&clock, &barrier);
             scope.spawn(move || {
                 let mut events = Vec::new();
                 barrier.wait();
-                for (number, call) in program.into_iter().enumerate() {
+                for (number, mut call) in program.into_iter().enumerate() {
                     let began = clock.fetch_add(1, Ordering::SeqCst);
+                    if let Call::SetTtl(key, _, ttl_number) = &mut call {
+                        *ttl_number = (1 + thread + THREADS * number) as u16;
+                        // Beside all calls that follow, like a call of unknown outcome.
+                        let (other, expire) =
+                            (EXPIRING + began, Call::Expire(*key, *ttl_number));
+                        events.push((began, other, Action::Call((expire, None))));
+                        let response = (expire, Some(CallResult::Unknown));
+                        events.push((usize::MAX, other, Action::Response(response)));
+                    }
                     let result = perform(store, call);
                     let ended = clock.fetch_add(1, Ordering::SeqCst);
                     // A call of unknown outcome continues beside those that the thread makes next,
@@ -264,7 +326,9 @@ fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Ev
             })
         };
         let threads: Vec<_> = programs.into_iter().enumerate().map(run).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("no thread panicked")).collect()
+        let joined: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        is_done.store(true, Ordering::SeqCst);
+        joined.into_iter().flat_map(|events| events.expect("no thread panicked")).collect()
     });
     history.sort_by_key(|(time, ..)| *time);
     history.into_iter().map(|(_, thread, action)| (thread, action)).collect()
@@ -272,7 +336,7 @@ fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Ev
 
 fn histories_are_linearizable(make: Make) -> testkit::Result {
     let mut runner = TestRunner::default();
-    let program = proptest::collection::vec(call(), CALLS);
+    let program = proptest::collection::vec(call_with_ttl(), CALLS);
     let bench = make(no_lease());
     let identity = Identity { tag: 0, id: c"store".to_owned(), backend: Backend::Memory };
     let store = Store::on(bench.engine.clone(), identity, Arc::default());
@@ -389,4 +453,26 @@ fn the_checker_detects_a_lost_update() {
         (1, Action::Response(swap(2))),
     ];
     assert!(!WGLChecker::<Sequential>::is_linearizable(History::from_actions(history)));
+}
+
+/// A key may vanish once it may expire, and not before, and not after a plain set.
+#[test]
+fn the_checker_knows_expiry() {
+    let applied = Some(CallResult::Write(Outcome::Applied));
+    let gone = (Call::Get(0), Some(CallResult::Value(None)));
+    let set_ttl = (Call::SetTtl(0, 1, 1), applied);
+    let set = (Call::Set(0, 2), applied);
+    let expire = (Call::Expire(0, 1), Some(CallResult::Unknown));
+    let history = |calls: &[Event]| {
+        let mut history = vec![(9, Action::Call((expire.0, None)))];
+        for call in calls {
+            history.push((0, Action::Call((call.0, None))));
+            history.push((0, Action::Response(*call)));
+        }
+        history.push((9, Action::Response(expire)));
+        WGLChecker::<Sequential>::is_linearizable(History::from_actions(history))
+    };
+    assert!(history(&[set_ttl, gone]));
+    assert!(!history(&[set_ttl, set, gone]));
+    assert!(!history(&[set, gone]));
 }

@@ -11,14 +11,16 @@
 //! it otherwise.
 
 use std::collections::HashMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use librocksdb_sys::{
     rocksdb_column_family_handle_destroy, rocksdb_column_family_handle_t,
-    rocksdb_create_column_family, rocksdb_free, rocksdb_set_db_options,
+    rocksdb_create_column_family, rocksdb_free, rocksdb_options_t, rocksdb_set_db_options,
 };
 use rocksdb::{AsColumnFamilyRef, AsRawPtr, DB, ReadOptions};
 
@@ -45,6 +47,35 @@ const MAX_LOG: &str = "67108864";
 
 /// The keys that are deleted in one write. Writers of these keys wait for it.
 const CHUNK: usize = 32;
+
+// See deadlines.cc.
+#[allow(unsafe_code)]
+unsafe extern "C" {
+    fn kvds_rocksdb_has_column_family(
+        options: *const rocksdb_options_t,
+        path: *const u8,
+        path_len: usize,
+        name: *const u8,
+        name_len: usize,
+    ) -> bool;
+}
+
+/// Returns whether the database in `path` has deadlines. What cannot be read has none: opening it
+/// says why.
+pub fn are_in(settings: &rocksdb::Options, path: &Path) -> bool {
+    let path = path.as_os_str().as_bytes();
+    // SAFETY: the options are live, and the lengths are those of the bytes.
+    #[allow(unsafe_code)]
+    signals::blocked(|| unsafe {
+        kvds_rocksdb_has_column_family(
+            settings.as_raw_ptr(),
+            path.as_ptr(),
+            path.len(),
+            NAME.as_ptr(),
+            NAME.len(),
+        )
+    })
+}
 
 /// The column family with the deadlines of an open database.
 pub struct Deadlines {
@@ -93,7 +124,7 @@ fn call(run: impl FnOnce(*mut *mut libc::c_char)) -> std::result::Result<(), Str
     // SAFETY: RocksDB has written a text with a NUL at its end, which the caller frees.
     #[allow(unsafe_code)]
     unsafe {
-        let owned = std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned();
+        let owned = CStr::from_ptr(text).to_string_lossy().into_owned();
         rocksdb_free(text.cast());
         Err(owned)
     }

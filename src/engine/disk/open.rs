@@ -246,13 +246,7 @@ const DEFAULT: &str = rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
 ///
 /// Those of other programs are left out: RocksDB then refuses to open it for writing.
 pub fn families(settings: &rocksdb::Options, path: &Path) -> &'static [&'static str] {
-    // What cannot be listed cannot be opened either, which says why.
-    let names = DB::list_cf(settings, path).unwrap_or_default();
-    if names.iter().any(|name| name == deadlines::NAME) {
-        &[DEFAULT, deadlines::NAME]
-    } else {
-        &[DEFAULT]
-    }
+    if deadlines::are_in(settings, path) { &[DEFAULT, deadlines::NAME] } else { &[DEFAULT] }
 }
 
 /// Creates the directory, and finishes the removal of a store in it. Returns whether it is new.

@@ -27,6 +27,11 @@ impl Keyspace {
         let hash = self.hash(key);
         let index = shard_of(hash);
         let mut guard = self.write(index);
+        // Looked at under the lock, which a new watch takes once.
+        if self.feed.is_watched() {
+            drop(guard);
+            return self.apply_watched(&write);
+        }
         let shard = &mut *guard;
         if shard.has_tombstones() {
             self.apply_tombstones(shard, hash, key);
@@ -51,12 +56,6 @@ impl Keyspace {
             self.mark_pending(shard);
         }
         shard.count_writes(1);
-        if self.feed.is_watched() {
-            let operation = write
-                .value
-                .map_or(Operation::Delete { key }, |value| Operation::Set { key, value });
-            self.feed.publish_one(&operation);
-        }
         self.budget.settle(taken, before, shard.cost());
         let needs_sweep = shard.needs_sweep();
         drop(guard);
@@ -64,6 +63,16 @@ impl Keyspace {
             self.sweep(ShardSet::of_hashes(&[hash]));
         }
         Ok(Outcome::Applied)
+    }
+
+    /// Applies a write of a single key, and tells the watches of it.
+    #[cold]
+    #[inline(never)]
+    fn apply_watched(&self, write: &SingleKey<'_>) -> Result<Outcome> {
+        let SingleKey { key, value, expectations } = *write;
+        let set = |value| Operation::Set { key, value };
+        let operations = [value.map_or(Operation::Delete { key }, set)];
+        self.apply_batch(&WriteBatch { expectations, operations: &operations })
     }
 
     /// Applies any batch.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::Path;
 
-use kvds::testing::{Backend, Distributor, Options};
+use kvds::testing::{Backend, Distributor, Options, TimeLeft};
 
 use super::child::copies;
-use super::{SHARED, Writer, number_in};
+use super::{EXPIRES, SHARED, Writer, number_in};
 
 /// The number of a store. Copies of the main store have numbers too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -249,6 +249,13 @@ fn look(
         true
     });
     assert!(complete.map_err(|error| error.to_string())?);
+    for (key, value) in &found {
+        let left = opened.time_left(key).map_err(|error| error.to_string())?;
+        if matches!(left, Some(TimeLeft::AtLeast(_))) != value.starts_with(EXPIRES) {
+            let key = String::from_utf8_lossy(key);
+            return Err(format!("{name}: the key {key} has the time {left:?}"));
+        }
+    }
     explain(&name, found, bounds, writers)?;
     Ok(true)
 }
@@ -261,31 +268,27 @@ fn explain(
     writers: &mut [Writer],
 ) -> Result<(), String> {
     let shared = found.remove(SHARED).map_or(0, |value| number_in(&value));
-    // The writer with the most writes that the content allows, if its last writes only added to the
-    // shared counter.
-    let mut furthest = Vec::new();
-    for (writer, bounds) in writers.iter_mut().zip(bounds) {
+    // For each writer, the states in which its keys have the content: after writes that add to the
+    // shared counter alone, and where later writes have undone others.
+    let mut possible = Vec::new();
+    for (writer, bounds) in writers.iter().zip(bounds) {
         let prefix = writer.prefix();
         let own: BTreeMap<_, _>;
         (own, found) = found.into_iter().partition(|(key, _)| key.starts_with(&prefix));
-        let began = writer.clone();
-        while writer.number < bounds.least || (writer.content != own && writer.number < bounds.most)
-        {
-            writer.done(writer.next());
-        }
-        if writer.content != own {
-            return Err(wrong(name, began, &own, *bounds));
-        }
-        let mut last = writer.clone();
-        while last.number < bounds.most {
-            let mut next = last.clone();
-            next.done(next.next());
-            if next.content != own {
+        let (mut next, mut states) = (writer.clone(), Vec::new());
+        loop {
+            if next.number >= bounds.least && next.content == own {
+                states.push(next.clone());
+            }
+            if next.number >= bounds.most {
                 break;
             }
-            last = next;
+            next.done(next.next());
         }
-        furthest.push(last);
+        if states.is_empty() {
+            return Err(wrong(name, writer.clone(), &own, *bounds));
+        }
+        possible.push(states);
     }
     if let Some(key) = found.keys().next() {
         return Err(format!(
@@ -293,12 +296,16 @@ fn explain(
             String::from_utf8_lossy(key)
         ));
     }
-    let mut missing = shared - writers.iter().map(|writer| writer.added).sum::<i64>();
-    for (writer, last) in writers.iter_mut().zip(furthest) {
-        while missing > 0 && writer.number < last.number {
-            writer.done(writer.next());
-            missing -= 1;
+    let mut missing = shared - possible.iter().map(|states| states[0].added).sum::<i64>();
+    for (writer, states) in writers.iter_mut().zip(possible) {
+        let (mut state, before) = (states[0].clone(), states[0].added);
+        for later in states {
+            if later.added - before <= missing {
+                state = later;
+            }
         }
+        missing -= state.added - before;
+        *writer = state;
     }
     if missing != 0 {
         return Err(format!(

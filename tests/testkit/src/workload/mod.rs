@@ -8,12 +8,18 @@ pub mod child;
 pub mod expected;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fastrand::Rng;
 use kvds::testing::{Expectation, Operation, Outcome, Result, Store, WriteBatch};
 
 /// The counter that all writers of a store add to.
 pub const SHARED: &[u8] = b"shared";
+
+/// The values of keys that expire begin with this.
+pub const EXPIRES: &[u8] = b"expires: ";
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 const GROUPS: usize = 4;
 const KEYS: usize = 12;
@@ -37,6 +43,10 @@ pub struct Writer {
 #[derive(Debug)]
 pub enum Write {
     Set(Pair),
+    /// Sets a key that expires in a day. Its value says so.
+    SetTtl(Pair),
+    /// Sets a key that has expired when the store is opened next, and one that stays.
+    SetBrief { brief: Vec<u8>, pair: Pair },
     Delete(Vec<u8>),
     SetBatch(Vec<Pair>),
     DeleteBatch(Vec<Vec<u8>>),
@@ -105,6 +115,14 @@ impl Writer {
                     - key.iter().rev().position(|byte| *byte == b'/').expect("a key has parts");
                 Write::DeletePrefix(key[..end].to_vec())
             }
+            (10, _, [key, ..]) | (10, [key, ..], []) => {
+                let (key, value) = pair(key);
+                Write::SetTtl((key, [EXPIRES, &value].concat()))
+            }
+            (11, [key, ..], _) => Write::SetBrief {
+                brief: format!("brief{}/{number}", self.id).into_bytes(),
+                pair: pair(key),
+            },
             (8, ..) => Write::Add { key: counter, delta: 1 + number as i64 % 100 },
             (9, ..) => Write::AddShared(1),
             (_, [key, ..], _) | (_, [], [key, ..]) => Write::Set(pair(key)),
@@ -122,6 +140,8 @@ impl Writer {
         let content = &mut self.content;
         match write {
             Write::Set((key, value))
+            | Write::SetTtl((key, value))
+            | Write::SetBrief { pair: (key, value), .. }
             | Write::SetNx((key, value))
             | Write::CompareAndSwap { pair: (key, value), .. } => {
                 content.insert(key, value);
@@ -153,6 +173,11 @@ impl Write {
         };
         let outcome = match self {
             Write::Set((key, value)) => store.set(key, value),
+            Write::SetTtl((key, value)) => store.set_ttl(key, value, DAY),
+            Write::SetBrief { brief: key, pair } => {
+                let ttl = Duration::from_millis(1);
+                batch(&[], &[Operation::SetTtl { key, value: b"brief", ttl }, set(pair)])
+            }
             Write::Delete(key) => store.delete(key),
             Write::SetBatch(pairs) => batch(&[], &pairs.iter().map(set).collect::<Vec<_>>()),
             Write::DeleteBatch(keys) => {
