@@ -1,11 +1,11 @@
 /*
- * cluster_lock: a lock that processes on any number of machines share, and what to do when its
- * owner dies.
+ * cluster_lock: a lock that processes on any number of machines share.
  *
- * A worker takes the lock by setting a key that must not exist, takes a fencing number from a
- * counter, and does its work only while the counter still has that number. Here one of two workers
- * is killed while it has the lock. Nothing frees the lock then, because no other process can know
- * whether the owner is dead or only slow. The parent does know: it waited for the process.
+ * A worker takes the lock by setting a key that must not exist, and renews it while it works. Here
+ * one of two workers is killed while it has the lock. The key's time to live frees the lock, so no
+ * other program needs to know that the owner is dead. An owner that is merely slow may work after
+ * its time. So every owner takes a fencing number from a counter, and its writes happen only while
+ * the counter still has that number.
  *
  *     make cluster                  # three servers on this machine, and this program
  *     ./cluster_lock etcd://127.0.0.1:2379/kvds
@@ -18,6 +18,8 @@
 #include <kvds.h>
 
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,7 +29,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ATTEMPTS = 600, PAUSE_MS = 50 }; /* half a minute */
+enum {
+    ATTEMPTS = 600, /* half a minute */
+    PAUSE_MS = 50,
+    LOCK_MS = 4000, /* from the last renewal to the end of the lock */
+    STEP_MS = LOCK_MS / 4,
+};
 
 static const char LOCK[] = "locks/report", FENCE[] = "fences/report", RESULT[] = "report";
 
@@ -38,12 +45,6 @@ struct process {
     kvds_store *store;
 };
 
-/* What a worker tells the parent. */
-struct taken {
-    char token[64];
-    int64_t fence;
-};
-
 static bool complain(const struct process *self, const char *what, kvds_status status)
 {
     fprintf(stderr, "%s: %s: %s", self->name, what, kvds_status_name(status));
@@ -51,9 +52,9 @@ static bool complain(const struct process *self, const char *what, kvds_status s
     return false;
 }
 
-static void wait_a_little(void)
+static void wait_ms(int ms)
 {
-    nanosleep(&(struct timespec){ .tv_nsec = PAUSE_MS * 1000000L }, NULL);
+    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L }, NULL);
 }
 
 /* Opens the store in this process. A handle that was opened before a fork() is of no use after. */
@@ -84,69 +85,59 @@ static bool is_passing(kvds_status status)
     return status == KVDS_BUSY || status == KVDS_UNKNOWN_OUTCOME;
 }
 
-/*
- * Tries to take the lock once. After KVDS_UNKNOWN_OUTCOME, an earlier attempt may have taken it, so
- * KVDS_EXISTS may mean this process. The token tells.
- */
-static kvds_status try_lock(struct process *self)
+/* Writes and frees a batch. Its effect is the same twice as once, so it may be sent again. */
+static kvds_status write_and_free(struct process *self, kvds_batch *batch, kvds_status status)
 {
-    size_t len = strlen(self->token);
-    kvds_status status = kvds_set_nx(self->store, LOCK, strlen(LOCK), self->token, len);
-    if (status != KVDS_EXISTS)
-        return status;
-    char owner[sizeof self->token];
-    size_t owner_len = 0;
-    kvds_status found =
-        kvds_get_into(self->store, LOCK, strlen(LOCK), owner, sizeof owner, &owner_len);
-    return found == KVDS_OK && owner_len == len && memcmp(owner, self->token, len) == 0
-               ? KVDS_OK
-               : KVDS_EXISTS;
+    bool ready = status == KVDS_OK;
+    for (int i = 0; ready && i < ATTEMPTS; i++) {
+        status = kvds_write(self->store, batch);
+        if (!is_passing(status))
+            break;
+        wait_ms(PAUSE_MS);
+    }
+    kvds_batch_free(batch);
+    return status;
+}
+
+/* Lets the lock live for another LOCK_MS. KVDS_MISMATCH: it is not this process's any more. */
+static kvds_status renew(struct process *self)
+{
+    kvds_batch *batch = kvds_batch_new();
+    kvds_status status =
+        kvds_batch_expect(batch, LOCK, strlen(LOCK), self->token, strlen(self->token));
+    if (status == KVDS_OK)
+        status = kvds_batch_expire(batch, LOCK, strlen(LOCK), LOCK_MS);
+    return write_and_free(self, batch, status);
 }
 
 /* Takes the lock and a fencing number, which is larger than that of every earlier owner. */
 static bool lock(struct process *self, int64_t *fence)
 {
+    size_t len = strlen(self->token);
     kvds_status status = KVDS_BUSY;
-    bool waits = false;
-    for (int i = 0; i < ATTEMPTS; i++) {
-        status = try_lock(self);
-        if (status != KVDS_EXISTS && !is_passing(status))
-            break;
-        if (!waits)
+    bool unknown = false;
+    for (int i = 0; i < ATTEMPTS && (status == KVDS_EXISTS || is_passing(status)); i++) {
+        if (i == 1)
             printf("%s: the lock is taken, I wait\n", self->name);
-        waits = true;
-        wait_a_little();
+        wait_ms(i == 0 ? 0 : PAUSE_MS);
+        status = kvds_set_nx_ttl(self->store, LOCK, strlen(LOCK), self->token, len, LOCK_MS);
+        /* An attempt with an unknown outcome may have taken it. Only its owner can renew it. */
+        unknown = unknown || status == KVDS_UNKNOWN_OUTCOME;
+        if (status == KVDS_EXISTS && unknown && renew(self) == KVDS_OK)
+            status = KVDS_OK;
     }
     if (status != KVDS_OK)
         return complain(self, "cannot take the lock", status);
     /* If an unknown addition happened after all, a number is left out. That is no harm. */
-    for (int i = 0; i < ATTEMPTS; i++) {
+    status = KVDS_BUSY;
+    for (int i = 0; i < ATTEMPTS && is_passing(status); i++) {
+        wait_ms(i == 0 ? 0 : PAUSE_MS);
         status = kvds_add(self->store, FENCE, strlen(FENCE), 1, fence);
-        if (!is_passing(status))
-            break;
-        wait_a_little();
     }
     if (status != KVDS_OK)
         return complain(self, "cannot get a fencing number", status);
     printf("%s: has the lock and fencing number %" PRId64 "\n", self->name, *fence);
     return true;
-}
-
-/*
- * Deletes the lock if it has the token: KVDS_OK. If an earlier attempt with an unknown outcome has
- * deleted it, the lock is free (KVDS_NOT_FOUND) or another owner's (KVDS_MISMATCH).
- */
-static kvds_status unlock(struct process *self, const char *token)
-{
-    kvds_status status = KVDS_BUSY;
-    bool unknown = false;
-    for (int i = 0; i < ATTEMPTS && is_passing(status); i++) {
-        if (i != 0)
-            wait_a_little();
-        status = kvds_compare_and_delete(self->store, LOCK, strlen(LOCK), token, strlen(token));
-        unknown = unknown || status == KVDS_UNKNOWN_OUTCOME;
-    }
-    return unknown && (status == KVDS_NOT_FOUND || status == KVDS_MISMATCH) ? KVDS_OK : status;
 }
 
 /*
@@ -162,79 +153,90 @@ static kvds_status work(struct process *self, int64_t fence)
     kvds_status status = kvds_batch_expect(batch, FENCE, strlen(FENCE), number, (size_t)len);
     if (status == KVDS_OK)
         status = kvds_batch_set(batch, RESULT, strlen(RESULT), self->name, strlen(self->name));
-    /* The write has the same effect twice as once, so it may be sent again. */
-    bool ready = status == KVDS_OK;
-    for (int i = 0; ready && i < ATTEMPTS && (i == 0 || is_passing(status)); i++) {
-        if (i != 0)
-            wait_a_little();
-        status = kvds_write(self->store, batch);
-    }
-    kvds_batch_free(batch);
-    return status;
+    return write_and_free(self, batch, status);
 }
 
-/* Runs in a child. `report` is a pipe to the parent, which kills a worker that hangs. */
-static int be_worker(const char *name, const char *url, int report, bool hangs)
+/* Works step by step, and renews the lock after each. Then releases it. */
+static bool work_and_unlock(struct process *self, int64_t fence, int steps)
+{
+    kvds_status status = KVDS_OK;
+    for (int i = 0; i < steps && status == KVDS_OK; i++) {
+        status = work(self, fence);
+        wait_ms(STEP_MS);
+        if (status == KVDS_OK)
+            status = renew(self);
+    }
+    if (status != KVDS_OK)
+        return complain(self, "cannot work or cannot renew the lock", status);
+    status =
+        kvds_compare_and_delete(self->store, LOCK, strlen(LOCK), self->token, strlen(self->token));
+    /* Without a response from the cluster, the lock ends with its time. */
+    if (status != KVDS_OK && !is_passing(status))
+        return complain(self, "cannot release the lock", status);
+    printf("%s: wrote the result and released the lock\n", self->name);
+    return true;
+}
+
+/* Runs in a child. Writes its fencing number to a pipe when it has the lock. */
+static int be_worker(const char *name, const char *url, int report, int steps)
 {
     struct process self = { .name = name };
-    struct taken taken = { .fence = 0 };
-    bool good = open_store(&self, url) && lock(&self, &taken.fence);
-    if (good) {
-        memcpy(taken.token, self.token, sizeof taken.token);
-        good = write(report, &taken, sizeof taken) == sizeof taken;
-        while (good && hangs)
-            pause();
-        kvds_status status = good ? work(&self, taken.fence) : KVDS_OK;
-        if (status != KVDS_OK)
-            good = complain(&self, "cannot write the result", status);
-        status = unlock(&self, self.token);
-        if (status != KVDS_OK)
-            good = complain(&self, "cannot release the lock", status);
-    }
-    if (good)
-        printf("%s: wrote the result and released the lock\n", name);
+    int64_t fence = 0;
+    bool good = open_store(&self, url) && lock(&self, &fence) &&
+                write(report, &fence, sizeof fence) == sizeof fence &&
+                work_and_unlock(&self, fence, steps);
     close_store(&self);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* Starts a worker before this process uses the library. Returns its process, or -1. */
-static pid_t start_worker(const char *name, const char *url, int reports[2], bool hangs)
+static pid_t start_worker(const char *name, const char *url, int *report, int steps)
 {
-    if (pipe(reports) != 0)
+    int ends[2];
+    if (pipe(ends) != 0)
         return -1;
     pid_t worker = fork();
     if (worker == 0) {
-        close(reports[0]);
-        exit(be_worker(name, url, reports[1], hangs));
+        close(ends[0]);
+        exit(be_worker(name, url, ends[1], steps));
     }
-    close(reports[1]);
+    close(ends[1]);
+    *report = ends[0];
     return worker;
 }
 
-static bool wait_for(pid_t worker)
+static double seconds(void)
 {
-    int status = 0;
-    return waitpid(worker, &status, 0) == worker && WIFEXITED(status) &&
-           WEXITSTATUS(status) == EXIT_SUCCESS;
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-/* Frees the lock of a worker that is known to be dead, and plays its late write. */
-static bool supervise(struct process *self, const struct taken *dead, pid_t heir)
+/* Kills the owner of the lock. Returns whether the heir gets it after that, and not before. */
+static bool replace(pid_t owner, pid_t heir, int report)
 {
-    kvds_status status = try_lock(self);
-    if (status != KVDS_EXISTS)
-        return complain(self, "the killed worker's lock is free", status);
-    puts("parent: the lock is still taken: nothing but its owner or an operator frees it");
-    printf("parent: I know that its owner is dead, and delete the lock of \"%s\"\n", dead->token);
-    status = unlock(self, dead->token);
-    if (status != KVDS_OK)
-        return complain(self, "cannot delete the killed worker's lock", status);
-    if (!wait_for(heir))
+    bool waits = poll(&(struct pollfd){ .fd = report, .events = POLLIN }, 1, 2 * LOCK_MS) == 0;
+    kill(owner, SIGKILL);
+    waitpid(owner, NULL, 0);
+    puts("parent: killed the first worker, after twice the time that its lock lives unrenewed");
+    double killed = seconds();
+    int64_t fence;
+    int status;
+    if (!waits || read(report, &fence, sizeof fence) != sizeof fence) {
+        fputs("parent: the second worker got the lock too early, or not at all\n", stderr);
         return false;
-    status = work(self, dead->fence);
+    }
+    printf("parent: the lock ended by itself, %.1f s after its owner\n", seconds() - killed);
+    return waitpid(heir, &status, 0) == heir && status == 0;
+}
+
+/* Plays a write of the first owner that arrives late, as if it was slow and not dead. */
+static bool write_late(struct process *self, int64_t fence)
+{
+    kvds_status status = work(self, fence);
     if (status != KVDS_MISMATCH)
         return complain(self, "the late write was not refused", status);
-    printf("parent: a late write with fencing number %" PRId64 " is refused: %s\n", dead->fence,
+    printf("parent: a late write with fencing number %" PRId64 " is refused: %s\n", fence,
            kvds_status_name(status));
     return true;
 }
@@ -246,21 +248,19 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
-    int first_reports[2], second_reports[2];
-    struct taken taken;
-    pid_t first = start_worker("first worker", argv[1], first_reports, true);
-    if (first == -1 || read(first_reports[0], &taken, sizeof taken) != sizeof taken) {
+    int first_report, second_report;
+    int64_t fence;
+    pid_t first = start_worker("first worker", argv[1], &first_report, INT_MAX);
+    if (first == -1 || read(first_report, &fence, sizeof fence) != sizeof fence) {
         fputs("cluster_lock: the first worker did not take the lock\n", stderr);
         return EXIT_FAILURE;
     }
-    pid_t second = start_worker("second worker", argv[1], second_reports, false);
-    kill(first, SIGKILL);
-    waitpid(first, NULL, 0);
-    puts("parent: killed the first worker");
+    pid_t second = start_worker("second worker", argv[1], &second_report, 1);
     struct process self = { .name = "parent" };
-    bool good = second != -1 && open_store(&self, argv[1]) && supervise(&self, &taken, second);
-    if (second != -1 && !good)
-        kill(second, SIGKILL);
+    bool good = second != -1 && replace(first, second, second_report) &&
+                open_store(&self, argv[1]) && write_late(&self, fence);
+    if (!good)
+        kill(second == -1 ? first : second, SIGKILL);
     close_store(&self);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

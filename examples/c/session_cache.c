@@ -2,15 +2,16 @@
  * session_cache: sessions of users that expire, in a memory store of kvds.
  *
  * Every user has a scope: a view of the store that contains only the user's sessions. Its keys are
- * session ids, and the values are the times at which they expire. A sweep visits all sessions with
- * a cursor. It deletes an expired session only if the session still has the time that the cursor
- * shows, so a session that is renewed in the meantime survives. The program has no locks.
+ * session ids. A session is set with a time to live, and every use of it starts that time again.
+ * The store deletes what has expired, so the program has no sweep, no thread and no lock.
  *
  *     cc session_cache.c -lkvds -o session_cache
  *     ./session_cache
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
+
+#define _POSIX_C_SOURCE 200809L
 
 #include <kvds.h>
 
@@ -19,15 +20,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+/* From the last use of a session to its end. Servers allow half an hour or so. */
+static const uint64_t LIFETIME_MS = 3000, REMEMBERED_MS = 24 * 3600 * 1000;
 
 enum {
-    LIFETIME = 60,  /* seconds from the last renewal to the end of a session */
-    TIME_ROOM = 21, /* bytes of any int64_t as decimal text with a NUL */
+    PAUSE_MS = 50,
+    PAUSES = 600, /* half a minute */
     NAME_ROOM = 64,
 };
-
-/* A time in seconds. A server would use its clock. */
-typedef int64_t seconds;
 
 /* Returns whether a call of this thread returned `expected`, and prints why if it did not. */
 static bool returned(kvds_status expected, kvds_status status)
@@ -41,21 +43,6 @@ static bool returned(kvds_status expected, kvds_status status)
 
 static bool succeeded(kvds_status status) { return returned(KVDS_OK, status); }
 
-static size_t format_time(seconds time, char text[TIME_ROOM])
-{
-    return (size_t)snprintf(text, TIME_ROOM, "%" PRId64, time);
-}
-
-/* No NUL follows a value, so it is copied. A value that is too long to be a time never expires. */
-static seconds parse_time(const void *value, size_t len)
-{
-    char text[TIME_ROOM] = "";
-    if (len >= sizeof text)
-        return INT64_MAX;
-    memcpy(text, value, len);
-    return strtoll(text, NULL, 10);
-}
-
 /* Gets the scope of a user. Names of users contain no '/', so scopes do not overlap. */
 static bool open_user(kvds_store *store, const char *user, kvds_store **out)
 {
@@ -65,33 +52,15 @@ static bool open_user(kvds_store *store, const char *user, kvds_store **out)
 }
 
 /* Creates a session; KVDS_EXISTS if the id is in use. */
-static kvds_status log_in(kvds_store *user, const char *id, seconds now)
+static kvds_status log_in(kvds_store *user, const char *id, const char *address)
 {
-    char expiry[TIME_ROOM];
-    size_t len = format_time(now + LIFETIME, expiry);
-    return kvds_set_nx(user, id, strlen(id), expiry, len);
+    return kvds_set_nx_ttl(user, id, strlen(id), address, strlen(address), LIFETIME_MS);
 }
 
-/*
- * Extends a session. Returns KVDS_NOT_FOUND if there is none, or if it has expired, whether or not
- * a sweep has deleted it. Replaces only the time that it read, so a session that is deleted in the
- * meantime does not reappear.
- */
-static kvds_status renew(kvds_store *user, const char *id, seconds now)
+/* Starts the time of a session again; KVDS_NOT_FOUND if it has expired. */
+static kvds_status use(kvds_store *user, const char *id, uint64_t lifetime_ms)
 {
-    for (;;) {
-        char before[TIME_ROOM], after[TIME_ROOM];
-        size_t before_len, after_len = format_time(now + LIFETIME, after);
-        kvds_status status =
-            kvds_get_into(user, id, strlen(id), before, sizeof before, &before_len);
-        if (status != KVDS_OK)
-            return status;
-        if (parse_time(before, before_len) <= now)
-            return KVDS_NOT_FOUND;
-        status = kvds_compare_and_swap(user, id, strlen(id), before, before_len, after, after_len);
-        if (status != KVDS_MISMATCH)
-            return status;
-    }
+    return kvds_expire(user, id, strlen(id), lifetime_ms);
 }
 
 static int count_session(void *user_data, const void *key, size_t key_len, const void *value,
@@ -114,75 +83,42 @@ static bool has_sessions(const char *whose, kvds_store *sessions, size_t expecte
     return count == expected;
 }
 
-struct sweep {
-    size_t seen, removed, renewed;
-};
-
-/*
- * Deletes the expired sessions that the cursor shows. The cursor owns the key and the value, which
- * are valid until it moves, so they can be passed to other calls without a copy.
- */
-static bool sweep(kvds_cursor *cursor, kvds_store *store, seconds now, struct sweep *sweep)
+/* Uses a session until another one of the same user, which is not used, has expired. */
+static bool outlive(kvds_store *user, const char *used, const char *unused)
 {
-    kvds_status status = kvds_cursor_first(cursor);
-    for (; status == KVDS_OK; status = kvds_cursor_next(cursor)) {
-        kvds_bytes key, expiry;
-        if (!succeeded(kvds_cursor_key(cursor, &key)) ||
-            !succeeded(kvds_cursor_value(cursor, &expiry)))
+    kvds_status status = KVDS_OK;
+    for (int i = 0; i < PAUSES && status == KVDS_OK; i++) {
+        nanosleep(&(struct timespec){ .tv_nsec = PAUSE_MS * 1000000L }, NULL);
+        if (!succeeded(use(user, used, LIFETIME_MS)))
             return false;
-        sweep->seen++;
-        if (parse_time(expiry.data, expiry.len) > now)
-            continue;
-        kvds_status removed =
-            kvds_compare_and_delete(store, key.data, key.len, expiry.data, expiry.len);
-        if (removed == KVDS_OK)
-            sweep->removed++;
-        else if (removed == KVDS_MISMATCH)
-            sweep->renewed++;                        /* after the cursor was created */
-        else if (!returned(KVDS_NOT_FOUND, removed)) /* deleted by another thread */
-            return false;
+        status = kvds_exists(user, unused, strlen(unused));
     }
     return returned(KVDS_NOT_FOUND, status);
 }
 
-/* Sweeps. Between the creation of the cursor and its use, other sessions change. */
-static bool sweep_while_in_use(kvds_store *store, kvds_store *ada, kvds_store *bob, seconds now)
+/* Prints the time that a session has left. */
+static bool show_time(const char *whose, kvds_store *user, const char *id)
 {
-    kvds_cursor *cursor;
-    if (!succeeded(kvds_cursor_new(store, NULL, &cursor)))
+    int64_t left_ms;
+    if (!succeeded(kvds_ttl(user, id, strlen(id), &left_ms)))
         return false;
-    /* "phone" is renewed in its last second, before the sweep reaches it. "desk" logs out. */
-    struct sweep done = { 0 };
-    bool good = succeeded(renew(ada, "phone", now - 1)) &&
-                succeeded(kvds_del(bob, "desk", strlen("desk"))) &&
-                sweep(cursor, store, now, &done);
-    kvds_cursor_free(cursor);
-    if (good)
-        printf("sweep       %zu seen, %zu removed, %zu renewed meanwhile\n", done.seen,
-               done.removed, done.renewed);
-    if (good && (done.seen != 5 || done.removed != 2 || done.renewed != 1)) {
-        fputs("session_cache: the sweep should see 5, remove 2, and spare 1\n", stderr);
-        good = false;
-    }
-    return good;
+    printf("%-12s%s: %" PRId64 " s left\n", whose, id, (left_ms + 500) / 1000);
+    return true;
 }
 
 static bool run(kvds_store *store, kvds_store *ada, kvds_store *bob)
 {
-    static const seconds MORNING = 1000, LATER = MORNING + LIFETIME / 2, END = MORNING + LIFETIME;
-    return succeeded(log_in(ada, "laptop", MORNING)) && succeeded(log_in(ada, "phone", MORNING)) &&
-           succeeded(log_in(bob, "laptop", MORNING)) && /* the same id in another scope */
-           succeeded(log_in(bob, "desk", MORNING)) && succeeded(log_in(bob, "tablet", MORNING)) &&
-           returned(KVDS_EXISTS, log_in(ada, "phone", MORNING)) && has_sessions("ada", ada, 2) &&
-           has_sessions("bob", bob, 3) &&
+    return succeeded(log_in(ada, "laptop", "10.0.0.1")) &&
+           succeeded(log_in(ada, "phone", "10.0.0.2")) &&
+           succeeded(log_in(bob, "laptop", "10.0.0.3")) && /* the same id in another scope */
+           returned(KVDS_EXISTS, log_in(ada, "phone", "10.0.0.4")) && has_sessions("ada", ada, 2) &&
+           has_sessions("bob", bob, 1) && show_time("ada", ada, "laptop") &&
+           /* Bob's device is remembered, although he does not use it. */
+           succeeded(use(bob, "laptop", REMEMBERED_MS)) && show_time("bob", bob, "laptop") &&
 
-           succeeded(renew(bob, "tablet", LATER)) && sweep_while_in_use(store, ada, bob, END) &&
+           outlive(ada, "phone", "laptop") &&
+           returned(KVDS_NOT_FOUND, use(ada, "laptop", LIFETIME_MS)) &&
            has_sessions("ada", ada, 1) && has_sessions("bob", bob, 1) &&
-           succeeded(kvds_exists(ada, "phone", strlen("phone"))) &&
-           succeeded(kvds_exists(bob, "tablet", strlen("tablet"))) &&
-           returned(KVDS_NOT_FOUND, renew(ada, "laptop", END)) &&
-           /* expired, even without a sweep: */
-           returned(KVDS_NOT_FOUND, renew(bob, "tablet", LATER + LIFETIME)) &&
 
            /* Ada logs out everywhere: this deletes her scope in one step, and nothing of Bob's. */
            succeeded(kvds_delete_prefix(ada, NULL, 0)) && has_sessions("ada", ada, 0) &&
