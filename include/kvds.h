@@ -485,8 +485,8 @@ kvds_status kvds_options_set_max_open_files(kvds_options *options,
                                             int64_t files);
 
 /**
- * Sets the memory that each memory or disk store with watches uses for the changes that a watch has
- * not told yet.
+ * Sets the memory that each memory or disk store with watches uses for changes that were not
+ * returned yet.
  *
  * A watch that is further behind gets `KVDS_EXPIRED`. Range: 4096 to 2^40 bytes. Default: 8 MiB.
  */
@@ -1477,17 +1477,18 @@ kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
 /* ============================================================================================= */
 /** @defgroup watch 14. Watches
  *
- * A watch tells the writes to a range of keys, in their order. Every write to the range after
- * `kvds_watch_new()` returned is told once, and a batch as a whole. If that is not possible,
- * because the program read too slowly or the history is gone, `kvds_watch_next()` returns
- * `KVDS_EXPIRED` once. The program then reads the range anew; the watch tells every write after
- * that. A watch never holds up a writer: what it has not told yet is kept up to
- * `watch_buffer_bytes`, for all watches of a store together.
+ * A watch returns the changes of a range of keys, in the order of the writes. It returns every
+ * write to the range after `kvds_watch_new()` returned, once, and batches as a whole. If that is
+ * not possible, because the program read too slowly or the history is gone, `kvds_watch_next()`
+ * returns `KVDS_EXPIRED` once. The program then reads the range again; the watch returns every
+ * write after that. A watch never holds up a writer: memory and disk stores keep up to
+ * `watch_buffer_bytes` of changes, for all watches of a store together.
  *
  * To keep a copy of a range, create the watch, then read the range, and then apply the changes to
- * the copy. Changes that the reading has seen already do no harm.
+ * the copy. Some of them were made before the reading ended: until the watch has returned the last
+ * of these, the copy may have older values beside newer ones.
  *
- * A watch of a view tells what the view shows. A snapshot cannot be watched.
+ * A watch of a view returns what the view shows. A snapshot cannot be watched.
  * @{
  */
 
@@ -1548,8 +1549,8 @@ kvds_status kvds_watch_new(const kvds_store *store,
                            kvds_watch **out);
 
 /**
- * Creates a watch that continues after an earlier one: it tells every write after the one with the
- * number `sequence`.
+ * Creates a watch that continues after an earlier one: it returns every write after the one with
+ * the number `sequence`.
  *
  * A cluster keeps its history until it is compacted. A memory or disk store keeps it only while
  * the store has a watch, and up to `watch_buffer_bytes`: create the new watch before the old one
@@ -1560,7 +1561,7 @@ kvds_status kvds_watch_new(const kvds_store *store,
  * @param[out] out  the watch, to be freed with kvds_watch_free().
  * @return
  * - `KVDS_OK`
- * - `KVDS_EXPIRED`: the history is gone; create a new watch and read the range anew
+ * - `KVDS_EXPIRED`: the history is gone; create a new watch and read the range again
  * - `KVDS_UNSUPPORTED`: the store is a snapshot, or was opened for reading only
  */
 kvds_status kvds_watch_from(const kvds_store *store,
@@ -1577,7 +1578,7 @@ kvds_status kvds_watch_from(const kvds_store *store,
  * @return
  * - `KVDS_OK`
  * - `KVDS_NOT_FOUND`: there was no change in that time
- * - `KVDS_EXPIRED`: changes were missed; read the range anew, and continue with the watch
+ * - `KVDS_EXPIRED`: changes were missed; read the range again, and continue with the watch
  * - `KVDS_CLOSED`: the store was closed
  * - `KVDS_INVALID_ARGUMENT`: a NULL
  * - `KVDS_IO`, `KVDS_DENIED`, `KVDS_FORKED`: on cluster stores, where the watch connects again

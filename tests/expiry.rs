@@ -299,7 +299,7 @@ fn a_random_program_agrees_with_a_map(make: Make) -> testkit::Result {
                 .map(|_| (next(10), format!("{}", next(30)), format!("{}", next(30)), 1 + next(5)))
                 .collect();
             for (what, key, other, units) in &arguments {
-                // Half a unit less, so that nothing is due at the moment of a comparison.
+                // Half a unit less, so that nothing is due when the two are compared.
                 let ttl = unit(&bench) * *units - unit(&bench) / 2;
                 let (bytes, until) = (key.clone().into_bytes(), now + units);
                 match what {

@@ -299,8 +299,7 @@ fn record(store: &Ref<Store>, programs: Vec<Vec<Call>>) -> Vec<(usize, Action<Ev
                     if let Call::SetTtl(key, _, ttl_number) = &mut call {
                         *ttl_number = (1 + thread + THREADS * number) as u16;
                         // Beside all calls that follow, like a call of unknown outcome.
-                        let (other, expire) =
-                            (EXPIRING + began, Call::Expire(*key, *ttl_number));
+                        let (other, expire) = (EXPIRING + began, Call::Expire(*key, *ttl_number));
                         events.push((began, other, Action::Call((expire, None))));
                         let response = (expire, Some(CallResult::Unknown));
                         events.push((usize::MAX, other, Action::Response(response)));

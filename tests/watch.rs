@@ -105,7 +105,8 @@ fn a_watch_tells_its_range_only(make: Make) -> testkit::Result {
     let keys = ["a", "b1", "b2", "c"];
     write(&*bench.engine, &keys.map(|key| set(key, "0")));
     let mut watch = bench.engine.watch(Range::prefix(b"b"), None)?;
-    let mut nothing = bench.engine.watch(Range { start: b"z".into(), end: Some(b"y".into()) }, None)?;
+    let mut nothing =
+        bench.engine.watch(Range { start: b"z".into(), end: Some(b"y".into()) }, None)?;
     write(&*bench.engine, &keys.map(|key| set(key, "1")));
     write(&*bench.engine, &[set("a", "2"), set("b1", "2"), set("c", "2")]);
     write(&*bench.engine, &[set("c", "3")]);
@@ -116,7 +117,7 @@ fn a_watch_tells_its_range_only(make: Make) -> testkit::Result {
     write(&*bench.engine, &[Operation::DeleteRange { start: b"a5", end: None }]);
     let changes = all(&mut *watch, &bench);
     if bench.is_remote || texts(&changes) == ["-b1", "-b2"] {
-        // What is listed is told key by key.
+        // A range that is listed becomes one deletion for each key.
         assert_eq!(texts(&changes), ["-b1", "-b2"]);
     } else {
         assert_eq!(texts(&changes), ["-b..c"]);

@@ -71,8 +71,6 @@ impl Expiry {
     }
 
     /// Makes sure that the deadlines of `target` are looked at.
-    ///
-    /// An engine that no store uses any more has nobody to expire keys for.
     pub fn start(&self, target: impl FnOnce() -> Weak<dyn Expiring>) -> Result<()> {
         let mut registered = self.registered.lock();
         if registered.as_ref().is_some_and(|(owner, _)| owner.is_current()) {

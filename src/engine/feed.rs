@@ -1,7 +1,7 @@
-//! The feed of a store: its writes, for those who watch it.
+//! The feed of a store: its writes, for the watches of the store.
 //!
 //! An engine publishes each write while it holds the locks of the keys, so the feed has the writes
-//! of a key in their order. A store that nobody watches publishes nothing: a write costs one load.
+//! of a key in their order. A store without watches publishes nothing: a write costs one load.
 //!
 //! The feed keeps the latest writes once for all watches, up to `watch_buffer_bytes`. A watch has a
 //! position in it. If the position falls out of the feed, the watch has missed writes and says so.
@@ -201,6 +201,7 @@ impl Feed {
             && let Some(oldest) = state.writes.pop_front()
         {
             state.bytes -= oldest.bytes;
+            state.skip(&oldest);
         }
     }
 
@@ -262,6 +263,19 @@ impl State {
     fn first(&self) -> u64 {
         self.next - self.writes.len() as u64
     }
+
+    /// Lets the watches pass over a write that is not kept any more, if it is not in their range.
+    fn skip(&self, oldest: &Write) {
+        let first = self.first();
+        for watcher in &self.watches {
+            let mut pending = watcher.pending.lock();
+            if *pending == Some(first - 1)
+                && !oldest.entries.iter().any(|entry| entry.is_in(&watcher.range))
+            {
+                *pending = Some(first).filter(|first| *first < self.next);
+            }
+        }
+    }
 }
 
 impl Watcher {
@@ -276,7 +290,7 @@ impl Watcher {
 
 #[cold]
 fn missed() -> Error {
-    Error::new(Kind::Expired, "the store has changed more than the watch has kept; read it anew")
+    Error::new(Kind::Expired, "the store has changed more than the watch has kept; read it again")
 }
 
 /// A watch of a store of this process.

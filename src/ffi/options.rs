@@ -228,8 +228,8 @@ pub unsafe extern "C" fn kvds_options_set_max_open_files(
     set("kvds_options_set_max_open_files", options, "max_open_files", files)
 }
 
-/// Sets the memory that each memory or disk store with watches uses for the changes that a watch has
-/// not told yet.
+/// Sets the memory that each memory or disk store with watches uses for changes that were not
+/// returned yet.
 ///
 /// A watch that is further behind gets `KVDS_EXPIRED`. Range: 4096 to 2^40 bytes. Default: 8 MiB.
 #[unsafe(no_mangle)]

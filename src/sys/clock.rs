@@ -27,9 +27,9 @@ pub fn after(ttl: Duration) -> u64 {
     now() + milliseconds(ttl) + 1
 }
 
-/// Returns the time until `deadline`.
+/// Returns the time to live that is left until a deadline of [`after`].
 pub fn until(deadline: u64) -> Duration {
-    Duration::from_millis(deadline.saturating_sub(now()))
+    Duration::from_millis(deadline.saturating_sub(now() + 1))
 }
 
 /// Lets time pass for all deadlines of the process.

@@ -1,4 +1,4 @@
-//! Process-wide concerns: fork, the clock, signals, descriptors, locks, log messages, and callbacks.
+//! Process-wide concerns: fork, clock, signals, descriptors, locks, log messages, and callbacks.
 
 pub mod clock;
 pub mod descriptors;

@@ -425,7 +425,8 @@ impl State {
         let mod_revision = self.revision;
         let created = self.pairs.get(&key).map(|pair| pair.create_revision);
         let create_revision = created.unwrap_or(mod_revision);
-        self.pairs.insert(key.clone(), KeyValue { key, create_revision, mod_revision, value, lease: 0 });
+        self.pairs
+            .insert(key.clone(), KeyValue { key, create_revision, mod_revision, value, lease: 0 });
     }
 
     fn holds(&self, compare: &Compare) -> bool {

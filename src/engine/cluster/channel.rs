@@ -162,7 +162,8 @@ impl Channel {
         let body = ask.body;
         let exchange = pin!(async move {
             poll_fn(|cx| requests.poll_ready(cx)).await.map_err(not_sent)?;
-            let (response, mut sending) = requests.send_request(request, false).map_err(not_sent)?;
+            let (response, mut sending) =
+                requests.send_request(request, false).map_err(not_sent)?;
             sending.send_data(body, false).map_err(not_sent)?;
             Ok((response, sending))
         });

@@ -44,7 +44,9 @@ use self::wire::{
     Response, StatusRequest, TxnRequest, TxnResponse, VERSION,
 };
 use crate::batch::{Outcome, WriteBatch};
-use crate::engine::{Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, TimeLeft, Value, Watch};
+use crate::engine::{
+    Cursor, Engine, Lease, Maintenance, Range, Reader, Stats, TimeLeft, Value, Watch,
+};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 

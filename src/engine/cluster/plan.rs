@@ -1,8 +1,9 @@
 //! Turns a batch into the operations of a transaction.
 //!
 //! The operations of a batch apply in order, those of a transaction at once. So a batch is folded:
-//! for each key the last operation counts. A put and a deletion never meet on a key: etcd 3.5 lost
-//! data at a compaction after such a transaction. Ranges are cut around the keys that are set.
+//! for each key the last operation counts, with the last time to live. A put and a deletion never
+//! meet on a key: etcd 3.5 lost data at a compaction after such a transaction. Ranges are cut around
+//! the keys that are set.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -362,7 +363,8 @@ mod tests {
             }
             let leases: Leases = (1..4).map(|ttl| (seconds(ttl), i64::from(ttl))).collect();
             let prefixed = |key: &[u8]| Bytes::from([b"p/d", key].concat());
-            let requests = Plan::of(&operations).requests(b"p/d", &Bytes::from_static(b"p/e"), &leases);
+            let end = Bytes::from_static(b"p/e");
+            let requests = Plan::of(&operations).requests(b"p/d", &end, &leases);
             let mut map: BTreeMap<Vec<u8>, Vec<u8>> =
                 before.iter().map(|(key, value)| (prefixed(key).to_vec(), value.clone())).collect();
             apply(&requests, &mut map);

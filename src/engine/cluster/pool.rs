@@ -406,11 +406,7 @@ impl Client {
         channel.stream(Ask { path: C::PATH, body, token, needs_leader: true }, deadline)
     }
 
-    fn connect(
-        &self,
-        server: usize,
-        deadline: Instant,
-    ) -> std::result::Result<Channel, Failure> {
+    fn connect(&self, server: usize, deadline: Instant) -> std::result::Result<Channel, Failure> {
         let endpoint = &self.url.endpoints[server];
         let tls = self.tls.as_ref().map(|config| session(config, endpoint)).transpose();
         let tls = tls.map_err(|cause| Failure::NotSent(format!("cannot use TLS: {cause}")))?;

@@ -17,9 +17,7 @@ use super::Keyspace;
 use super::channel::Streaming;
 use super::pool::{Consistency, Turns};
 use super::verdict::{Failure, PERMISSION_DENIED, UNAVAILABLE, Verdict};
-use super::wire::{
-    DELETED, Event, RangeRequest, WatchCreateRequest, WatchRequest, WatchResponse,
-};
+use super::wire::{DELETED, Event, RangeRequest, WatchCreateRequest, WatchRequest, WatchResponse};
 use crate::engine::{Change, ChangeKind, Range, Watch};
 use crate::error::{Error, Kind, Result};
 
@@ -100,7 +98,8 @@ impl ClusterWatch {
         self.start >= self.end
     }
 
-    /// Begins a stream at the next server. Fails once the time of `turns` is up, or for good.
+    /// Begins a stream at the next server. Fails once the time of `turns` is up, or if trying again
+    /// does not help.
     fn connect(&mut self, turns: &mut Turns<'_>) -> Result<()> {
         let next = match self.next_revision {
             Some(next) => next,
@@ -255,7 +254,7 @@ fn canceled(reason: String) -> Failure {
 
 #[cold]
 fn missed(why: &'static str) -> Error {
-    Error::new(Kind::Expired, format!("{why}; read the store anew"))
+    Error::new(Kind::Expired, format!("{why}; read the store again"))
 }
 
 fn revision(event: &Event) -> i64 {
@@ -293,8 +292,7 @@ impl Watch for ClusterWatch {
     fn descriptor(&mut self) -> Result<RawFd> {
         if self.poller.is_none() {
             let poller = Poller::new();
-            let poller =
-                poller.map_err(|cause| Error::io("cannot create a descriptor", cause))?;
+            let poller = poller.map_err(|cause| Error::io("cannot create a descriptor", cause))?;
             self.poller = Some(poller);
             self.follow_socket();
         }

@@ -1,17 +1,16 @@
 //! The deadlines of a disk store, in a column family of their own.
 //!
-//! A key with a deadline has two entries there: `k` and the key, with the deadline as the value, and
-//! `d`, the deadline and the key, which are in the order of the deadlines. Both are written in the
-//! batch that writes the key, so a crash leaves all or none. The column family is created with the
-//! first deadline: a store without deadlines has none, and an older version of the library can open
-//! it. It refuses a store with one.
+//! A key with a deadline has two entries there. One is `k` and the key, with the deadline as the
+//! value. The other one is `d`, the deadline and the key; these are in the order of the deadlines.
+//! Both are written in the batch that writes the key, so a crash leaves all or none. The column
+//! family is created with the first deadline. A store without deadlines has none, and an older
+//! version of the library can open it; it refuses a store with one.
 //!
 //! A range that is deleted takes its `k` entries with it and leaves the `d` entries. So a `d` entry
 //! counts only if the `k` entry has the same deadline. The thread that deletes expired keys removes
 //! it otherwise.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
@@ -19,13 +18,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use librocksdb_sys::{
-    rocksdb_column_family_handle_destroy, rocksdb_column_family_handle_t,
-    rocksdb_create_column_family, rocksdb_free, rocksdb_options_t, rocksdb_set_db_options,
+    rocksdb_column_family_handle_destroy, rocksdb_column_family_handle_t, rocksdb_options_t,
+    rocksdb_t,
 };
 use rocksdb::{AsColumnFamilyRef, AsRawPtr, DB, ReadOptions};
 
 use super::delete_range::BEHIND_ALL;
-use super::errors::io_error;
+use super::errors::{call_cpp, io_error};
 use super::{Disk, Writer};
 use crate::batch::{Operation, WriteBatch};
 use crate::engine::expiry::{Expiring, STEP};
@@ -36,14 +35,8 @@ use crate::sys::clock;
 use crate::sys::log::{self, Level};
 use crate::sys::signals;
 
-/// The name of the column family.
+/// The name of the column family, as in deadlines.cc.
 pub const NAME: &str = "kvds.deadlines";
-
-/// The size of the log with which RocksDB flushes the column family that keeps it.
-///
-/// Without deadlines a small number there limits the space that a log takes in advance: see
-/// `settings.rs`.
-const MAX_LOG: &str = "67108864";
 
 /// The keys that are deleted in one write. Writers of these keys wait for it.
 const CHUNK: usize = 32;
@@ -51,29 +44,33 @@ const CHUNK: usize = 32;
 // See deadlines.cc.
 #[allow(unsafe_code)]
 unsafe extern "C" {
-    fn kvds_rocksdb_has_column_family(
+    fn kvds_rocksdb_has_deadlines(
         options: *const rocksdb_options_t,
         path: *const u8,
         path_len: usize,
-        name: *const u8,
-        name_len: usize,
     ) -> bool;
+    fn kvds_rocksdb_create_deadlines(
+        database: *mut rocksdb_t,
+        options: *const rocksdb_options_t,
+        family: *mut *mut rocksdb_column_family_handle_t,
+        text: *mut u8,
+        capacity: usize,
+    ) -> usize;
+    fn kvds_rocksdb_allow_longer_log(
+        database: *mut rocksdb_t,
+        text: *mut u8,
+        capacity: usize,
+    ) -> usize;
 }
 
 /// Returns whether the database in `path` has deadlines. What cannot be read has none: opening it
 /// says why.
 pub fn are_in(settings: &rocksdb::Options, path: &Path) -> bool {
     let path = path.as_os_str().as_bytes();
-    // SAFETY: the options are live, and the lengths are those of the bytes.
+    // SAFETY: the options are live, and the length is that of the path.
     #[allow(unsafe_code)]
     signals::blocked(|| unsafe {
-        kvds_rocksdb_has_column_family(
-            settings.as_raw_ptr(),
-            path.as_ptr(),
-            path.len(),
-            NAME.as_ptr(),
-            NAME.len(),
-        )
+        kvds_rocksdb_has_deadlines(settings.as_raw_ptr(), path.as_ptr(), path.len())
     })
 }
 
@@ -114,22 +111,6 @@ impl Drop for Deadlines {
     }
 }
 
-/// Calls a function of RocksDB's C interface that reports errors as text.
-fn call(run: impl FnOnce(*mut *mut libc::c_char)) -> std::result::Result<(), String> {
-    let mut text = ptr::null_mut();
-    signals::blocked(|| run(&raw mut text));
-    if text.is_null() {
-        return Ok(());
-    }
-    // SAFETY: RocksDB has written a text with a NUL at its end, which the caller frees.
-    #[allow(unsafe_code)]
-    unsafe {
-        let owned = CStr::from_ptr(text).to_string_lossy().into_owned();
-        rocksdb_free(text.cast());
-        Err(owned)
-    }
-}
-
 impl Deadlines {
     /// Returns the deadlines of a database that was opened with them.
     pub fn opened(db: &DB) -> Option<Deadlines> {
@@ -144,32 +125,27 @@ impl Deadlines {
 
     fn create(db: &DB, settings: &rocksdb::Options) -> std::result::Result<Deadlines, String> {
         let mut family = ptr::null_mut();
-        let name = CString::from_vec_with_nul([NAME.as_bytes(), b"\0"].concat())
-            .map_err(|cause| cause.to_string())?;
-        call(|text| {
-            // SAFETY: the database and the options are live, and the name ends with a NUL.
+        call_cpp(|text, capacity| {
+            // SAFETY: the database and the options are live, and `text` is writable for `capacity`
+            // bytes.
             #[allow(unsafe_code)]
-            unsafe {
+            signals::blocked(|| unsafe {
                 let (db, settings) = (db.as_raw_ptr(), settings.as_raw_ptr());
-                family = rocksdb_create_column_family(db, settings, name.as_ptr(), text);
-            }
+                kvds_rocksdb_create_deadlines(db, settings, &raw mut family, text, capacity)
+            })
         })?;
-        Ok(Deadlines { family, is_owned: true, swept: AtomicU64::new(0), late: AtomicU64::new(0) })
+        let [swept, late] = [(); 2].map(|()| AtomicU64::new(0));
+        Ok(Deadlines { family, is_owned: true, swept, late })
     }
 }
 
 /// Lets the log grow as far as two memtables need it.
-///
-/// RocksDB keeps a log until both column families have flushed what is in it. Beyond this size, it
-/// flushes the one that has not.
 pub fn allow_longer_log(db: &DB) -> std::result::Result<(), String> {
-    let (name, value) = (CString::from(c"max_total_wal_size"), CString::new(MAX_LOG));
-    let value = value.map_err(|cause| cause.to_string())?;
-    call(|text| {
-        // SAFETY: the database is live, and there is one name and one value.
+    call_cpp(|text, capacity| {
+        // SAFETY: the database is live, and `text` is writable for `capacity` bytes.
         #[allow(unsafe_code)]
         unsafe {
-            rocksdb_set_db_options(db.as_raw_ptr(), 1, &name.as_ptr(), &value.as_ptr(), text);
+            kvds_rocksdb_allow_longer_log(db.as_raw_ptr(), text, capacity)
         }
     })
 }
@@ -207,7 +183,7 @@ enum Row<'a> {
 pub struct Rows<'a>(Vec<Row<'a>>);
 
 impl Rows<'_> {
-    /// Reports that this was written.
+    /// Reports that the database has these rows.
     pub fn after_write(&self, deadlines: Option<&Deadlines>) {
         let Some(deadlines) = deadlines else { return };
         let deadline = |row: &Row<'_>| match row {
@@ -376,7 +352,7 @@ impl Disk {
     fn due(&self, db: &DB, deadlines: &Deadlines, now: u64) -> Result<Vec<(u64, Box<[u8]>)>> {
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(by_deadline(now + 1, b""));
-        // Before the iterator is created, which sees what was written before.
+        // Before the iterator is created, which sees the writes before it.
         let late = deadlines.late.swap(u64::MAX, SeqCst);
         let mut iterator = db.raw_iterator_cf_opt(deadlines, options);
         iterator.seek(by_deadline(deadlines.swept.load(Relaxed).min(late), b""));

@@ -46,16 +46,30 @@ pub enum Write {
     /// Sets a key that expires in a day. Its value says so.
     SetTtl(Pair),
     /// Sets a key that has expired when the store is opened next, and one that stays.
-    SetBrief { brief: Vec<u8>, pair: Pair },
+    SetBrief {
+        brief: Vec<u8>,
+        pair: Pair,
+    },
     Delete(Vec<u8>),
     SetBatch(Vec<Pair>),
     DeleteBatch(Vec<Vec<u8>>),
     SetNx(Pair),
-    CompareAndSwap { pair: Pair, expected: Vec<u8> },
+    CompareAndSwap {
+        pair: Pair,
+        expected: Vec<u8>,
+    },
     CompareAndDelete(Pair),
-    Conditional { expect: Pair, absent: Vec<u8>, set: Vec<Pair>, delete: Vec<u8> },
+    Conditional {
+        expect: Pair,
+        absent: Vec<u8>,
+        set: Vec<Pair>,
+        delete: Vec<u8>,
+    },
     DeletePrefix(Vec<u8>),
-    Add { key: Vec<u8>, delta: i64 },
+    Add {
+        key: Vec<u8>,
+        delta: i64,
+    },
     AddShared(i64),
 }
 
