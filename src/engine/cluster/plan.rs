@@ -2,8 +2,8 @@
 //!
 //! The operations of a batch apply in order, those of a transaction at once. So a batch is folded:
 //! for each key the last operation counts, with the last time to live. A put and a deletion never
-//! meet on a key: etcd 3.5 lost data at a compaction after such a transaction. Ranges are cut around
-//! the keys that are set.
+//! meet on a key: etcd 3.5 lost data at a compaction after such a transaction. So ranges are cut
+//! around the keys that are set.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
