@@ -288,7 +288,7 @@ fn a_random_program_agrees_with_a_map(make: Make) -> testkit::Result {
         (random >> 8) % below
     };
     let mut now = 0;
-    let rounds = if bench.is_remote { 3 } else { 300 };
+    let rounds = if bench.is_remote { 2 } else { 300 };
     let mut watch = bench.engine.watch(Range::prefix(b""), None)?;
     let mut copy: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     for _ in 0..rounds {

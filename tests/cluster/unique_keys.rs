@@ -1,10 +1,12 @@
 //! Writers of unique keys while servers fail: the truth is read at the end.
 
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kvds::testing::{Error, Kind, Outcome};
+use kvds::testing::{Error, Kind, Outcome, Range, Store};
 use testkit::etcd::Servers;
 
 use crate::open_store;
@@ -55,8 +57,10 @@ pub fn check(
         }
         (written, longest)
     };
-    let (fault, written) = thread::scope(|scope| {
+    let truth = OnceLock::new();
+    let (fault, written, followed) = thread::scope(|scope| {
         let write = &write;
+        let follower = scope.spawn(|| follow(&store, &truth));
         let writers: Vec<_> =
             (0..WRITERS).map(|writer| scope.spawn(move || write(writer))).collect();
         thread::sleep(Duration::from_millis(300));
@@ -65,10 +69,18 @@ pub fn check(
         ended.store(true, Relaxed);
         let written: Vec<_> =
             writers.into_iter().map(|writer| writer.join().expect("no writer panicked")).collect();
-        (fault, written)
+        let fault = fault.and_then(|()| {
+            servers
+                .wait_until_healthy()
+                .and_then(|()| keys(&store))
+                .map_err(|error| error.to_string())
+        });
+        let fault = fault.map(|keys| drop(truth.set(keys)));
+        truth.get_or_init(BTreeSet::new);
+        (fault, written, follower.join().expect("the follower did not panic"))
     });
     fault?;
-    servers.wait_until_healthy()?;
+    followed?;
     let longest = written.iter().map(|(_, longest)| *longest).max().unwrap_or_default();
     let mut counts = [0; 3];
     for (key, told) in written.into_iter().flat_map(|(written, _)| written) {
@@ -91,6 +103,40 @@ pub fn check(
     );
     assert!(applied > 0 && longest < LONGEST, "{name}");
     Ok(())
+}
+
+fn keys(store: &Store) -> testkit::Result<BTreeSet<Vec<u8>>> {
+    let mut keys = BTreeSet::new();
+    store.iterate(b"", |key, _| keys.insert(key.to_vec()))?;
+    Ok(keys)
+}
+
+/// Watches the store until it has seen the keys that are there at the end. It must see each once.
+fn follow(store: &Store, truth: &OnceLock<BTreeSet<Vec<u8>>>) -> Result<(), String> {
+    let watch = store.watch(Range::prefix(b""), None);
+    let mut watch = watch.map_err(|error| error.to_string())?;
+    let mut seen = BTreeSet::new();
+    let mut settled = None;
+    loop {
+        match watch.next(Some(Instant::now() + Duration::from_millis(100))) {
+            Ok(Some(change)) => {
+                let key = String::from_utf8_lossy(change.key).into_owned();
+                assert!(seen.insert(change.key.to_vec()), "the watch returned {key} twice");
+            }
+            // It connects again with the next call.
+            Err(error) if error.kind() == Kind::Busy => {}
+            Err(error) => return Err(error.to_string()),
+            Ok(None) => {}
+        }
+        let Some(truth) = truth.get() else { continue };
+        if seen == *truth {
+            return Ok(());
+        }
+        if settled.get_or_insert_with(Instant::now).elapsed() > LONGEST {
+            let missed = truth.difference(&seen).count();
+            return Err(format!("the watch missed {missed} of {} keys", truth.len()));
+        }
+    }
 }
 
 #[test]

@@ -74,9 +74,33 @@ pub fn are_in(settings: &rocksdb::Options, path: &Path) -> bool {
     })
 }
 
+/// A column family of an open database, which outlives this.
+#[derive(Clone, Copy)]
+pub struct Family(*mut rocksdb_column_family_handle_t);
+
+// SAFETY: RocksDB's column families can be used from any thread.
+#[allow(unsafe_code)]
+unsafe impl Send for Family {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl Sync for Family {}
+
+impl AsColumnFamilyRef for Family {
+    fn inner(&self) -> *mut rocksdb_column_family_handle_t {
+        self.0
+    }
+}
+
+impl Family {
+    /// Returns the column family of the keys.
+    pub fn of_keys(db: &DB) -> Option<Family> {
+        db.cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME).map(|family| Family(family.inner()))
+    }
+}
+
 /// The column family with the deadlines of an open database.
 pub struct Deadlines {
-    family: *mut rocksdb_column_family_handle_t,
+    family: Family,
     /// Whether the handle is destroyed here. The database owns those with which it was opened.
     is_owned: bool,
     /// Earlier entries are deleted, but for those of `late`. A search need not go over them.
@@ -86,16 +110,9 @@ pub struct Deadlines {
     late: AtomicU64,
 }
 
-// SAFETY: RocksDB's column families can be used from any thread.
-#[allow(unsafe_code)]
-unsafe impl Send for Deadlines {}
-// SAFETY: as above.
-#[allow(unsafe_code)]
-unsafe impl Sync for Deadlines {}
-
 impl AsColumnFamilyRef for Deadlines {
     fn inner(&self) -> *mut rocksdb_column_family_handle_t {
-        self.family
+        self.family.0
     }
 }
 
@@ -105,7 +122,7 @@ impl Drop for Deadlines {
             // SAFETY: the handle is live, and the database is closed later.
             #[allow(unsafe_code)]
             unsafe {
-                rocksdb_column_family_handle_destroy(self.family);
+                rocksdb_column_family_handle_destroy(self.family.0);
             }
         }
     }
@@ -114,13 +131,18 @@ impl Drop for Deadlines {
 impl Deadlines {
     /// Returns the deadlines of a database that was opened with them.
     pub fn opened(db: &DB) -> Option<Deadlines> {
-        let family = db.cf_handle(NAME)?.inner();
+        let family = Family(db.cf_handle(NAME)?.inner());
         Some(Deadlines {
             family,
             is_owned: false,
             swept: AtomicU64::new(0),
             late: AtomicU64::new(0),
         })
+    }
+
+    /// Returns the column family.
+    pub fn family(&self) -> Family {
+        self.family
     }
 
     fn create(db: &DB, settings: &rocksdb::Options) -> std::result::Result<Deadlines, String> {
@@ -135,7 +157,7 @@ impl Deadlines {
             })
         })?;
         let [swept, late] = [(); 2].map(|()| AtomicU64::new(0));
-        Ok(Deadlines { family, is_owned: true, swept, late })
+        Ok(Deadlines { family: Family(family), is_owned: true, swept, late })
     }
 }
 
@@ -235,6 +257,7 @@ impl Disk {
             });
             let deadlines =
                 result.map_err(|text| io_error("cannot keep deadlines", &self.path, text))?;
+            self.open.error_recovery.add_deadlines(deadlines.family());
             self.open.deadlines.get_or_init(|| deadlines);
             // Waits for the writers that have not seen them.
             drop(writer.key_locks.lock_everything());

@@ -28,13 +28,8 @@ impl Maintenance for Disk {
         let error_recovery = &self.open.error_recovery;
         if writer.durability == Durability::None {
             // There is no log to sync.
-            return error_recovery.retry_apart_from_resume(db, "cannot sync", |db| {
-                // First, so that no key that expires loses its deadline.
-                if let Some(deadlines) = self.open.deadlines.get() {
-                    db.flush_cf(deadlines)?;
-                }
-                db.flush()
-            });
+            let flush = |db: &DB| error_recovery.flush(db);
+            return error_recovery.retry_apart_from_resume(db, "cannot sync", flush);
         }
         error_recovery.retry_apart_from_resume(db, "cannot sync", |db| db.flush_wal(true))
     }
@@ -43,7 +38,6 @@ impl Maintenance for Disk {
         let (db, writer) = (self.db()?, self.writer()?);
         if let Some(deadlines) = self.open.deadlines.get() {
             self.open.error_recovery.retry_apart_from_resume(db, "cannot compact", |db| {
-                db.flush_cf(deadlines)?;
                 db.compact_range_cf(deadlines, None::<&[u8]>, None::<&[u8]>);
                 Ok(())
             })?;

@@ -165,7 +165,11 @@ impl Disk {
         lease: Lease,
     ) -> Arc<Disk> {
         let path = error_recovery.path().to_path_buf();
-        let deadlines = Deadlines::opened(&db).map_or_else(OnceLock::new, OnceLock::from);
+        let deadlines = Deadlines::opened(&db);
+        if let Some(deadlines) = &deadlines {
+            error_recovery.add_deadlines(deadlines.family());
+        }
+        let deadlines = deadlines.map_or_else(OnceLock::new, OnceLock::from);
         let (writer, dir_locks) = writer.unzip();
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
             open: ManuallyDrop::new(OpenDb {

@@ -115,9 +115,12 @@ pub fn database(options: &Options, shared: &SharedCaches) -> rocksdb::Options {
     // must not count as the end.
     database.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     // Takes disk space in steps. By default RocksDB takes as much as the log can ever need, even
-    // for a store with one key. (With one column family the option has no other effect.)
+    // for a store with one key. (With one column family the option has no other effect: see
+    // deadlines.cc.)
     database.set_max_total_wal_size(LOG_STEP);
     database.set_manifest_preallocation_size(MANIFEST_STEP);
+    // Without a log, a crash must not separate keys from their deadlines.
+    database.set_atomic_flush(options.durability == Durability::None);
     tombstone_compaction::compact_deletions(&database);
     database.set_stats_dump_period_sec(0);
     database.set_stats_persist_period_sec(0);

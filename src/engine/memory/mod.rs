@@ -132,9 +132,10 @@ impl Engine for Memory {
     }
 
     fn watch(&self, range: Range, after: Option<u64>) -> Result<Box<dyn Watch>> {
-        let watch = self.keyspace.feed.watch(range, after)?;
-        // Waits for the writers that have not seen the watch.
-        (0..SHARDS).for_each(|index| drop(self.keyspace.write(index)));
+        let feed = &self.keyspace.feed;
+        let watch = feed.watch(range, after)?;
+        // Also waits for the writers that have not seen the watch.
+        (0..SHARDS).for_each(|index| self.keyspace.write(index).publish_to(feed));
         Ok(Box::new(watch))
     }
 

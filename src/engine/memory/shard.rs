@@ -13,6 +13,8 @@ use super::hash_table::{Slot, Table};
 use super::key_index::{IndexEntry, PendingIndexOps};
 use super::node::{IndexState, NewValue, Node, ValueRef, Version};
 use super::snapshots::Snapshots;
+use crate::batch::Operation;
+use crate::engine::feed::Feed;
 use crate::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The cost of an entry besides its key and its newest value, and of each older version besides its
@@ -30,6 +32,8 @@ pub struct Shard {
     /// The range tombstones that have not been applied to all nodes yet.
     tombstones: Vec<Arc<RangeTombstone>>,
     lookups: LookupCounters,
+    /// Of a store that has had watches.
+    feed: Option<Arc<Feed>>,
 }
 
 /// Writes the nodes of a shard, and keeps what depends on their content up to date.
@@ -96,6 +100,7 @@ impl Shard {
             },
             tombstones: Vec::new(),
             lookups: LookupCounters::default(),
+            feed: None,
         }
     }
 
@@ -235,10 +240,29 @@ impl Shard {
         self.table.node(slot)
     }
 
-    /// Writes a value, or none, to the node in a slot. See [`Shard::put_node`].
+    /// Writes a value, or none, to the node in a slot, and publishes this if the store has had
+    /// watches. See [`Shard::put_node`].
     #[inline]
     pub fn put(&mut self, slot: Slot, value: NewValue<'_>, now: u64, snapshots: &Snapshots) {
         self.writer.put(self.table.node(slot), value, now, snapshots);
+        if self.feed.is_some() {
+            self.publish(slot);
+        }
+    }
+
+    /// Publishes writes of single keys from now on.
+    pub fn publish_to(&mut self, feed: &Arc<Feed>) {
+        self.feed = Some(feed.clone());
+    }
+
+    #[cold]
+    fn publish(&self, slot: Slot) {
+        let Some(feed) = self.feed.as_ref().filter(|feed| feed.is_watched()) else { return };
+        let key = self.table.node(slot).key();
+        let set = |value: ValueRef<'_>| {
+            feed.publish_one(&Operation::Set { key, value: value.bytes() });
+        };
+        self.value(slot).map_or_else(|| feed.publish_one(&Operation::Delete { key }), set);
     }
 
     /// Writes a value, or none, to a node of this shard at the epoch `now`. If a snapshot sees the

@@ -27,11 +27,6 @@ impl Keyspace {
         let hash = self.hash(key);
         let index = shard_of(hash);
         let mut guard = self.write(index);
-        // Looked at under the lock, which a new watch takes once.
-        if self.feed.is_watched() {
-            drop(guard);
-            return self.apply_watched(&write);
-        }
         let shard = &mut *guard;
         if shard.has_tombstones() {
             self.apply_tombstones(shard, hash, key);
@@ -63,16 +58,6 @@ impl Keyspace {
             self.sweep(ShardSet::of_hashes(&[hash]));
         }
         Ok(Outcome::Applied)
-    }
-
-    /// Applies a write of a single key, and tells the watches of it.
-    #[cold]
-    #[inline(never)]
-    fn apply_watched(&self, write: &SingleKey<'_>) -> Result<Outcome> {
-        let SingleKey { key, value, expectations } = *write;
-        let set = |value| Operation::Set { key, value };
-        let operations = [value.map_or(Operation::Delete { key }, set)];
-        self.apply_batch(&WriteBatch { expectations, operations: &operations })
     }
 
     /// Applies any batch.
