@@ -305,8 +305,8 @@ impl FeedWatch {
     /// Finds the next entry of the current write in the range.
     fn advance(&mut self) -> Option<usize> {
         let (write, _, at) = self.current.as_mut()?;
-        let rest = write.entries.iter().enumerate().skip(*at);
-        let found = rest.filter(|(_, entry)| entry.is_in(&self.watcher.range)).next();
+        let mut rest = write.entries.iter().enumerate().skip(*at);
+        let found = rest.find(|(_, entry)| entry.is_in(&self.watcher.range));
         match found {
             Some((found, _)) => {
                 *at = found + 1;
@@ -364,8 +364,8 @@ impl FeedWatch {
             let range = &self.watcher.range;
             let chunk = state.writes.iter().enumerate().skip(skip).take(CHUNK);
             let is_in = |write: &Write| write.entries.iter().any(|entry| entry.is_in(range));
-            let found = chunk.map(|(at, write)| (first + at as u64, write));
-            let found = { found }.find(|(_, write)| is_in(write));
+            let mut chunk = chunk.map(|(at, write)| (first + at as u64, write));
+            let found = chunk.find(|(_, write)| is_in(write));
             let next = match &found {
                 Some((sequence, _)) => sequence + 1,
                 None => state.next.min(from + CHUNK as u64),

@@ -4,6 +4,7 @@
 //! server that responded last. One that failed is left alone for some seconds, unless all have.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::mem::ManuallyDrop;
 use std::path::Path;
@@ -257,8 +258,8 @@ impl Client {
     ) -> Result<Leases> {
         let mut leases = Leases::new();
         for ttl in ttls {
-            if !leases.contains_key(&ttl) {
-                leases.insert(ttl, self.ttl_lease(ttl, turns)?);
+            if let Entry::Vacant(missing) = leases.entry(ttl) {
+                missing.insert(self.ttl_lease(ttl, turns)?);
             }
         }
         Ok(leases)
