@@ -1473,7 +1473,7 @@ public:
     {
         return detail::ok(kvds_options_set_max_open_files(handle(), files));
     }
-    /** Sets the memory for changes that no watch told; `kvds_options_set_watch_buffer_bytes`. */
+    /** Sets the memory for changes of watches; `kvds_options_set_watch_buffer_bytes`. */
     bool watch_buffer_bytes(std::uint64_t bytes)
     {
         return detail::ok(kvds_options_set_watch_buffer_bytes(handle(), bytes));
