@@ -161,6 +161,8 @@ static inline void must_return_everywhere(kvds_status expected, kvds_store *stor
     const kvds_bytes key = { "key", 3 };
     kvds_value value = { &value, 99, &value };
     size_t len = 99;
+    int64_t left;
+    kvds_watch *watch = (kvds_watch *)&value;
 
     must_return(expected, kvds_get(store, "key", 3, &value));
     must(value.data == NULL && value.len == 0 && value.owner == NULL);
@@ -174,6 +176,15 @@ static inline void must_return_everywhere(kvds_status expected, kvds_store *stor
     must_return(expected, kvds_delete_batch(store, &key, 1));
     must_return(expected, kvds_set_nx(store, "key", 3, "value", 5));
     must_return(expected, kvds_compare_and_swap(store, "key", 3, "value", 5, "other", 5));
+    must_return(expected, kvds_set_ttl(store, "key", 3, "value", 5, 1));
+    must_return(expected, kvds_set_nx_ttl(store, "key", 3, "value", 5, 1));
+    must_return(expected, kvds_expire(store, "key", 3, 1));
+    must_return(expected, kvds_ttl(store, "key", 3, &left));
+    must_return(expected, kvds_watch_new(store, NULL, &watch));
+    must(watch == NULL);
+    watch = (kvds_watch *)&value;
+    must_return(expected, kvds_watch_from(store, NULL, 0, &watch));
+    must(watch == NULL);
     must_return(expected, kvds_close(store));
 }
 

@@ -282,6 +282,36 @@ TEST_CASE("batches with expectations")
     });
 }
 
+/* Every function is called here; cpp_expiry_watch.cpp has the details. */
+TEST_CASE("times to live and watches")
+{
+    using namespace std::chrono_literals;
+    for_every_backend([](kvds::store_c &store, auto &, auto &) {
+        kvds::watch_c watch = store.watch();
+        REQUIRE(watch);
+        CHECK(watch.fd() > 2);
+        CHECK(store.set_ttl("a", "1", 1h));
+        CHECK(store.set_nx_ttl("b", "2", 1h));
+        CHECK(store.expire("a", 0ms));
+        kvds::batch_c batch;
+        CHECK(batch.set_ttl("c", "3", 1h));
+        CHECK(batch.expire("b", kvds::forever));
+        CHECK(store.write(batch));
+        CHECK(store.ttl("a") == kvds::forever);
+        CHECK(store.ttl("b") == kvds::forever);
+        CHECK(store.ttl("c") > 1min);
+        CHECK_FALSE(store.ttl("d"));
+        CHECK(last_status() == status::not_found);
+
+        const auto change = watch.next();
+        REQUIRE(change);
+        CHECK(change->key == "a");
+        CHECK(store.watch_from(change->sequence));
+        CHECK_FALSE(store.watch_from(0));
+        CHECK(last_status() == status::expired);
+    });
+}
+
 TEST_CASE("iterating with callbacks of every kind")
 {
     for_every_backend([](kvds::store_c &store, auto &, auto &) {
@@ -565,6 +595,8 @@ TEST_CASE("options")
     CHECK_FALSE(options.block_cache_bytes(0));
     CHECK(options.compression(kvds::compression::zstd));
     CHECK(options.max_open_files(64));
+    CHECK(options.watch_buffer_bytes(1 << 20));
+    CHECK_FALSE(options.watch_buffer_bytes(0));
     CHECK(options.create_if_missing(true));
     CHECK(options.read_only(false));
     CHECK(options.memory_limit_bytes(10'000));

@@ -2,10 +2,16 @@
 
 #include "check.h"
 
+#include <poll.h>
+
+/* Ends a child that hangs, so that the test fails. */
+enum { FOR_EVER = 300 };
+
 /* The fixture, and values that a child inherits. */
 struct inheritance {
     struct fixture *f;
     kvds_value big, small;
+    kvds_watch *watch;
     int parent_is_done;
 };
 
@@ -103,6 +109,197 @@ static void a_memory_store_continues_as_a_copy(void **state)
     assert_int_equal(kvds_store_ref_count(f->store), 1);
 }
 
+static bool expires_in_time(kvds_store *store, const void *key, size_t key_len)
+{
+    kvds_status status = KVDS_OK;
+    for (int waits = 0; waits < 30000 && status == KVDS_OK; waits++) {
+        usleep(10000);
+        status = kvds_exists(store, key, key_len);
+    }
+    return status == KVDS_NOT_FOUND;
+}
+
+enum { LONG = 3600 * 1000 };
+
+/*
+ * The child has no thread that deletes what expires, until it sets a time to live itself. Then it
+ * has one of its own, which deletes the inherited keys too.
+ */
+static void use_inherited_deadlines(struct inheritance *inherited)
+{
+    struct fixture *f = inherited->f;
+    int64_t left;
+    must_ok(kvds_ttl(f->store, BYTES("later"), &left));
+    must(left > 0);
+    must_ok(kvds_expire(f->store, BYTES("later"), 0));
+    must_ok(kvds_set(f->store, BYTES("due 0"), BYTES("child's")));
+    must_ok(kvds_del(f->store, BYTES("due 1")));
+    must_ok(kvds_set_ttl(f->store, BYTES("own"), BYTES("value"), 1));
+    must(expires_in_time(f->store, BYTES("own")));
+    for (int i = 2; i < 100; i++) {
+        const struct text key = text_of("due %d", i);
+        must(expires_in_time(f->store, key.data, key.len));
+    }
+    must(has(f->store, BYTES("due 0"), BYTES("child's")));
+    must(has(f->store, BYTES("later"), BYTES("value")));
+    must(release_store(f) == 0);
+    must(release_distributor(f) == 0);
+}
+
+static void release_inherited_deadlines(struct inheritance *inherited)
+{
+    must(release_store(inherited->f) == 0);
+    must(release_distributor(inherited->f) == 0);
+}
+
+static void deadlines_of_a_memory_store_continue_in_a_child(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    for (int round = 0; round < 3; round++) {
+        assert_ok(kvds_set_ttl(f->store, BYTES("later"), BYTES("value"), LONG));
+        /* Some are deleted while the process forks. */
+        for (int i = 0; i < 100; i++) {
+            const struct text key = text_of("due %d", i);
+            assert_ok(kvds_set_ttl(f->store, key.data, key.len, BYTES("value"),
+                                   i < 2 ? LONG : 1 + (uint64_t)i * 20));
+        }
+        pid_t children[2] = { start_child(use_inherited_deadlines, &inheritance),
+                              start_child(release_inherited_deadlines, &inheritance) };
+        for (size_t i = 0; i < COUNT_OF(children); i++)
+            assert_int_equal(exit_status_of(children[i]), 0);
+        for (int i = 2; i < 100; i++) {
+            const struct text key = text_of("due %d", i);
+            assert_true(expires_in_time(f->store, key.data, key.len));
+        }
+        assert_true(has(f->store, BYTES("due 0"), BYTES("value")));
+        int64_t left;
+        assert_ok(kvds_ttl(f->store, BYTES("later"), &left));
+        assert_true(left > 0);
+    }
+}
+
+/* The same when the fork comes at any point of a step that deletes keys. */
+static void set_own_deadline(struct inheritance *inherited)
+{
+    alarm(FOR_EVER);
+    must_ok(kvds_set_ttl(inherited->f->store, BYTES("own"), BYTES("value"), LONG));
+    must_ok(kvds_expire(inherited->f->store, BYTES("own"), 0));
+    must(release_store(inherited->f) == 0);
+}
+
+static void a_fork_while_keys_expire_works(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    for (size_t round = 0; round < FULL(40, 400); round++) {
+        for (int i = 0; i < 500; i++) {
+            const struct text key = text_of("%d", i);
+            assert_ok(kvds_set_ttl(f->store, key.data, key.len, BYTES("value"), 1));
+        }
+        usleep((useconds_t)(round * 37 % 100) * 1000);
+        run_child(set_own_deadline, &inheritance);
+    }
+}
+
+static bool is_readable(int descriptor)
+{
+    struct pollfd polled = { .fd = descriptor, .events = POLLIN };
+    must(poll(&polled, 1, 0) >= 0);
+    return polled.revents == POLLIN;
+}
+
+/* Uses the watch that the child inherited, as a separate copy. */
+static void use_inherited_watch(struct inheritance *inherited)
+{
+    kvds_change change;
+    kvds_watch *watch = inherited->watch;
+    alarm(FOR_EVER);
+    must_ok(kvds_watch_next(watch, 0, &change));
+    must(change.key_len == 1 && memcmp(change.key, "a", 1) == 0);
+    must_return(KVDS_NOT_FOUND, kvds_watch_next(watch, 0, &change));
+    must_ok(kvds_set(inherited->f->store, BYTES("b"), BYTES("child's")));
+    must_ok(kvds_watch_next(watch, -1, &change));
+    must(change.key_len == 1 && memcmp(change.key, "b", 1) == 0);
+    must_return(KVDS_NOT_FOUND, kvds_watch_next(watch, 0, &change));
+    kvds_watch_free(watch);
+    must_ok(kvds_watch_new(inherited->f->store, NULL, &watch));
+    must(release_store(inherited->f) == 0);
+    must_return(KVDS_CLOSED, kvds_watch_next(watch, -1, &change));
+    kvds_watch_free(watch);
+}
+
+static void a_watch_of_a_memory_store_continues_as_a_copy(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    kvds_change change;
+    assert_ok(kvds_watch_new(f->store, NULL, &inheritance.watch));
+    assert_ok(kvds_set(f->store, BYTES("a"), BYTES("1")));
+    run_child(use_inherited_watch, &inheritance);
+    assert_ok(kvds_watch_next(inheritance.watch, 0, &change));
+    assert_memory_equal(change.key, "a", 1);
+    assert_returns(KVDS_NOT_FOUND, kvds_watch_next(inheritance.watch, 0, &change));
+    kvds_watch_free(inheritance.watch);
+}
+
+/* What a child reads leaves the descriptor of the parent as it is. */
+static void a_child_does_not_change_the_descriptor_of_a_watch(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    kvds_change change;
+    assert_ok(kvds_watch_new(f->store, NULL, &inheritance.watch));
+    const int descriptor = kvds_watch_fd(inheritance.watch);
+    assert_ok(kvds_set(f->store, BYTES("a"), BYTES("1")));
+    assert_true(is_readable(descriptor));
+    run_child(use_inherited_watch, &inheritance);
+    assert_true(is_readable(descriptor));
+    assert_ok(kvds_watch_next(inheritance.watch, 0, &change));
+    assert_returns(KVDS_NOT_FOUND, kvds_watch_next(inheritance.watch, 0, &change));
+    assert_false(is_readable(descriptor));
+    kvds_watch_free(inheritance.watch);
+}
+
+static void use_inherited_watch_of_disk_store(struct inheritance *inherited)
+{
+    kvds_change change;
+    alarm(FOR_EVER);
+    must_return(KVDS_FORKED, kvds_watch_next(inherited->watch, 0, &change));
+    must_return(KVDS_FORKED, kvds_watch_next(inherited->watch, -1, &change));
+    kvds_watch_free(inherited->watch);
+}
+
+/* No write in the child can end a wait, so the watch must not begin one. */
+static void an_inherited_watch_of_a_disk_store_returns_forked(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    assert_ok(kvds_watch_new(f->store, NULL, &inheritance.watch));
+    run_child(use_inherited_watch_of_disk_store, &inheritance);
+    kvds_watch_free(inheritance.watch);
+}
+
+static void free_inherited_watch(struct inheritance *inherited)
+{
+    alarm(FOR_EVER);
+    kvds_watch_free(inherited->watch);
+    must(release_store(inherited->f) == 0);
+    must(release_distributor(inherited->f) == 0);
+}
+
+static void a_child_may_free_an_inherited_watch(void **state)
+{
+    struct fixture *f = *state;
+    struct inheritance inheritance = { .f = f };
+    kvds_change change;
+    assert_ok(kvds_watch_new(f->store, NULL, &inheritance.watch));
+    run_child(free_inherited_watch, &inheritance);
+    assert_ok(kvds_set(f->store, BYTES("a"), BYTES("1")));
+    assert_ok(kvds_watch_next(inheritance.watch, 0, &change));
+    kvds_watch_free(inheritance.watch);
+}
+
 /* Creates a disk store, fills it, and finds everything after reopening it. */
 static void open_own_store(struct inheritance *inherited)
 {
@@ -152,9 +349,6 @@ static void write_much(const char *base, const char *id)
     must(kvds_store_release(store) == 0);
     must(kvds_distributor_release(own) == 0);
 }
-
-/* Ends a child that hangs, so that the test fails. */
-enum { FOR_EVER = 300 };
 
 static void write_much_in_child_and_grandchild(struct inheritance *inherited)
 {
@@ -316,6 +510,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_DISK(an_inherited_disk_store_returns_forked),
         ON_MEMORY(a_memory_store_continues_as_a_copy),
+        ON_MEMORY(deadlines_of_a_memory_store_continue_in_a_child),
+        ON_MEMORY(a_fork_while_keys_expire_works),
+        ON_MEMORY(a_watch_of_a_memory_store_continues_as_a_copy),
+        ON_MEMORY(a_child_does_not_change_the_descriptor_of_a_watch),
+        ON_DISK(an_inherited_watch_of_a_disk_store_returns_forked),
+        ON_BOTH(a_child_may_free_an_inherited_watch),
         ON_DISK(a_child_opens_stores_of_its_own),
         ON_DISK(children_flush_and_compact),
         ON_DISK(a_fork_while_the_parent_flushes_works),

@@ -20,6 +20,7 @@ SETTER(read_only, int)
 SETTER(create_if_missing, int)
 SETTER(keep_stores, int)
 SETTER(max_open_files, int64_t)
+SETTER(watch_buffer_bytes, uint64_t)
 SETTER(cluster_timeout_ms, uint64_t)
 
 /* The limits of options in bytes, from both sides, and texts that are not quite numbers. */
@@ -67,6 +68,11 @@ static const struct option {
       "-1 or a number from 16 to 1048576",
       { "-1", "16", "500", "1048576" },
       { "", "-2", "0", "15", "1048577", "4294967312", "many" } },
+    { "watch_buffer_bytes",
+      set_watch_buffer_bytes,
+      "from 4096 to 1099511627776",
+      { "4096", "4K", "8M", "1T", "1099511627776" },
+      { "", "0", "-1", "4095", "3K", "1025G", "1099511627777", "8MB", "many" } },
     { "cluster_timeout_ms",
       set_cluster_timeout_ms,
       "milliseconds from 100 to 600000",

@@ -46,7 +46,7 @@ static inline void check_calls(int allowed, kvds_status refusal, kvds_store *sto
     kvds_status statuses[] = { 99 };
     char byte;
     size_t len = 99;
-    int64_t sum = 99;
+    int64_t sum = 99, left;
     kvds_cursor *cursor = (kvds_cursor *)&value;
     kvds_store *views[] = { (kvds_store *)&value, (kvds_store *)&value, (kvds_store *)&value };
     kvds_batch *batch = kvds_batch_new();
@@ -62,6 +62,7 @@ static inline void check_calls(int allowed, kvds_status refusal, kvds_store *sto
         { "get_into", READ, kvds_get_into(store, BYTES("key"), &byte, sizeof byte, &len) },
         { "exists", READ, kvds_exists(store, BYTES("key")) },
         { "multi_get", READ, kvds_multi_get(store, &key, 1, values, statuses) },
+        { "ttl", READ, kvds_ttl(store, BYTES("key"), &left) },
         { "iterate", READ, kvds_iterate(store, NULL, 0, pass_over, NULL) },
         { "cursor_new", READ, kvds_cursor_new(store, NULL, &cursor) },
         { "store_snapshot", READ, kvds_store_snapshot(store, &views[0]) },
@@ -70,6 +71,9 @@ static inline void check_calls(int allowed, kvds_status refusal, kvds_store *sto
         { "set_batch", WRITE, kvds_set_batch(store, &pair, 1) },
         { "delete_batch", WRITE, kvds_delete_batch(store, &key, 1) },
         { "set_nx", WRITE, kvds_set_nx(store, BYTES("key"), BYTES("value")) },
+        { "set_ttl", WRITE, kvds_set_ttl(store, BYTES("key"), BYTES("value"), 3600 * 1000) },
+        { "set_nx_ttl", WRITE, kvds_set_nx_ttl(store, BYTES("key"), BYTES("value"), 3600 * 1000) },
+        { "expire", WRITE, kvds_expire(store, BYTES("key"), 3600 * 1000) },
         { "compare_and_swap", WRITE,
           kvds_compare_and_swap(store, BYTES("key"), BYTES("value"), BYTES("other")) },
         { "compare_and_delete", WRITE,

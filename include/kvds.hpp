@@ -21,8 +21,10 @@
  *   valid.
  *
  * - Ownership: every object releases what it holds when it is destroyed. Stores and distributors
- *   are counted references, and copies share the object. Values, options, batches and cursors can
- *   only be moved.
+ *   are counted references, and copies share the object. Values, options, batches, cursors and
+ *   watches can only be moved.
+ *
+ * - Times are std::chrono::milliseconds. A duration that is finer converts by std::chrono::ceil().
  *
  * - Exceptions: the library throws none. The strings and containers that this header creates can
  *   throw std::bad_alloc. If a callback throws, the iteration stops and the caller gets the
@@ -35,6 +37,7 @@
 #include "kvds.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -118,6 +121,16 @@ enum class rights : int {
     read_write = KVDS_VIEW_READ | KVDS_VIEW_WRITE /**< both */
 };
 
+/** What a change of a watched range did; see change. */
+enum class change_kind : int {
+    set = KVDS_CHANGE_SET,                /**< `KVDS_CHANGE_SET` */
+    del = KVDS_CHANGE_DELETE,             /**< `KVDS_CHANGE_DELETE` */
+    del_range = KVDS_CHANGE_DELETE_RANGE, /**< `KVDS_CHANGE_DELETE_RANGE` */
+};
+
+/** The time to live of a key that never expires, and a wait without a limit. */
+inline constexpr std::chrono::milliseconds forever = std::chrono::milliseconds::max();
+
 /** Statistics of a store; `kvds_stats`. */
 using stats = kvds_stats;
 
@@ -177,6 +190,24 @@ inline std::string_view text(const void *data, std::size_t len) noexcept
 inline std::string_view text(const kvds_bytes &bytes) noexcept
 {
     return text(bytes.data, bytes.len);
+}
+
+/** A time to live for C. One below 0 becomes one that is too long, which every function refuses. */
+inline std::uint64_t ttl_ms(std::chrono::milliseconds ttl) noexcept
+{
+    return static_cast<std::uint64_t>(ttl.count());
+}
+
+/** A time to live for C, where 0 is no limit. */
+inline std::uint64_t optional_ttl_ms(std::chrono::milliseconds ttl) noexcept
+{
+    return ttl == forever ? 0 : ttl_ms(ttl);
+}
+
+/** A timeout for C, where -1 is no limit. A deadline that has passed leaves less than 0. */
+inline std::int64_t timeout_ms(std::chrono::milliseconds timeout) noexcept
+{
+    return timeout == forever ? -1 : timeout.count() < 0 ? 0 : timeout.count();
 }
 
 /** Copies `from` to `to`. Faster than assign() if the lengths are equal. */
@@ -579,6 +610,18 @@ public:
     {
         return detail::ok(kvds_batch_del(handle(), key.data(), key.size()));
     }
+    /** Adds an operation that sets `key` to `value` for a time; `kvds_batch_set_ttl`. */
+    bool set_ttl(std::string_view key, std::string_view value, std::chrono::milliseconds ttl)
+    {
+        return detail::ok(kvds_batch_set_ttl(handle(), key.data(), key.size(), value.data(),
+                                             value.size(), detail::ttl_ms(ttl)));
+    }
+    /** Adds an operation that replaces the time that `key` has left; `kvds_batch_expire`. */
+    bool expire(std::string_view key, std::chrono::milliseconds ttl)
+    {
+        return detail::ok(
+            kvds_batch_expire(handle(), key.data(), key.size(), detail::optional_ttl_ms(ttl)));
+    }
     /** Adds the expectation that the value of `key` is `value`; `kvds_batch_expect`. */
     bool expect(std::string_view key, std::string_view value)
     {
@@ -709,6 +752,107 @@ public:
 
 private:
     cursor_c cursor_;
+};
+
+/** A change of a watched range; `kvds_change`. */
+struct change {
+    change_kind kind = change_kind::set; /**< What the change did. */
+    bool last = false;                   /**< Whether it is the last change of its write. */
+    std::uint64_t sequence = 0;          /**< The number of the write; later ones are larger. */
+    std::string_view key{};              /**< The key, or the first key of a range. */
+    std::string_view value{};            /**< The value, or the end of a range; empty for none. */
+};
+
+/**
+ * The writes to a range of keys in their order; `kvds_watch`. See store_c::watch. False as a bool
+ * if it could not be created.
+ *
+ * It is a range for loops such as `for (const auto &change : store->watch("user:"))`, which wait
+ * for each change. A change is valid until the next iteration of the loop. The loop ends when there
+ * cannot be a change, and last_status() says why: `closed`; or `expired` after changes were missed,
+ * and then another loop over the same watch continues. A program that must not wait calls next().
+ */
+class watch_c {
+public:
+    /** Takes ownership of a watch. The destructor frees it; `kvds_watch_free`. */
+    explicit watch_c(kvds_watch *watch) noexcept : watch_(watch) {}
+
+    /** Returns whether there is a watch. */
+    explicit operator bool() const noexcept { return watch_ != nullptr; }
+
+    /**
+     * Waits for the next change, which is valid until the next call; `kvds_watch_next`. Returns no
+     * change at once if `timeout` is 0 or less and there is none (`not_found`).
+     */
+    std::optional<change> next(std::chrono::milliseconds timeout = forever)
+    {
+        if (!advance(timeout))
+            return std::nullopt;
+        return change_;
+    }
+    /** Returns a descriptor for poll(), which the watch owns; -1 on an error; `kvds_watch_fd`. */
+    int fd() { return kvds_watch_fd(handle()); }
+    /** Returns the handle for functions of kvds.h. This object still owns it. */
+    kvds_watch *handle() const noexcept { return watch_.get(); }
+
+    /** An input iterator. All iterators of a watch share one position. */
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag; /**< Single pass. */
+        using value_type = change;                         /**< A change. */
+        using reference = const change &;                  /**< A change of the watch. */
+        using pointer = const change *;                    /**< A change of the watch. */
+        using difference_type = std::ptrdiff_t;            /**< Required of iterators. */
+
+        /** Creates the end iterator. */
+        iterator() noexcept = default;
+        /** Waits for the next change of `watch`; the end iterator if there cannot be one. */
+        explicit iterator(watch_c &watch) : watch_(&watch) { ++*this; }
+        /** Returns the change, valid until the iterator moves. */
+        reference operator*() const noexcept { return watch_->change_; }
+        /** Returns the change, valid until the iterator moves. */
+        pointer operator->() const noexcept { return &watch_->change_; }
+        /** Waits for the next change. */
+        iterator &operator++()
+        {
+            if (!watch_->advance(forever))
+                watch_ = nullptr;
+            return *this;
+        }
+        /** Waits for the next change. */
+        void operator++(int) { ++*this; }
+        /** Returns whether both or neither are at the end. */
+        bool operator==(const iterator &other) const noexcept { return watch_ == other.watch_; }
+        /** Returns whether only one of them is at the end. */
+        bool operator!=(const iterator &other) const noexcept { return watch_ != other.watch_; }
+
+    private:
+        watch_c *watch_ = nullptr;
+    };
+
+    /** Waits for a change and returns an iterator at it. A later call continues. */
+    iterator begin()
+    {
+        // Without a watch, last_status() is the error of creating it.
+        return *this ? iterator(*this) : end();
+    }
+    /** Returns the end iterator. */
+    iterator end() const noexcept { return {}; }
+
+private:
+    bool advance(std::chrono::milliseconds timeout)
+    {
+        kvds_change next{};
+        const bool found =
+            detail::ok(kvds_watch_next(handle(), detail::timeout_ms(timeout), &next));
+        change_ = { static_cast<change_kind>(next.kind), next.last != 0, next.sequence,
+                    detail::text(next.key, next.key_len),
+                    detail::text(next.value, next.value_len) };
+        return found;
+    }
+
+    detail::owner<kvds_watch, kvds_watch_free> watch_;
+    change change_;
 };
 
 /* --------------------------------------------------------------------------------------- stores */
@@ -896,6 +1040,45 @@ public:
     /** Returns all pairs, as of now, for a loop; `kvds_cursor_new`. */
     scan_c scan() const { return scan(range{}); }
 
+    /**
+     * Returns the time that `key` has left; `kvds_ttl`. It is 0 if the key is about to be deleted,
+     * and `forever` if it never expires.
+     */
+    std::optional<std::chrono::milliseconds> ttl(std::string_view key) const
+    {
+        std::int64_t left = 0;
+        if (!detail::ok(kvds_ttl(handle_, key.data(), key.size(), &left)))
+            return std::nullopt;
+        return left < 0 ? forever : std::chrono::milliseconds(left);
+    }
+
+    /* ---- watching */
+
+    /** Returns the changes of a range of keys from now on; `kvds_watch_new`. */
+    watch_c watch(const range &range) const
+    {
+        const kvds_range wanted = c_range(range);
+        kvds_watch *watch = nullptr;
+        detail::keep(kvds_watch_new(handle_, &wanted, &watch));
+        return watch_c(watch);
+    }
+    /** Returns the changes of keys that begin with `prefix` from now on; `kvds_watch_new`. */
+    template <class Prefix, class = detail::if_text<Prefix>>
+    watch_c watch(const Prefix &prefix) const
+    {
+        return watch(range{ prefix, {}, {} });
+    }
+    /** Returns all changes from now on; `kvds_watch_new`. */
+    watch_c watch() const { return watch(range{}); }
+    /** Returns the changes after the write `sequence` of an earlier watch; `kvds_watch_from`. */
+    watch_c watch_from(std::uint64_t sequence, const range &range = {}) const
+    {
+        const kvds_range wanted = c_range(range);
+        kvds_watch *watch = nullptr;
+        detail::keep(kvds_watch_from(handle_, &wanted, sequence, &watch));
+        return watch_c(watch);
+    }
+
     /* ---- writing */
 
     /** `kvds_set` */
@@ -975,6 +1158,25 @@ public:
     {
         const std::string_view k = key, v = value;
         return detail::ok(kvds_set_nx(handle_, k.data(), k.size(), v.data(), v.size()));
+    }
+
+    /** Sets `key` to `value` for a time; `kvds_set_ttl`. */
+    bool set_ttl(std::string_view key, std::string_view value, std::chrono::milliseconds ttl)
+    {
+        return detail::ok(kvds_set_ttl(handle_, key.data(), key.size(), value.data(), value.size(),
+                                       detail::ttl_ms(ttl)));
+    }
+    /** Sets `key` to `value` for a time, if the key does not exist; `kvds_set_nx_ttl`. */
+    bool set_nx_ttl(std::string_view key, std::string_view value, std::chrono::milliseconds ttl)
+    {
+        return detail::ok(kvds_set_nx_ttl(handle_, key.data(), key.size(), value.data(),
+                                          value.size(), detail::ttl_ms(ttl)));
+    }
+    /** Replaces the time that `key` has left; 0 or `forever`: it never expires; `kvds_expire`. */
+    bool expire(std::string_view key, std::chrono::milliseconds ttl)
+    {
+        return detail::ok(
+            kvds_expire(handle_, key.data(), key.size(), detail::optional_ttl_ms(ttl)));
     }
 
     /** `kvds_compare_and_swap` */
@@ -1072,10 +1274,15 @@ private:
         return all;
     }
 
-    cursor_c new_cursor(const range &r) const
+    static kvds_range c_range(const range &r) noexcept
     {
-        const kvds_range wanted{ r.prefix.data(), r.prefix.size(), r.start.data(),
-                                 r.start.size(),  r.end.data(),    r.end.size() };
+        return { r.prefix.data(), r.prefix.size(), r.start.data(),
+                 r.start.size(),  r.end.data(),    r.end.size() };
+    }
+
+    cursor_c new_cursor(const range &range) const
+    {
+        const kvds_range wanted = c_range(range);
         kvds_cursor *cursor = nullptr;
         detail::keep(kvds_cursor_new(handle_, &wanted, &cursor));
         return cursor_c(cursor);
@@ -1265,6 +1472,11 @@ public:
     bool max_open_files(std::int64_t files)
     {
         return detail::ok(kvds_options_set_max_open_files(handle(), files));
+    }
+    /** Sets the memory for changes of watches; `kvds_options_set_watch_buffer_bytes`. */
+    bool watch_buffer_bytes(std::uint64_t bytes)
+    {
+        return detail::ok(kvds_options_set_watch_buffer_bytes(handle(), bytes));
     }
     /** Sets the servers and the namespace of cluster stores; `kvds_options_set_cluster`. */
     bool cluster(const std::string &url)

@@ -26,10 +26,10 @@ macro_rules! programs {
 
 programs! {
     atomicity batches callbacks caller_threads checkpoint cluster cursors descriptor_limit
-    directories dlopen durability exit fork full_disk invalid_calls layout lifecycle
+    directories dlopen durability exit expiry fork full_disk invalid_calls layout lifecycle
     limited_file_systems logging maintenance memory_limit no_file_locks observers operations options
     out_of_memory read_errors read_only standard_streams store_lock thread_limit threads
-    view_lifecycle views write_errors
+    view_lifecycle views watch write_errors
 }
 
 /// Programs that inject errors into calls. They are linked with `ctests/preload`.

@@ -33,6 +33,7 @@ macro_rules! programs {
 programs! {
     compat: "ctests", "include/compat";
     compat_references: "ctests", "include/compat";
+    cpp_expiry_watch: "ctests", "include";
     cpp_header: "ctests", "include";
     cpp_references: "ctests", "include";
     records: "examples/compat", "include/compat";
