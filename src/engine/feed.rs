@@ -412,7 +412,9 @@ impl Watch for FeedWatch {
         let descriptor = file.as_raw_fd();
         *event = Some(Arc::new(file));
         drop(event);
-        if self.current.is_some() || self.watcher.pending.lock().is_some() {
+        let is_closed =
+            !state.watches.iter().any(|watcher| Arc::ptr_eq(watcher, &self.watcher));
+        if is_closed || self.current.is_some() || self.watcher.pending.lock().is_some() {
             self.watcher.wake();
         }
         drop(state);

@@ -31,8 +31,8 @@ pub const KVDS_CHANGE_SET: c_int = 0;
 /// The key was deleted, or has expired. A batch may also delete a key that did not exist.
 pub const KVDS_CHANGE_DELETE: c_int = 1;
 /// All keys from `key` up to `value` were deleted, or all keys of the watched range from `key` on
-/// if `value_len` is 0. Memory and disk stores do not list what a prefix deletes; cluster stores
-/// report each key.
+/// if `value_len` is 0. Memory stores report what `kvds_delete_prefix()` deletes so. Disk stores do
+/// if the prefix has many keys; of few, they report each key, as cluster stores always do.
 pub const KVDS_CHANGE_DELETE_RANGE: c_int = 2;
 
 /// A change of a watched range.
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn kvds_watch_next(
 
 /// Returns a descriptor for poll() and event loops, or -1 on an error.
 ///
-/// It is readable while there may be a change. Then call `kvds_watch_next()` with a timeout of 0
+/// It is readable while there may be a change, and once the store is closed. Then call `kvds_watch_next()` with a timeout of 0
 /// until it returns `KVDS_NOT_FOUND`. The descriptor belongs to the watch: do not read or close it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_watch_fd(watch: *mut kvds_watch) -> c_int {
