@@ -54,7 +54,7 @@ def replay(copy: dict[bytes, bytes], changes: list[Change]) -> None:
                     del copy[key]
 
 
-def test_every_write_is_told_once_and_in_order(store: kvds.Store) -> None:
+def test_every_write_is_seen_once_and_in_order(store: kvds.Store) -> None:
     store[b"before"] = b""
     with store.watch() as watch:
         store[b"a"] = b"1"
@@ -68,7 +68,7 @@ def test_every_write_is_told_once_and_in_order(store: kvds.Store) -> None:
         assert watch.next(0) is None
 
 
-def test_a_deleted_prefix_is_told_as_a_range(distributor: kvds.Distributor) -> None:
+def test_a_deleted_prefix_is_seen_as_a_range(distributor: kvds.Distributor) -> None:
     store = distributor.memory("s")
     with store.watch() as watch:
         store[b"a"] = b"1"
@@ -116,7 +116,7 @@ def test_the_last_change_of_a_batch_says_so(store: kvds.Store) -> None:
         assert told(watch) == [(SET, b"b", b"2", True)]
 
 
-def test_an_expired_key_is_told_as_deleted(store: kvds.Store) -> None:
+def test_an_expired_key_is_seen_as_deleted(store: kvds.Store) -> None:
     with store.watch() as watch:
         store.set(b"a", b"1", ttl=0.05)
         assert one(watch).kind is SET
