@@ -64,6 +64,8 @@ export interface Options {
     keepStores?: boolean;
     /** How many files each disk store keeps open at most, or -1 for all; 500 by default. */
     maxOpenFiles?: number;
+    /** Memory for changes that watches have not seen yet, for each store; 8M by default. */
+    watchBufferBytes?: number | bigint | string;
     /** Servers and namespace of cluster stores: "etcd://host:2379/name", etcds:// for TLS. */
     cluster?: string;
     /** The file with the certificate of the authority that signed those of the servers (PEM). */
@@ -158,6 +160,45 @@ export interface ScanRange extends Range {
     reverse?: boolean;
 }
 
+/** A range to watch, and where to begin. */
+export interface WatchRange extends Range {
+    /**
+     * Continues behind the write with this number: the `sequence` of a change whose `last` is true.
+     * Throws "KVDS_EXPIRED" if the history since then is gone. A memory or disk store keeps it only
+     * while the store has a watch: create the new one before the old one is closed.
+     */
+    after?: number | bigint;
+}
+
+/** How long a key lives. */
+export interface Ttl {
+    /**
+     * Milliseconds until the key is deleted, rounded up; Infinity, the default, for never. The
+     * deletion may be late by a tenth of the time and 2 seconds.
+     */
+    ttl?: number;
+}
+
+/** What every change of a watched range has. */
+interface Changed {
+    /** The key, or the first key of a deleted range. */
+    key: Buffer;
+    /** The number of the write. Later writes have larger ones. */
+    sequence: bigint;
+    /** Whether this is the last change of its write: a batch has several. */
+    last: boolean;
+}
+
+/**
+ * A change of a watched range: a key was set, or its time to live was changed; a key was deleted,
+ * or has expired; or all keys from `key` up to `end` were deleted, where undefined is the end of
+ * the watched range.
+ */
+export type Change =
+    | (Changed & { kind: 'set'; value: Buffer })
+    | (Changed & { kind: 'delete' })
+    | (Changed & { kind: 'deleteRange'; end: Buffer | undefined });
+
 /**
  * An iterator over the store as of its creation. It frees its cursor at the end and when a loop is
  * left. On Node 22 and later it also has the methods of iterators, such as `map` and `take`.
@@ -246,21 +287,45 @@ export class Store implements Handle, Iterable<[Buffer, Buffer]> {
     /** Returns a cursor, which is on no entry yet. */
     cursor(range?: Range): Cursor;
     /**
+     * Returns a watch of the writes to a range from now on:
+     * `for await (const change of store.watch({ prefix: 'u/' }))`. To keep a copy of a range,
+     * create the watch, then read the range, and then apply the changes to the copy.
+     */
+    watch(range?: WatchRange): Watch;
+    /**
      * Calls `callback` for every pair whose key begins with `prefix`, from one snapshot, until it
      * returns false. An exception ends the iteration and is thrown again. Returns whether the end
      * was reached.
      */
     forEach(prefix: Bytes, callback: (key: Buffer, value: Buffer) => boolean | void): boolean;
 
-    /** Sets the key, whether or not it exists. */
-    set(key: Bytes, value: Bytes): void;
-    setAsync(key: Bytes, value: Bytes): Promise<void>;
+    /**
+     * Sets the key, whether or not it exists. Without a time to live the key never expires, even if
+     * it had one before.
+     */
+    set(key: Bytes, value: Bytes, options?: Ttl): void;
+    setAsync(key: Bytes, value: Bytes, options?: Ttl): Promise<void>;
     /** Deletes the key. Returns whether it existed. */
     delete(key: Bytes): boolean;
     deleteAsync(key: Bytes): Promise<boolean>;
-    /** Sets the key if it does not exist. Returns whether it did so. */
-    setNx(key: Bytes, value: Bytes): boolean;
-    setNxAsync(key: Bytes, value: Bytes): Promise<boolean>;
+    /**
+     * Sets the key if it does not exist. Returns whether it did so. With a time to live it is a
+     * lock that frees itself.
+     */
+    setNx(key: Bytes, value: Bytes, options?: Ttl): boolean;
+    setNxAsync(key: Bytes, value: Bytes, options?: Ttl): Promise<boolean>;
+    /**
+     * Lets the key expire `ttl` milliseconds from now, or never (Infinity). Returns whether the key
+     * exists.
+     */
+    expire(key: Bytes, ttl: number): boolean;
+    expireAsync(key: Bytes, ttl: number): Promise<boolean>;
+    /**
+     * Returns how many milliseconds the key has left: Infinity if it never expires, and undefined
+     * if it does not exist.
+     */
+    ttl(key: Bytes): number | undefined;
+    ttlAsync(key: Bytes): Promise<number | undefined>;
     /**
      * Sets the key if its value is `expected`. Returns false if it has another value, and undefined
      * if it does not exist.
@@ -344,6 +409,30 @@ export class Cursor implements Handle {
 }
 
 /**
+ * The writes to a range of keys since its creation, in their order. It keeps no store alive.
+ *
+ * A loop waits for changes without blocking the event loop, and the program does not end in the
+ * meantime. `break`, or `close`, ends the loop and frees the watch. The loop throws "KVDS_CLOSED"
+ * when the store is closed or its last reference is released. It throws "KVDS_EXPIRED" if changes
+ * were missed: read the range again, and continue with another loop over the same watch.
+ */
+export class Watch implements Handle, AsyncIterableIterator<Change> {
+    private constructor();
+    /** Waits for the next change. At the end `done` is true. */
+    next(): Promise<IteratorResult<Change, undefined>>;
+    /** Frees the watch, as `break` does. */
+    return(value?: any): Promise<IteratorResult<Change, any>>;
+    [Symbol.asyncIterator](): this;
+    /** Returns the next change, or undefined if there is none now. It does not wait. */
+    poll(): Change | undefined;
+    /** Ends the loops over the watch and frees it; the same as `release`. */
+    close(): void;
+    readonly released: boolean;
+    release(): number;
+    [Symbol.dispose](): void;
+}
+
+/**
  * Operations, and expectations about the data before them, for one atomic step. It keeps copies,
  * needs no release, and can be written again, to other stores too: `store.write(batch)`.
  */
@@ -352,10 +441,18 @@ export class Batch {
     constructor();
     /** The number of operations, without expectations. */
     readonly size: number;
-    /** Adds an operation that sets the key. The last operation of a key wins. */
-    set(key: Bytes, value: Bytes): this;
+    /**
+     * Adds an operation that sets the key. The last operation of a key wins. The time to live
+     * begins at each write.
+     */
+    set(key: Bytes, value: Bytes, options?: Ttl): this;
     /** Adds an operation that deletes the key, which need not exist. */
     delete(key: Bytes): this;
+    /**
+     * Adds an operation that lets the key expire `ttl` milliseconds after each write, or never
+     * (Infinity). It does nothing to a key that does not exist.
+     */
+    expire(key: Bytes, ttl: number): this;
     /** Adds the expectation that the key has this value before the batch. */
     expect(key: Bytes, value: Bytes): this;
     /** Adds the expectation that the key does not exist before the batch. */

@@ -7,3 +7,4 @@ export { Distributor } from './src/distributor.js';
 export { KvdsError } from './src/errors.js';
 export { Store } from './src/store.js';
 export { version } from './src/native.js';
+export { Watch } from './src/watch.js';

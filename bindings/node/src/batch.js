@@ -3,17 +3,22 @@
 import { bytes } from './bytes.js';
 import { check } from './errors.js';
 import { native } from './native.js';
+import { milliseconds } from './ttl.js';
 
 const ADD = {
     set: native.batch_set,
+    setTtl: native.batch_set_ttl,
+    expire: native.batch_expire,
     delete: native.batch_del,
     expect: native.batch_expect,
     expectAbsent: native.batch_expect_absent,
 };
-const ADD_KEY_ONLY = new Set(['delete', 'expectAbsent']);
 
-/** The list of `[operation, key, value]` that a batch holds. */
+/** The list of `[operation, key, value, time to live]` that a batch holds, as far as they apply. */
 export let operationsOf;
+
+// A copy, so that the caller may change its buffers, as after every other call.
+const kept = (given, what) => Uint8Array.from(bytes(given, what));
 
 export class Batch {
     #store;
@@ -29,23 +34,29 @@ export class Batch {
     }
 
     get size() {
-        return this.#operations.filter(([name]) => name === 'set' || name === 'delete').length;
+        return this.#operations.filter(([name]) => !name.startsWith('expect')).length;
     }
 
-    set(key, value) {
-        return this.#add('set', key, value);
+    set(key, value, { ttl = Infinity } = {}) {
+        const left = milliseconds(ttl);
+        const [k, v] = [kept(key), kept(value, 'value')];
+        return left === 0 ? this.#add('set', k, v) : this.#add('setTtl', k, v, left);
     }
 
     delete(key) {
-        return this.#add('delete', key);
+        return this.#add('delete', kept(key));
+    }
+
+    expire(key, ttl) {
+        return this.#add('expire', kept(key), milliseconds(ttl));
     }
 
     expect(key, value) {
-        return this.#add('expect', key, value);
+        return this.#add('expect', kept(key), kept(value, 'value'));
     }
 
     expectAbsent(key) {
-        return this.#add('expectAbsent', key);
+        return this.#add('expectAbsent', kept(key));
     }
 
     clear() {
@@ -61,10 +72,7 @@ export class Batch {
         return this.#target().writeAsync(this);
     }
 
-    // Keeps copies, so the caller may change its buffers, as after every other call.
-    #add(name, key, value) {
-        const operation = [name, Uint8Array.from(bytes(key))];
-        if (!ADD_KEY_ONLY.has(name)) operation.push(Uint8Array.from(bytes(value, 'value')));
+    #add(...operation) {
         this.#operations.push(operation);
         return this;
     }
@@ -81,7 +89,10 @@ export function withNative(operations, use) {
     const pointer = native.batch_new();
     try {
         for (const [name, ...parts] of operations) {
-            check(ADD[name](pointer, ...parts.flatMap((part) => [part, part.length])));
+            const args = parts.flatMap((part) =>
+                typeof part === 'number' ? [part] : [part, part.length],
+            );
+            check(ADD[name](pointer, ...args));
         }
         return use(pointer);
     } finally {

@@ -1,4 +1,5 @@
-// Conversions of keys and values, which are bytes, and of ids and paths, which are text.
+// Conversions of keys and values, which are bytes, of ids and paths, which are text, and of
+// numbers.
 
 import koffi from 'koffi';
 import { INVALID_ARGUMENT } from './declarations.js';
@@ -43,6 +44,15 @@ export function text(given, what) {
         throw new TypeError(`the ${what} must be a string, not ${typeof given}`);
     if (given.includes('\0')) throw new KvdsError(INVALID_ARGUMENT, `the ${what} has a NUL in it`);
     return wellFormed(given, what);
+}
+
+/** Returns an integer of 64 bits that was given as a number or as a bigint. */
+export function int64(given) {
+    const number = typeof given === 'number' && Number.isSafeInteger(given) ? BigInt(given) : given;
+    if (typeof number !== 'bigint' || BigInt.asIntN(64, number) !== number) {
+        throw new RangeError(`${given} is not a safe integer or a bigint of 64 bits`);
+    }
+    return number;
 }
 
 /** Returns a copy of bytes that the library owns. */

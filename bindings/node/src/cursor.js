@@ -5,6 +5,7 @@ import { NOT_FOUND, OK } from './declarations.js';
 import { check } from './errors.js';
 import { Handle, internal, pointerOf } from './handle.js';
 import { native } from './native.js';
+import { rangeOf } from './range.js';
 
 export class Cursor extends Handle {
     constructor(token, pointer) {
@@ -57,14 +58,9 @@ export class Cursor extends Handle {
 }
 
 /** A cursor over the keys of a store that are in a range. */
-export function openCursor(store, { prefix = '', start = '', end = '' } = {}) {
-    const range = {};
-    for (const [name, given] of Object.entries({ prefix, start, end })) {
-        range[name] = bytes(given, name);
-        range[`${name}_len`] = range[name].length;
-    }
+export function openCursor(store, range) {
     const out = [null];
-    check(native.cursor_new(store, range, out));
+    check(native.cursor_new(store, rangeOf(range), out));
     return new Cursor(internal, out[0]);
 }
 

@@ -2,7 +2,7 @@
 
 import { background } from './background.js';
 import { Batch, operationsOf, withNative } from './batch.js';
-import { bytes, copy, list, text } from './bytes.js';
+import { bytes, copy, int64, list, text } from './bytes.js';
 import { openCursor, Scan } from './cursor.js';
 import {
     CLUSTER,
@@ -21,6 +21,8 @@ import { check, KvdsError } from './errors.js';
 import { Handle, internal, pointerOf } from './handle.js';
 import { native, sizeof } from './native.js';
 import { withOptions } from './options.js';
+import { milliseconds } from './ttl.js';
+import { openWatch } from './watch.js';
 
 /** The numbers of the backends. */
 export const BACKENDS = { memory: MEMORY, disk: DISK, cluster: CLUSTER };
@@ -35,13 +37,6 @@ const VALUE_SIZE = sizeof('kvds_value');
 const scratch = Buffer.allocUnsafeSlow(4096);
 
 const camelCase = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
-const int64 = (given) => {
-    const number = typeof given === 'number' && Number.isSafeInteger(given) ? BigInt(given) : given;
-    if (typeof number !== 'bigint' || BigInt.asIntN(64, number) !== number) {
-        throw new RangeError(`${given} is not a safe integer or a bigint of 64 bits`);
-    }
-    return number;
-};
 const compared = (status) =>
     check(status, NOT_FOUND, MISMATCH) === NOT_FOUND ? undefined : status === OK;
 const span = (key) => {
@@ -157,6 +152,10 @@ export class Store extends Handle {
         return openCursor(pointerOf(this), range);
     }
 
+    watch(range = {}) {
+        return openWatch(pointerOf(this), range);
+    }
+
     forEach(prefix, callback) {
         const p = bytes(prefix, 'prefix');
         if (typeof callback !== 'function') throw new TypeError('the callback must be a function');
@@ -177,9 +176,8 @@ export class Store extends Handle {
 
     // --------------------------------------------------------------- writing
 
-    set(key, value) {
-        const [k, v] = [bytes(key), bytes(value, 'value')];
-        check(native.set(pointerOf(this), k, k.length, v, v.length));
+    set(key, value, options) {
+        check(setWith(native.set, native.set_ttl, pointerOf(this), key, value, options));
     }
 
     delete(key) {
@@ -187,9 +185,24 @@ export class Store extends Handle {
         return check(native.del(pointerOf(this), k, k.length), NOT_FOUND) === OK;
     }
 
-    setNx(key, value) {
-        const [k, v] = [bytes(key), bytes(value, 'value')];
-        return check(native.set_nx(pointerOf(this), k, k.length, v, v.length), EXISTS) === OK;
+    setNx(key, value, options) {
+        const [plain, timed] = [native.set_nx, native.set_nx_ttl];
+        return check(setWith(plain, timed, pointerOf(this), key, value, options), EXISTS) === OK;
+    }
+
+    expire(key, ttl) {
+        const k = bytes(key);
+        const status = native.expire(pointerOf(this), k, k.length, milliseconds(ttl));
+        return check(status, NOT_FOUND) === OK;
+    }
+
+    ttl(key) {
+        const k = bytes(key);
+        const out = [0];
+        if (check(native.ttl(pointerOf(this), k, k.length, out), NOT_FOUND) !== OK)
+            return undefined;
+        const left = Number(out[0]);
+        return left < 0 ? Infinity : left;
     }
 
     compareAndSwap(key, expected, value) {
@@ -305,6 +318,14 @@ export class Store extends Handle {
     }
 }
 
+// Sets a key with one of two functions: without a time to live, or with it.
+function setWith(plain, timed, store, key, value, { ttl = Infinity } = {}) {
+    const [k, v, left] = [bytes(key), bytes(value, 'value'), milliseconds(ttl)];
+    return left === 0
+        ? plain(store, k, k.length, v, v.length)
+        : timed(store, k, k.length, v, v.length, left);
+}
+
 // Returns a copy of one kvds_value of an array, and releases it.
 function take(value, status) {
     if (status !== OK) return undefined;
@@ -323,6 +344,8 @@ background(Store, { retain: native.store_retain, release: native.store_release }
     'set',
     'delete',
     'setNx',
+    'expire',
+    'ttl',
     'compareAndSwap',
     'compareAndDelete',
     'add',

@@ -86,7 +86,7 @@ test('the example of README.md prints what README.md says', (t) => {
 
 test('index.d.ts names every member that there is, and no other', () => {
     const types = read('../index.d.ts');
-    for (const name of ['Distributor', 'Store', 'Cursor', 'Batch']) {
+    for (const name of ['Distributor', 'Store', 'Cursor', 'Watch', 'Batch']) {
         const [, body] = new RegExp(`export class ${name}[^{]*{([^]*?)\n}`).exec(types);
         const typed = [
             ...body.matchAll(/^    (?:private |readonly )?(\w+|\[Symbol\.\w+\])[(:]/gm),

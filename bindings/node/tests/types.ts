@@ -1,8 +1,8 @@
 // Compiled with tsc --strict and never run: correct uses of every type, and lines that must not
 // compile.
 
-import { Batch, Cursor, Distributor, KvdsError, Store, version } from '../index.js';
-import type { Death, Options, ScanRange, Stats, StoreInfo } from '../index.js';
+import { Batch, Cursor, Distributor, KvdsError, Store, version, Watch } from '../index.js';
+import type { Change, Death, Options, ScanRange, Stats, StoreInfo } from '../index.js';
 
 export async function use(): Promise<void> {
     const options: Options = {
@@ -13,6 +13,7 @@ export async function use(): Promise<void> {
         cluster: 'etcd://localhost',
         clusterCa: 'ca.pem',
         clusterTimeoutMs: 5000,
+        watchBufferBytes: '1M',
     };
     using distributor = new Distributor('data', options);
     using store: Store = distributor.getOrCreate('users', 'disk');
@@ -43,6 +44,16 @@ export async function use(): Promise<void> {
     using view: Store = store.view({ read: true }).scope('a').snapshot();
     const stats: Stats = store.stats();
     const stores: StoreInfo[] = distributor.stores();
+    store.set('key', 'value', { ttl: 1000 });
+    const locked: boolean = await store.setNxAsync('lock', 'me', { ttl: 1000 });
+    const renewed: boolean = store.batch().expire('lock', Infinity).write() && store.expire('a', 1);
+    const left: number | undefined = (await store.ttlAsync('lock')) ?? store.ttl('lock');
+    using watch: Watch = store.watch({ prefix: 'a', after: 5n });
+    for await (const change of watch) {
+        if (change.kind === 'set') console.log(change.value.length, change.key, change.last);
+        else if (change.kind === 'deleteRange') console.log(change.end?.length);
+    }
+    const change: Change | undefined = watch.poll();
     const later: Buffer | undefined = await store.getAsync('key');
     const opened: Store = await distributor.getOrCreateAsync('users', 'disk');
     try {
@@ -66,6 +77,10 @@ export async function use(): Promise<void> {
         stats,
         stores,
         later,
+        locked,
+        renewed,
+        left,
+        change,
         opened,
     );
 
@@ -77,6 +92,8 @@ export async function use(): Promise<void> {
     store.set('key', 1);
     // @ts-expect-error Stores come from distributors.
     new Store();
+    // @ts-expect-error Only a change that sets has a value.
+    console.log(change?.value);
     // @ts-expect-error A value may be absent.
     store.get('key').length;
     // @ts-expect-error No status has this name.

@@ -48,7 +48,10 @@ def test_a_released_store_answers_closed(store: kvds.Store) -> None:
         lambda: store.__setitem__(b"", b""),
         lambda: store.__delitem__(b""),
         lambda: b"" in store,
+        lambda: store.set(b"", b"", ttl=1),
         lambda: store.set_nx(b"", b""),
+        lambda: store.expire(b"", 1),
+        lambda: store.ttl(b""),
         lambda: store.compare_and_swap(b"", b"", b""),
         lambda: store.compare_and_delete(b"", b""),
         lambda: store.add(b""),
@@ -61,6 +64,7 @@ def test_a_released_store_answers_closed(store: kvds.Store) -> None:
         lambda: store.clear(),
         lambda: store.scan(),
         lambda: store.cursor(),
+        lambda: store.watch(),
         lambda: list(store),
         lambda: list(keys),
         lambda: len(store),
@@ -129,7 +133,8 @@ def test_cycles_are_collected(distributor: kvds.Distributor) -> None:
 
 
 def test_nothing_can_be_copied_or_pickled(store: kvds.Store, distributor: kvds.Distributor) -> None:
-    for thing in (store, distributor, store.cursor(), store.batch(), distributor.observe(print)):
+    owners = (store, distributor, distributor.observe(print))
+    for thing in (*owners, store.cursor(), store.batch(), store.watch()):
         for way in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(TypeError, match="cannot be copied or pickled"):
                 way(thing)

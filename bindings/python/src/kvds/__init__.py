@@ -36,12 +36,15 @@ from kvds._library import lib as _lib
 from kvds._log import log_to
 from kvds._status import Status
 from kvds._store import Backend, Items, Keys, Stats, Store, Values
+from kvds._watch import Change, ChangeKind, Watch
 
 __all__ = [
     "Backend",
     "Batch",
     "Busy",
     "BytesLike",
+    "Change",
+    "ChangeKind",
     "Closed",
     "Corruption",
     "Cursor",
@@ -68,6 +71,7 @@ __all__ = [
     "UnknownOutcome",
     "Unsupported",
     "Values",
+    "Watch",
     "library_version",
     "log_to",
 ]

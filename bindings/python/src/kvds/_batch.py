@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -11,6 +12,7 @@ from kvds._errors import error
 from kvds._handle import Handle
 from kvds._library import ffi, lib
 from kvds._status import Status
+from kvds._ttl import milliseconds
 
 if TYPE_CHECKING:
     from kvds._store import Store
@@ -27,7 +29,8 @@ class Batch(Handle):
             batch[b"alan"] = b"3"
             del batch[b"note"]
 
-    If a key has several operations, the last one wins. Keys and values are copied at once.
+    `batch[key] = value` and `batch.set(key, value)` are the same, but for the time to live. If a
+    key has several operations, the last one wins. Keys and values are copied at once.
     """
 
     __slots__ = ("_lock", "_store")
@@ -39,19 +42,33 @@ class Batch(Handle):
 
     def __setitem__(self, key: BytesLike, value: BytesLike) -> None:
         """Adds an operation that sets `key` to `value`."""
-        self._add(lib.kvds_batch_set, key, value)
+        self._add(lib.kvds_batch_set, (key, value))
+
+    def set(self, key: BytesLike, value: BytesLike, ttl: Optional[float] = None) -> None:
+        """Adds an operation that sets `key` to `value`, for `ttl` seconds from each write on."""
+        if ttl is None:
+            self[key] = value
+        else:
+            self._add(lib.kvds_batch_set_ttl, (key, value), milliseconds(ttl))
+
+    def expire(self, key: BytesLike, ttl: Optional[float]) -> None:
+        """Adds an operation that lets `key` expire `ttl` seconds after each write; None: never.
+
+        It does nothing to a key that does not exist.
+        """
+        self._add(lib.kvds_batch_expire, (key,), 0 if ttl is None else milliseconds(ttl))
 
     def __delitem__(self, key: BytesLike) -> None:
         """Adds an operation that deletes `key`, which need not exist."""
-        self._add(lib.kvds_batch_del, key)
+        self._add(lib.kvds_batch_del, (key,))
 
     def expect(self, key: BytesLike, value: BytesLike) -> None:
         """Adds the expectation that the value of `key` is `value` before the batch."""
-        self._add(lib.kvds_batch_expect, key, value)
+        self._add(lib.kvds_batch_expect, (key, value))
 
     def expect_absent(self, key: BytesLike) -> None:
         """Adds the expectation that `key` does not exist before the batch."""
-        self._add(lib.kvds_batch_expect_absent, key)
+        self._add(lib.kvds_batch_expect_absent, (key,))
 
     def clear(self) -> None:
         """Empties the batch."""
@@ -88,9 +105,11 @@ class Batch(Handle):
         if kind is None:
             self.write()
 
-    def _add(self, function: Callable[..., int], *parts: BytesLike) -> None:
+    def _add(
+        self, function: Callable[..., int], parts: Iterable[BytesLike], *numbers: int
+    ) -> None:
         arguments: list[Any] = []
         for part in map(as_bytes, parts):
             arguments += part, len(part)
         with self._lock:
-            self._check(function(self._handle, *arguments))
+            self._check(function(self._handle, *arguments, *numbers))

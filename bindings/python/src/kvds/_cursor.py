@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 from kvds._bytes import BytesLike, as_bytes
 from kvds._handle import Handle
 from kvds._library import ffi, lib
+from kvds._range import with_range
 from kvds._status import Status
 
 if TYPE_CHECKING:
@@ -35,22 +36,10 @@ class Cursor(Handle):
         start: Optional[BytesLike] = None,
         end: Optional[BytesLike] = None,
     ) -> None:
-        prefix = as_bytes(prefix)
-        start = b"" if start is None else as_bytes(start)
-        if end is None:
-            end = b""
-        else:
-            end = as_bytes(end)
-            if not end:
-                # No key is less than the empty one, but the C library takes an empty end for none:
-                # it gets another empty range.
-                start = end = b"\0"
-        bounds = ffi.new("kvds_range *")
-        bounds.prefix, bounds.prefix_len = ffi.from_buffer(prefix), len(prefix)
-        bounds.start, bounds.start_len = ffi.from_buffer(start), len(start)
-        bounds.end, bounds.end_len = ffi.from_buffer(end), len(end)
         out = ffi.new("kvds_cursor **")
-        store._check(lib.kvds_cursor_new(store._handle, bounds, out))
+        create = lib.kvds_cursor_new
+        status = with_range(prefix, start, end, lambda bounds: create(store._handle, bounds, out))
+        store._check(status)
         self._handle = ffi.gc(out[0], lib.kvds_cursor_free)
         self._bytes = ffi.new("kvds_bytes *")
         self._lock = threading.Lock()

@@ -88,7 +88,10 @@ class Internal(Error):
 
 
 class Expired(Error):
-    """The snapshot, or that of the cursor, is gone: the cluster was compacted. Take a new one."""
+    """The snapshot, or that of the cursor, is gone: the cluster was compacted. Take a new one.
+
+    Or a watch has missed changes: read its range again, and continue with the watch.
+    """
 
 
 _CLASSES: dict[int, type[Error]] = {

@@ -25,6 +25,8 @@ from kvds._handle import Handle
 from kvds._library import ffi, lib
 from kvds._options import options_of
 from kvds._status import Status
+from kvds._ttl import milliseconds
+from kvds._watch import Watch
 
 T = TypeVar("T")
 
@@ -146,13 +148,34 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         key = as_bytes(key)  # type: ignore[arg-type]
         return self._check(lib.kvds_exists(self._handle, key, len(key))) == Status.OK
 
-    def set_nx(self, key: BytesLike, value: BytesLike) -> bool:
-        """Sets `key` to `value` if it does not exist. Returns whether it did so."""
-        key, value = as_bytes(key), as_bytes(value)
-        return (
-            self._check(lib.kvds_set_nx(self._handle, key, len(key), value, len(value)))
-            == Status.OK
-        )
+    def set(self, key: BytesLike, value: BytesLike, ttl: Optional[float] = None) -> None:
+        """Sets `key` to `value`, for `ttl` seconds: then it is deleted. Without it, forever."""
+        self._timed(lib.kvds_set, lib.kvds_set_ttl, key, value, ttl)
+
+    def set_nx(self, key: BytesLike, value: BytesLike, ttl: Optional[float] = None) -> bool:
+        """Sets `key` to `value` if it does not exist. Returns whether it did so.
+
+        With `ttl` it is a lock that frees itself after so many seconds.
+        """
+        return self._timed(lib.kvds_set_nx, lib.kvds_set_nx_ttl, key, value, ttl) == Status.OK
+
+    def expire(self, key: BytesLike, ttl: Optional[float]) -> bool:
+        """Lets `key` expire `ttl` seconds from now, or never (None). Returns whether it exists."""
+        key = as_bytes(key)
+        left = 0 if ttl is None else milliseconds(ttl)
+        return self._check(lib.kvds_expire(self._handle, key, len(key), left)) == Status.OK
+
+    def ttl(self, key: BytesLike) -> Optional[float]:
+        """Returns how many seconds `key` has left, or None if it never expires.
+
+        It is 0 if the key is about to be deleted. Raises `KeyError` if the key does not exist.
+        """
+        key = as_bytes(key)
+        out = ffi.new("int64_t *")
+        if self._check(lib.kvds_ttl(self._handle, key, len(key), out)):
+            raise KeyError(key)
+        left = int(out[0])
+        return None if left < 0 else left / 1000
 
     def compare_and_swap(self, key: BytesLike, expected: BytesLike, value: BytesLike) -> bool:
         """Sets `key` to `value` if its value is `expected`. Returns whether it did so."""
@@ -299,6 +322,26 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         """
         return Cursor(self, prefix, start, end)
 
+    def watch(
+        self,
+        prefix: BytesLike = b"",
+        start: Optional[BytesLike] = None,
+        end: Optional[BytesLike] = None,
+        *,
+        after: Optional[int] = None,
+    ) -> Watch:
+        """Returns a watch: an iterator that waits for the writes to a range, from now on.
+
+        The keys begin with `prefix`, are not less than `start`, and are less than `end`. To
+        continue after an earlier watch, `after` is the `sequence` of a change whose `last` is true.
+        `Expired` is raised if the history since then is gone. A memory or disk store keeps it only
+        while the store has a watch: create the new one before the old one is closed.
+
+        To keep a copy of a range, create the watch, then read the range, and then apply the changes
+        to the copy.
+        """
+        return Watch(self, prefix, start, end, after)
+
     def __iter__(self) -> Iterator[bytes]:
         """Iterates the keys in order, as of now."""
         return iter(self.keys())
@@ -436,6 +479,21 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         if not self._handle:
             return "<kvds.Store, released>"
         return f"<kvds.Store {self.id!r}, {self.backend.value}{'' if self.is_open else ', closed'}>"
+
+    def _timed(
+        self,
+        plain: Callable[..., int],
+        timed: Callable[..., int],
+        key: BytesLike,
+        value: BytesLike,
+        ttl: Optional[float],
+    ) -> int:
+        """Sets a key with one of two C functions: with a time to live, or without."""
+        key, value = as_bytes(key), as_bytes(value)
+        if ttl is None:
+            return self._check(plain(self._handle, key, len(key), value, len(value)))
+        left = milliseconds(ttl)
+        return self._check(timed(self._handle, key, len(key), value, len(value), left))
 
     def _derived(self, function: Callable[..., int], *arguments: object) -> Store:
         out = ffi.new("kvds_store **")
