@@ -264,6 +264,11 @@ impl State {
         self.next - self.writes.len() as u64
     }
 
+    /// Returns whether a watch has not ended.
+    fn has(&self, watcher: &Arc<Watcher>) -> bool {
+        self.watches.iter().any(|other| Arc::ptr_eq(other, watcher))
+    }
+
     /// Lets the watches pass over a write that is not kept any more, if it is not in their range.
     fn skip(&self, oldest: &Write) {
         let first = self.first();
@@ -326,7 +331,7 @@ impl FeedWatch {
         // some that were published before it.
         loop {
             let mut state = self.feed.state.lock();
-            if !state.watches.iter().any(|watcher| Arc::ptr_eq(watcher, &self.watcher)) {
+            if !state.has(&self.watcher) {
                 return Err(Error::new(Kind::Closed, "the store was closed"));
             }
             let pending = *self.watcher.pending.lock();
@@ -342,11 +347,7 @@ impl FeedWatch {
                         self.watcher.changed.wait_while_for(
                             &mut state,
                             |state| {
-                                self.watcher.pending.lock().is_none()
-                                    && state
-                                        .watches
-                                        .iter()
-                                        .any(|watcher| Arc::ptr_eq(watcher, &self.watcher))
+                                self.watcher.pending.lock().is_none() && state.has(&self.watcher)
                             },
                             left,
                         );
@@ -412,9 +413,10 @@ impl Watch for FeedWatch {
         let descriptor = file.as_raw_fd();
         *event = Some(Arc::new(file));
         drop(event);
-        let is_closed =
-            !state.watches.iter().any(|watcher| Arc::ptr_eq(watcher, &self.watcher));
-        if is_closed || self.current.is_some() || self.watcher.pending.lock().is_some() {
+        if !state.has(&self.watcher)
+            || self.current.is_some()
+            || self.watcher.pending.lock().is_some()
+        {
             self.watcher.wake();
         }
         drop(state);
