@@ -154,7 +154,7 @@ TEST_CASE("a time of 0, and forever, end a time to live")
         set();
         CHECK(store->write(batch));
         CHECK(store->ttl("key") == kvds::forever);
-        /* What was read can be set. */
+        /* The time that is left can be set again. */
         CHECK(store->expire("key", *store->ttl("key")));
         CHECK(store->ttl("key") == kvds::forever);
         /* A key that never expires has more time left than any time. */

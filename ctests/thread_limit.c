@@ -156,10 +156,65 @@ static void with_any_number_of_threads_calls_succeed_or_fail_cleanly(void **stat
     }
 }
 
+/*
+ * A time to live needs a thread, which deletes the keys. Without it the key is not set, as it would
+ * never expire. Everything else works.
+ */
+static void without_a_thread_no_time_to_live_is_set(void **state)
+{
+    const struct fixture *f = *state;
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        kvds_distributor *own = kvds_distributor_new(f->base);
+        kvds_store *store = open_store(own, "own", f->backend);
+        kvds_batch *batch = kvds_batch_new();
+        kvds_watch *watch;
+        kvds_change change;
+        int64_t left_ms;
+        must_ok(kvds_batch_set(batch, BYTES("a"), BYTES("1")));
+        must_ok(kvds_batch_set_ttl(batch, BYTES("b"), BYTES("1"), 1));
+        must_ok(kvds_watch_new(store, NULL, &watch));
+        must_ok(kvds_set(store, BYTES("key"), BYTES("value")));
+        atomic_store(&left, 0);
+        must(!TRY(kvds_set_ttl(store, BYTES("a"), BYTES("1"), 1)));
+        must(!TRY(kvds_set_nx_ttl(store, BYTES("a"), BYTES("1"), 1)));
+        must(!TRY(kvds_expire(store, BYTES("key"), 1)));
+        must(!TRY(kvds_write(store, batch)));
+        must_return(KVDS_NOT_FOUND, kvds_exists(store, BYTES("a")));
+        must_ok(kvds_ttl(store, BYTES("key"), &left_ms));
+        must(left_ms == -1);
+        must_ok(kvds_expire(store, BYTES("key"), 0));
+        must_ok(kvds_set(store, BYTES("key"), BYTES("other")));
+        for (int i = 0; i < 3; i++) {
+            must_ok(kvds_watch_next(watch, 0, &change));
+            must(change.kind == KVDS_CHANGE_SET && change.key_len == 3);
+        }
+        must_return(KVDS_NOT_FOUND, kvds_watch_next(watch, 0, &change));
+
+        /* Later, the system may allow a thread. */
+        atomic_store(&left, INT_MAX);
+        must_ok(kvds_write(store, batch));
+        for (int waits = 0; kvds_exists(store, BYTES("b")) == KVDS_OK; waits++) {
+            must(waits < 30000);
+            usleep(10000);
+        }
+        must(has(store, BYTES("a"), BYTES("1")));
+        kvds_watch_free(watch);
+        kvds_batch_free(batch);
+        must(kvds_store_release(store) == 0);
+        kvds_distributor_release(own);
+        _exit(0);
+    }
+    assert_int_equal(exit_status_in_time(child), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_DISK(with_any_number_of_threads_calls_succeed_or_fail_cleanly),
+        ON_BOTH(without_a_thread_no_time_to_live_is_set),
     };
     return IS_SANITIZED ? 0 : RUN("refused threads", tests);
 }

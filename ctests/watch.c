@@ -4,7 +4,9 @@
 #include "pairs.h"
 #include "views.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum {
@@ -596,6 +598,38 @@ static void a_descriptor_is_readable_after_missed_changes(void **state)
     assert_true(is_readable(descriptor, 0));
     assert_changes("+a=1|", watch);
     kvds_watch_free(watch);
+}
+
+/*
+ * The descriptor is none of the standard streams, is closed by exec(), and is not needed for
+ * anything else.
+ */
+static void a_descriptor_disturbs_no_program(void **state)
+{
+    struct fixture *f = *state;
+    kvds_watch *watch = watch_of(f->store, NULL), *without = watch_of(f->store, NULL);
+    const int input = dup(STDIN_FILENO);
+    close(STDIN_FILENO);
+    const int descriptor = kvds_watch_fd(watch);
+    if (input >= 0)
+        must(dup2(input, STDIN_FILENO) == STDIN_FILENO && close(input) == 0);
+    assert_true(descriptor > STDERR_FILENO);
+    assert_int_equal(fcntl(descriptor, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit none = { 0, limit.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    const int refused = kvds_watch_fd(without);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(refused, -1);
+    assert_error_says("kvds_watch_fd");
+    set_pairs(f->store, "a=1");
+    assert_changes("+a=1|", without);
+    assert_true(kvds_watch_fd(without) > STDERR_FILENO);
+    kvds_watch_free(watch);
+    kvds_watch_free(without);
+    assert_int_equal(fcntl(descriptor, F_GETFD), -1);
 }
 
 static double seconds(void)
@@ -1259,6 +1293,7 @@ int main(void)
         ON_BOTH(a_history_beyond_the_buffer_is_gone),
         ON_BOTH(a_descriptor_is_readable_while_there_is_a_change),
         ON_BOTH(a_descriptor_is_readable_after_missed_changes),
+        ON_MEMORY(a_descriptor_disturbs_no_program),
         ON_BOTH(a_watch_waits_for_its_timeout),
         ON_BOTH(the_end_of_a_store_wakes_its_watches),
         ON_BOTH(a_cursor_keeps_no_watch_open),
