@@ -193,10 +193,10 @@ impl<'a> WriteBatch<'a> {
         is_single.then_some(SingleKey { key, value, expectations: self.expectations })
     }
 
-    /// Returns whether an operation changes when a key expires.
+    /// Returns whether an operation lets a key expire.
     pub fn has_ttl(&self) -> bool {
         let has_ttl = |operation: &Operation<'_>| {
-            matches!(operation, Operation::SetTtl { .. } | Operation::Expire { .. })
+            matches!(operation, Operation::SetTtl { .. } | Operation::Expire { ttl: Some(_), .. })
         };
         self.operations.iter().any(has_ttl)
     }

@@ -88,7 +88,7 @@ macro_rules! constants {
 
 const SIZES: &[Entry] = sizes! {
     kvds_status kvds_backend kvds_bytes kvds_pair kvds_range kvds_value kvds_stats
-    kvds_visit kvds_store_visit kvds_death kvds_user_data_free
+    kvds_visit kvds_store_visit kvds_death kvds_user_data_free kvds_change
 };
 
 const OFFSETS: &[Entry] = offsets! {
@@ -97,11 +97,13 @@ const OFFSETS: &[Entry] = offsets! {
     kvds_range { prefix prefix_len start start_len end end_len }
     kvds_value { data len owner }
     kvds_stats { keys bytes reads writes hits disk_bytes memory_bytes }
+    kvds_change { kind last sequence key key_len value value_len }
 };
 
 const CONSTANTS: &[Entry] = constants! {
     KVDS_VERSION_MAJOR KVDS_VERSION_MINOR KVDS_VERSION_PATCH
-    KVDS_MAX_KEY_LEN KVDS_MAX_VALUE_LEN
+    KVDS_MAX_KEY_LEN KVDS_MAX_VALUE_LEN KVDS_MAX_TTL_MS
+    KVDS_CHANGE_SET KVDS_CHANGE_DELETE KVDS_CHANGE_DELETE_RANGE
     KVDS_MEMORY KVDS_DISK KVDS_CLUSTER KVDS_VIEW_READ KVDS_VIEW_WRITE
     KVDS_DURABILITY_PROCESS KVDS_DURABILITY_SYNC KVDS_DURABILITY_NONE
     KVDS_COMPRESSION_NONE KVDS_COMPRESSION_LZ4 KVDS_COMPRESSION_ZSTD

@@ -19,6 +19,7 @@ use super::{Change, ChangeKind, Range, Watch};
 use crate::batch::Operation;
 use crate::error::{Error, Kind, Result};
 use crate::sys::descriptors::above_streams;
+use crate::sys::fork::{OwnerProcess, Uninherited};
 use crate::sys::locks::{Condvar, Mutex, MutexGuard};
 
 /// The writes that a watch looks at before it lets a writer publish the next one.
@@ -52,7 +53,7 @@ struct Watcher {
     pending: Mutex<Option<u64>>,
     changed: Condvar,
     /// Readable while a write is pending, if the program asked for it.
-    event: Mutex<Option<Arc<File>>>,
+    event: Mutex<Option<Uninherited<File>>>,
 }
 
 struct Write {
@@ -236,7 +237,7 @@ impl Feed {
         });
         state.watches.push(watcher.clone());
         self.watches.store(state.watches.len(), Ordering::SeqCst);
-        Ok(FeedWatch { feed: self.clone(), watcher, current: None })
+        Ok(FeedWatch { feed: self.clone(), watcher, current: None, owner: None })
     }
 
     /// Ends all watches.
@@ -286,9 +287,9 @@ impl State {
 impl Watcher {
     fn wake(&self) {
         self.changed.notify_all();
-        if let Some(event) = &*self.event.lock() {
+        if let Some(event) = self.event.lock().as_ref().and_then(Uninherited::in_owner) {
             // Fails only if it is readable already.
-            let _ = (&**event).write(&1u64.to_ne_bytes());
+            let _ = { event }.write(&1u64.to_ne_bytes());
         }
     }
 }
@@ -304,9 +305,31 @@ pub struct FeedWatch {
     watcher: Arc<Watcher>,
     /// The write that is being told, its number, and its next entry.
     current: Option<(Arc<Write>, u64, usize)>,
+    /// The process that may use the watch, or `None` for its children too.
+    owner: Option<OwnerProcess>,
 }
 
 impl FeedWatch {
+    /// Restricts the watch to the process that owns the store.
+    pub fn of_process(mut self, owner: OwnerProcess) -> FeedWatch {
+        self.owner = Some(owner);
+        self
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.is_inherited() {
+            return Err(Error::new(
+                Kind::Forked,
+                "the watch came through fork(); create one in this process",
+            ));
+        }
+        Ok(())
+    }
+
+    fn is_inherited(&self) -> bool {
+        self.owner.is_some_and(|owner| !owner.is_current())
+    }
+
     /// Finds the next entry of the current write in the range.
     fn advance(&mut self) -> Option<usize> {
         let (write, _, at) = self.current.as_mut()?;
@@ -380,15 +403,16 @@ impl FeedWatch {
     }
 
     fn clear_event(&self) {
-        if let Some(event) = &*self.watcher.event.lock() {
+        if let Some(event) = self.watcher.event.lock().as_ref().and_then(Uninherited::in_owner) {
             // Fails only if it is not readable.
-            let _ = (&**event).read(&mut [0; 8]);
+            let _ = { event }.read(&mut [0; 8]);
         }
     }
 }
 
 impl Watch for FeedWatch {
     fn next(&mut self, until: Option<Instant>) -> Result<Option<Change<'_>>> {
+        self.check()?;
         let at = loop {
             if let Some(at) = self.advance() {
                 break at;
@@ -404,14 +428,16 @@ impl Watch for FeedWatch {
     }
 
     fn descriptor(&mut self) -> Result<RawFd> {
+        self.check()?;
         let state = self.feed.state.lock();
         let mut event = self.watcher.event.lock();
-        if let Some(event) = &*event {
+        if let Some(event) = event.as_ref().and_then(Uninherited::in_owner) {
             return Ok(event.as_raw_fd());
         }
-        let file = new_event().map_err(|cause| Error::io("cannot create an eventfd", cause))?;
+        let file = Uninherited::open(new_event)
+            .map_err(|cause| Error::io("cannot create an eventfd", cause))?;
         let descriptor = file.as_raw_fd();
-        *event = Some(Arc::new(file));
+        *event = Some(file);
         drop(event);
         if !state.has(&self.watcher)
             || self.current.is_some()
@@ -426,6 +452,10 @@ impl Watch for FeedWatch {
 
 impl Drop for FeedWatch {
     fn drop(&mut self) {
+        // A thread that the child does not have may hold the lock.
+        if self.is_inherited() {
+            return;
+        }
         let mut state = self.feed.state.lock();
         state.watches.retain(|watcher| !Arc::ptr_eq(watcher, &self.watcher));
         self.feed.reset(&mut state);

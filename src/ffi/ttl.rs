@@ -15,7 +15,8 @@
 //! keys of an inherited memory store expire once the child sets a time to live itself.
 //!
 //! All functions work on stores and on views, and return what the section "Write" lists, or
-//! `kvds_ttl()` what the section "Read" lists.
+//! `kvds_ttl()` what the section "Read" lists. On a memory store, the functions that set a time
+//! return `KVDS_IO` if the thread cannot be started that deletes expired keys.
 
 use std::ffi::c_void;
 
@@ -161,7 +162,7 @@ pub unsafe extern "C" fn kvds_ttl(
     left_ms: *mut i64,
 ) -> kvds_status {
     boundary::status("kvds_ttl", || {
-        let left_ms = arg::out("left_ms", left_ms, -1)?;
+        let left_ms = arg::out("left_ms", left_ms, 0)?;
         let (store, key) = (handle::get(store)?, arg::key("key", key, key_len)?);
         left_ms.set(match store.time_left(key)? {
             None => return Ok(KVDS_NOT_FOUND),

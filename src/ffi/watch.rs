@@ -11,7 +11,8 @@
 //! the copy. Some of them were made before the reading ended: until the watch has returned the last
 //! of these, the copy may have older values beside newer ones.
 //!
-//! A watch of a view returns what the view shows. A snapshot cannot be watched.
+//! A watch of a view returns what the view shows, and outlives the view: it ends with the store that
+//! the view is of. A snapshot cannot be watched.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -126,8 +127,8 @@ pub unsafe extern "C" fn kvds_watch_from(
 /// - `KVDS_EXPIRED`: changes were missed; read the range again, and continue with the watch
 /// - `KVDS_CLOSED`: the store was closed
 /// - `KVDS_INVALID_ARGUMENT`: a NULL
-/// - `KVDS_IO`, `KVDS_DENIED`, `KVDS_FORKED`: on cluster stores, where the watch connects again
-///   until `timeout_ms` have passed
+/// - `KVDS_FORKED`: on disk and cluster stores
+/// - `KVDS_BUSY`, `KVDS_DENIED`, `KVDS_IO`: on cluster stores; the next call connects again
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_watch_next(
     watch: *mut kvds_watch,

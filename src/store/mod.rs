@@ -10,16 +10,19 @@ pub mod registry;
 pub mod views;
 
 use std::ffi::CStr;
+use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::batch::{Expectation, Operation, Outcome, WriteBatch};
 use crate::engine::disk::checkpoint;
 use crate::engine::disk::{Disk, SharedCaches};
-use crate::engine::{Cursor, Engine, Maintenance, Range, Reader, Stats, TimeLeft, Value, Watch};
+use crate::engine::{
+    Change, Cursor, Engine, Maintenance, Range, Reader, Stats, TimeLeft, Value, Watch,
+};
 use crate::error::{Error, Kind, Result};
 use crate::options::Options;
 use crate::store::identity::{Backend, Identity};
@@ -245,7 +248,8 @@ impl Store {
     /// Watches the writes to `range`, from now on or after the one with the sequence number
     /// `after`. The watch may outlive the store.
     pub fn watch(&self, range: Range, after: Option<u64>) -> Result<Box<dyn Watch>> {
-        self.with(|engine| engine.watch(range, after))
+        let watch = self.with(|engine| engine.watch(range, after))?;
+        Ok(Box::new(Located { watch, identity: self.identity.clone() }))
     }
 
     /// Deletes every key that begins with `prefix`.
@@ -384,6 +388,22 @@ impl Store {
     #[cold]
     fn located(&self, error: Error) -> Error {
         error.within(|| self.identity.to_string())
+    }
+}
+
+/// A watch whose errors name the store.
+struct Located {
+    watch: Box<dyn Watch>,
+    identity: Identity,
+}
+
+impl Watch for Located {
+    fn next(&mut self, until: Option<Instant>) -> Result<Option<Change<'_>>> {
+        self.watch.next(until).map_err(|error| error.within(|| self.identity.to_string()))
+    }
+
+    fn descriptor(&mut self) -> Result<RawFd> {
+        self.watch.descriptor().map_err(|error| error.within(|| self.identity.to_string()))
     }
 }
 

@@ -26,7 +26,7 @@ use rocksdb::{AsColumnFamilyRef, AsRawPtr, DB, ReadOptions};
 use super::delete_range::BEHIND_ALL;
 use super::errors::{call_cpp, io_error};
 use super::{Disk, Writer};
-use crate::batch::{Operation, WriteBatch};
+use crate::batch::Operation;
 use crate::engine::expiry::{Expiring, STEP};
 use crate::engine::feed::Published;
 use crate::engine::{Range, TimeLeft};
@@ -460,12 +460,4 @@ impl Expiring for Disk {
             false
         })
     }
-}
-
-/// Returns whether a batch needs the deadlines of a store that has none yet.
-pub fn needs_deadlines(batch: &WriteBatch<'_>) -> bool {
-    let sets = |operation: &Operation<'_>| {
-        matches!(operation, Operation::SetTtl { .. } | Operation::Expire { ttl: Some(_), .. })
-    };
-    batch.operations.iter().any(sets)
 }

@@ -371,7 +371,7 @@ impl Engine for Disk {
         match batch.as_single() {
             Some(single) => self.apply_single(db, writer, batch, single),
             None => {
-                if deadlines::needs_deadlines(batch) {
+                if batch.has_ttl() {
                     self.create_deadlines(db, writer)?;
                     writer.expiry.start(|| self.this.clone())?;
                 }
@@ -396,7 +396,7 @@ impl Engine for Disk {
         let watch = writer.feed.watch(range, after)?;
         // Waits for the writers that have not seen the watch.
         drop(writer.key_locks.lock_everything());
-        Ok(Box::new(watch))
+        Ok(Box::new(watch.of_process(self.owner)))
     }
 
     fn attach(&self) {

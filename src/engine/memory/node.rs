@@ -177,6 +177,14 @@ pub enum ValueRef<'a> {
 }
 
 impl<'a> ValueRef<'a> {
+    /// Returns the value to be shared: a copy of an inline one.
+    pub fn share(self) -> SharedBytes {
+        match self {
+            ValueRef::Inline(bytes) => Arc::new(bytes.into()),
+            ValueRef::Shared(bytes) => bytes.clone(),
+        }
+    }
+
     pub fn bytes(self) -> &'a [u8] {
         match self {
             ValueRef::Inline(bytes) => bytes,

@@ -278,6 +278,25 @@ impl Shard {
         }
     }
 
+    /// Replaces the deadline of a node of this shard, if it has a value; 0 for none. If a snapshot
+    /// sees the value, the node keeps it as a version, with the deadline before.
+    pub fn replace_deadline(
+        &mut self,
+        node: &Node,
+        deadline: u64,
+        now: u64,
+        snapshots: &Snapshots,
+    ) {
+        // SAFETY: it is a node of this shard, which is borrowed.
+        let created_at = unsafe { node.state() }.created_at;
+        if snapshots.may_see(created_at)
+            && let Some(value) = self.value_at(node, u64::MAX).map(ValueRef::share)
+        {
+            self.put_node(node, NewValue::Shared(value), now, snapshots);
+        }
+        self.set_deadline(node, deadline);
+    }
+
     /// Returns whether a node of this shard has a current value.
     pub fn has_value(&self, node: &Node) -> bool {
         self.value_at(node, u64::MAX).is_some()

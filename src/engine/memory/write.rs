@@ -152,7 +152,8 @@ impl Keyspace {
                 let shard = shard(&mut shards, *hash);
                 match operation {
                     Operation::Expire { ttl, .. } => {
-                        shard.set_deadline(node, ttl.map_or(0, clock::after));
+                        let deadline = ttl.map_or(0, clock::after);
+                        shard.replace_deadline(node, deadline, now, &self.snapshots);
                     }
                     Operation::SetTtl { ttl, .. } => {
                         shard.put_node(node, value, now, &self.snapshots);
@@ -194,20 +195,28 @@ impl Keyspace {
         batch: &WriteBatch<'_>,
         hashes: &[u64],
     ) -> (usize, usize) {
-        let (mut last_writes, mut deadlines) = (HashMap::new(), 0);
+        let (mut last_writes, mut expires) = (HashMap::new(), HashMap::new());
         for (operation, hash) in batch.operations.iter().zip(hashes) {
-            if let Some(key) = operation.key() {
-                if let Operation::Expire { ttl: Some(_), .. } | Operation::SetTtl { .. } = operation
-                {
-                    deadlines += 1;
-                }
-                if !matches!(operation, Operation::Expire { .. }) {
+            let Some(key) = operation.key() else { continue };
+            let sets_deadline = match operation {
+                Operation::Expire { ttl, .. } => ttl.is_some(),
+                _ => {
                     last_writes.insert(key, (*hash, operation.value().map(<[u8]>::len)));
+                    matches!(operation, Operation::SetTtl { .. })
                 }
+            };
+            expires.insert(key, (*hash, sets_deadline));
+        }
+        let (mut more, mut less) = (0, 0);
+        for (key, (hash, sets_deadline)) in expires {
+            let deadline = shard(shards, hash).deadline_at(hash, key, u64::MAX).unwrap_or(0);
+            match (deadline != 0, sets_deadline) {
+                (false, true) => more += deadlines::COST,
+                (true, false) => less += deadlines::COST,
+                _ => {}
             }
         }
-        let more = deadlines * deadlines::COST;
-        last_writes.into_iter().fold((more, 0), |(more, less), (key, (hash, len))| {
+        last_writes.into_iter().fold((more, less), |(more, less), (key, (hash, len))| {
             let shard = shard(shards, hash);
             let growth = shard.growth(shard.find(hash, key), key.len(), len, &self.snapshots);
             (more + growth.0, less + growth.1)
