@@ -96,6 +96,8 @@ fn copy_pairs(reader: &dyn Reader, path: &Path) -> Result<()> {
             cursor.next()?;
         }
         write(&mut batch)?;
+        // What is in no log. A sync of a store with deadlines syncs the log.
+        copy.open.db.flush().map_err(|cause| copy.error("cannot write", cause))?;
         copy.sync()
     };
     let result = copy_all();

@@ -6,6 +6,9 @@
 //! family is created with the first deadline. A store without deadlines has none, and an older
 //! version of the library can open it; it refuses a store with one.
 //!
+//! RocksDB flushes each column family for itself. Only the log keeps the two together in a crash, so
+//! a store with deadlines has one at every durability.
+//!
 //! A range that is deleted takes its `k` entries with it and leaves the `d` entries. So a `d` entry
 //! counts only if the `k` entry has the same deadline. The thread that deletes expired keys removes
 //! it otherwise.
@@ -31,6 +34,7 @@ use crate::engine::expiry::{Expiring, STEP};
 use crate::engine::feed::Published;
 use crate::engine::{Range, TimeLeft};
 use crate::error::Result;
+use crate::options::Durability;
 use crate::sys::clock;
 use crate::sys::log::{self, Level};
 use crate::sys::signals;
@@ -74,33 +78,9 @@ pub fn are_in(settings: &rocksdb::Options, path: &Path) -> bool {
     })
 }
 
-/// A column family of an open database, which outlives this.
-#[derive(Clone, Copy)]
-pub struct Family(*mut rocksdb_column_family_handle_t);
-
-// SAFETY: RocksDB's column families can be used from any thread.
-#[allow(unsafe_code)]
-unsafe impl Send for Family {}
-// SAFETY: as above.
-#[allow(unsafe_code)]
-unsafe impl Sync for Family {}
-
-impl AsColumnFamilyRef for Family {
-    fn inner(&self) -> *mut rocksdb_column_family_handle_t {
-        self.0
-    }
-}
-
-impl Family {
-    /// Returns the column family of the keys.
-    pub fn of_keys(db: &DB) -> Option<Family> {
-        db.cf_handle(rocksdb::DEFAULT_COLUMN_FAMILY_NAME).map(|family| Family(family.inner()))
-    }
-}
-
 /// The column family with the deadlines of an open database.
 pub struct Deadlines {
-    family: Family,
+    family: *mut rocksdb_column_family_handle_t,
     /// Whether the handle is destroyed here. The database owns those with which it was opened.
     is_owned: bool,
     /// Earlier entries are deleted, but for those of `late`. A search need not go over them.
@@ -110,9 +90,16 @@ pub struct Deadlines {
     late: AtomicU64,
 }
 
+// SAFETY: RocksDB's column families can be used from any thread.
+#[allow(unsafe_code)]
+unsafe impl Send for Deadlines {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl Sync for Deadlines {}
+
 impl AsColumnFamilyRef for Deadlines {
     fn inner(&self) -> *mut rocksdb_column_family_handle_t {
-        self.family.0
+        self.family
     }
 }
 
@@ -122,7 +109,7 @@ impl Drop for Deadlines {
             // SAFETY: the handle is live, and the database is closed later.
             #[allow(unsafe_code)]
             unsafe {
-                rocksdb_column_family_handle_destroy(self.family.0);
+                rocksdb_column_family_handle_destroy(self.family);
             }
         }
     }
@@ -131,18 +118,13 @@ impl Drop for Deadlines {
 impl Deadlines {
     /// Returns the deadlines of a database that was opened with them.
     pub fn opened(db: &DB) -> Option<Deadlines> {
-        let family = Family(db.cf_handle(NAME)?.inner());
+        let family = db.cf_handle(NAME)?.inner();
         Some(Deadlines {
             family,
             is_owned: false,
             swept: AtomicU64::new(0),
             late: AtomicU64::new(0),
         })
-    }
-
-    /// Returns the column family.
-    pub fn family(&self) -> Family {
-        self.family
     }
 
     fn create(db: &DB, settings: &rocksdb::Options) -> std::result::Result<Deadlines, String> {
@@ -157,7 +139,7 @@ impl Deadlines {
             })
         })?;
         let [swept, late] = [(); 2].map(|()| AtomicU64::new(0));
-        Ok(Deadlines { family: Family(family), is_owned: true, swept, late })
+        Ok(Deadlines { family, is_owned: true, swept, late })
     }
 }
 
@@ -250,18 +232,24 @@ impl Disk {
     /// Returns the deadlines, which are created if there are none.
     pub(super) fn create_deadlines(&self, db: &DB, writer: &Writer) -> Result<()> {
         let _creating = writer.creating_deadlines.lock();
-        if self.open.deadlines.get().is_none() {
-            let result = Deadlines::create(db, &writer.settings).and_then(|deadlines| {
-                allow_longer_log(db)?;
-                Ok(deadlines)
-            });
-            let deadlines =
-                result.map_err(|text| io_error("cannot keep deadlines", &self.path, text))?;
-            self.open.error_recovery.add_deadlines(deadlines.family());
-            self.open.deadlines.get_or_init(|| deadlines);
-            // Waits for the writers that have not seen them.
-            drop(writer.key_locks.lock_everything());
+        if self.open.deadlines.get().is_some() {
+            return Ok(());
         }
+        // Writers wait for this, and then see the deadlines.
+        let _all = writer.key_locks.lock_everything();
+        let deadlines = Deadlines::create(db, &writer.settings).and_then(|deadlines| {
+            allow_longer_log(db)?;
+            Ok(deadlines)
+        });
+        let deadlines =
+            deadlines.map_err(|text| io_error("cannot keep deadlines", &self.path, text))?;
+        if writer.durability == Durability::None {
+            // What comes next is in the log, and what was before is not.
+            let flush = |db: &DB| db.flush();
+            let error_recovery = &self.open.error_recovery;
+            error_recovery.retry_apart_from_resume(db, "cannot keep deadlines", flush)?;
+        }
+        self.open.deadlines.get_or_init(|| deadlines);
         Ok(())
     }
 
@@ -423,7 +411,7 @@ impl Disk {
         let changed: Vec<_> = expired.iter().map(|(_, hash)| *hash).collect();
         let write = writer.rows.begin_batch(&changed);
         self.open.error_recovery.retry(db, "cannot delete expired keys", |db| {
-            db.write_opt(rows.batch(Some(deadlines)), &writer.options)
+            db.write_opt(rows.batch(Some(deadlines)), &writer.logged)
         })?;
         drop(write);
         if writer.feed.is_watched() {

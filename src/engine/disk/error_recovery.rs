@@ -10,15 +10,14 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use librocksdb_sys::{rocksdb_options_t, rocksdb_t};
-use rocksdb::{AsRawPtr, DB, ErrorKind, FlushOptions, WriteOptions};
+use rocksdb::{AsRawPtr, DB, ErrorKind, WriteOptions};
 
-use super::deadlines::Family;
 use super::errors::{call_cpp, io_error, is_no_space, rocksdb_error};
 use super::int_property;
 use super::lock::StoreDir;
@@ -105,8 +104,6 @@ pub struct ErrorRecovery {
     failures: RwLock<Failures>,
     /// `None` if the store was opened for reading only.
     space: Option<DiskSpace>,
-    /// The column family with deadlines, if there is one.
-    deadlines: OnceLock<Family>,
 }
 
 /// The directory of a writer, and what it does when the disk is full.
@@ -138,27 +135,7 @@ impl Failures {
 impl ErrorRecovery {
     /// Creates the recovery of the database in the directory `path`.
     pub fn new(path: &Path, space: Option<DiskSpace>) -> ErrorRecovery {
-        ErrorRecovery {
-            path: path.to_path_buf(),
-            failures: RwLock::default(),
-            space,
-            deadlines: OnceLock::new(),
-        }
-    }
-
-    /// Reports that the database has deadlines.
-    pub fn add_deadlines(&self, family: Family) {
-        self.deadlines.get_or_init(|| family);
-    }
-
-    /// Flushes the memtables: those of keys and of their deadlines as one.
-    pub fn flush(&self, db: &DB) -> std::result::Result<(), rocksdb::Error> {
-        match (self.deadlines.get(), Family::of_keys(db)) {
-            (Some(deadlines), Some(keys)) => {
-                db.flush_cfs_opt(&[&keys, deadlines], &FlushOptions::default())
-            }
-            _ => db.flush(),
-        }
+        ErrorRecovery { path: path.to_path_buf(), failures: RwLock::default(), space }
     }
 
     /// Returns the directory of the database.
@@ -193,7 +170,7 @@ impl ErrorRecovery {
         }
         // A flush frees the log of the memtables and the reserve for them.
         if disk_load(db).in_memory >= MIN_FLUSH {
-            self.retry_apart_from_resume(db, "cannot write", |db| self.flush(db))?;
+            self.retry_apart_from_resume(db, "cannot write", DB::flush)?;
             if space.reserve.reserve(bytes, || disk_load(db)).is_ok() {
                 return Ok(());
             }
@@ -229,7 +206,7 @@ impl ErrorRecovery {
     pub fn compact(&self, db: &DB, options: &WriteOptions) -> Result<()> {
         let what = "cannot compact";
         let compact = |db: &DB| {
-            self.flush(db)?;
+            db.flush()?;
             let mut result = call(kvds_rocksdb_compact, db);
             if let (Err(text), Some(space)) = (&result, &self.space)
                 && is_no_space(&self.path, text)

@@ -26,10 +26,9 @@ impl Maintenance for Disk {
             locks.dir_lock.dir().check_in_place()?;
         }
         let error_recovery = &self.open.error_recovery;
-        if writer.durability == Durability::None {
+        if writer.durability == Durability::None && self.open.deadlines.get().is_none() {
             // There is no log to sync.
-            let flush = |db: &DB| error_recovery.flush(db);
-            return error_recovery.retry_apart_from_resume(db, "cannot sync", flush);
+            return error_recovery.retry_apart_from_resume(db, "cannot sync", DB::flush);
         }
         error_recovery.retry_apart_from_resume(db, "cannot sync", |db| db.flush_wal(true))
     }
@@ -38,6 +37,7 @@ impl Maintenance for Disk {
         let (db, writer) = (self.db()?, self.writer()?);
         if let Some(deadlines) = self.open.deadlines.get() {
             self.open.error_recovery.retry_apart_from_resume(db, "cannot compact", |db| {
+                db.flush_cf(deadlines)?;
                 db.compact_range_cf(deadlines, None::<&[u8]>, None::<&[u8]>);
                 Ok(())
             })?;

@@ -96,6 +96,8 @@ pub struct Disk {
 /// The state that only a store has that was opened for writing.
 struct Writer {
     options: WriteOptions,
+    /// The options in a store with deadlines: its writes are in the log at every durability.
+    logged: WriteOptions,
     durability: Durability,
     hasher: KeyHasher,
     key_locks: KeyLocks,
@@ -165,11 +167,7 @@ impl Disk {
         lease: Lease,
     ) -> Arc<Disk> {
         let path = error_recovery.path().to_path_buf();
-        let deadlines = Deadlines::opened(&db);
-        if let Some(deadlines) = &deadlines {
-            error_recovery.add_deadlines(deadlines.family());
-        }
-        let deadlines = deadlines.map_or_else(OnceLock::new, OnceLock::from);
+        let deadlines = Deadlines::opened(&db).map_or_else(OnceLock::new, OnceLock::from);
         let (writer, dir_locks) = writer.unzip();
         Arc::new_cyclic(|this: &Weak<Disk>| Disk {
             open: ManuallyDrop::new(OpenDb {

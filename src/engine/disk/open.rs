@@ -86,6 +86,7 @@ impl Disk {
         let space = DiskSpace { dir, reserve, compaction_space };
         let writer = Writer {
             options: settings::write(options.durability),
+            logged: settings::logged_write(options.durability),
             durability: options.durability,
             hasher: KeyHasher::default(),
             key_locks: KeyLocks::new(),

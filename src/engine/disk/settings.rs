@@ -115,12 +115,9 @@ pub fn database(options: &Options, shared: &SharedCaches) -> rocksdb::Options {
     // must not count as the end.
     database.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     // Takes disk space in steps. By default RocksDB takes as much as the log can ever need, even
-    // for a store with one key. (With one column family the option has no other effect: see
-    // deadlines.cc.)
+    // for a store with one key. (With one column family the option has no other effect.)
     database.set_max_total_wal_size(LOG_STEP);
     database.set_manifest_preallocation_size(MANIFEST_STEP);
-    // Without a log, a crash must not separate keys from their deadlines.
-    database.set_atomic_flush(options.durability == Durability::None);
     tombstone_compaction::compact_deletions(&database);
     database.set_stats_dump_period_sec(0);
     database.set_stats_persist_period_sec(0);
@@ -183,8 +180,14 @@ pub fn avoid_flush_during_recovery(options: &rocksdb::Options) {
 
 /// Returns RocksDB's options for a write.
 pub fn write(durability: Durability) -> WriteOptions {
+    let mut write = logged_write(durability);
+    write.disable_wal(durability == Durability::None);
+    write
+}
+
+/// Returns RocksDB's options for a write that is logged at every durability.
+pub fn logged_write(durability: Durability) -> WriteOptions {
     let mut write = WriteOptions::default();
     write.set_sync(durability == Durability::Sync);
-    write.disable_wal(durability == Durability::None);
     write
 }

@@ -113,11 +113,13 @@ impl Disk {
         };
         if !operations.is_empty() {
             error_recovery.retry(db, "cannot write", |db| {
+                let deadlines = self.open.deadlines.get();
+                let options = deadlines.map_or(&writer.options, |_| &writer.logged);
                 let writes = match &rows {
-                    Some(rows) => rows.batch(self.open.deadlines.get()),
+                    Some(rows) => rows.batch(deadlines),
                     None => rocksdb_batch(operations),
                 };
-                db.write_opt(writes, &writer.options)
+                db.write_opt(writes, options)
             })?;
         }
         if let Some(rows) = &rows {
