@@ -1291,7 +1291,8 @@ kvds_status kvds_write(kvds_store *store,
  * keys of an inherited memory store expire once the child sets a time to live itself.
  *
  * All functions work on stores and on views, and return what the section "Write" lists, or
- * `kvds_ttl()` what the section "Read" lists.
+ * `kvds_ttl()` what the section "Read" lists. On a memory store, the functions that set a time
+ * return `KVDS_IO` if the thread cannot be started that deletes expired keys.
  * @{
  */
 
@@ -1489,7 +1490,8 @@ kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
  * the copy. Some of them were made before the reading ended: until the watch has returned the last
  * of these, the copy may have older values beside newer ones.
  *
- * A watch of a view returns what the view shows. A snapshot cannot be watched.
+ * A watch of a view returns what the view shows, and outlives the view: it ends with the store of
+ * the view. A snapshot cannot be watched.
  * @{
  */
 
@@ -1500,8 +1502,8 @@ kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
 
 /**
  * All keys from `key` up to `value` were deleted, or all keys of the watched range from `key` on
- * if `value_len` is 0. Memory and disk stores do not list what a prefix deletes; cluster stores
- * report each key.
+ * if `value_len` is 0. Memory stores report what `kvds_delete_prefix()` deletes so. Disk stores do
+ * if the prefix has many keys; of few, they report each key, as cluster stores always do.
  */
 #define KVDS_CHANGE_DELETE_RANGE 2
 
@@ -1582,8 +1584,8 @@ kvds_status kvds_watch_from(const kvds_store *store,
  * - `KVDS_EXPIRED`: changes were missed; read the range again, and continue with the watch
  * - `KVDS_CLOSED`: the store was closed
  * - `KVDS_INVALID_ARGUMENT`: a NULL
- * - `KVDS_IO`, `KVDS_DENIED`, `KVDS_FORKED`: on cluster stores, where the watch connects again
- *   until `timeout_ms` have passed
+ * - `KVDS_FORKED`: on disk and cluster stores
+ * - `KVDS_BUSY`, `KVDS_DENIED`, `KVDS_IO`: on cluster stores; the next call connects again
  */
 kvds_status kvds_watch_next(kvds_watch *watch,
                             int64_t timeout_ms,
@@ -1592,8 +1594,9 @@ kvds_status kvds_watch_next(kvds_watch *watch,
 /**
  * Returns a descriptor for poll() and event loops, or -1 on an error.
  *
- * It is readable while there may be a change. Then call `kvds_watch_next()` with a timeout of 0
- * until it returns `KVDS_NOT_FOUND`. The descriptor belongs to the watch: do not read or close it.
+ * It is readable while there may be a change, and once the store is closed. Then call
+ * `kvds_watch_next()` with a timeout of 0 until it returns another status than `KVDS_OK`. The
+ * descriptor belongs to the watch: do not read or close it.
  */
 int kvds_watch_fd(kvds_watch *watch);
 

@@ -11,8 +11,8 @@
 //! the copy. Some of them were made before the reading ended: until the watch has returned the last
 //! of these, the copy may have older values beside newer ones.
 //!
-//! A watch of a view returns what the view shows, and outlives the view: it ends with the store that
-//! the view is of. A snapshot cannot be watched.
+//! A watch of a view returns what the view shows, and outlives the view: it ends with the store of
+//! the view. A snapshot cannot be watched.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
@@ -162,8 +162,9 @@ pub unsafe extern "C" fn kvds_watch_next(
 
 /// Returns a descriptor for poll() and event loops, or -1 on an error.
 ///
-/// It is readable while there may be a change, and once the store is closed. Then call `kvds_watch_next()` with a timeout of 0
-/// until it returns `KVDS_NOT_FOUND`. The descriptor belongs to the watch: do not read or close it.
+/// It is readable while there may be a change, and once the store is closed. Then call
+/// `kvds_watch_next()` with a timeout of 0 until it returns another status than `KVDS_OK`. The
+/// descriptor belongs to the watch: do not read or close it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kvds_watch_fd(watch: *mut kvds_watch) -> c_int {
     boundary::value("kvds_watch_fd", -1, || watch.as_mut().ok_or_else(null)?.0.descriptor())

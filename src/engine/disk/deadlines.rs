@@ -6,8 +6,8 @@
 //! family is created with the first deadline. A store without deadlines has none, and an older
 //! version of the library can open it; it refuses a store with one.
 //!
-//! RocksDB flushes each column family for itself. Only the log keeps the two together in a crash, so
-//! a store with deadlines has one at every durability.
+//! RocksDB flushes each column family for itself. Only the log keeps the two together in a crash,
+//! so a store with deadlines has one at every durability.
 //!
 //! A range that is deleted takes its `k` entries with it and leaves the `d` entries. So a `d` entry
 //! counts only if the `k` entry has the same deadline. The thread that deletes expired keys removes

@@ -434,6 +434,13 @@ impl Drop for Disk {
     fn drop(&mut self) {
         if self.owner.is_current() {
             log::line(Level::Info, || format!("closing {}", self.path.display()));
+            // Closing flushes what is in no log, and leaves a log unsynced.
+            if self.writer.as_ref().is_some_and(|writer| writer.durability == Durability::None)
+                && self.open.deadlines.get().is_some()
+                && let Err(error) = self.sync()
+            {
+                log::line(Level::Error, || format!("cannot sync before closing: {error}"));
+            }
             // SAFETY: dropped once, here, and not used afterwards.
             #[allow(unsafe_code)]
             unsafe {
