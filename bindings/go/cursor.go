@@ -29,10 +29,7 @@ type Cursor struct {
 func (s *Store) Cursor(keys Range) (*Cursor, error) {
 	var memory arena
 	defer memory.free()
-	r := (*C.kvds_range)(memory.alloc(unsafe.Sizeof(C.kvds_range{})))
-	r.prefix, r.prefix_len = memory.bytes(keys.Prefix)
-	r.start, r.start_len = memory.bytes(keys.Start)
-	r.end, r.end_len = memory.bytes(keys.End)
+	r := memory.keys(keys)
 	var out *C.kvds_cursor
 	if err := s.call(func(s *C.kvds_store) C.kvds_status {
 		return C.kvds_cursor_new(s, r, &out)

@@ -11,14 +11,14 @@
 //
 // # Release
 //
-// A Distributor, Store, Cursor or Batch owns memory of the library. Release frees it; the garbage
-// collector does so later. After that its methods return Closed. While other goroutines are inside
-// a method, the last of them to return frees it.
+// A Distributor, Store, Cursor, Watch or Batch owns memory of the library. Release frees it; the
+// garbage collector does so later. After that its methods return Closed. While other goroutines are
+// inside a method, the last of them to return frees it.
 //
 // # Goroutines
 //
-// Any goroutine may use a distributor or a store at any time, and one at a time a cursor or a
-// batch.
+// Any goroutine may use a distributor or a store at any time, and one at a time a cursor, a watch
+// or a batch.
 package kvds
 
 /*
@@ -180,6 +180,14 @@ func (a *arena) spans(keys [][]byte) *C.kvds_bytes {
 		unsafe.Slice(array, len(keys))[i] = each
 	}
 	return array
+}
+
+func (a *arena) keys(keys Range) *C.kvds_range {
+	r := (*C.kvds_range)(a.alloc(unsafe.Sizeof(C.kvds_range{})))
+	r.prefix, r.prefix_len = a.bytes(keys.Prefix)
+	r.start, r.start_len = a.bytes(keys.Start)
+	r.end, r.end_len = a.bytes(keys.End)
+	return r
 }
 
 func (a *arena) free() {

@@ -3,30 +3,7 @@
 # Tests what only Ruby has: errors, blocks and what leaves them, threads, released objects, and
 # the garbage collector.
 
-require 'tmpdir'
-require_relative 'kvds'
-
-def must(what, wanted)
-  return if what == wanted
-
-  line = caller_locations(1, 1)[0].lineno
-  raise "#{line}: this is #{what.inspect}, and must be #{wanted.inspect}"
-end
-
-# The error that a block raises.
-def error(of = Kvds::Error)
-  yield
-rescue of => e
-  e
-else
-  raise "#{caller_locations(1, 1)[0].lineno}: this must raise #{of}"
-end
-
-def fails(code, text, &block)
-  failure = error(&block)
-  must(failure.code, code)
-  must(failure.message[text], text)
-end
+require_relative 'assertions'
 
 distributor = Kvds::Distributor.new
 store = distributor.get_or_create('store', :memory)

@@ -76,6 +76,27 @@ module Kvds
       raise TypeError, "a list is an Array or another Enumerable, not #{given.class}"
     end
 
+    # Returns a time to live for the library. Rounds up and refuses 0, because the library takes 0
+    # for no limit.
+    def milliseconds(seconds)
+      fine = seconds.is_a?(Numeric) && seconds.positive? && seconds <= Library::MAX_TTL_MS / 1000
+      return (seconds * 1000).ceil if fine
+
+      message = "a time to live is more than 0 seconds, at most 100 years, not #{seconds.inspect}"
+      raise Error.new(Library::INVALID_ARGUMENT, message)
+    end
+
+    # Returns the time that a key has left for the library, which takes 0 for no limit.
+    def remaining(seconds) = seconds == Float::INFINITY ? 0 : milliseconds(seconds)
+
+    # Yields a range of the library.
+    def with_range(prefix, start, finish)
+      range = Library::Range.malloc(Fiddle::RUBY_FREE)
+      spans = bytes(prefix, start, finish)
+      Library::Range.members.zip(spans) { |member, given| range[member] = given }
+      yield range
+    end
+
     # Returns an array of structs of pointers and lengths. The strings must outlive it.
     def packed(spans)
       spans.map { |each| each.is_a?(String) ? Fiddle::Pointer[each].to_i : each }.pack('J*')
@@ -87,8 +108,10 @@ module Kvds
       out.ptr if yes?(yield(out))
     end
 
+    def copy_of(data, len) = data.to_i.zero? ? ''.b : data[0, len]
+
     # Returns a copy of the bytes that a struct points to.
-    def copied(struct) = struct.data.to_i.zero? ? ''.b : struct.data[0, struct.len]
+    def copied(struct) = copy_of(struct.data, struct.len)
 
     # Returns a copy of the value that a call stores through its last parameter, or nil.
     def fetched
@@ -104,8 +127,8 @@ module Kvds
   end
   private_constant :Convert
 
-  # The base of stores, cursors, batches and distributors: each owns a pointer and releases it
-  # exactly once.
+  # The base of stores, cursors, watches, batches and distributors: each owns a pointer and releases
+  # it exactly once.
   class Handle
     include Convert
 
@@ -157,6 +180,13 @@ module Kvds
     # Calls a function that returns a status.
     def call(function, *arguments)
       using { |pointer| check(Library.public_send(function, pointer, *arguments)) }
+    end
+
+    # Calls a function that sets a key, or the one that does so for a time.
+    def call_set(function, key, value, ttl)
+      return call(function, *bytes(key, value)) if ttl.nil?
+
+      call(:"#{function}_ttl", *bytes(key, value), milliseconds(ttl))
     end
 
     # Calls a function that cannot fail.

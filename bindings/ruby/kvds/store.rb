@@ -2,6 +2,7 @@
 
 require_relative 'batch'
 require_relative 'cursor'
+require_relative 'watch'
 
 module Kvds
   # One counted reference to a store, or to a view of one. Enumerable over its pairs. Any thread may
@@ -126,15 +127,31 @@ module Kvds
       yes?(status)
     end
 
-    # Sets +key+ to +value+.
-    def set(key, value) = void(call(:kvds_set, *bytes(key, value)))
+    # Sets +key+ to +value+, with +ttl+ for that many seconds: the key is deleted at most a tenth of
+    # that time and 2 seconds later. A set without +ttl+ ends the time.
+    def set(key, value, ttl: nil) = void(call_set(:kvds_set, key, value, ttl))
     alias []= set
 
     # Deletes +key+. Returns whether it existed.
     def delete(key) = yes?(call(:kvds_del, *bytes(key)))
 
-    # Sets +key+ if it does not exist. Returns whether it did so.
-    def set_nx(key, value) = yes?(call(:kvds_set_nx, *bytes(key, value)))
+    # Sets +key+ if it does not exist. Returns whether it did so. With +ttl+ it is a lock that frees
+    # itself; its owner renews it with a batch that expects its own value, and Batch#expire.
+    def set_nx(key, value, ttl: nil) = yes?(call_set(:kvds_set_nx, key, value, ttl))
+
+    # Replaces the time that +key+ has left, in seconds. With Float::INFINITY, the key never
+    # expires. Returns whether the key exists.
+    def expire(key, ttl) = yes?(call(:kvds_expire, *bytes(key), remaining(ttl)))
+
+    # Returns the seconds that +key+ has left, Float::INFINITY if it never expires, or nil if it
+    # does not exist.
+    def ttl(key)
+      left = Fiddle::Pointer.malloc(Fiddle::SIZEOF_LONG_LONG, Fiddle::RUBY_FREE)
+      return unless yes?(call(:kvds_ttl, *bytes(key), left))
+
+      milliseconds = int64(left)
+      milliseconds.negative? ? Float::INFINITY : milliseconds / 1000.0
+    end
 
     # Sets +key+ to +value+ if its value is +expected+. Returns true if it did so, false if the key
     # has another value, and nil if it does not exist.
@@ -156,7 +173,7 @@ module Kvds
 
       sum = Fiddle::Pointer.malloc(Fiddle::SIZEOF_LONG_LONG, Fiddle::RUBY_FREE)
       call(:kvds_add, *bytes(key), delta, sum)
-      sum[0, Fiddle::SIZEOF_LONG_LONG].unpack1('q')
+      int64(sum)
     end
 
     # Sets all pairs of a Hash, or of a list of pairs, or none.
@@ -184,10 +201,33 @@ module Kvds
 
     # Returns a cursor over a range of keys. A bound that is left out is none.
     def cursor(prefix: '', start: '', finish: '')
-      range = Library::Range.malloc(Fiddle::RUBY_FREE)
-      spans = bytes(prefix, start, finish)
-      Library::Range.members.zip(spans) { |member, given| range[member] = given }
-      Cursor.send(:new, opened { |out| call(:kvds_cursor_new, range, out) })
+      with_range(prefix, start, finish) do |range|
+        Cursor.send(:new, opened { |out| call(:kvds_cursor_new, range, out) })
+      end
+    end
+
+    # Returns a Watch of a range of keys, from now on. A bound that is left out is none. With a
+    # block, it yields each change, and waits for the next one, until the block is left: <tt>
+    # store.watch(prefix: 'a') { |change| }</tt>
+    #
+    # With +after+, the number of a change that was the last of its write, the watch continues after
+    # that write. It raises KVDS_EXPIRED if the store no longer has that history: a memory or disk
+    # store keeps it only while it has a watch. Create the new watch before the old one is released.
+    def watch(prefix: '', start: '', finish: '', after: nil, &block)
+      watch = with_range(prefix, start, finish) do |range|
+        Watch.send(:new, opened do |out|
+          next call(:kvds_watch_new, range, out) if after.nil?
+
+          call(:kvds_watch_from, range, after, out)
+        end)
+      end
+      return watch unless block
+
+      begin
+        watch.each(&block)
+      ensure
+        watch.release
+      end
     end
 
     # Returns a view that permits reading, writing or both.
@@ -226,6 +266,8 @@ module Kvds
     def initialize(pointer) = super(pointer, Library.method(:kvds_store_release))
 
     def void(_status) = nil
+
+    def int64(pointer) = pointer[0, Fiddle::SIZEOF_LONG_LONG].unpack1('q')
 
     def compared(status) = status == Library::NOT_FOUND ? nil : yes?(status)
 
