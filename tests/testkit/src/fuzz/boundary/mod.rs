@@ -8,10 +8,12 @@
 mod batch;
 mod cursor;
 mod distributor;
+mod expiry;
 mod inputs;
 mod maintenance;
 mod read;
 mod store;
+mod watch;
 mod write;
 
 use std::ffi::{CStr, c_int};
@@ -48,6 +50,7 @@ struct Objects {
     distributor: *mut kvds_distributor,
     stores: Vec<*mut kvds_store>,
     cursors: Vec<*mut kvds_cursor>,
+    watches: Vec<*mut kvds_watch>,
     batches: Vec<*mut kvds_batch>,
     values: Vec<kvds_value>,
     options: *mut kvds_options,
@@ -100,6 +103,7 @@ impl Objects {
             distributor,
             stores: Vec::new(),
             cursors: Vec::new(),
+            watches: Vec::new(),
             batches: vec![kvds_batch_new()],
             values: Vec::new(),
             options: kvds_options_new(),
@@ -116,6 +120,7 @@ impl Objects {
         unsafe {
             self.values.iter_mut().for_each(|value| kvds_value_release(value));
             self.cursors.iter().for_each(|cursor| kvds_cursor_free(*cursor));
+            self.watches.iter().for_each(|watch| kvds_watch_free(*watch));
             self.batches.iter().for_each(|batch| kvds_batch_free(*batch));
             for store in &self.stores {
                 kvds_store_release(*store);
@@ -129,13 +134,15 @@ impl Objects {
     }
 
     fn call(&mut self, bytes: &mut Unstructured<'_>) -> Result<()> {
-        match bytes.int_in_range(0..=7_u8)? {
+        match bytes.int_in_range(0..=9_u8)? {
             0 => self.distribute(bytes),
             1 => self.store(bytes),
             2 | 3 => self.write(bytes),
             4 => self.read(bytes),
             5 => self.cursor(bytes),
             6 => self.batch(bytes),
+            7 => self.expiry(bytes),
+            8 => self.watch(bytes),
             _ => self.maintenance(bytes),
         }
     }
