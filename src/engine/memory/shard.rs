@@ -250,6 +250,13 @@ impl Shard {
         }
     }
 
+    /// Publishes the deletion of a key without a node, as that of a node without a value is too.
+    pub fn publish_deletion(&self, key: &[u8]) {
+        if let Some(feed) = self.feed.as_ref().filter(|feed| feed.is_watched()) {
+            feed.publish_one(&Operation::Delete { key });
+        }
+    }
+
     /// Publishes writes of single keys from now on.
     pub fn publish_to(&mut self, feed: &Arc<Feed>) {
         self.feed = Some(feed.clone());

@@ -49,6 +49,8 @@ impl Keyspace {
         if let Some(slot) = slot {
             shard.put(slot, value, self.snapshots.now(), &self.snapshots);
             self.mark_pending(shard);
+        } else {
+            shard.publish_deletion(key);
         }
         shard.count_writes(1);
         self.budget.settle(taken, before, shard.cost());
