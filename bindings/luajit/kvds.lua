@@ -2,9 +2,9 @@
 --
 -- Keys, values and prefixes are strings of any bytes. An expected negative result is nil or false.
 -- An error is raised as a table {status = -4, code = "KVDS_LOCKED", message = ...} that tostring
--- turns into its message. Distributors, stores, cursors and batches own memory of the library:
--- release frees it, and the garbage collector does so later. After a release their methods raise an
--- error.
+-- turns into its message. Distributors, stores, cursors, watches and batches own memory of the
+-- library: release frees it, and the garbage collector does so later. After a release their methods
+-- raise an error.
 
 local ffi = require 'ffi'
 local declarations = require 'kvds.declarations'
@@ -13,6 +13,8 @@ local internal = require 'kvds.internal'
 local library, check, fail = internal.library, internal.check, internal.fail
 local bytes, text, length, opened = internal.bytes, internal.text, internal.length, internal.opened
 local class, handle, pointer_of = internal.class, internal.handle, internal.pointer_of
+local range_of = internal.range_of
+local time_left, time_to_live = internal.time_left, internal.time_to_live
 
 local OK, INVALID_ARGUMENT = declarations.OK, declarations.INVALID_ARGUMENT
 local VIEW_READ, VIEW_WRITE = declarations.VIEW_READ, declarations.VIEW_WRITE
@@ -22,10 +24,26 @@ local VIEW_READ, VIEW_WRITE = declarations.VIEW_READ, declarations.VIEW_WRITE
 --- Operations, and expectations about the data before them, that store:write applies in one step.
 local Batch = class 'batch'
 
---- Adds an operation that sets `key`. Returns the batch, as the next three functions do.
+--- Adds an operation that sets `key`. Returns the batch, as all these functions do.
 function Batch:set(key, value)
     local k, k_len = bytes(key, 'key')
     check(library.kvds_batch_set(pointer_of(self), k, k_len, bytes(value, 'value')))
+    return self
+end
+
+--- Adds an operation that sets `key` for a time, in seconds from each write on.
+function Batch:set_ttl(key, value, ttl)
+    local k, k_len = bytes(key, 'key')
+    local v, v_len = bytes(value, 'value')
+    check(library.kvds_batch_set_ttl(pointer_of(self), k, k_len, v, v_len, time_to_live(ttl)))
+    return self
+end
+
+--- Adds an operation that replaces the time that `key` has left, in seconds from each write on. It
+-- does nothing to a key that does not exist. With math.huge, the key never expires.
+function Batch:expire(key, ttl)
+    local k, k_len = bytes(key, 'key')
+    check(library.kvds_batch_expire(pointer_of(self), k, k_len, time_left(ttl)))
     return self
 end
 
@@ -76,6 +94,71 @@ function Cursor:entry()
     if check(library.kvds_cursor_key(pointer_of(self), key)) ~= OK then return nil end
     check(library.kvds_cursor_value(pointer_of(self), value))
     return ffi.string(key.data, key.len), ffi.string(value.data, value.len)
+end
+
+-- ------------------------------------------------------------------------------- watches
+
+--- The writes to a range of keys since its creation, in their order.
+--
+-- A change is a table. Its `kind` is "set", also if the time to live of the key was changed;
+-- "delete", also of a key that has expired; or "delete_range". Disk stores report each key of a
+-- small range instead, and cluster stores of any. Its `key` is the first one of a deleted range,
+-- and its `value` is there if the key was set. Its `end` is that of a deleted range, exclusive, or
+-- nil if it is the end of the watched range. Its `sequence` is the number of the write, and later
+-- writes have larger ones. Its `last` is whether it is the last change of its write: a batch has
+-- several.
+--
+-- A watch keeps no store alive. When the store is closed or its last reference is released, `next`
+-- raises KVDS_CLOSED.
+local Watch = class 'watch'
+
+local KINDS = {
+    [declarations.CHANGE_SET] = 'set',
+    [declarations.CHANGE_DELETE] = 'delete',
+    [declarations.CHANGE_DELETE_RANGE] = 'delete_range',
+}
+
+-- How long a call of the library waits, in milliseconds, before Lua handles Ctrl-C.
+local SLICE = 100
+
+local function next_change(watch, timeout)
+    local change = ffi.new 'kvds_change'
+    if check(library.kvds_watch_next(pointer_of(watch), timeout, change)) ~= OK then return nil end
+    local kind, other = KINDS[change.kind], ffi.string(change.value, change.value_len)
+    return {
+        kind = kind,
+        key = ffi.string(change.key, change.key_len),
+        value = kind == 'set' and other or nil,
+        ['end'] = kind == 'delete_range' and other ~= '' and other or nil,
+        sequence = tonumber(change.sequence),
+        last = change.last == 1,
+    }
+end
+
+--- Waits for the next change, and returns it, or nil if there is none within `timeout` seconds.
+-- Without a timeout it waits without a limit. Raises KVDS_EXPIRED once if changes were missed: read
+-- the range again, and continue with the watch.
+function Watch:next(timeout)
+    if timeout then return next_change(self, internal.milliseconds(timeout, 'timeout')) end
+    local change
+    repeat change = next_change(self, SLICE) until change
+    return change
+end
+-- Compiled code does not notice Ctrl-C.
+jit.off(Watch.next)
+
+--- Returns an iterator: `for change in watch:changes(timeout) do`. The loop ends if there is no
+-- change within `timeout` seconds; without a timeout it does not end.
+function Watch:changes(timeout)
+    return function() return self:next(timeout) end
+end
+
+--- Returns a descriptor for poll() and event loops. It is readable while there may be a change:
+-- then call `next(0)` until it returns nil. It belongs to the watch, so do not read or close it.
+function Watch:fd()
+    local descriptor = library.kvds_watch_fd(pointer_of(self))
+    if descriptor < 0 then check(declarations.IO) end
+    return descriptor
 end
 
 -- -------------------------------------------------------------------------------- stores
@@ -185,6 +268,39 @@ function Store:set_nx(key, value)
     return check(library.kvds_set_nx(pointer_of(self), k, k_len, bytes(value, 'value'))) == OK
 end
 
+--- Sets `key` for a time, in seconds. The key is deleted at most a tenth of that time and 2 seconds
+-- later. A `set` ends the time.
+function Store:set_ttl(key, value, ttl)
+    local k, k_len = bytes(key, 'key')
+    local v, v_len = bytes(value, 'value')
+    check(library.kvds_set_ttl(pointer_of(self), k, k_len, v, v_len, time_to_live(ttl)))
+end
+
+--- Sets `key` for a time, in seconds, if it does not exist: a lock that frees itself. Returns
+-- whether it did so. The owner renews it with a batch that expects its own value, and `expire`.
+function Store:set_nx_ttl(key, value, ttl)
+    local k, k_len = bytes(key, 'key')
+    local v, v_len = bytes(value, 'value')
+    local set = library.kvds_set_nx_ttl
+    return check(set(pointer_of(self), k, k_len, v, v_len, time_to_live(ttl))) == OK
+end
+
+--- Replaces the time that `key` has left, in seconds. With math.huge, the key never expires.
+-- Returns whether the key exists.
+function Store:expire(key, ttl)
+    local k, k_len = bytes(key, 'key')
+    return check(library.kvds_expire(pointer_of(self), k, k_len, time_left(ttl))) == OK
+end
+
+--- Returns the seconds that `key` has left, math.huge if it never expires, or nil if it does not
+-- exist.
+function Store:ttl(key)
+    local left = ffi.new 'int64_t[1]'
+    local k, k_len = bytes(key, 'key')
+    if check(library.kvds_ttl(pointer_of(self), k, k_len, left)) ~= OK then return nil end
+    return left[0] < 0 and math.huge or tonumber(left[0]) / 1000
+end
+
 --- Sets `key` if its value is `expected`. Returns true if it did so, false if the key has another
 -- value, and nil if it does not exist.
 function Store:compare_and_swap(key, expected, value)
@@ -248,13 +364,28 @@ end
 
 --- Returns a cursor over a range {prefix =, start =, ["end"] =}. A bound that is left out is none.
 function Store:cursor(range)
-    range = range or {}
-    local made = ffi.new 'kvds_range'
-    made.prefix, made.prefix_len = bytes(range.prefix or '', 'prefix')
-    made.start, made.start_len = bytes(range.start or '', 'start')
-    made['end'], made.end_len = bytes(range['end'] or '', 'end')
+    local made = range_of(range or {})
     local _, pointer = opened('kvds_cursor', library.kvds_cursor_new, pointer_of(self), made)
     return handle(Cursor, pointer, library.kvds_cursor_free)
+end
+
+--- Returns a watch of a range {prefix =, start =, ["end"] =}, from now on. A bound that is left out
+-- is none.
+--
+-- With `after` in the range, the number of a change that was the last of its write, the watch
+-- continues after that write. It raises KVDS_EXPIRED if the store no longer has that history: a
+-- memory or disk store keeps it only while it has a watch. Create the new watch before the old one
+-- is released.
+function Store:watch(range)
+    range = range or {}
+    local open = range.after and library.kvds_watch_from or library.kvds_watch_new
+    if range.after and type(range.after) ~= 'number' then
+        local message = 'the number of a write must be a number, not %s'
+        fail(INVALID_ARGUMENT, message:format(type(range.after)))
+    end
+    local made, store = range_of(range), pointer_of(self)
+    local _, pointer = opened('kvds_watch', open, store, made, range.after)
+    return handle(Watch, pointer, library.kvds_watch_free)
 end
 
 --- Returns an iterator: `for key, value in store:pairs {prefix = 'a'} do`.

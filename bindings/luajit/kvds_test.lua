@@ -1,13 +1,7 @@
 -- Tests what only LuaJIT has: errors, released objects, callbacks, and the garbage collector.
 
+local fails = require('assertions').fails
 local kvds = require 'kvds'
-
-local function fails(code, text, call, ...)
-    local fine, failure = pcall(call, ...)
-    assert(not fine, 'this must fail: ' .. text)
-    assert(type(failure) == 'table' and failure.code == code, tostring(failure))
-    assert(tostring(failure):find(text, 1, true), tostring(failure))
-end
 
 local distributor = kvds.distributor()
 local store = distributor:get_or_create('store', 'memory')

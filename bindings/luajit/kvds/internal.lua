@@ -8,6 +8,7 @@ local library = ffi.load(named ~= '' and named or 'libkvds.so.0')
 
 local OK, NOT_FOUND = declarations.OK, declarations.NOT_FOUND
 local INVALID_ARGUMENT, CLOSED = declarations.INVALID_ARGUMENT, declarations.CLOSED
+local MAX_TTL_MS = declarations.MAX_TTL_MS
 local BACKENDS = {}
 for _, name in ipairs {'memory', 'disk', 'cluster'} do
     local number = declarations[name:upper()]
@@ -62,6 +63,37 @@ local function text(given, what)
         fail(INVALID_ARGUMENT, ('the %s contains a NUL'):format(what))
     end
     return given
+end
+
+-- Returns a time in seconds as milliseconds, rounded up, if it is not below 0.
+local function milliseconds(seconds, what)
+    if type(seconds) ~= 'number' or not (seconds >= 0) then
+        local message = 'the %s must be a number of seconds, not %s'
+        fail(INVALID_ARGUMENT, message:format(what, tostring(seconds)))
+    end
+    return math.ceil(seconds * 1000)
+end
+
+-- Returns a time to live in milliseconds. Refuses 0, which the library takes for no limit.
+local function time_to_live(seconds)
+    local ms = milliseconds(seconds, 'time to live')
+    if ms == 0 or ms > MAX_TTL_MS then
+        local message = 'a time to live is more than 0 seconds and at most 100 years, not %s'
+        fail(INVALID_ARGUMENT, message:format(tostring(seconds)))
+    end
+    return ms
+end
+
+-- Returns the time that a key has left for the library, which takes 0 for no limit.
+local function time_left(seconds) return seconds == math.huge and 0 or time_to_live(seconds) end
+
+-- Returns the kvds_range of {prefix =, start =, ["end"] =}. The table must outlive it.
+local function range_of(range)
+    local made = ffi.new 'kvds_range'
+    made.prefix, made.prefix_len = bytes(range.prefix or '', 'prefix')
+    made.start, made.start_len = bytes(range.start or '', 'start')
+    made['end'], made.end_len = bytes(range['end'] or '', 'end')
+    return made
 end
 
 -- Returns the number of a backend.
@@ -123,7 +155,11 @@ return {
     fail = fail,
     handle = handle,
     length = length,
+    milliseconds = milliseconds,
     opened = opened,
     pointer_of = pointer_of,
+    range_of = range_of,
     text = text,
+    time_left = time_left,
+    time_to_live = time_to_live,
 }
