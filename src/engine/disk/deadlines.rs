@@ -143,15 +143,19 @@ impl Deadlines {
     }
 }
 
-/// Lets the log grow as far as two memtables need it.
-pub fn allow_longer_log(db: &DB) -> std::result::Result<(), String> {
-    call_cpp(|text, capacity| {
+/// Lets the log grow as far as two memtables need it. Without that the store works, with many small
+/// tables.
+pub fn allow_longer_log(db: &DB) {
+    let allowed = call_cpp(|text, capacity| {
         // SAFETY: the database is live, and `text` is writable for `capacity` bytes.
         #[allow(unsafe_code)]
         unsafe {
             kvds_rocksdb_allow_longer_log(db.as_raw_ptr(), text, capacity)
         }
-    })
+    });
+    if let Err(text) = allowed {
+        log::line(Level::Warn, || format!("the log is kept short: {text}"));
+    }
 }
 
 fn by_key(key: &[u8]) -> Vec<u8> {
@@ -237,18 +241,15 @@ impl Disk {
         }
         // Writers wait for this, and then see the deadlines.
         let _all = writer.key_locks.lock_everything();
-        let deadlines = Deadlines::create(db, &writer.settings).and_then(|deadlines| {
-            allow_longer_log(db)?;
-            Ok(deadlines)
-        });
-        let deadlines =
-            deadlines.map_err(|text| io_error("cannot keep deadlines", &self.path, text))?;
         if writer.durability == Durability::None {
             // What comes next is in the log, and what was before is not.
             let flush = |db: &DB| db.flush();
             let error_recovery = &self.open.error_recovery;
             error_recovery.retry_apart_from_resume(db, "cannot keep deadlines", flush)?;
         }
+        let deadlines = Deadlines::create(db, &writer.settings)
+            .map_err(|text| io_error("cannot keep deadlines", &self.path, text))?;
+        allow_longer_log(db);
         self.open.deadlines.get_or_init(|| deadlines);
         Ok(())
     }
@@ -359,14 +360,18 @@ impl Disk {
         while Expiring::expire(self, now) {}
     }
 
-    /// Returns up to [`STEP`] entries whose deadline is not after `now`.
-    fn due(&self, db: &DB, deadlines: &Deadlines, now: u64) -> Result<Vec<(u64, Box<[u8]>)>> {
+    /// Returns up to [`STEP`] entries whose deadline is not before `from` and not after `now`.
+    fn due(
+        &self,
+        db: &DB,
+        deadlines: &Deadlines,
+        from: u64,
+        now: u64,
+    ) -> Result<Vec<(u64, Box<[u8]>)>> {
         let mut options = ReadOptions::default();
         options.set_iterate_upper_bound(by_deadline(now + 1, b""));
-        // Before the iterator is created, which sees the writes before it.
-        let late = deadlines.late.swap(u64::MAX, SeqCst);
         let mut iterator = db.raw_iterator_cf_opt(deadlines, options);
-        iterator.seek(by_deadline(deadlines.swept.load(Relaxed).min(late), b""));
+        iterator.seek(by_deadline(from, b""));
         let mut due = Vec::new();
         while due.len() < STEP
             && let Some((deadline, key)) = iterator.key().and_then(parse)
@@ -427,7 +432,25 @@ impl Disk {
     fn expire_step(&self, now: u64) -> Result<bool> {
         let (db, writer) = (self.db()?, self.writer()?);
         let Some(deadlines) = self.open.deadlines.get() else { return Ok(false) };
-        let due = self.due(db, deadlines, now)?;
+        // Before the search, which finds all that was written before.
+        let late = deadlines.late.swap(u64::MAX, SeqCst);
+        let from = late.min(deadlines.swept.load(Relaxed));
+        let expired = self.expire_from(db, writer, deadlines, from, now);
+        if expired.is_err() {
+            deadlines.late.fetch_min(late, SeqCst);
+        }
+        expired
+    }
+
+    fn expire_from(
+        &self,
+        db: &DB,
+        writer: &Writer,
+        deadlines: &Deadlines,
+        from: u64,
+        now: u64,
+    ) -> Result<bool> {
+        let due = self.due(db, deadlines, from, now)?;
         let (mut earliest_missed, mut missed_chunks) = (None, 0);
         let chunks = due.chunks(CHUNK).len();
         for chunk in due.chunks(CHUNK) {
