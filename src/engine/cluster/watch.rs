@@ -124,6 +124,7 @@ impl ClusterWatch {
         match begun {
             Ok(stream) => {
                 self.stream = Some(stream);
+                self.failing_since = None;
                 self.follow_socket();
                 Ok(())
             }
@@ -180,6 +181,9 @@ impl ClusterWatch {
                 Ok(None) if is_up(until) => return Ok(false),
                 Ok(None) => {}
                 Err(failure) => self.lose(server, failure)?,
+            }
+            if self.stream.is_none() && is_up(until) {
+                return Ok(false);
             }
         }
     }
