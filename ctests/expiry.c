@@ -631,6 +631,8 @@ static void keys_expire_in_a_store_that_was_opened_beside_a_cursor(void **state)
     kvds_cursor_free(cursor);
 }
 
+#ifndef KVDS_TEST_NO_DISK
+
 /* A copy has the deadlines of what it copies, whatever kind of store that is. */
 static void a_copy_has_deadlines(void **state)
 {
@@ -679,6 +681,8 @@ static void a_copy_of_expired_keys_deletes_them(void **state)
     assert_pairs("plain=2", copy);
     kvds_store_release(copy);
 }
+
+#endif
 
 static void a_reader_shows_times_beside_the_writer(void **state)
 {
