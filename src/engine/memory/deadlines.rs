@@ -13,8 +13,8 @@ use crate::engine::TimeLeft;
 use crate::engine::expiry::{Expiring, STEP};
 use crate::sys::clock;
 
-/// What a deadline takes of the budget: about what the set, and the part of the node that has it,
-/// take.
+/// The bytes that a deadline takes of the budget: about those of its entry in the set and of the
+/// extra part of its node.
 pub const COST: usize = 96;
 
 /// The keys of one shard that are deleted before the lock is released.
