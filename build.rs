@@ -25,8 +25,11 @@ fn main() {
 /// Compiles our C++ with RocksDB's headers, also internal ones, and RocksDB's definitions.
 #[cfg(feature = "disk")]
 fn compile() {
-    const SOURCES: [&str; 8] = [
+    const SOURCES: [&str; 11] = [
         "src/engine/disk/cache_limits.cc",
+        "src/engine/disk/damage/live_tables.cc",
+        "src/engine/disk/damage/readable_tables.cc",
+        "src/engine/disk/damage/table_check.cc",
         "src/engine/disk/deadlines.cc",
         "src/engine/disk/env.cc",
         "src/engine/disk/iterator.cc",
@@ -35,7 +38,7 @@ fn compile() {
         "src/engine/disk/write_buffers.cc",
         "src/engine/disk/error_recovery.cc",
     ];
-    for header in ["interface.h", "private_member.h"] {
+    for header in ["interface.h", "private_member.h", "damage/table_index.h"] {
         println!("cargo:rerun-if-changed=src/engine/disk/{header}");
     }
     let rocksdb = std::env::var("DEP_ROCKSDB_CARGO_MANIFEST_DIR").unwrap_or_default();

@@ -1739,7 +1739,129 @@ kvds_status kvds_checkpoint(const kvds_store *store,
 /** @} */
 
 /* ============================================================================================= */
-/** @defgroup statistics 17. Statistics and logging
+/** @defgroup damage 17. Damaged stores
+ *
+ * A disk store that is damaged, by a failing disk or a file that is missing, returns
+ * `KVDS_CORRUPTION` where the damage is. `kvds_verify()` finds all damage of a store, and
+ * `kvds_salvage()` copies what can still be read into a new store. Both read the files of the store
+ * and change none.
+ * @{
+ */
+
+/** Nothing is lost: what is damaged can be derived from the rest. */
+#define KVDS_LOSS_NONE 0
+/** Pairs are lost, or may be. */
+#define KVDS_LOSS_PAIRS 1
+/** Times to live are lost, or may be. The pairs are not. */
+#define KVDS_LOSS_TTLS 2
+
+/** A damage of one file. The pointers are valid during the call only. */
+typedef struct kvds_damage {
+    /** Path of the damaged file, or of the store's directory if no single file is damaged. */
+    const char *file;
+    /** A sentence in English that says what is damaged, and where in the file. */
+    const char *problem;
+    /** `KVDS_LOSS_NONE`, `KVDS_LOSS_PAIRS` or `KVDS_LOSS_TTLS`. */
+    int loss;
+    /** The loss affects no key before this one; NULL if that is not known. */
+    const void *first;
+    /** Length of `first` in bytes. */
+    size_t first_len;
+    /** The loss affects no key after this one; NULL if that is not known. */
+    const void *last;
+    /** Length of `last` in bytes. */
+    size_t last_len;
+} kvds_damage;
+
+/**
+ * Called for each damage, and in between. Return 0 to stop, anything else to continue.
+ *
+ * `damage` is NULL for calls that only report progress: at least one for each MiB that is read.
+ * `bytes_done` and `bytes_total` are an estimate of the work.
+ */
+typedef int (*kvds_damage_visit)(void *user_data,
+                                 const kvds_damage *damage,
+                                 uint64_t bytes_done,
+                                 uint64_t bytes_total);
+
+/** What `kvds_salvage()` has saved. */
+typedef struct kvds_salvaged {
+    /** How many pairs were copied. */
+    uint64_t pairs;
+    /**
+     * How many keys were found only with a value that may be an older one. They were left out. Keys
+     * of which nothing was found are not counted.
+     */
+    uint64_t lost;
+    /**
+     * How many of the copied pairs may have had a time to live that cannot be read. They have none
+     * in the copy.
+     */
+    uint64_t ttls_lost;
+} kvds_salvaged;
+
+/**
+ * Reads all files of the disk store in the directory `path`, and verifies every checksum.
+ *
+ * That includes the list of files, every block of every table file and the logs. The store need not
+ * be open. If a process writes to it in the meantime, files that it deletes are left out. The call
+ * reports all damage, not only the first, and writes nothing.
+ *
+ * @param options  copied; NULL for the defaults.
+ * @param callback  may be NULL.
+ * @return
+ * - `KVDS_OK`: there is no damage
+ * - `KVDS_NOT_FOUND`: there is no store
+ * - `KVDS_STOPPED`: the callback returned 0
+ * - `KVDS_CORRUPTION`: there is damage
+ * - `KVDS_INVALID_ARGUMENT`: `path` is NULL, empty or not UTF-8
+ * - `KVDS_IO`: a file may not be opened
+ * - `KVDS_UNSUPPORTED`: a build without disk stores
+ */
+kvds_status kvds_verify(const char *path,
+                        const kvds_options *options,
+                        kvds_damage_visit callback,
+                        void *user_data);
+
+/**
+ * Copies what can be read of the damaged disk store in the directory `path` into a new disk store
+ * in the directory `target`.
+ *
+ * Each pair of the new store is a pair of the last state of the damaged one, with its time to live.
+ * No pair is an older one that a lost write had replaced: a key is left out if what is lost may
+ * include a newer write of it. Two kinds of damage are exceptions, and the callback reports them.
+ * A damaged log ends there: the new store has the state before the first write that is lost. If the
+ * list of files (`MANIFEST`) is lost, it is rebuilt, and deleted keys or older values can return.
+ *
+ * The damaged store must not be open, and is never changed. The copy is built in a directory
+ * `.kvds-copy-*` beside `target`. It appears under its name when it is complete; after an error,
+ * nothing of it is left. It needs as much disk space as the pairs.
+ *
+ * @param target  must not exist; the directories above it are created.
+ * @param options  copied; NULL for the defaults.
+ * @param callback  may be NULL; it gets what `kvds_verify()` reports.
+ * @param[out] salvaged  all 0 unless the call returns `KVDS_OK`.
+ * @return
+ * - `KVDS_OK`: the new store is complete, whether or not there was damage
+ * - `KVDS_NOT_FOUND`: there is no store at `path`
+ * - `KVDS_STOPPED`: the callback returned 0, and there is no new store
+ * - `KVDS_CORRUPTION`: too little is left to find the pairs
+ * - `KVDS_INVALID_ARGUMENT`: a NULL, a path that is empty or not UTF-8, or `target` exists
+ * - `KVDS_LOCKED`: the damaged store is open
+ * - `KVDS_IO`, `KVDS_NO_SPACE`: the files cannot be read or written
+ * - `KVDS_UNSUPPORTED`: a build without disk stores
+ */
+kvds_status kvds_salvage(const char *path,
+                         const char *target,
+                         const kvds_options *options,
+                         kvds_damage_visit callback,
+                         void *user_data,
+                         kvds_salvaged *salvaged);
+
+/** @} */
+
+/* ============================================================================================= */
+/** @defgroup statistics 18. Statistics and logging
  * @{
  */
 
@@ -1841,7 +1963,7 @@ kvds_status kvds_set_log_callback(kvds_log_level level,
 /** @} */
 
 /* ============================================================================================= */
-/** @defgroup observer 18. Observers
+/** @defgroup observer 19. Observers
  *
  * An observer is a callback that is called when a store of a distributor dies: once per store, on
  * the thread that released the last reference, after the store's resources are freed and its name

@@ -28,8 +28,8 @@ pub use crate::sys::clock::skip as skip_time;
 /// The C functions and types.
 pub mod ffi {
     pub use crate::ffi::{
-        batch::*, bytes::*, cursor::*, distributor::*, maintenance::*, observer::*, options::*,
-        read::*, statistics::*, status::*, store::*, ttl::*, version::*, view::*, watch::*,
-        write::*,
+        batch::*, bytes::*, cursor::*, damage::*, distributor::*, maintenance::*, observer::*,
+        options::*, read::*, statistics::*, status::*, store::*, ttl::*, version::*, view::*,
+        watch::*, write::*,
     };
 }

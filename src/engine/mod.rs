@@ -22,6 +22,7 @@
 
 #[cfg_attr(not(feature = "cluster"), path = "no_cluster.rs")]
 pub mod cluster;
+pub mod damage;
 #[cfg_attr(not(feature = "disk"), path = "no_disk.rs")]
 pub mod disk;
 pub mod expiry;

@@ -63,3 +63,22 @@ pub mod checkpoint {
         Err(super::unsupported())
     }
 }
+
+/// Replaces the verification and the rescue of disk stores.
+pub mod damage {
+    use std::path::Path;
+
+    use crate::engine::damage::{Rescue, Verdict, Visit};
+    use crate::error::Result;
+    use crate::options::Options;
+
+    /// Returns `Kind::Unsupported`.
+    pub fn verify(_: &Path, _: &Options, _: &mut Visit<'_>) -> Result<Verdict> {
+        Err(super::unsupported())
+    }
+
+    /// Returns `Kind::Unsupported`.
+    pub fn salvage(_: &Path, _: &Path, _: &Options, _: &mut Visit<'_>) -> Result<Rescue> {
+        Err(super::unsupported())
+    }
+}

@@ -55,6 +55,8 @@ pub mod view;
 
 pub mod maintenance;
 
+pub mod damage;
+
 pub mod statistics;
 
 pub mod observer;

@@ -3,6 +3,7 @@
 //! Every read is [`Store::read`] and every write is [`Store::write`]; the other operations are
 //! built of these two.
 
+pub mod damage;
 pub mod dir_name;
 pub mod identity;
 pub mod observers;

@@ -170,7 +170,7 @@ fn in_house_style(code: &str) -> String {
         Some((before, number)) if code.starts_with("#define") && number.starts_with('-') => {
             format!("{before} ({number})")
         }
-        _ if code.starts_with("typedef") => code.to_owned(),
+        _ if code.starts_with("typedef struct ") => code.to_owned(),
         _ => code.replace("struct kvds_", "kvds_"),
     }
 }

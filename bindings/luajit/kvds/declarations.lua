@@ -181,6 +181,27 @@ kvds_status kvds_compact(kvds_store *store);
 kvds_status kvds_refresh(kvds_store *store);
 kvds_status kvds_checkpoint(const kvds_store *store, const char *path);
 
+typedef struct kvds_damage {
+    const char *file;
+    const char *problem;
+    int loss;
+    const void *first;
+    size_t first_len;
+    const void *last;
+    size_t last_len;
+} kvds_damage;
+typedef int (*kvds_damage_visit)(void *user_data, const kvds_damage *damage, uint64_t bytes_done,
+    uint64_t bytes_total);
+typedef struct kvds_salvaged {
+    uint64_t pairs;
+    uint64_t lost;
+    uint64_t ttls_lost;
+} kvds_salvaged;
+kvds_status kvds_verify(const char *path, const kvds_options *options, kvds_damage_visit callback,
+    void *user_data);
+kvds_status kvds_salvage(const char *path, const char *target, const kvds_options *options,
+    kvds_damage_visit callback, void *user_data, kvds_salvaged *salvaged);
+
 typedef struct kvds_stats {
     uint64_t keys;
     uint64_t bytes;
@@ -245,6 +266,9 @@ return {
     CHANGE_DELETE_RANGE = 2,
     VIEW_READ = 1,
     VIEW_WRITE = 2,
+    LOSS_NONE = 0,
+    LOSS_PAIRS = 1,
+    LOSS_TTLS = 2,
     LOG_ERROR = 0,
     LOG_WARN = 1,
     LOG_INFO = 2,

@@ -41,6 +41,9 @@ export const CHANGE_DELETE = 1;
 export const CHANGE_DELETE_RANGE = 2;
 export const VIEW_READ = 1;
 export const VIEW_WRITE = 2;
+export const LOSS_NONE = 0;
+export const LOSS_PAIRS = 1;
+export const LOSS_TTLS = 2;
 export const LOG_ERROR = 0;
 export const LOG_WARN = 1;
 export const LOG_INFO = 2;
@@ -96,6 +99,23 @@ export function declareTypes(koffi) {
         value_len: 'size_t',
     });
     koffi.opaque('kvds_watch');
+    koffi.struct('kvds_damage', {
+        file: 'const char *',
+        problem: 'const char *',
+        loss: 'int',
+        first: 'const void *',
+        first_len: 'size_t',
+        last: 'const void *',
+        last_len: 'size_t',
+    });
+    koffi.proto(`
+        int kvds_damage_visit(uintptr_t user_data, const kvds_damage *damage, uint64_t bytes_done,
+            uint64_t bytes_total)`);
+    koffi.struct('kvds_salvaged', {
+        pairs: 'uint64_t',
+        lost: 'uint64_t',
+        ttls_lost: 'uint64_t',
+    });
     koffi.struct('kvds_stats', {
         keys: 'uint64_t',
         bytes: 'uint64_t',
@@ -251,6 +271,11 @@ kvds_status kvds_sync(kvds_store *store);
 kvds_status kvds_compact(kvds_store *store);
 kvds_status kvds_refresh(kvds_store *store);
 kvds_status kvds_checkpoint(const kvds_store *store, const char *path);
+
+kvds_status kvds_verify(const char *path, const kvds_options *options, kvds_damage_visit *callback,
+    uintptr_t user_data);
+kvds_status kvds_salvage(const char *path, const char *target, const kvds_options *options,
+    kvds_damage_visit *callback, uintptr_t user_data, _Out_ kvds_salvaged *salvaged);
 
 kvds_status kvds_store_stats(const kvds_store *store, _Out_ kvds_stats *stats, size_t size);
 kvds_status kvds_store_property(const kvds_store *store, const char *name, _Out_ kvds_value *out);

@@ -45,6 +45,9 @@ module Kvds
     CHANGE_DELETE_RANGE = 2
     VIEW_READ = 1
     VIEW_WRITE = 2
+    LOSS_NONE = 0
+    LOSS_PAIRS = 1
+    LOSS_TTLS = 2
     LOG_ERROR = 0
     LOG_WARN = 1
     LOG_INFO = 2
@@ -57,6 +60,7 @@ module Kvds
       'kvds_backend' => 'int32_t',
       'kvds_store_visit' => 'void *',
       'kvds_visit' => 'void *',
+      'kvds_damage_visit' => 'void *',
       'kvds_log_level' => 'int32_t',
       'kvds_log' => 'void *',
       'kvds_death' => 'void *',
@@ -95,6 +99,20 @@ module Kvds
         'size_t key_len',
         'const void *value',
         'size_t value_len',
+      ],
+      Damage: [
+        'const char *file',
+        'const char *problem',
+        'int loss',
+        'const void *first',
+        'size_t first_len',
+        'const void *last',
+        'size_t last_len',
+      ],
+      Salvaged: [
+        'uint64_t pairs',
+        'uint64_t lost',
+        'uint64_t ttls_lost',
       ],
       Stats: [
         'uint64_t keys',
@@ -244,6 +262,11 @@ module Kvds
       kvds_status kvds_compact(kvds_store *store);
       kvds_status kvds_refresh(kvds_store *store);
       kvds_status kvds_checkpoint(const kvds_store *store, const char *path);
+
+      kvds_status kvds_verify(const char *path, const kvds_options *options,
+          kvds_damage_visit callback, void *user_data);
+      kvds_status kvds_salvage(const char *path, const char *target, const kvds_options *options,
+          kvds_damage_visit callback, void *user_data, kvds_salvaged *salvaged);
 
       kvds_status kvds_store_stats(const kvds_store *store, kvds_stats *stats, size_t size);
       kvds_status kvds_store_property(const kvds_store *store, const char *name, kvds_value *out);

@@ -11,18 +11,15 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::bulk_load::BulkLoad;
 use super::durable_dir::{self, CreatedDirs};
-use super::settings::{self, SharedCaches};
-use crate::batch::{Operation, Outcome, WriteBatch};
 use crate::engine::disk::Disk;
-use crate::engine::{Engine, Maintenance, Range, Reader, TimeLeft};
+use crate::engine::{Maintenance, Range, Reader, TimeLeft};
 use crate::error::{Error, Result};
-use crate::options::{Durability, Options};
+use crate::options::Options;
+use crate::sys::clock;
 use crate::sys::descriptors::above_streams;
 use crate::sys::log::{self, Level};
-
-/// The bytes that a copy writes at once.
-const COPY_BATCH: usize = 1 << 20;
 
 /// Copies what `reader` shows into a disk store in the directory `path`.
 ///
@@ -33,20 +30,31 @@ pub fn create(
     path: &Path,
 ) -> Result<()> {
     Disk::available()?;
+    build(path, |_, copy| {
+        let is_copied =
+            maintenance.map_or(Ok(false), |maintenance| maintenance.checkpoint(copy))?;
+        if is_copied { Ok(()) } else { copy_pairs(reader, copy) }
+    })
+}
+
+/// Builds a store, and renames it to `path` when it is complete.
+///
+/// `fill` gets a directory for temporary files, and the path in it at which it creates the store.
+pub fn build<T, E: From<Error>>(
+    path: &Path,
+    fill: impl FnOnce(&Path, &Path) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
     if path.symlink_metadata().is_ok() {
-        return Err(already_exists(path));
+        return Err(already_exists(path).into());
     }
-    let Some(parent) = path.parent() else { return Err(already_exists(path)) };
+    let Some(parent) = path.parent() else { return Err(already_exists(path).into()) };
     let mut created = CreatedDirs::default();
     created
         .create(parent)
         .map_err(|cause| Error::io("cannot create the directory for the copy", cause).at(parent))?;
     let temporary = TempDir::new(parent)?;
     let copy = temporary.path.join("copy");
-    let is_copied = maintenance.map_or(Ok(false), |maintenance| maintenance.checkpoint(&copy))?;
-    if !is_copied {
-        copy_pairs(reader, &copy)?;
-    }
+    let result = fill(&temporary.path, &copy)?;
     fs::rename(&copy, path).map_err(|cause| match cause.kind() {
         io::ErrorKind::AlreadyExists
         | io::ErrorKind::DirectoryNotEmpty
@@ -56,7 +64,8 @@ pub fn create(
     created.keep();
     // The new entry must survive what the content of the copy survives.
     durable_dir::sync(parent)
-        .map_err(|cause| Error::io("cannot sync the directory of the copy", cause).at(parent))
+        .map_err(|cause| Error::io("cannot sync the directory of the copy", cause).at(parent))?;
+    Ok(result)
 }
 
 fn already_exists(path: &Path) -> Error {
@@ -65,46 +74,19 @@ fn already_exists(path: &Path) -> Error {
 
 /// Copies every pair of `reader` into a new store in the directory `path`.
 fn copy_pairs(reader: &dyn Reader, path: &Path) -> Result<()> {
-    let options = Options { durability: Durability::None, ..Options::default() };
-    let Some(copy) = Disk::open(path, &options, &SharedCaches::new(&options), Box::new(()))? else {
-        unreachable!("the default options create a missing store")
-    };
-    let mut batch = rocksdb::WriteBatch::default();
-    let write = |batch: &mut rocksdb::WriteBatch| {
-        let full = std::mem::take(batch);
-        let written = copy.open.db.write_opt(full, &settings::write(Durability::None));
-        written.map_err(|cause| copy.error("cannot write", cause))
-    };
-    let mut copy_all = || {
-        let mut cursor = reader.cursor(Range::prefix(b""))?;
-        cursor.first()?;
-        while cursor.entry().is_some() {
-            let time_left = cursor.time_left()?;
-            let Some((key, value)) = cursor.entry() else { break };
-            match time_left {
-                TimeLeft::Forever => batch.put(key, value),
-                TimeLeft::AtLeast(ttl) => {
-                    let operations = [Operation::SetTtl { key, value, ttl }];
-                    let outcome =
-                        copy.apply(&WriteBatch { expectations: &[], operations: &operations })?;
-                    debug_assert!(outcome == Outcome::Applied);
-                }
-            }
-            if batch.size_in_bytes() >= COPY_BATCH {
-                write(&mut batch)?;
-            }
-            cursor.next()?;
-        }
-        write(&mut batch)?;
-        // What is in no log. A sync of a store with deadlines syncs the log.
-        copy.open.db.flush().map_err(|cause| copy.error("cannot write", cause))?;
-        copy.sync()
-    };
-    let result = copy_all();
-    result.inspect_err(|_| {
-        drop(copy);
-        let _ = Disk::destroy(path);
-    })
+    let mut copy = BulkLoad::new(path, &Options::default())?;
+    let mut cursor = reader.cursor(Range::prefix(b""))?;
+    cursor.first()?;
+    while cursor.entry().is_some() {
+        let deadline = match cursor.time_left()? {
+            TimeLeft::Forever => 0,
+            TimeLeft::AtLeast(ttl) => clock::after(ttl),
+        };
+        let Some((key, value)) = cursor.entry() else { break };
+        copy.put(key, value, deadline)?;
+        cursor.next()?;
+    }
+    copy.finish()
 }
 
 /// A temporary directory that is removed on drop.

@@ -158,7 +158,7 @@ pub fn allow_longer_log(db: &DB) {
     }
 }
 
-fn by_key(key: &[u8]) -> Vec<u8> {
+pub fn by_key(key: &[u8]) -> Vec<u8> {
     [b"k", key].concat()
 }
 
@@ -170,6 +170,30 @@ fn by_deadline(deadline: u64, key: &[u8]) -> Vec<u8> {
 fn parse(entry: &[u8]) -> Option<(u64, &[u8])> {
     let (deadline, key) = entry.strip_prefix(b"d")?.split_first_chunk()?;
     Some((u64::from_be_bytes(*deadline), key))
+}
+
+/// Returns the deadline that is stored as these bytes.
+pub fn stored(value: &[u8]) -> u64 {
+    value.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// Adds the deadline of `key` to a batch.
+pub fn put(batch: &mut rocksdb::WriteBatch, family: &Deadlines, deadline: u64, key: &[u8]) {
+    batch.put_cf(family, by_key(key), deadline.to_be_bytes());
+    batch.put_cf(family, by_deadline(deadline, key), b"");
+}
+
+/// Returns the bounds of the keys whose deadlines are between two entries. Entries in the order of
+/// the deadlines belong to any key.
+pub fn keys_between<'a>(
+    first: Option<&'a [u8]>,
+    last: Option<&'a [u8]>,
+) -> (Option<&'a [u8]>, Option<&'a [u8]>) {
+    let key = |entry: &'a [u8]| entry.strip_prefix(b"k");
+    match (first.map(key), last.map(key)) {
+        (Some(Some(first)), last) => (Some(first), last.flatten()),
+        _ => (None, None),
+    }
 }
 
 /// Returns how long a key with this deadline lives; 0 stands for none.
@@ -260,8 +284,7 @@ impl Disk {
         let found = db
             .get_pinned_cf_opt(deadlines, by_key(key), options)
             .map_err(|cause| self.error("cannot read a deadline", cause))?;
-        let bytes = found.as_deref().and_then(|value| value.first_chunk());
-        Ok(bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes)))
+        Ok(found.as_deref().map_or(0, stored))
     }
 
     /// Returns the writes of `operations`, and adds them to what is published. The keys are locked.

@@ -19,6 +19,7 @@ pub struct DirContents {
     has_lock_or_marker: bool,
     has_current: bool,
     has_manifest: bool,
+    has_table: bool,
     /// A file that RocksDB would take for its own. Another program may have created it.
     rocksdb_file: Option<OsString>,
 }
@@ -59,6 +60,7 @@ impl DirContents {
                 Some("LOCK" | destroy::MARKER) => contents.has_lock_or_marker = true,
                 Some("CURRENT") => contents.has_current = true,
                 Some(name) if name.starts_with("MANIFEST-") => contents.has_manifest = true,
+                Some(name) if name.ends_with(".sst") => contents.has_table = true,
                 _ => {}
             }
             contents.rocksdb_file.get_or_insert(name);
@@ -78,6 +80,11 @@ impl DirContents {
     /// Returns whether there is a store, or a part of one that was partly created or removed.
     pub fn has_traces(&self) -> bool {
         self.has_lock_or_marker || self.has_current && self.has_manifest
+    }
+
+    /// Returns whether there may be a damaged store.
+    pub fn may_be_store(&self) -> bool {
+        self.has_traces() || self.has_manifest || self.has_table
     }
 
     /// Refuses a directory without a store in which an opening would touch a file.

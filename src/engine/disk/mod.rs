@@ -8,8 +8,10 @@
 //! In a forked child nothing is done to the files.
 
 mod background_sync;
+mod bulk_load;
 pub mod checkpoint;
 mod cursor;
+pub mod damage;
 mod deadlines;
 mod delete_range;
 mod destroy;

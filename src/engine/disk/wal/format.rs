@@ -11,15 +11,17 @@ pub const BLOCK: usize = 32 << 10;
 pub const HEADER: usize = 7;
 
 // The types of records.
-const ZERO: u8 = 0;
-const FULL: u8 = 1;
-const FIRST: u8 = 2;
+pub const ZERO: u8 = 0;
+pub const FULL: u8 = 1;
+pub const FIRST: u8 = 2;
 // 3 is a middle part.
-const LAST: u8 = 4;
+pub const LAST: u8 = 4;
+/// Says where the log before ended.
+pub const PREDECESSOR: u8 = 130;
 
 /// The types of records in recycled files, which kvds never uses. RocksDB takes such a record for a
 /// leftover, whatever its checksum, and stops there.
-const RECYCLED: [u8; 6] = [5, 6, 7, 8, 11, 131];
+pub const RECYCLED: [u8; 6] = [5, 6, 7, 8, 11, 131];
 
 /// How a file ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +65,7 @@ pub fn walk(mut file: impl Read, mut visit: impl FnMut(u8, &[u8])) -> io::Result
 }
 
 /// Returns whether a record begins anywhere in `bytes`. A torn record has none behind it.
-fn contains_record(bytes: &[u8]) -> bool {
+pub fn contains_record(bytes: &[u8]) -> bool {
     (0..bytes.len()).any(|at| {
         let Some((header, _)) = bytes[at..].split_first_chunk::<HEADER>() else {
             return false;

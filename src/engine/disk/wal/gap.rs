@@ -40,12 +40,17 @@ pub fn create_first_log(path: &Path) -> io::Result<()> {
 
 /// Returns whether a gap explains the damage that RocksDB reports for the store in `path`.
 pub fn explains(cause: &rocksdb::Error, path: &Path) -> io::Result<bool> {
-    // Each log records where the one before it ended. That one may have lost its end while this one
-    // reached the disk.
-    let lost_its_end =
-        ["Mismatched last sequence number recorded in the WAL", "Mismatched size of the WAL"];
-    Ok(cause.kind() == ErrorKind::Corruption
-        && (lost_its_end.iter().any(|text| cause.as_ref().contains(text)) || is_in_logs(path)?))
+    Ok(cause.kind() == ErrorKind::Corruption && (is_lost_end(cause.as_ref()) || is_in_logs(path)?))
+}
+
+/// Returns whether RocksDB reports that a log has lost its end.
+///
+/// Each log records where the one before it ended. That one may have lost its end while this one
+/// reached the disk.
+pub fn is_lost_end(text: &str) -> bool {
+    ["Mismatched last sequence number recorded in the WAL", "Mismatched size of the WAL"]
+        .iter()
+        .any(|reason| text.contains(reason))
 }
 
 /// Returns whether the first corrupt record in the logs of the store in `path` is a gap.
@@ -93,7 +98,9 @@ fn first_corrupt_record(log: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-fn is_gap(log: &[u8], start: usize, end: usize) -> bool {
+/// Returns whether the record from `start` to `end` was written in part only. `log` begins at a
+/// sector.
+pub fn is_gap(log: &[u8], start: usize, end: usize) -> bool {
     let sectors = start / SECTOR..end.div_ceil(SECTOR);
     let mut parts = sectors.map(|sector| {
         let sector_end = ((sector + 1) * SECTOR).min(log.len());

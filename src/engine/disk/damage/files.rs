@@ -1,0 +1,295 @@
+//! The files that a store consists of, and their damage.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::live_tables::{self, LiveFiles, LiveTable};
+use super::report::{Halt, Report, Step};
+use super::table_check::{self, Part};
+use crate::engine::damage::{Damage, Loss};
+use crate::engine::disk::dir_contents::DirContents;
+use crate::engine::disk::wal::check::{self, Problem};
+use crate::engine::disk::wal::verify::{
+    ManifestVersion, are_missing, file_numbers, manifest_damage, manifest_file_damage,
+    while_manifest_is_steady,
+};
+use crate::engine::disk::{deadlines, destroy, open};
+use crate::error::{Error, Kind, Result};
+use crate::sys::descriptors::above_streams;
+
+/// Returns whether the directory `path` holds a store, or what is left of one.
+pub fn is_store(path: &Path) -> Result<bool> {
+    // Before any file in it is opened, because opening a FIFO would block.
+    let contents = DirContents::read(path)?;
+    if !path.is_dir() {
+        return match path.try_exists() {
+            Ok(true) => Err(Error::invalid("the path is not a directory").at(path)),
+            _ => Ok(false),
+        };
+    }
+    if destroy::is_marked(path)? || !contents.may_be_store() {
+        return Ok(false);
+    }
+    match open::exists(path) {
+        Err(error) if error.kind() == Kind::Corruption => Ok(true),
+        exists => exists,
+    }
+}
+
+/// The list of the files of a store.
+pub struct Survey {
+    /// The damaged file, what is damaged, and what that takes away, if the list is damaged.
+    pub damage: Option<(PathBuf, String, Loss)>,
+    /// The manifest and what it lists, unless it is lost.
+    pub manifest: Option<(PathBuf, LiveFiles)>,
+    /// The numbers of the logs that are needed.
+    pub logs: BTreeSet<u64>,
+}
+
+impl Survey {
+    /// Reads the list of the files of the store in `path`.
+    pub fn read(path: &Path, settings: &rocksdb::Options) -> Result<Survey> {
+        while_manifest_is_steady(path, || Survey::read_once(path, settings)).unwrap_or_else(|| {
+            let text = "the store is written faster than its files can be listed";
+            Err(Error::new(Kind::Busy, text).at(path))
+        })
+    }
+
+    fn read_once(path: &Path, settings: &rocksdb::Options) -> Result<Survey> {
+        let logs = file_numbers(path, "log")?;
+        let mut survey = Survey { damage: None, manifest: None, logs };
+        let mut manifest = ManifestVersion::read(path).map(|version| path.join(version.name()));
+        if let Some((file, what)) = manifest_damage(path)? {
+            // If only the name of the manifest is lost, it can be found.
+            manifest = match file.ends_with("CURRENT") {
+                true => only_manifest(path)?,
+                false => None,
+            };
+            let loss = if manifest.is_some() { Loss::Nothing } else { Loss::Pairs };
+            survey.damage = Some((file, what.to_owned(), loss));
+        }
+        let Some(manifest) = manifest else { return Ok(survey) };
+        match live_tables::read(settings, &manifest) {
+            Ok(files) => {
+                survey.logs.retain(|log| *log >= files.first_log);
+                survey.manifest = Some((manifest, files));
+            }
+            Err(text) => survey.damage = Some((manifest, text, Loss::Pairs)),
+        }
+        Ok(survey)
+    }
+
+    /// Returns the tables that the manifest lists. Without a manifest, returns all in `path`.
+    pub fn tables(&self, path: &Path) -> Result<Vec<LiveTable>> {
+        if let Some((_, files)) = &self.manifest {
+            return Ok(files.tables.clone());
+        }
+        let table = |number| {
+            let mut table =
+                LiveTable { family: String::new(), number, size: 0, tail_size: 0, keys: None };
+            table.size = fs::metadata(table.path(path)).map_or(0, |metadata| metadata.len());
+            table
+        };
+        Ok(file_numbers(path, "sst")?.into_iter().map(table).collect())
+    }
+
+    /// Returns the bytes in the logs.
+    pub fn logs_size(&self, path: &Path) -> u64 {
+        let size = |log: &u64| fs::metadata(path.join(log_name(*log))).map(|found| found.len());
+        self.logs.iter().filter_map(|log| size(log).ok()).sum()
+    }
+
+    /// Reports the damage of the list, and of logs that are missing as a whole.
+    pub fn report(&self, path: &Path, report: &mut Report<'_>) -> Step {
+        if let Some((file, problem, loss)) = &self.damage {
+            report.damage(&Damage { file, problem, loss: *loss, first: None, last: None })?;
+        }
+        if self.manifest.is_some() && are_missing(path, &self.logs) {
+            report.damage(&lost_writes(path, "the log is missing"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the manifest in `path` if there is only one, and it is whole.
+fn only_manifest(path: &Path) -> Result<Option<PathBuf>> {
+    let cannot_read = |cause| Error::io("cannot read the store's directory", cause).at(path);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).map_err(cannot_read)? {
+        let name = entry.map_err(cannot_read)?.file_name();
+        found.extend(name.into_string().ok().filter(|name| name.starts_with("MANIFEST-")));
+    }
+    let [name] = &found[..] else { return Ok(None) };
+    let is_whole = manifest_file_damage(path, name)?.is_none();
+    Ok(is_whole.then(|| path.join(name)))
+}
+
+fn lost_writes<'a>(file: &'a Path, problem: &'a str) -> Damage<'a> {
+    Damage { file, problem, loss: Loss::Pairs, first: None, last: None }
+}
+
+/// A log up to its first problem.
+pub struct UsableLog {
+    pub number: u64,
+    pub end: u64,
+}
+
+/// The logs up to the first problem.
+#[derive(Default)]
+pub struct UsableLogs {
+    pub logs: Vec<UsableLog>,
+    /// Writes that were not synced are missing, which is no damage.
+    pub has_gap: bool,
+}
+
+/// Checks the logs of the store in `path`, and reports their damage.
+pub fn check_logs(path: &Path, survey: &Survey, report: &mut Report<'_>) -> Step<UsableLogs> {
+    let first_log = survey.manifest.as_ref().map(|(_, files)| files.first_log);
+    let mut usable = UsableLogs::default();
+    let mut is_cut = false;
+    for &number in &survey.logs {
+        let file = path.join(log_name(number));
+        // A writer may have deleted it meanwhile.
+        let Some(opened) = open_if_exists(&file)? else { continue };
+        let len = opened.metadata().map_or(0, |metadata| metadata.len());
+        let checked = check::check(opened);
+        let before = usable.logs.last();
+        if let Some(predecessor) = checked.predecessor.filter(|before| before.number != 0)
+            && !is_cut
+        {
+            let is_missing = match before {
+                Some(log) => log.number != predecessor.number,
+                None => first_log.is_some_and(|first| predecessor.number >= first),
+            };
+            if is_missing {
+                let missing = path.join(log_name(predecessor.number));
+                report.damage(&lost_writes(&missing, "the log is missing"))?;
+                is_cut = true;
+            } else if before.is_some_and(|log| log.end < predecessor.size) {
+                usable.has_gap = true;
+                is_cut = true;
+            }
+        }
+        if !is_cut {
+            usable.logs.push(UsableLog { number, end: checked.end });
+        }
+        if let Some(problem) = checked.problem {
+            match problem {
+                Problem::Gap => usable.has_gap = true,
+                Problem::Damage(problem) => report.damage(&lost_writes(&file, &problem))?,
+            }
+            is_cut = true;
+        }
+        report.advance(len)?;
+    }
+    Ok(usable)
+}
+
+pub fn log_name(number: u64) -> String {
+    format!("{number:06}.log")
+}
+
+/// Opens a file; returns `None` if it does not exist.
+pub fn open_if_exists(file: &Path) -> Result<Option<File>> {
+    match File::open(file).and_then(above_streams) {
+        Ok(file) => Ok(Some(file)),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::io("cannot open a file of the store", cause).at(file)),
+    }
+}
+
+/// Called with each range of keys that cannot be read.
+pub type Lost<'a> = dyn FnMut(Option<&[u8]>, Option<&[u8]>) + 'a;
+
+/// A table that is checked.
+pub struct TableFile<'a> {
+    pub table: &'a LiveTable,
+    /// The file, as it is reported.
+    pub path: &'a Path,
+}
+
+impl TableFile<'_> {
+    /// Checks the table, and reports its damage. `lost` is called with the keys of its column
+    /// family that cannot be read.
+    pub fn check(
+        &self,
+        settings: &rocksdb::Options,
+        report: &mut Report<'_>,
+        lost: &mut Lost<'_>,
+    ) -> Step {
+        let table = self.table;
+        let len = fs::metadata(self.path).map_or(0, |metadata| metadata.len());
+        let wrong_size = format!("the file has {len} bytes instead of {}", table.size);
+        if len < table.size {
+            return self.lose(&wrong_size, report, lost);
+        }
+        if len > table.size {
+            self.report(&wrong_size, Loss::Nothing, None, None, report)?;
+        }
+        let (mut unread, mut result) = (table.size, Ok(()));
+        table_check::check(settings, table, self.path, &mut |part| {
+            result = match part {
+                Part::Read(bytes) => {
+                    unread = unread.saturating_sub(bytes);
+                    report.advance(bytes)
+                }
+                Part::Filter { problem } => self.report(problem, Loss::Nothing, None, None, report),
+                Part::Block { problem, first, last } => {
+                    let (smallest, largest) = self.bounds();
+                    let (first, last) = (first.or(smallest), last.or(largest));
+                    lost(first, last);
+                    self.report(problem, self.loss(), first, last, report)
+                }
+                Part::File { problem } => self.lose(problem, report, lost),
+            };
+            result.is_ok()
+        });
+        result?;
+        report.advance(unread)
+    }
+
+    /// Reports that the whole table is lost.
+    pub fn lose(&self, problem: &str, report: &mut Report<'_>, lost: &mut Lost<'_>) -> Step {
+        let (first, last) = self.bounds();
+        lost(first, last);
+        self.report(problem, self.loss(), first, last, report)
+    }
+
+    fn bounds(&self) -> (Option<&[u8]>, Option<&[u8]>) {
+        let keys = self.table.keys.as_ref();
+        keys.map(|(first, last)| (&**first, &**last)).unzip()
+    }
+
+    fn loss(&self) -> Loss {
+        if self.table.family == deadlines::NAME { Loss::Deadlines } else { Loss::Pairs }
+    }
+
+    fn report(
+        &self,
+        problem: &str,
+        loss: Loss,
+        first: Option<&[u8]>,
+        last: Option<&[u8]>,
+        report: &mut Report<'_>,
+    ) -> Step {
+        let (first, last) = match loss {
+            // Without a manifest, a key may be one of the deadlines.
+            Loss::Pairs if self.table.keys.is_none() => (None, None),
+            Loss::Pairs => (first, last),
+            Loss::Deadlines => deadlines::keys_between(first, last),
+            Loss::Nothing => (None, None),
+        };
+        report.damage(&Damage { file: self.path, problem, loss, first, last })
+    }
+}
+
+/// Fails if the work was stopped, and otherwise returns what `result` has.
+pub fn unless_stopped<T>(result: Step<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Halt::Stopped) => Ok(None),
+        Err(Halt::Failed(error)) => Err(error),
+    }
+}
