@@ -7,6 +7,7 @@ pub use crate::batch::{Conflict, Expectation, Operation, Outcome, WriteBatch};
 #[cfg(feature = "cluster")]
 pub use crate::engine::cluster::wire;
 pub use crate::engine::cluster::{Client, Cluster};
+pub use crate::engine::damage::{Damage, Loss, Progress, Rescue, Salvaged, Verdict, Visit};
 pub use crate::engine::disk::{Disk, SharedCaches};
 pub use crate::engine::expiry::run_once as expire;
 pub use crate::engine::memory::{Budget, Memory};
@@ -17,6 +18,7 @@ pub use crate::engine::{
 pub use crate::error::{Error, Kind, Result};
 pub use crate::options::{Compression, Durability, Options};
 pub use crate::store::Store;
+pub use crate::store::damage::{salvage, verify};
 pub use crate::store::dir_name::{MAX_NAME_LEN, directory, unencoded};
 pub use crate::store::identity::{Backend, Identity};
 pub use crate::store::registry::Distributor;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::live_tables::{self, LiveFiles, LiveTable};
@@ -11,6 +11,7 @@ use super::table_check::{self, Part};
 use crate::engine::damage::{Damage, Loss};
 use crate::engine::disk::dir_contents::DirContents;
 use crate::engine::disk::wal::check::{self, Problem};
+use crate::engine::disk::wal::format::BLOCK;
 use crate::engine::disk::wal::verify::{
     ManifestVersion, are_missing, file_numbers, manifest_damage, manifest_file_damage,
     while_manifest_is_steady,
@@ -63,15 +64,26 @@ impl Survey {
         let mut manifest = ManifestVersion::read(path).map(|version| path.join(version.name()));
         if let Some((file, what)) = manifest_damage(path)? {
             // If only the name of the manifest is lost, it can be found.
-            manifest = match file.ends_with("CURRENT") {
+            let current = path.join("CURRENT");
+            manifest = match file == current || !file.exists() {
                 true => only_manifest(path)?,
                 false => None,
             };
-            let loss = if manifest.is_some() { Loss::Nothing } else { Loss::Pairs };
-            survey.damage = Some((file, what.to_owned(), loss));
+            survey.damage = Some(match &manifest {
+                Some(_) if file == current => (current, what.to_owned(), Loss::Nothing),
+                Some(_) => {
+                    let what = "the file CURRENT names a manifest that does not exist";
+                    (current, what.to_owned(), Loss::Nothing)
+                }
+                None => (file, what.to_owned(), Loss::Pairs),
+            });
         }
         let Some(manifest) = manifest else { return Ok(survey) };
         match live_tables::read(settings, &manifest) {
+            Ok(files) if survey.is_newer(path, &files)? => {
+                let what = "the end of the manifest is missing".to_owned();
+                survey.damage = Some((manifest, what, Loss::Pairs));
+            }
             Ok(files) => {
                 survey.logs.retain(|log| *log >= files.first_log);
                 survey.manifest = Some((manifest, files));
@@ -79,6 +91,18 @@ impl Survey {
             Err(text) => survey.damage = Some((manifest, text, Loss::Pairs)),
         }
         Ok(survey)
+    }
+
+    /// Returns whether the other files are newer than a manifest that lists `files`: there is a
+    /// table that it does not know, and the log with the content of that table is gone.
+    fn is_newer(&self, path: &Path, files: &LiveFiles) -> Result<bool> {
+        if file_numbers(path, "sst")?.last().is_none_or(|table| *table < files.next_file) {
+            return Ok(false);
+        }
+        let Some(first) = self.logs.range(files.first_log..).next() else { return Ok(true) };
+        let Some(log) = open_if_exists(&path.join(log_name(*first)))? else { return Ok(false) };
+        let predecessor = check::check(log.take(BLOCK as u64)).predecessor;
+        Ok(predecessor.is_some_and(|log| log.number != 0 && log.number >= files.first_log))
     }
 
     /// Returns the tables that the manifest lists. Without a manifest, returns all in `path`.
