@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <list>
 #include <mutex>
 #include <set>
@@ -504,6 +505,71 @@ TEST_CASE("durability, maintenance and statistics")
         CHECK_FALSE(store.checkpoint((directory.path / "copy").string()));
 #endif
     });
+}
+
+TEST_CASE("damaged stores")
+{
+    directory_c directory;
+    const std::string path = (directory.path / "store").string();
+    const std::string target = (directory.path / "target").string();
+    std::vector<std::string> files;
+    const auto note = [&](const kvds::damage *damage, std::uint64_t done, std::uint64_t total) {
+        CHECK(done <= total);
+        if (damage) {
+            CHECK_FALSE(damage->problem.empty());
+            CHECK(damage->loss == kvds::loss::pairs);
+            CHECK_FALSE(damage->first);
+            CHECK_FALSE(damage->last);
+            files.emplace_back(damage->file);
+        }
+        return true;
+    };
+#ifdef KVDS_TEST_NO_DISK
+    CHECK_FALSE(kvds::verify(path, note));
+    CHECK(last_status() == status::unsupported);
+    CHECK_FALSE(kvds::salvage(path, target, note));
+    CHECK(last_status() == status::unsupported);
+#else
+    CHECK_FALSE(kvds::verify(path, note));
+    CHECK(last_status() == status::not_found);
+    {
+        const auto store = kvds::store_c::open(path);
+        REQUIRE(store);
+        CHECK((*store)->set("a", "1"));
+        CHECK((*store)->set("b", "2"));
+    }
+    kvds::options_c options;
+    CHECK(kvds::verify(path, note, &options));
+    CHECK(last_status() == status::ok);
+    CHECK(files.empty());
+    CHECK(kvds::verify(path, [](auto...) { return false; }));
+    CHECK(last_status() == status::stopped);
+    CHECK_THROWS_AS(kvds::verify(path, [](auto...) -> bool { throw 1; }), int);
+    CHECK_FALSE(kvds::salvage(path, target, [](auto...) { return false; }));
+    CHECK(last_status() == status::stopped);
+
+    /* The log loses a byte of its first record. */
+    std::filesystem::path log;
+    for (const auto &entry : std::filesystem::directory_iterator(path))
+        if (entry.path().extension() == ".log")
+            log = entry.path();
+    std::fstream bytes(log, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(8);
+    bytes.put('?');
+    bytes.close();
+    CHECK_FALSE(kvds::verify(path, note));
+    CHECK(last_status() == status::corruption);
+    CHECK(files == std::vector<std::string>{ log.string() });
+    const auto saved = kvds::salvage(path, target, note, &options);
+    REQUIRE(saved);
+    CHECK(saved->pairs == 0);
+    CHECK(files.size() == 2);
+    CHECK(kvds::store_c::open(target));
+    const kvds::options_c moved = std::move(options);
+    CHECK_FALSE(kvds::verify(path, note, &options));
+    CHECK_FALSE(kvds::salvage(path, target, note, &options));
+    CHECK(last_status() == status::invalid_argument);
+#endif
 }
 
 TEST_CASE("distributors: names, counts, closing")

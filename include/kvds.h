@@ -1816,6 +1816,7 @@ typedef struct kvds_salvaged {
  * - `KVDS_CORRUPTION`: there is damage
  * - `KVDS_INVALID_ARGUMENT`: `path` is NULL, empty or not UTF-8
  * - `KVDS_IO`: a file may not be opened
+ * - `KVDS_BUSY`: another process writes the store too fast
  * - `KVDS_UNSUPPORTED`: a build without disk stores
  */
 kvds_status kvds_verify(const char *path,

@@ -128,11 +128,21 @@ enum class change_kind : int {
     del_range = KVDS_CHANGE_DELETE_RANGE, /**< `KVDS_CHANGE_DELETE_RANGE` */
 };
 
+/** What a damage takes away; see damage. */
+enum class loss : int {
+    none = KVDS_LOSS_NONE,   /**< `KVDS_LOSS_NONE` */
+    pairs = KVDS_LOSS_PAIRS, /**< `KVDS_LOSS_PAIRS` */
+    ttls = KVDS_LOSS_TTLS,   /**< `KVDS_LOSS_TTLS` */
+};
+
 /** The time to live of a key that never expires, and a wait without a limit. */
 inline constexpr std::chrono::milliseconds forever = std::chrono::milliseconds::max();
 
 /** Statistics of a store; `kvds_stats`. */
 using stats = kvds_stats;
+
+/** What salvage() has saved; `kvds_salvaged`. */
+using salvaged = kvds_salvaged;
 
 /* ------------------------------------------------------------------------------------- internal */
 
@@ -1676,6 +1686,86 @@ private:
 
     kvds_distributor *distributor_ = nullptr;
 };
+
+/* ------------------------------------------------------------------------------- damaged stores */
+
+/** A damage of one file, valid during the call of the callback; `kvds_damage`. */
+struct damage {
+    std::string_view file{};                 /**< The damaged file, or the store's directory. */
+    std::string_view problem{};              /**< What is damaged. */
+    kvds::loss loss = kvds::loss::none;      /**< What that takes away. */
+    std::optional<std::string_view> first{}; /**< No key before it is affected. */
+    std::optional<std::string_view> last{};  /**< No key after it is affected. */
+};
+
+/** For this header alone, not for programs. */
+namespace detail {
+
+inline std::optional<std::string_view> bound(const void *key, std::size_t len) noexcept
+{
+    return key ? std::optional(text(key, len)) : std::nullopt;
+}
+
+/** Calls a callback with the damage in C++'s form. */
+template <class Relay>
+int relay_damage(void *relayed, const kvds_damage *damaged, std::uint64_t done,
+                 std::uint64_t total) noexcept
+{
+    if (!damaged)
+        return static_cast<Relay *>(relayed)->call(static_cast<const damage *>(nullptr), done,
+                                                   total);
+    const damage shown{ damaged->file, damaged->problem, static_cast<loss>(damaged->loss),
+                        bound(damaged->first, damaged->first_len),
+                        bound(damaged->last, damaged->last_len) };
+    return static_cast<Relay *>(relayed)->call(&shown, done, total);
+}
+
+/** The options of a function that takes NULL for the defaults. */
+inline bool usable(const options_c *options) noexcept
+{
+    return !options || options->handle() || ok(kvds_options_set(nullptr, "", ""));
+}
+
+} // namespace detail
+
+/**
+ * Calls `callback(const damage *, std::uint64_t bytes_done, std::uint64_t bytes_total)` for each
+ * damage of the disk store in the directory `path`, and with NULL for progress; `kvds_verify`. It
+ * returns whether to continue. Returns true if there is no damage or the callback stopped
+ * (`stopped`). `options` may be NULL.
+ */
+template <class Callback>
+bool verify(const std::string &path, Callback &&callback, const options_c *options = nullptr)
+{
+    using relay = detail::relay_c<std::remove_reference_t<Callback>>;
+    relay called(callback);
+    if (!detail::usable(options))
+        return false;
+    return called.end(kvds_verify(detail::c_str(path), options ? options->handle() : nullptr,
+                                  detail::relay_damage<relay>, &called));
+}
+
+/**
+ * Copies what can be read of the damaged disk store in the directory `path` into a new one in the
+ * directory `target`; `kvds_salvage`. The callback is that of verify(). Returns nothing if it
+ * stopped (`stopped`).
+ */
+template <class Callback>
+std::optional<salvaged> salvage(const std::string &path, const std::string &target,
+                                Callback &&callback, const options_c *options = nullptr)
+{
+    using relay = detail::relay_c<std::remove_reference_t<Callback>>;
+    relay called(callback);
+    salvaged saved{};
+    if (!detail::usable(options))
+        return std::nullopt;
+    const bool ended = called.end(kvds_salvage(detail::c_str(path), detail::c_str(target),
+                                               options ? options->handle() : nullptr,
+                                               detail::relay_damage<relay>, &called, &saved));
+    if (!ended || last_status() != status::ok)
+        return std::nullopt;
+    return saved;
+}
 
 /* ------------------------------------------------------------------------------------------ log */
 

@@ -25,8 +25,8 @@ macro_rules! programs {
 }
 
 programs! {
-    atomicity batches callbacks caller_threads checkpoint cluster cursors descriptor_limit
-    directories dlopen durability exit expiry fork full_disk invalid_calls layout lifecycle
+    atomicity batches callbacks caller_threads checkpoint cluster cursors damage
+    descriptor_limit directories dlopen durability exit expiry fork full_disk invalid_calls layout lifecycle
     limited_file_systems logging maintenance memory_limit no_file_locks observers operations options
     out_of_memory read_errors read_only standard_streams store_lock thread_limit threads
     view_lifecycle views watch write_errors
@@ -89,6 +89,7 @@ macro_rules! constants {
 const SIZES: &[Entry] = sizes! {
     kvds_status kvds_backend kvds_bytes kvds_pair kvds_range kvds_value kvds_stats
     kvds_visit kvds_store_visit kvds_death kvds_user_data_free kvds_change
+    kvds_damage kvds_damage_visit kvds_salvaged
 };
 
 const OFFSETS: &[Entry] = offsets! {
@@ -98,12 +99,15 @@ const OFFSETS: &[Entry] = offsets! {
     kvds_value { data len owner }
     kvds_stats { keys bytes reads writes hits disk_bytes memory_bytes }
     kvds_change { kind last sequence key key_len value value_len }
+    kvds_damage { file problem loss first first_len last last_len }
+    kvds_salvaged { pairs lost ttls_lost }
 };
 
 const CONSTANTS: &[Entry] = constants! {
     KVDS_VERSION_MAJOR KVDS_VERSION_MINOR KVDS_VERSION_PATCH
     KVDS_MAX_KEY_LEN KVDS_MAX_VALUE_LEN KVDS_MAX_TTL_MS
     KVDS_CHANGE_SET KVDS_CHANGE_DELETE KVDS_CHANGE_DELETE_RANGE
+    KVDS_LOSS_NONE KVDS_LOSS_PAIRS KVDS_LOSS_TTLS
     KVDS_MEMORY KVDS_DISK KVDS_CLUSTER KVDS_VIEW_READ KVDS_VIEW_WRITE
     KVDS_DURABILITY_PROCESS KVDS_DURABILITY_SYNC KVDS_DURABILITY_NONE
     KVDS_COMPRESSION_NONE KVDS_COMPRESSION_LZ4 KVDS_COMPRESSION_ZSTD

@@ -57,7 +57,9 @@ fn key(number: usize) -> Vec<u8> {
 
 /// Returns a value that names its key and its generation.
 fn value(key: &[u8], generation: usize) -> Vec<u8> {
-    let mut state = generation as u32 + 1;
+    let mut state = key.iter().fold(generation as u32, |state, byte| {
+        state.wrapping_mul(31).wrapping_add(u32::from(*byte))
+    });
     let noise = (0..60).map(|_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
@@ -394,4 +396,177 @@ fn a_whole_store_is_verified_and_copied_as_it_is() {
     assert_eq!(rescue.expect("it works"), Rescue::Complete(saved));
     assert!(told.is_empty(), "{told:?}");
     assert_eq!(content(&target).expect("it can be read"), *fixture.last());
+}
+
+#[test]
+fn every_part_of_a_table_is_verified() {
+    let fixture = Fixture::new();
+    let (file, len) = fixture
+        .files()
+        .into_iter()
+        .filter(|(name, _)| name.ends_with(".sst"))
+        .max_by_key(|(_, len)| *len)
+        .expect("there is a table");
+    let directory = temporary_directory();
+    let (mut losses, mut unnoticed) = (BTreeMap::new(), Vec::new());
+    for at in (0..len).step_by(if len > 50_000 { 101 } else { 11 }) {
+        let store = directory.path().join("store");
+        copy(&fixture.store, &store);
+        Case { file: file.clone(), damage: Damage::Flipped(at, 0x10) }.apply(&store);
+        let (verdict, told) = run_verify(&store);
+        assert!(told.len() <= 1, "{at}: {told:?}");
+        match told.first() {
+            Some(told) => {
+                assert!(verdict.is_err());
+                let part = ["data block", "filter", "index", "properties"]
+                    .into_iter()
+                    .find(|part| told.problem.contains(part));
+                losses.insert((part, told.loss == Loss::Pairs), told.problem.clone());
+            }
+            None => unnoticed.push(at),
+        }
+        fs::remove_dir_all(&store).expect("a directory can be removed");
+    }
+    assert!(losses.contains_key(&(Some("data block"), true)), "{losses:?}");
+    assert!(losses.contains_key(&(Some("filter"), false)), "{losses:?}");
+    assert!(!losses.contains_key(&(Some("filter"), true)), "{losses:?}");
+    // The footer has padding that means nothing.
+    assert!(unnoticed.iter().all(|at| *at + 64 > len), "of {len} bytes: {unnoticed:?}");
+}
+
+#[test]
+fn all_damage_is_reported_and_not_only_the_first() {
+    let fixture = Fixture::new();
+    let directory = temporary_directory();
+    let store = directory.path().join("store");
+    copy(&fixture.store, &store);
+    let largest = fixture
+        .files()
+        .into_iter()
+        .filter(|(name, _)| name.ends_with(".sst"))
+        .max_by_key(|(_, len)| *len)
+        .expect("there is a table");
+    let log = fixture.files().into_iter().rfind(|(name, _)| name.ends_with(".log"));
+    let log = log.expect("there is a log").0;
+    for (file, at) in [(&largest.0, 100), (&largest.0, 30_000), (&largest.0, 60_000), (&log, 2000)]
+    {
+        Case { file: file.clone(), damage: Damage::Flipped(at, 1) }.apply(&store);
+    }
+    let (verdict, told) = run_verify(&store);
+    assert_eq!(verdict.expect_err("it is damaged").kind(), Kind::Corruption);
+    let names: Vec<_> = told.iter().map(|told| told.file.clone()).collect();
+    let expected = [&largest.0, &largest.0, &largest.0, &log].map(|name| store.join(name));
+    assert_eq!(names, expected, "{told:?}");
+    assert!(told[..3].iter().all(|told| told.first <= told.last && told.last.is_some()));
+}
+
+#[test]
+fn damage_of_two_files_is_survived() {
+    let fixture = Fixture::new();
+    let files = fixture.files();
+    let mut random = fastrand::Rng::with_seed(9);
+    for round in 0..20 {
+        let directory = temporary_directory();
+        let (store, target) = (directory.path().join("store"), directory.path().join("target"));
+        copy(&fixture.store, &store);
+        let tables: Vec<_> = files.iter().filter(|(name, _)| name.ends_with(".sst")).collect();
+        for _ in 0..4 {
+            let (file, len) = tables[random.usize(..tables.len())];
+            let case = Case { file: file.clone(), damage: Damage::Flipped(random.u64(..*len), 1) };
+            case.apply(&store);
+        }
+        let has_manifest = round % 4 != 0;
+        if !has_manifest {
+            fs::remove_file(store.join("CURRENT")).expect("a file can be removed");
+            let manifest = files.iter().find(|(name, _)| name.starts_with("MANIFEST"));
+            let name = &manifest.expect("there is a manifest").0;
+            fs::write(store.join(name), "nothing").expect("a file can be written");
+        }
+        let (rescue, told) = run_salvage(&store, &target);
+        let Ok(Rescue::Complete(saved)) = rescue else { panic!("{rescue:?} after {told:?}") };
+        let found = content(&target).expect("the new store is whole");
+        if has_manifest {
+            check_content(&found, fixture.last(), &told, saved)
+                .unwrap_or_else(|text| panic!("{text}: {told:?}"));
+        } else {
+            let rebuilt = told.iter().find(|told| told.problem.contains("rebuilt"));
+            assert!(rebuilt.is_some_and(|told| told.first.is_none()), "{told:?}");
+            assert!(saved.pairs > 0, "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn the_callback_stops_both() {
+    let fixture = Fixture::new();
+    let directory = temporary_directory();
+    let target = directory.path().join("target");
+    for after in [0, 1, 2, 3] {
+        let mut calls = 0;
+        let mut stop = |_: Option<&kvds::testing::Damage<'_>>, _| {
+            calls += 1;
+            calls <= after
+        };
+        let verdict = verify(&fixture.store, &Options::default(), &mut stop);
+        assert_eq!(verdict.expect("no error"), Verdict::Stopped);
+        calls = 0;
+        let mut stop = |_: Option<&kvds::testing::Damage<'_>>, _| {
+            calls += 1;
+            calls <= after
+        };
+        let rescue = salvage(&fixture.store, &target, &Options::default(), &mut stop);
+        assert_eq!(rescue.expect("no error"), Rescue::Stopped);
+        let left = fs::read_dir(directory.path()).expect("a directory can be read").count();
+        assert_eq!(left, 0, "nothing is left behind");
+    }
+}
+
+#[test]
+fn what_is_no_store_or_is_in_use_is_left_alone() {
+    let directory = temporary_directory();
+    let [absent, empty, store, target] =
+        ["absent", "empty", "store", "target"].map(|name| directory.path().join(name));
+    fs::create_dir(&empty).expect("a directory can be created");
+    for path in [&absent, &empty] {
+        assert_eq!(run_verify(path).0.expect("no error"), Verdict::Absent);
+        assert_eq!(run_salvage(path, &target).0.expect("no error"), Rescue::Absent);
+    }
+    let open = open(&store);
+    applied(open.set(b"key", b"value"));
+    assert_eq!(run_verify(&store).0.expect("no error"), Verdict::Whole);
+    let error = run_salvage(&store, &target).0.expect_err("it is open");
+    assert_eq!(error.kind(), Kind::Locked, "{error}");
+    drop(open);
+    let error = run_salvage(&store, &empty).0.expect_err("the target exists");
+    assert_eq!(error.kind(), Kind::InvalidArgument, "{error}");
+    assert!(!target.exists());
+}
+
+#[test]
+fn a_store_is_verified_while_it_is_written() {
+    let directory = temporary_directory();
+    let path = directory.path().join("store");
+    let store = open(&path);
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..40 {
+                for number in 0..500 {
+                    let key = key(number);
+                    applied(store.set(&key, &value(&key, round).repeat(20)));
+                }
+                store.compact().expect("the store can be compacted");
+            }
+            is_done.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        // Bounded by the writer.
+        while !is_done.load(std::sync::atomic::Ordering::SeqCst) {
+            let (verdict, told) = run_verify(&path);
+            match verdict {
+                Ok(Verdict::Whole) => {}
+                Err(error) if error.kind() == Kind::Busy => {}
+                other => panic!("{other:?} {told:?}"),
+            }
+        }
+    });
 }

@@ -13,6 +13,9 @@ use crate::options::{Durability, Options};
 /// The bytes that are written at once.
 const BATCH: usize = 1 << 20;
 
+/// The memory for blocks, and that for writes. Pairs that are read or written in order need no more.
+pub const MEMORY: u64 = 16 << 20;
+
 /// A new store. Dropping it removes the store, unless [`BulkLoad::finish`] was called.
 pub struct BulkLoad {
     /// `None` once it is finished.
@@ -21,12 +24,14 @@ pub struct BulkLoad {
 }
 
 impl BulkLoad {
-    /// Creates a store in the directory `path`, with the sizes and the compression of `options`.
+    /// Creates a store in the directory `path`, with the compression of `options`.
     pub fn new(path: &Path, options: &Options) -> Result<BulkLoad> {
         let options = Options {
             durability: Durability::None,
             read_only: false,
             create_if_missing: true,
+            block_cache_bytes: options.block_cache_bytes.min(MEMORY),
+            write_buffer_bytes: options.write_buffer_bytes.min(MEMORY),
             ..options.clone()
         };
         let Some(disk) = Disk::open(path, &options, &SharedCaches::new(&options), Box::new(()))?

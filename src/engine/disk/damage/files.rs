@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::live_tables::{self, LiveFiles, LiveTable};
 use super::report::{Halt, Report, Step};
 use super::table_check::{self, Part};
 use crate::engine::damage::{Damage, Loss};
 use crate::engine::disk::dir_contents::DirContents;
-use crate::engine::disk::wal::check::{self, Problem};
+use crate::engine::disk::wal::check::{self, Predecessor, Problem};
 use crate::engine::disk::wal::format::BLOCK;
 use crate::engine::disk::wal::verify::{
     ManifestVersion, are_missing, file_numbers, manifest_damage, manifest_file_damage,
@@ -39,6 +40,10 @@ pub fn is_store(path: &Path) -> Result<bool> {
     }
 }
 
+/// The attempts to list the files of a store that is written meanwhile. Each waits a millisecond
+/// longer than the one before.
+const ATTEMPTS: u64 = 32;
+
 /// The list of the files of a store.
 pub struct Survey {
     /// The damaged file, what is damaged, and what that takes away, if the list is damaged.
@@ -52,10 +57,15 @@ pub struct Survey {
 impl Survey {
     /// Reads the list of the files of the store in `path`.
     pub fn read(path: &Path, settings: &rocksdb::Options) -> Result<Survey> {
-        while_manifest_is_steady(path, || Survey::read_once(path, settings)).unwrap_or_else(|| {
-            let text = "the store is written faster than its files can be listed";
-            Err(Error::new(Kind::Busy, text).at(path))
-        })
+        for attempt in 0..ATTEMPTS {
+            std::thread::sleep(Duration::from_millis(attempt));
+            let read = || Survey::read_once(path, settings);
+            if let Some(survey) = while_manifest_is_steady(path, read) {
+                return survey;
+            }
+        }
+        let text = "the store is written faster than its files can be listed";
+        Err(Error::new(Kind::Busy, text).at(path))
     }
 
     fn read_once(path: &Path, settings: &rocksdb::Options) -> Result<Survey> {
@@ -169,7 +179,12 @@ pub struct UsableLogs {
 }
 
 /// Checks the logs of the store in `path`, and reports their damage.
-pub fn check_logs(path: &Path, survey: &Survey, report: &mut Report<'_>) -> Step<UsableLogs> {
+pub fn check_logs(
+    path: &Path,
+    settings: &rocksdb::Options,
+    survey: &Survey,
+    report: &mut Report<'_>,
+) -> Step<UsableLogs> {
     let first_log = survey.manifest.as_ref().map(|(_, files)| files.first_log);
     let mut usable = UsableLogs::default();
     let mut is_cut = false;
@@ -179,36 +194,69 @@ pub fn check_logs(path: &Path, survey: &Survey, report: &mut Report<'_>) -> Step
         let Some(opened) = open_if_exists(&file)? else { continue };
         let len = opened.metadata().map_or(0, |metadata| metadata.len());
         let checked = check::check(opened);
-        let before = usable.logs.last();
-        if let Some(predecessor) = checked.predecessor.filter(|before| before.number != 0)
-            && !is_cut
-        {
-            let is_missing = match before {
-                Some(log) => log.number != predecessor.number,
-                None => first_log.is_some_and(|first| predecessor.number >= first),
-            };
-            if is_missing {
-                let missing = path.join(log_name(predecessor.number));
-                report.damage(&lost_writes(&missing, "the log is missing"))?;
-                is_cut = true;
-            } else if before.is_some_and(|log| log.end < predecessor.size) {
-                usable.has_gap = true;
-                is_cut = true;
-            }
-        }
         if !is_cut {
-            usable.logs.push(UsableLog { number, end: checked.end });
-        }
-        if let Some(problem) = checked.problem {
-            match problem {
-                Problem::Gap => usable.has_gap = true,
-                Problem::Damage(problem) => report.damage(&lost_writes(&file, &problem))?,
+            match Link::of(checked.predecessor, usable.logs.last(), first_log) {
+                Link::Whole => usable.logs.push(UsableLog { number, end: checked.end }),
+                Link::LostEnd => (usable.has_gap, is_cut) = (true, true),
+                Link::Missing(before) if is_needed(path, settings, before)? => {
+                    let missing = path.join(log_name(before));
+                    report.damage(&lost_writes(&missing, "the log is missing"))?;
+                    is_cut = true;
+                }
+                Link::Missing(_) => usable.logs.push(UsableLog { number, end: checked.end }),
             }
-            is_cut = true;
+        }
+        match checked.problem {
+            Some(Problem::Gap) => (usable.has_gap, is_cut) = (true, true),
+            Some(Problem::Damage(problem)) if is_needed(path, settings, number)? => {
+                report.damage(&lost_writes(&file, &problem))?;
+                is_cut = true;
+            }
+            _ => {}
         }
         report.advance(len)?;
     }
     Ok(usable)
+}
+
+/// How a log continues the one before it.
+enum Link {
+    Whole,
+    /// The log before has lost its end.
+    LostEnd,
+    /// The log with this number is missing.
+    Missing(u64),
+}
+
+impl Link {
+    fn of(
+        recorded: Option<Predecessor>,
+        before: Option<&UsableLog>,
+        first_log: Option<u64>,
+    ) -> Link {
+        // The first log of a store has none before it.
+        let Some(recorded) = recorded.filter(|recorded| recorded.number != 0) else {
+            return Link::Whole;
+        };
+        let is_missing = match before {
+            Some(log) => log.number != recorded.number,
+            None => first_log.is_some_and(|first| recorded.number >= first),
+        };
+        if is_missing {
+            Link::Missing(recorded.number)
+        } else if before.is_some_and(|log| log.end < recorded.size) {
+            Link::LostEnd
+        } else {
+            Link::Whole
+        }
+    }
+}
+
+/// Returns whether the store still needs a log. A writer may have moved its content to a table
+/// meanwhile.
+fn is_needed(path: &Path, settings: &rocksdb::Options, log: u64) -> Result<bool> {
+    let survey = Survey::read(path, settings)?;
+    Ok(survey.manifest.is_none_or(|(_, files)| log >= files.first_log))
 }
 
 pub fn log_name(number: u64) -> String {
@@ -224,9 +272,6 @@ pub fn open_if_exists(file: &Path) -> Result<Option<File>> {
     }
 }
 
-/// Called with each range of keys that cannot be read.
-pub type Lost<'a> = dyn FnMut(Option<&[u8]>, Option<&[u8]>) + 'a;
-
 /// A table that is checked.
 pub struct TableFile<'a> {
     pub table: &'a LiveTable,
@@ -235,19 +280,13 @@ pub struct TableFile<'a> {
 }
 
 impl TableFile<'_> {
-    /// Checks the table, and reports its damage. `lost` is called with the keys of its column
-    /// family that cannot be read.
-    pub fn check(
-        &self,
-        settings: &rocksdb::Options,
-        report: &mut Report<'_>,
-        lost: &mut Lost<'_>,
-    ) -> Step {
+    /// Checks the table, and reports its damage.
+    pub fn check(&self, settings: &rocksdb::Options, report: &mut Report<'_>) -> Step {
         let table = self.table;
         let len = fs::metadata(self.path).map_or(0, |metadata| metadata.len());
         let wrong_size = format!("the file has {len} bytes instead of {}", table.size);
         if len < table.size {
-            return self.lose(&wrong_size, report, lost);
+            return self.lose(&wrong_size, report);
         }
         if len > table.size {
             self.report(&wrong_size, Loss::Nothing, None, None, report)?;
@@ -263,10 +302,9 @@ impl TableFile<'_> {
                 Part::Block { problem, first, last } => {
                     let (smallest, largest) = self.bounds();
                     let (first, last) = (first.or(smallest), last.or(largest));
-                    lost(first, last);
                     self.report(problem, self.loss(), first, last, report)
                 }
-                Part::File { problem } => self.lose(problem, report, lost),
+                Part::File { problem } => self.lose(problem, report),
             };
             result.is_ok()
         });
@@ -275,9 +313,8 @@ impl TableFile<'_> {
     }
 
     /// Reports that the whole table is lost.
-    pub fn lose(&self, problem: &str, report: &mut Report<'_>, lost: &mut Lost<'_>) -> Step {
+    pub fn lose(&self, problem: &str, report: &mut Report<'_>) -> Step {
         let (first, last) = self.bounds();
-        lost(first, last);
         self.report(problem, self.loss(), first, last, report)
     }
 

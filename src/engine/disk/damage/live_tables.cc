@@ -130,9 +130,9 @@ std::size_t kvds_rocksdb_live_tables(const rocksdb_options_t *options, const cha
         for (const auto &[number, table] : family.tables) {
             const Slice smallest = table.smallest.user_key(), largest = table.largest.user_key();
             const kvds_rocksdb_live_table entry = {
-                family.name.data(), family.name.size(), smallest.data(),
-                smallest.size(),    largest.data(),     largest.size(),
-                number,             table.fd.GetFileSize(), table.tail_size,
+                family.name.data(), family.name.size(), smallest.data(), smallest.size(),
+                largest.data(),     largest.size(),     number,          table.fd.GetFileSize(),
+                table.tail_size,
             };
             visit(state, &entry);
         }

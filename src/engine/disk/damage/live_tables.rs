@@ -18,8 +18,11 @@ pub struct LiveTable {
     /// The bytes behind the data blocks; 0 if that is not known.
     pub tail_size: u64,
     /// The first and the last key, if they are known.
-    pub keys: Option<(Box<[u8]>, Box<[u8]>)>,
+    pub keys: Option<KeyBounds>,
 }
+
+/// The first and the last key.
+pub type KeyBounds = (Box<[u8]>, Box<[u8]>);
 
 impl LiveTable {
     pub fn name(&self) -> String {

@@ -115,9 +115,9 @@ unsafe extern "C" fn visit_keys(state: *mut u8, keys: *const RawKeys) {
 /// copy. An error says what is damaged.
 pub fn rebuild_manifest(settings: &rocksdb::Options, path: &Path) -> Result<(), String> {
     let path = path.as_os_str().as_bytes();
-    // SAFETY: the options are live, and the length is that of the path.
-    #[allow(unsafe_code)]
     call_cpp(|text, capacity| {
+        // SAFETY: the options are live, and the length is that of the path.
+        #[allow(unsafe_code)]
         signals::blocked(|| unsafe {
             let settings = settings.as_raw_ptr();
             kvds_rocksdb_rebuild_manifest(settings, path.as_ptr(), path.len(), text, capacity)

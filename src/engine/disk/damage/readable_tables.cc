@@ -157,8 +157,7 @@ private:
             origin.skipped->add({ origin.table, std::move(first), behind });
             // The first place behind the last key that the block can have.
             behind.push_back(0);
-            const InternalKey next(behind, rocksdb::kMaxSequenceNumber,
-                                   rocksdb::kValueTypeForSeek);
+            const InternalKey next(behind, rocksdb::kMaxSequenceNumber, rocksdb::kValueTypeForSeek);
             position = next.Encode().ToString();
             entries->Seek(position);
         }
@@ -190,6 +189,18 @@ public:
             return new ReadableIterator(*table, options, std::move(entries), origin);
         return new (arena->AllocateAligned(sizeof(ReadableIterator)))
             ReadableIterator(*table, options, std::move(entries), origin);
+    }
+
+    // Returns whether nothing can be read.
+    bool is_empty()
+    {
+        const ReadOptions options;
+        const std::unique_ptr<InternalIterator> entries(
+            NewIterator(options, nullptr, nullptr, true, TableReaderCaller::kRepair, 0, false));
+        entries->SeekToFirst();
+        const std::unique_ptr<FragmentedRangeTombstoneIterator> tombstones(
+            NewRangeTombstoneIterator(options));
+        return !entries->Valid() && (tombstones == nullptr || tombstones->empty());
     }
 
     FragmentedRangeTombstoneIterator *NewRangeTombstoneIterator(const ReadOptions &options) override
@@ -246,7 +257,8 @@ public:
         return rocksdb::NewErrorInternalIterator<Slice>(Status::OK(), arena);
     }
 
-    std::uint64_t ApproximateOffsetOf(const ReadOptions &, const Slice &, TableReaderCaller) override
+    std::uint64_t ApproximateOffsetOf(const ReadOptions &, const Slice &,
+                                      TableReaderCaller) override
     {
         return 0;
     }
@@ -259,7 +271,10 @@ public:
 
     void SetupForCompaction() override {}
 
-    std::shared_ptr<const TableProperties> GetTableProperties() const override { return properties; }
+    std::shared_ptr<const TableProperties> GetTableProperties() const override
+    {
+        return properties;
+    }
 
     std::size_t ApproximateMemoryUsage() const override { return sizeof(*this); }
 
@@ -293,9 +308,14 @@ public:
                                                                      size, &opened, false);
         if (status.ok()) {
             // The factory creates tables of this class only.
-            std::unique_ptr<BlockBasedTable> table(static_cast<BlockBasedTable *>(opened.release()));
-            *reader = std::make_unique<ReadableTable>(std::move(table),
-                                                      Origin{ options.cur_file_num, skipped });
+            std::unique_ptr<BlockBasedTable> table(
+                static_cast<BlockBasedTable *>(opened.release()));
+            auto readable = std::make_unique<ReadableTable>(
+                std::move(table), Origin{ options.cur_file_num, skipped });
+            // RepairDB fails with a table that has no first key.
+            if (!keep_lost && readable->is_empty())
+                return Status::Corruption("no block of the table can be read");
+            *reader = std::move(readable);
         } else if (keep_lost && is_damage(status)) {
             skipped->add({ options.cur_file_num, std::nullopt, std::nullopt });
             *reader = std::make_unique<LostTable>(status);

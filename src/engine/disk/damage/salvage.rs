@@ -23,7 +23,7 @@ use super::readable::{Skipped, rebuild_manifest};
 use super::report::{Report, Step};
 use super::uncertain::Uncertain;
 use crate::engine::damage::{Rescue, Salvaged, Visit};
-use crate::engine::disk::bulk_load::BulkLoad;
+use crate::engine::disk::bulk_load::{BulkLoad, MEMORY};
 use crate::engine::disk::errors::rocksdb_error;
 use crate::engine::disk::lock::DirLock;
 use crate::engine::disk::settings::{self, SharedCaches};
@@ -83,14 +83,24 @@ impl<'a> Work<'a> {
         options: &Options,
         report: &mut Report<'_>,
     ) -> Step<Work<'a>> {
-        let mut settings = settings::database(options, &SharedCaches::new(options));
-        let survey = Survey::read(source, &settings)?;
+        let options = Options {
+            block_cache_bytes: options.block_cache_bytes.min(MEMORY),
+            write_buffer_bytes: options.write_buffer_bytes.min(MEMORY),
+            ..options.clone()
+        };
+        let mut settings = settings::database(&options, &SharedCaches::new(&options));
+        let mut survey = Survey::read(source, &settings)?;
+        if survey.manifest.is_none()
+            && let Some((_, problem, _)) = &mut survey.damage
+        {
+            problem.push_str("; the list of files is rebuilt, and what was deleted can return");
+        }
         let tables = survey.tables(source)?;
         // Each table is checked and then copied.
         report.expect(2 * tables.iter().map(|table| table.size).sum::<u64>());
         report.expect(survey.logs_size(source));
         survey.report(source, report)?;
-        let logs = check_logs(source, &survey, report)?;
+        let logs = check_logs(source, &settings, &survey, report)?;
         link_files(source, &directory, &survey, &tables, &logs)
             .map_err(|cause| Error::io("cannot copy the files to work on", cause).at(&directory))?;
         if survey.manifest.is_none() {
@@ -105,39 +115,8 @@ impl<'a> Work<'a> {
         let listed = live_tables::read(&settings, &listed)
             .map_err(|text| lost_manifest(source, text))?
             .tables;
-        let mut work =
-            Work { source, db, skipped, tables: listed, uncertain: Uncertain::default() };
-        work.check_tables(&tables, &settings, report)?;
-        Ok(work)
-    }
-
-    /// Checks the tables of the store, which are `originals`.
-    fn check_tables(
-        &mut self,
-        originals: &[LiveTable],
-        settings: &rocksdb::Options,
-        report: &mut Report<'_>,
-    ) -> Step {
-        for original in originals {
-            // A rebuilt manifest knows the keys of a table.
-            let listed = self.tables.iter().find(|table| table.number == original.number);
-            let table = listed.unwrap_or(original);
-            let file = original.path(self.source);
-            let checked = TableFile { table, path: &file };
-            let is_default = table.family == rocksdb::DEFAULT_COLUMN_FAMILY_NAME;
-            let uncertain = &mut self.uncertain;
-            let mut lost = |first: Option<&[u8]>, last: Option<&[u8]>| {
-                if is_default {
-                    uncertain.add(first, last);
-                }
-            };
-            if open_if_exists(&file)?.is_some() {
-                checked.check(settings, report, &mut lost)?;
-            } else {
-                checked.lose("the file is missing", report, &mut lost)?;
-            }
-        }
-        Ok(())
+        check_tables(source, &tables, &listed, &settings, report)?;
+        Ok(Work { source, db, skipped, tables: listed, uncertain: Uncertain::default() })
     }
 
     /// Copies the certain pairs into a new store in the directory `copy`.
@@ -198,6 +177,29 @@ impl<'a> Work<'a> {
         saved.deadlines_lost += u64::from(found.is_none());
         Ok(found.flatten().map_or(0, |value| deadlines::stored(&value)))
     }
+}
+
+/// Checks the tables of the store in `source`, and reports their damage. `listed` are those of the
+/// directory that is worked on.
+fn check_tables(
+    source: &Path,
+    originals: &[LiveTable],
+    listed: &[LiveTable],
+    settings: &rocksdb::Options,
+    report: &mut Report<'_>,
+) -> Step {
+    for original in originals {
+        // A rebuilt manifest knows the keys of a table.
+        let listed = listed.iter().find(|table| table.number == original.number);
+        let file = original.path(source);
+        let checked = TableFile { table: listed.unwrap_or(original), path: &file };
+        if open_if_exists(&file)?.is_some() {
+            checked.check(settings, report)?;
+        } else {
+            checked.lose("the file is missing", report)?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds what the iterators of the database have skipped.

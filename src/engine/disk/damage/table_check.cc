@@ -103,10 +103,9 @@ private:
             return opened;
         immutable = std::make_unique<rocksdb::ImmutableOptions>(options);
         const rocksdb::MutableCFOptions changing(options);
-        rocksdb::TableReaderOptions how(*immutable, changing.prefix_extractor,
-                                        changing.compression_manager.get(), files,
-                                        immutable->internal_comparator,
-                                        changing.block_protection_bytes_per_key);
+        rocksdb::TableReaderOptions how(
+            *immutable, changing.prefix_extractor, changing.compression_manager.get(), files,
+            immutable->internal_comparator, changing.block_protection_bytes_per_key);
         how.largest_seqno = rocksdb::kMaxSequenceNumber;
         how.tail_size = tail_size;
         std::unique_ptr<rocksdb::TableReader> opened_table;
@@ -121,9 +120,9 @@ private:
     bool check_meta_blocks()
     {
         rocksdb::BlockContents contents;
-        const Status status = rocksdb::ReadMetaIndexBlockInFile(
-            file(), size, rocksdb::kBlockBasedTableMagicNumber, *immutable, read_options,
-            &contents);
+        const Status status =
+            rocksdb::ReadMetaIndexBlockInFile(file(), size, rocksdb::kBlockBasedTableMagicNumber,
+                                              *immutable, read_options, &contents);
         if (!status.ok())
             return damaged_file(text_of(status));
         rocksdb::Block block(std::move(contents));
@@ -157,9 +156,9 @@ private:
             const BlockHandle handle = index->value().handle;
             const std::string problem = problem_of(handle, "data block");
             const Slice last = index->user_key();
-            if (!problem.empty()
-                && !tell({ problem.data(), problem.size(), is_first ? nullptr : before.data(),
-                           before.size(), last.data(), last.size(), 0, BLOCK }))
+            if (!problem.empty() &&
+                !tell({ problem.data(), problem.size(), is_first ? nullptr : before.data(),
+                        before.size(), last.data(), last.size(), 0, BLOCK }))
                 return;
             before.assign(last.data(), last.size());
             is_first = false;
@@ -191,10 +190,9 @@ private:
         const Status status = read(handle.offset(), static_cast<std::size_t>(len), &bytes);
         if (!status.ok())
             return text_of(status) + place;
-        const Status verified =
-            rocksdb::VerifyBlockChecksum(table->get_rep()->footer, bytes.data(),
-                                         static_cast<std::size_t>(handle.size()), path,
-                                         handle.offset(), BlockType::kData);
+        const Status verified = rocksdb::VerifyBlockChecksum(
+            table->get_rep()->footer, bytes.data(), static_cast<std::size_t>(handle.size()), path,
+            handle.offset(), BlockType::kData);
         return verified.ok() ? std::string() : "checksum mismatch" + place;
     }
 
@@ -203,8 +201,9 @@ private:
     {
         if (offset < chunk_offset || offset + len > chunk_offset + chunk.size()) {
             const std::uint64_t rest = size - offset;
-            Status status = fill(offset, static_cast<std::size_t>(std::min<std::uint64_t>(
-                                             rest, std::max(len, CHUNK))));
+            Status status =
+                fill(offset,
+                     static_cast<std::size_t>(std::min<std::uint64_t>(rest, std::max(len, CHUNK))));
             // One unreadable sector must not hide the blocks behind it.
             if (!status.ok() || chunk.size() < len)
                 status = fill(offset, len);

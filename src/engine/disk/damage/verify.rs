@@ -37,12 +37,12 @@ fn verify_files(path: &Path, options: &Options, report: &mut Report<'_>) -> Step
         let file = table.path(path);
         let checked = TableFile { table, path: &file };
         if open_if_exists(&file)?.is_some() {
-            checked.check(&settings, report, &mut |_, _| ())?;
+            checked.check(&settings, report)?;
         } else if is_still_listed(path, &settings, table.number)? {
-            checked.lose("the file is missing", report, &mut |_, _| ())?;
+            checked.lose("the file is missing", report)?;
         }
     }
-    let logs = check_logs(path, &survey, report)?;
+    let logs = check_logs(path, &settings, &survey, report)?;
     if report.damages() == 0 && !logs.has_gap {
         open_once(path, options, report)?;
     }

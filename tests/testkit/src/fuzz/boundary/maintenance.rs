@@ -15,7 +15,7 @@ impl Objects {
         // SAFETY: an invalid handle is NULL or a handle of another kind; a copy is written to our
         // own directory or not at all.
         unsafe {
-            match bytes.int_in_range(0..=6_u8)? {
+            match bytes.int_in_range(0..=7_u8)? {
                 0 => drop(checked(kvds_sync(store))),
                 1 => drop(checked(kvds_compact(store))),
                 2 => drop(checked(kvds_refresh(store))),
@@ -40,6 +40,25 @@ impl Objects {
                     ));
                 }
                 4 => {
+                    // Of no store, or of one that is open.
+                    let path = match (&self.directory, bytes.ratio(1, 2)?) {
+                        (Some(directory), true) => directory.path().join("a").into_os_string(),
+                        _ => "absent".into(),
+                    };
+                    let path = text(path.as_encoded_bytes());
+                    let mut salvaged = kvds_salvaged::default();
+                    let out = if bytes.ratio(7, 8)? { &raw mut salvaged } else { ptr::null_mut() };
+                    checked(kvds_verify(path.as_ptr(), ptr::null(), None, ptr::null_mut()));
+                    checked(kvds_salvage(
+                        path.as_ptr(),
+                        path.as_ptr(),
+                        ptr::null(),
+                        None,
+                        ptr::null_mut(),
+                        out,
+                    ));
+                }
+                5 => {
                     let mut room = [u64::MAX; 12];
                     let size = bytes.int_in_range(0..=size_of_val(&room))?;
                     let out =
@@ -51,7 +70,7 @@ impl Objects {
                         "the output must not overflow"
                     );
                 }
-                5 => {
+                6 => {
                     let name = some_text(bytes)?;
                     let mut value = NO_VALUE;
                     let name = name.as_deref().map_or(ptr::null(), CStr::as_ptr);
