@@ -266,6 +266,7 @@ fn content(store: &Path) -> Result<Map, Error> {
 
 /// Requires that `found` is what a rescue may save of `state`.
 fn check_content(found: &Map, state: &Map, told: &[Told], saved: Salvaged) -> Result<(), String> {
+    let mut without_ttl = 0;
     for (key, (value, has_ttl)) in found {
         let name = key.escape_ascii();
         let Some((expected, expected_ttl)) = state.get(key) else {
@@ -278,11 +279,15 @@ fn check_content(found: &Map, state: &Map, told: &[Told], saved: Salvaged) -> Re
         if has_ttl != expected_ttl && (*has_ttl || !is_told) {
             return Err(format!("{name} has a time to live: {has_ttl}"));
         }
+        without_ttl += u64::from(has_ttl != expected_ttl);
     }
     for key in state.keys().filter(|key| !found.contains_key(*key)) {
         if !told.iter().any(|told| told.affects(Loss::Pairs, key)) {
             return Err(format!("{} is lost, which was not reported", key.escape_ascii()));
         }
+    }
+    if without_ttl > saved.deadlines_lost {
+        return Err(format!("{without_ttl} deadlines are lost: {saved:?}"));
     }
     if saved.pairs != found.len() as u64 {
         return Err(format!("{} pairs were counted, and there are {}", saved.pairs, found.len()));

@@ -1,7 +1,7 @@
 //! Reports damage and progress to the caller, which can stop the work.
 
 use crate::engine::damage::{Damage, Progress, Visit};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// Why the work ended before it was done.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl From<Error> for Halt {
 }
 
 /// The result of a step of the work.
-pub type Step<T = ()> = Result<T, Halt>;
+pub type Step<T = ()> = std::result::Result<T, Halt>;
 
 /// The caller's callback, and what it was called with.
 pub struct Report<'a> {
@@ -64,5 +64,14 @@ impl<'a> Report<'a> {
 
     fn call(&mut self, damage: Option<&Damage<'_>>) -> Step {
         if (self.visit)(damage, self.progress) { Ok(()) } else { Err(Halt::Stopped) }
+    }
+}
+
+/// Returns the result of the work, or `None` if the callback stopped it.
+pub fn unless_stopped<T>(result: Step<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Halt::Stopped) => Ok(None),
+        Err(Halt::Failed(error)) => Err(error),
     }
 }

@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, ReadOptions};
 
-use super::files::{
-    Survey, TableFile, UsableLogs, check_logs, is_store, log_name, open_if_exists, unless_stopped,
-};
 use super::live_tables::{self, LiveTable};
+use super::logs::{UsableLogs, check_logs};
 use super::readable::{Skipped, rebuild_manifest};
-use super::report::{Report, Step};
+use super::report::{Report, Step, unless_stopped};
+use super::survey::{Survey, is_store, log_name, open_if_exists};
+use super::tables::TableFile;
 use super::uncertain::Uncertain;
 use crate::engine::damage::{Rescue, Salvaged, Visit};
 use crate::engine::disk::bulk_load::{BulkLoad, MEMORY};

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use super::files::{Survey, TableFile, check_logs, is_store, open_if_exists, unless_stopped};
-use super::report::{Report, Step};
+use super::logs::check_logs;
+use super::report::{Report, Step, unless_stopped};
+use super::survey::{Survey, is_store, open_if_exists};
+use super::tables::TableFile;
 use crate::engine::damage::{Damage, Loss, Verdict, Visit};
 use crate::engine::disk::read_only::ReadOnly;
 use crate::engine::disk::settings::{self, SharedCaches};
 use crate::engine::disk::wal::gap;
-use crate::error::Kind;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::options::Options;
 
 /// Verifies the store in the directory `path`, which another process may be writing.

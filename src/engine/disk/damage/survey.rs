@@ -1,4 +1,4 @@
-//! The files that a store consists of, and their damage.
+//! The list of the files of a store, and its damage.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -7,17 +7,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::live_tables::{self, LiveFiles, LiveTable};
-use super::report::{Halt, Report, Step};
-use super::table_check::{self, Part};
+use super::report::{Report, Step};
 use crate::engine::damage::{Damage, Loss};
 use crate::engine::disk::dir_contents::DirContents;
-use crate::engine::disk::wal::check::{self, Predecessor, Problem};
+use crate::engine::disk::wal::check;
 use crate::engine::disk::wal::format::BLOCK;
 use crate::engine::disk::wal::verify::{
     ManifestVersion, are_missing, file_numbers, manifest_damage, manifest_file_damage,
     while_manifest_is_steady,
 };
-use crate::engine::disk::{deadlines, destroy, open};
+use crate::engine::disk::{destroy, open};
 use crate::error::{Error, Kind, Result};
 use crate::sys::descriptors::above_streams;
 
@@ -160,103 +159,9 @@ fn only_manifest(path: &Path) -> Result<Option<PathBuf>> {
     Ok(is_whole.then(|| path.join(name)))
 }
 
-fn lost_writes<'a>(file: &'a Path, problem: &'a str) -> Damage<'a> {
+/// Returns the damage of a log, behind which all writes are lost.
+pub fn lost_writes<'a>(file: &'a Path, problem: &'a str) -> Damage<'a> {
     Damage { file, problem, loss: Loss::Pairs, first: None, last: None }
-}
-
-/// A log up to its first problem.
-pub struct UsableLog {
-    pub number: u64,
-    pub end: u64,
-}
-
-/// The logs up to the first problem.
-#[derive(Default)]
-pub struct UsableLogs {
-    pub logs: Vec<UsableLog>,
-    /// Writes that were not synced are missing, which is no damage.
-    pub has_gap: bool,
-}
-
-/// Checks the logs of the store in `path`, and reports their damage.
-pub fn check_logs(
-    path: &Path,
-    settings: &rocksdb::Options,
-    survey: &Survey,
-    report: &mut Report<'_>,
-) -> Step<UsableLogs> {
-    let first_log = survey.manifest.as_ref().map(|(_, files)| files.first_log);
-    let mut usable = UsableLogs::default();
-    let mut is_cut = false;
-    for &number in &survey.logs {
-        let file = path.join(log_name(number));
-        // A writer may have deleted it meanwhile.
-        let Some(opened) = open_if_exists(&file)? else { continue };
-        let len = opened.metadata().map_or(0, |metadata| metadata.len());
-        let checked = check::check(opened);
-        if !is_cut {
-            match Link::of(checked.predecessor, usable.logs.last(), first_log) {
-                Link::Whole => usable.logs.push(UsableLog { number, end: checked.end }),
-                Link::LostEnd => (usable.has_gap, is_cut) = (true, true),
-                Link::Missing(before) if is_needed(path, settings, before)? => {
-                    let missing = path.join(log_name(before));
-                    report.damage(&lost_writes(&missing, "the log is missing"))?;
-                    is_cut = true;
-                }
-                Link::Missing(_) => usable.logs.push(UsableLog { number, end: checked.end }),
-            }
-        }
-        match checked.problem {
-            Some(Problem::Gap) => (usable.has_gap, is_cut) = (true, true),
-            Some(Problem::Damage(problem)) if is_needed(path, settings, number)? => {
-                report.damage(&lost_writes(&file, &problem))?;
-                is_cut = true;
-            }
-            _ => {}
-        }
-        report.advance(len)?;
-    }
-    Ok(usable)
-}
-
-/// How a log continues the one before it.
-enum Link {
-    Whole,
-    /// The log before has lost its end.
-    LostEnd,
-    /// The log with this number is missing.
-    Missing(u64),
-}
-
-impl Link {
-    fn of(
-        recorded: Option<Predecessor>,
-        before: Option<&UsableLog>,
-        first_log: Option<u64>,
-    ) -> Link {
-        // The first log of a store has none before it.
-        let Some(recorded) = recorded.filter(|recorded| recorded.number != 0) else {
-            return Link::Whole;
-        };
-        let is_missing = match before {
-            Some(log) => log.number != recorded.number,
-            None => first_log.is_some_and(|first| recorded.number >= first),
-        };
-        if is_missing {
-            Link::Missing(recorded.number)
-        } else if before.is_some_and(|log| log.end < recorded.size) {
-            Link::LostEnd
-        } else {
-            Link::Whole
-        }
-    }
-}
-
-/// Returns whether the store still needs a log. A writer may have moved its content to a table
-/// meanwhile.
-fn is_needed(path: &Path, settings: &rocksdb::Options, log: u64) -> Result<bool> {
-    let survey = Survey::read(path, settings)?;
-    Ok(survey.manifest.is_none_or(|(_, files)| log >= files.first_log))
 }
 
 pub fn log_name(number: u64) -> String {
@@ -269,88 +174,5 @@ pub fn open_if_exists(file: &Path) -> Result<Option<File>> {
         Ok(file) => Ok(Some(file)),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(Error::io("cannot open a file of the store", cause).at(file)),
-    }
-}
-
-/// A table that is checked.
-pub struct TableFile<'a> {
-    pub table: &'a LiveTable,
-    /// The file, as it is reported.
-    pub path: &'a Path,
-}
-
-impl TableFile<'_> {
-    /// Checks the table, and reports its damage.
-    pub fn check(&self, settings: &rocksdb::Options, report: &mut Report<'_>) -> Step {
-        let table = self.table;
-        let len = fs::metadata(self.path).map_or(0, |metadata| metadata.len());
-        let wrong_size = format!("the file has {len} bytes instead of {}", table.size);
-        if len < table.size {
-            return self.lose(&wrong_size, report);
-        }
-        if len > table.size {
-            self.report(&wrong_size, Loss::Nothing, None, None, report)?;
-        }
-        let (mut unread, mut result) = (table.size, Ok(()));
-        table_check::check(settings, table, self.path, &mut |part| {
-            result = match part {
-                Part::Read(bytes) => {
-                    unread = unread.saturating_sub(bytes);
-                    report.advance(bytes)
-                }
-                Part::Filter { problem } => self.report(problem, Loss::Nothing, None, None, report),
-                Part::Block { problem, first, last } => {
-                    let (smallest, largest) = self.bounds();
-                    let (first, last) = (first.or(smallest), last.or(largest));
-                    self.report(problem, self.loss(), first, last, report)
-                }
-                Part::File { problem } => self.lose(problem, report),
-            };
-            result.is_ok()
-        });
-        result?;
-        report.advance(unread)
-    }
-
-    /// Reports that the whole table is lost.
-    pub fn lose(&self, problem: &str, report: &mut Report<'_>) -> Step {
-        let (first, last) = self.bounds();
-        self.report(problem, self.loss(), first, last, report)
-    }
-
-    fn bounds(&self) -> (Option<&[u8]>, Option<&[u8]>) {
-        let keys = self.table.keys.as_ref();
-        keys.map(|(first, last)| (&**first, &**last)).unzip()
-    }
-
-    fn loss(&self) -> Loss {
-        if self.table.family == deadlines::NAME { Loss::Deadlines } else { Loss::Pairs }
-    }
-
-    fn report(
-        &self,
-        problem: &str,
-        loss: Loss,
-        first: Option<&[u8]>,
-        last: Option<&[u8]>,
-        report: &mut Report<'_>,
-    ) -> Step {
-        let (first, last) = match loss {
-            // Without a manifest, a key may be one of the deadlines.
-            Loss::Pairs if self.table.keys.is_none() => (None, None),
-            Loss::Pairs => (first, last),
-            Loss::Deadlines => deadlines::keys_between(first, last),
-            Loss::Nothing => (None, None),
-        };
-        report.damage(&Damage { file: self.path, problem, loss, first, last })
-    }
-}
-
-/// Fails if the work was stopped, and otherwise returns what `result` has.
-pub fn unless_stopped<T>(result: Step<T>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(Halt::Stopped) => Ok(None),
-        Err(Halt::Failed(error)) => Err(error),
     }
 }
