@@ -1743,8 +1743,8 @@ kvds_status kvds_checkpoint(const kvds_store *store,
  *
  * A disk store that is damaged, by a failing disk or a file that is missing, returns
  * `KVDS_CORRUPTION` where the damage is. `kvds_verify()` finds all damage of a store, and
- * `kvds_salvage()` copies what can still be read into a new store. Both read the files of the store
- * and change none.
+ * `kvds_salvage()` copies what can still be read into a new store. Both read the files of the
+ * store and change none.
  * @{
  */
 
@@ -1789,8 +1789,8 @@ typedef struct kvds_salvaged {
     /** How many pairs were copied. */
     uint64_t pairs;
     /**
-     * How many keys were found only with a value that may be an older one. They were left out. Keys
-     * of which nothing was found are not counted.
+     * How many keys were found only with a value that may be an older one. They were left out.
+     * Keys of which nothing was found are not counted.
      */
     uint64_t lost;
     /**
@@ -1803,9 +1803,9 @@ typedef struct kvds_salvaged {
 /**
  * Reads all files of the disk store in the directory `path`, and verifies every checksum.
  *
- * That includes the list of files, every block of every table file and the logs. The store need not
- * be open. If a process writes to it in the meantime, files that it deletes are left out. The call
- * reports all damage, not only the first, and writes nothing.
+ * That includes the list of files, every block of every table file and the logs. The store need
+ * not be open. If a process writes to it in the meantime, files that it deletes are left out. The
+ * call reports all damage, not only the first, and writes nothing.
  *
  * @param options  copied; NULL for the defaults.
  * @param callback  may be NULL.
@@ -1828,11 +1828,12 @@ kvds_status kvds_verify(const char *path,
  * Copies what can be read of the damaged disk store in the directory `path` into a new disk store
  * in the directory `target`.
  *
- * Each pair of the new store is a pair of the last state of the damaged one, with its time to live.
- * No pair is an older one that a lost write had replaced: a key is left out if what is lost may
- * include a newer write of it. Two kinds of damage are exceptions, and the callback reports them.
- * A damaged log ends there: the new store has the state before the first write that is lost. If the
- * list of files (`MANIFEST`) is lost, it is rebuilt, and deleted keys or older values can return.
+ * Each pair of the new store is a pair of the last state of the damaged one, with its time to
+ * live. No pair is an older one that a lost write had replaced: a key is left out if what is lost
+ * may include a newer write of it. Two kinds of damage are exceptions, and the callback reports
+ * them. A damaged log ends there: the new store has the state before the first write that is lost.
+ * If the list of files (`MANIFEST`) is lost, it is rebuilt, and deleted keys or older values can
+ * return.
  *
  * The damaged store must not be open, and is never changed. The copy is built in a directory
  * `.kvds-copy-*` beside `target`. It appears under its name when it is complete; after an error,

@@ -13,7 +13,8 @@ use crate::options::{Durability, Options};
 /// The bytes that are written at once.
 const BATCH: usize = 1 << 20;
 
-/// The memory for blocks, and that for writes. Pairs that are read or written in order need no more.
+/// The memory for blocks, and that for writes. Pairs that are read or written in order need no
+/// more.
 pub const MEMORY: u64 = 16 << 20;
 
 /// A new store. Dropping it removes the store, unless [`BulkLoad::finish`] was called.

@@ -3,8 +3,8 @@
 //
 // An iterator skips damaged blocks and damaged tables. So it shows at least every key whose current
 // value can be read, but may show an older value of a key. A lookup fails where it would have to
-// read something that is damaged. It reads from the newest table to the oldest and ends at the first
-// version of the key, so a value that it returns is the current one.
+// read something that is damaged. It reads from the newest table to the oldest and ends at the
+// first version of the key, so a value that it returns is the current one.
 
 #include <atomic>
 #include <cstddef>
@@ -43,8 +43,8 @@ using rocksdb::TableProperties;
 using rocksdb::TableReader;
 using rocksdb::TableReaderCaller;
 
-// What iterators have skipped. The reading of a disk may fail at one time and not at another, so only
-// the iterators themselves know.
+// What iterators have skipped. The reading of a disk may fail at one time and not at another, so
+// only the iterators themselves know.
 struct SkippedKeys {
     std::uint64_t table;
     // The whole table if there is no first key.
@@ -127,7 +127,8 @@ public:
     void SeekForPrev(const Slice &target) override { entries->SeekForPrev(target); }
     void Prev() override { entries->Prev(); }
 
-    // Values and keys are copied by the users of this iterator: a pinned block could not be skipped.
+    // Values and keys are copied by the users of this iterator: a pinned block could not be
+    // skipped.
     bool IsKeyPinned() const override { return false; }
     bool IsValuePinned() const override { return false; }
 

@@ -4,9 +4,9 @@
 //! those of the store, and its logs are copies up to their first problem. RocksDB opens this
 //! directory, so the store itself is never changed.
 //!
-//! A pair is copied only if it is certain. A key that is in no damaged range is, as all its versions
-//! can be read. Any other key is looked up: a lookup fails if something newer than the version that
-//! it finds may be lost.
+//! A pair is copied only if it is certain. A key that is in no damaged range is, as all its
+//! versions can be read. Any other key is looked up: a lookup fails if something newer than the
+//! version that it finds may be lost.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
