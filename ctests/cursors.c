@@ -81,14 +81,17 @@ static void a_cursor_visits_its_range(void **state)
     }
 }
 
-/* Checks the three functions that report the entry of a cursor. */
-static void assert_stands_on(const char *key, const kvds_cursor *cursor)
+/* Checks the four functions that report the entry of a cursor. */
+static void assert_stands_on(const char *key, kvds_cursor *cursor)
 {
     kvds_bytes found_key = { &found_key, 99 }, found_value = found_key;
+    int64_t left = 99;
     kvds_status status = key ? KVDS_OK : KVDS_NOT_FOUND;
     assert_int_equal(kvds_cursor_valid(cursor), key != NULL);
     assert_returns(status, kvds_cursor_key(cursor, &found_key));
     assert_returns(status, kvds_cursor_value(cursor, &found_value));
+    assert_returns(status, kvds_cursor_ttl(cursor, &left));
+    assert_int_equal(left, key ? -1 : 0);
     assert_int_equal(found_key.len, key ? strlen(key) : 0);
     assert_int_equal(found_value.len, found_key.len);
     if (key) {
@@ -275,6 +278,7 @@ static void invalid_calls_on_cursors_fail(void **state)
     }
 
     kvds_bytes bytes = { zeros, 99 };
+    int64_t left = 99;
     assert_invalid(kvds_cursor_first(NULL));
     assert_invalid(kvds_cursor_last(NULL));
     assert_invalid(kvds_cursor_next(NULL));
@@ -285,6 +289,8 @@ static void invalid_calls_on_cursors_fail(void **state)
     assert_invalid(kvds_cursor_key(NULL, &bytes));
     assert_true(bytes.data == NULL && bytes.len == 0);
     assert_invalid(kvds_cursor_value(NULL, &bytes));
+    assert_invalid(kvds_cursor_ttl(NULL, &left));
+    assert_int_equal(left, 0);
     kvds_cursor_free(NULL);
 
     cursor = cursor_over(f->store, NULL);
@@ -293,6 +299,7 @@ static void invalid_calls_on_cursors_fail(void **state)
     assert_invalid(kvds_cursor_seek(cursor, zeros, sizeof zeros));
     assert_invalid(kvds_cursor_key(cursor, NULL));
     assert_invalid(kvds_cursor_value(cursor, NULL));
+    assert_invalid(kvds_cursor_ttl(cursor, NULL));
     assert_stands_on("a", cursor);
     assert_ok(kvds_cursor_seek(cursor, zeros, sizeof zeros - 1));
     kvds_cursor_free(cursor);

@@ -327,6 +327,53 @@ static void a_snapshot_keeps_times(void **state)
     kvds_store_release(snapshot);
 }
 
+/* Checks the time of the entry that a cursor is on: at most `ttl`; 0 for one that never expires. */
+static void assert_entry_expires(kvds_cursor *cursor, int64_t ttl)
+{
+    int64_t left = 99;
+    assert_ok(kvds_cursor_ttl(cursor, &left));
+    if (ttl > 0)
+        assert_in_range(left, 1, (uint64_t)ttl);
+    else
+        assert_true(left == -1);
+}
+
+/* A cursor reports the times of its snapshot, also of one before the first time of the store. */
+static void a_cursor_reports_times(void **state)
+{
+    struct fixture *f = *state;
+    kvds_store *scope = scope_of(f->store, BYTES("b"));
+    kvds_cursor *before, *after, *scoped;
+    set_pairs(f->store, "a=1 b1=2 c=3");
+    assert_ok(kvds_cursor_new(f->store, NULL, &before));
+    assert_ok(kvds_expire(f->store, BYTES("b1"), LONG));
+    assert_ok(kvds_cursor_new(f->store, NULL, &after));
+    assert_ok(kvds_cursor_new(scope, NULL, &scoped));
+    assert_ok(kvds_expire(f->store, BYTES("a"), LONG));
+    assert_ok(kvds_set_ttl(f->store, BYTES("b1"), BYTES("9"), 2 * LONG));
+    assert_ok(kvds_del(f->store, BYTES("c")));
+
+    static const int64_t times[] = { -1, LONG, -1 };
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        assert_ok(i == 0 ? kvds_cursor_first(before) : kvds_cursor_next(before));
+        assert_ok(i == 0 ? kvds_cursor_first(after) : kvds_cursor_next(after));
+        assert_entry_expires(before, -1);
+        assert_entry_expires(after, times[i]);
+    }
+    assert_ok(kvds_cursor_last(scoped));
+    assert_entry_expires(scoped, LONG);
+
+    /* A cursor continues after its store is closed. */
+    assert_ok(kvds_close(f->store));
+    assert_entry_expires(scoped, LONG);
+    assert_ok(kvds_cursor_prev(after));
+    assert_entry_expires(after, LONG);
+    kvds_cursor_free(before);
+    kvds_cursor_free(after);
+    kvds_cursor_free(scoped);
+    kvds_store_release(scope);
+}
+
 /* Each function on views: by their rights, and without the prefix of a scope. */
 static void times_work_through_views(void **state)
 {
@@ -879,6 +926,7 @@ int main(void)
         ON_BOTH(only_the_owner_renews_a_lock),
         ON_BOTH(a_snapshot_keeps_an_expired_key),
         ON_BOTH(a_snapshot_keeps_times),
+        ON_BOTH(a_cursor_reports_times),
         ON_BOTH(times_work_through_views),
         ON_BOTH(invalid_times_are_errors),
         ON_BOTH(other_invalid_arguments_are_errors),

@@ -1474,6 +1474,20 @@ kvds_status kvds_cursor_key(const kvds_cursor *cursor, kvds_bytes *key);
  */
 kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
 
+/**
+ * Gets the time that the key of a cursor's current entry has left.
+ *
+ * It is that of the cursor's snapshot: the time that the entry's value has left now. The call also
+ * returns what moving a cursor returns.
+ *
+ * @param[out] left_ms  as in `kvds_ttl()`.
+ * @return
+ * - `KVDS_OK`
+ * - `KVDS_NOT_FOUND`: the cursor is on no entry
+ */
+kvds_status kvds_cursor_ttl(kvds_cursor *cursor,
+                            int64_t *left_ms);
+
 /** @} */
 
 /* ============================================================================================= */

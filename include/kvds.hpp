@@ -172,6 +172,14 @@ inline status keep(kvds_status result) noexcept { return last() = static_cast<st
 
 inline bool ok(kvds_status result) noexcept { return keep(result) == status::ok; }
 
+/** The time left that a function got, if it found the key. */
+inline std::optional<std::chrono::milliseconds> time_left(kvds_status result, std::int64_t ms)
+{
+    if (!ok(result))
+        return std::nullopt;
+    return ms < 0 ? forever : std::chrono::milliseconds(ms);
+}
+
 inline kvds_bytes bytes(std::string_view text) noexcept { return { text.data(), text.size() }; }
 
 /**
@@ -697,6 +705,16 @@ public:
         detail::keep(kvds_cursor_value(handle(), &value));
         return detail::text(value);
     }
+    /**
+     * Returns the time that the entry has left, or `forever`; nothing on no entry;
+     * `kvds_cursor_ttl`.
+     */
+    std::optional<std::chrono::milliseconds> ttl() const
+    {
+        std::int64_t left = 0;
+        const kvds_status result = kvds_cursor_ttl(handle(), &left);
+        return detail::time_left(result, left);
+    }
     /** Returns the handle for functions of kvds.h. This object still owns it. */
     kvds_cursor *handle() const noexcept { return cursor_.get(); }
 
@@ -1057,9 +1075,8 @@ public:
     std::optional<std::chrono::milliseconds> ttl(std::string_view key) const
     {
         std::int64_t left = 0;
-        if (!detail::ok(kvds_ttl(handle_, key.data(), key.size(), &left)))
-            return std::nullopt;
-        return left < 0 ? forever : std::chrono::milliseconds(left);
+        const kvds_status result = kvds_ttl(handle_, key.data(), key.size(), &left);
+        return detail::time_left(result, left);
     }
 
     /* ---- watching */

@@ -41,6 +41,7 @@ pub use self::range::Range;
 pub use self::value::{Buffer, Value};
 use crate::batch::{Outcome, WriteBatch};
 use crate::error::{Error, Kind, Result};
+use crate::sys::clock;
 
 /// The longest key, in bytes.
 pub const MAX_KEY_LEN: usize = 64 << 10;
@@ -201,6 +202,13 @@ pub enum TimeLeft {
     Forever,
     /// This long at least, unless it is deleted before.
     AtLeast(Duration),
+}
+
+impl TimeLeft {
+    /// Returns how long a key with this deadline lives; 0 stands for none.
+    pub fn until(deadline: u64) -> TimeLeft {
+        if deadline == 0 { TimeLeft::Forever } else { TimeLeft::AtLeast(clock::until(deadline)) }
+    }
 }
 
 /// Tells the writes to a range of keys, one by one.

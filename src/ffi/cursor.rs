@@ -23,6 +23,7 @@ use super::bytes::{kvds_bytes, kvds_range};
 use super::distributor::kvds_store;
 use super::handle;
 use super::status::{self, KVDS_NOT_FOUND, KVDS_OK, kvds_status};
+use super::ttl;
 use crate::engine::Cursor;
 use crate::error::{Error, Result};
 
@@ -138,16 +139,46 @@ pub unsafe extern "C" fn kvds_cursor_value(
     boundary::status("kvds_cursor_value", || show(cursor, "value", value, |(_, value)| value))
 }
 
+/// Gets the time that the key of a cursor's current entry has left.
+///
+/// It is that of the cursor's snapshot: the time that the entry's value has left now. The call also
+/// returns what moving a cursor returns.
+///
+/// @param[out] left_ms  as in `kvds_ttl()`.
+/// @return
+/// - `KVDS_OK`
+/// - `KVDS_NOT_FOUND`: the cursor is on no entry
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn kvds_cursor_ttl(
+    cursor: *mut kvds_cursor,
+    left_ms: *mut i64,
+) -> kvds_status {
+    boundary::status("kvds_cursor_ttl", || {
+        let left_ms = arg::out("left_ms", left_ms, 0)?;
+        let cursor = get(cursor)?;
+        if cursor.entry().is_none() {
+            return Ok(KVDS_NOT_FOUND);
+        }
+        left_ms.set(ttl::milliseconds(cursor.time_left()?));
+        Ok(KVDS_OK)
+    })
+}
+
 unsafe fn move_cursor(
     function: &'static str,
     cursor: *mut kvds_cursor,
     step: impl FnOnce(&mut dyn Cursor) -> Result<()>,
 ) -> kvds_status {
     boundary::status(function, || {
-        let cursor = cursor.as_mut().ok_or_else(null)?;
-        step(&mut *cursor.0)?;
-        Ok(status::found(cursor.0.entry().is_some()))
+        let cursor = get(cursor)?;
+        step(&mut *cursor)?;
+        Ok(status::found(cursor.entry().is_some()))
     })
+}
+
+/// Returns the cursor behind a pointer.
+pub unsafe fn get<'a>(cursor: *mut kvds_cursor) -> Result<&'a mut dyn Cursor> {
+    Ok(&mut *cursor.as_mut().ok_or_else(null)?.0)
 }
 
 /// Returns the key or the value of an entry.

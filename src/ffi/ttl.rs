@@ -164,11 +164,16 @@ pub unsafe extern "C" fn kvds_ttl(
     boundary::status("kvds_ttl", || {
         let left_ms = arg::out("left_ms", left_ms, 0)?;
         let (store, key) = (handle::get(store)?, arg::key("key", key, key_len)?);
-        left_ms.set(match store.time_left(key)? {
-            None => return Ok(KVDS_NOT_FOUND),
-            Some(TimeLeft::Forever) => -1,
-            Some(TimeLeft::AtLeast(time)) => i64::try_from(time.as_millis()).unwrap_or(i64::MAX),
-        });
+        let Some(left) = store.time_left(key)? else { return Ok(KVDS_NOT_FOUND) };
+        left_ms.set(milliseconds(left));
         Ok(KVDS_OK)
     })
+}
+
+/// Returns the time as `kvds_ttl()` gets it.
+pub fn milliseconds(left: TimeLeft) -> i64 {
+    match left {
+        TimeLeft::Forever => -1,
+        TimeLeft::AtLeast(time) => i64::try_from(time.as_millis()).unwrap_or(i64::MAX),
+    }
 }

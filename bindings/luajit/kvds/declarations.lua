@@ -153,6 +153,7 @@ kvds_status kvds_cursor_prev(kvds_cursor *cursor);
 int kvds_cursor_valid(const kvds_cursor *cursor);
 kvds_status kvds_cursor_key(const kvds_cursor *cursor, kvds_bytes *key);
 kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
+kvds_status kvds_cursor_ttl(kvds_cursor *cursor, int64_t *left_ms);
 
 typedef struct kvds_change {
     int kind;

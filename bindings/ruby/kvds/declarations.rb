@@ -244,6 +244,7 @@ module Kvds
       int kvds_cursor_valid(const kvds_cursor *cursor);
       kvds_status kvds_cursor_key(const kvds_cursor *cursor, kvds_bytes *key);
       kvds_status kvds_cursor_value(const kvds_cursor *cursor, kvds_bytes *value);
+      kvds_status kvds_cursor_ttl(kvds_cursor *cursor, int64_t *left_ms);
 
       kvds_status kvds_watch_new(const kvds_store *store, const kvds_range *range,
           kvds_watch **out);

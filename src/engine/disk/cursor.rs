@@ -3,7 +3,6 @@
 use rocksdb::ReadOptions;
 
 use super::Disk;
-use super::deadlines::time_left;
 use super::errors::status_error;
 use super::iterator::{Iterator, Move};
 use super::pinned::Pinned;
@@ -61,12 +60,13 @@ impl Cursor for DiskCursor {
     }
 
     fn time_left(&mut self) -> Result<TimeLeft> {
-        let Some((key, _)) = self.iterator.pair() else { return Ok(TimeLeft::Forever) };
+        // Without a snapshot, the store had no deadlines when the cursor was created.
+        let (Some((key, _)), Some(snapshot)) = (self.iterator.pair(), &self.snapshot) else {
+            return Ok(TimeLeft::Forever);
+        };
         let mut options = ReadOptions::default();
-        if let Some(snapshot) = &self.snapshot {
-            options.set_snapshot(&***snapshot);
-        }
+        options.set_snapshot(&***snapshot);
         let disk = self.iterator.disk();
-        Ok(time_left(disk.deadline(disk.db()?, key, &options)?))
+        Ok(TimeLeft::until(disk.deadline(disk.db()?, key, &options)?))
     }
 }

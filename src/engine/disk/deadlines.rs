@@ -32,7 +32,7 @@ use super::{Disk, Writer};
 use crate::batch::Operation;
 use crate::engine::expiry::{Expiring, STEP};
 use crate::engine::feed::Published;
-use crate::engine::{Range, TimeLeft};
+use crate::engine::Range;
 use crate::error::Result;
 use crate::options::Durability;
 use crate::sys::clock;
@@ -194,11 +194,6 @@ pub fn keys_between<'a>(
         (Some(Some(first)), last) => (Some(first), last.flatten()),
         _ => (None, None),
     }
-}
-
-/// Returns how long a key with this deadline lives; 0 stands for none.
-pub fn time_left(deadline: u64) -> TimeLeft {
-    if deadline == 0 { TimeLeft::Forever } else { TimeLeft::AtLeast(clock::until(deadline)) }
 }
 
 /// A write to one of the two column families.

@@ -6,7 +6,6 @@ use rocksdb::{ReadOptions, Snapshot};
 
 use super::Disk;
 use super::cursor::DiskCursor;
-use super::deadlines::time_left;
 use super::pinned::Pinned;
 use crate::engine::{Cursor, Range, Reader, TimeLeft, Value};
 use crate::error::Result;
@@ -58,7 +57,7 @@ impl Reader for DiskSnapshot {
         if disk.find_stored(key, &options)?.is_none() {
             return Ok(None);
         }
-        Ok(Some(time_left(disk.deadline(disk.db()?, key, &options)?)))
+        Ok(Some(TimeLeft::until(disk.deadline(disk.db()?, key, &options)?)))
     }
 
     fn cursor(&self, range: Range) -> Result<Box<dyn Cursor>> {

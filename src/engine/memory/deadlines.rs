@@ -9,9 +9,7 @@ use super::keyspace::Keyspace;
 use super::node::{NewValue, Node};
 use super::shard_set::SHARDS;
 use crate::batch::Operation;
-use crate::engine::TimeLeft;
 use crate::engine::expiry::{Expiring, STEP};
-use crate::sys::clock;
 
 /// The bytes that a deadline takes of the budget: about those of its entry in the set and of the
 /// extra part of its node.
@@ -74,11 +72,6 @@ impl Deadlines {
     pub fn due(&self, now: u64) -> Option<Node> {
         self.0.first().filter(|first| first.deadline <= now).map(|first| first.node.clone())
     }
-}
-
-/// Returns how long a key with this deadline lives; 0 stands for none.
-pub fn time_left(deadline: u64) -> TimeLeft {
-    if deadline == 0 { TimeLeft::Forever } else { TimeLeft::AtLeast(clock::until(deadline)) }
 }
 
 impl Expiring for Keyspace {

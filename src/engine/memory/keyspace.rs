@@ -5,7 +5,6 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use super::budget::Budget;
-use super::deadlines::time_left;
 use super::key_index::{KeyIndex, PendingIndexOps};
 use super::node::ValueRef;
 use super::shard::{Shard, ShardStats};
@@ -99,7 +98,7 @@ impl Keyspace {
     pub fn time_left(&self, key: &[u8], epoch: u64) -> Option<TimeLeft> {
         let hash = self.hash(key);
         let shard = self.read(shard_of(hash));
-        shard.deadline_at(hash, key, epoch).map(time_left)
+        shard.deadline_at(hash, key, epoch).map(TimeLeft::until)
     }
 
     /// Publishes that `shard` has pending index operations.

@@ -45,6 +45,9 @@ impl Objects {
                 7 => {
                     kvds_cursor_valid(cursor);
                     checked(kvds_cursor_key(cursor, ptr::null_mut()));
+                    let mut left = 99;
+                    checked(kvds_cursor_ttl(cursor, &mut left));
+                    assert!(left >= -1);
                 }
                 _ => {
                     let mut key = kvds_bytes { data: odd::<c_void>(), len: 1 };
