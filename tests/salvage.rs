@@ -360,7 +360,7 @@ fn damage_is_found_and_the_rest_is_saved() {
     let fixture = Fixture::new();
     let rounds: usize = std::env::var("KVDS_SALVAGE_ROUNDS")
         .ok()
-        .map_or(20, |rounds| rounds.parse().expect("KVDS_SALVAGE_ROUNDS is a number"));
+        .map_or(12, |rounds| rounds.parse().expect("KVDS_SALVAGE_ROUNDS is a number"));
     let mut random = fastrand::Rng::with_seed(5);
     let (mut wrong, mut missing) = (Vec::new(), BTreeMap::new());
     for (file, len) in fixture.files() {

@@ -19,7 +19,7 @@ use super::live_tables::{self, LiveTable};
 use super::logs::{UsableLogs, check_logs};
 use super::readable::{Skipped, rebuild_manifest};
 use super::report::{Report, Step, unless_stopped};
-use super::survey::{Survey, is_store, log_name, open_if_exists};
+use super::survey::{Survey, is_store, log_name};
 use super::tables::TableFile;
 use super::uncertain::Uncertain;
 use crate::engine::damage::{Rescue, Salvaged, Visit};
@@ -193,9 +193,7 @@ fn check_tables(
         let listed = listed.iter().find(|table| table.number == original.number);
         let file = original.path(source);
         let checked = TableFile { table: listed.unwrap_or(original), path: &file };
-        if open_if_exists(&file)?.is_some() {
-            checked.check(settings, report)?;
-        } else {
+        if !checked.check(settings, report)? {
             checked.lose("the file is missing", report)?;
         }
     }

@@ -1,10 +1,10 @@
 //! Checks a table of a store, and reports its damage.
 
-use std::fs;
 use std::path::Path;
 
 use super::live_tables::LiveTable;
 use super::report::{Report, Step};
+use super::survey::open_if_exists;
 use super::table_check::{self, Part};
 use crate::engine::damage::{Damage, Loss};
 use crate::engine::disk::deadlines;
@@ -17,18 +17,20 @@ pub struct TableFile<'a> {
 }
 
 impl TableFile<'_> {
-    /// Checks the table, and reports its damage.
-    pub fn check(&self, settings: &rocksdb::Options, report: &mut Report<'_>) -> Step {
+    /// Checks the table, and reports its damage. Returns false if the file does not exist.
+    pub fn check(&self, settings: &rocksdb::Options, report: &mut Report<'_>) -> Step<bool> {
         let table = self.table;
-        let len = fs::metadata(self.path).map_or(0, |metadata| metadata.len());
+        let Some(opened) = open_if_exists(self.path)? else { return Ok(false) };
+        let len = opened.metadata().map_or(0, |metadata| metadata.len());
         let wrong_size = format!("the file has {len} bytes instead of {}", table.size);
         if len < table.size {
-            return self.lose(&wrong_size, report);
+            self.lose(&wrong_size, report)?;
+            return Ok(true);
         }
         if len > table.size {
             self.report(&wrong_size, Loss::Nothing, None, None, report)?;
         }
-        let (mut unread, mut result) = (table.size, Ok(()));
+        let (mut unread, mut exists, mut result) = (table.size, true, Ok(()));
         table_check::check(settings, table, self.path, &mut |part| {
             result = match part {
                 Part::Read(bytes) => {
@@ -41,12 +43,18 @@ impl TableFile<'_> {
                     let (first, last) = (first.or(smallest), last.or(largest));
                     self.report(problem, self.loss(), first, last, report)
                 }
+                // It was opened by its name once more, and a writer may have deleted it meanwhile.
+                Part::File { .. } if !self.path.exists() => {
+                    exists = false;
+                    Ok(())
+                }
                 Part::File { problem } => self.lose(problem, report),
             };
             result.is_ok()
         });
         result?;
-        report.advance(unread)
+        report.advance(unread)?;
+        Ok(exists)
     }
 
     /// Reports that the whole table is lost.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::logs::check_logs;
 use super::report::{Report, Step, unless_stopped};
-use super::survey::{Survey, is_store, open_if_exists};
+use super::survey::{Survey, is_store};
 use super::tables::TableFile;
 use crate::engine::damage::{Damage, Loss, Verdict, Visit};
 use crate::engine::disk::read_only::ReadOnly;
@@ -37,9 +37,8 @@ fn verify_files(path: &Path, options: &Options, report: &mut Report<'_>) -> Step
     for table in &tables {
         let file = table.path(path);
         let checked = TableFile { table, path: &file };
-        if open_if_exists(&file)?.is_some() {
-            checked.check(&settings, report)?;
-        } else if is_still_listed(path, &settings, table.number)? {
+        let exists = checked.check(&settings, report)?;
+        if !exists && is_still_listed(path, &settings, table.number)? {
             checked.lose("the file is missing", report)?;
         }
     }
