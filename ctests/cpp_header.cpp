@@ -423,6 +423,7 @@ TEST_CASE("scans and cursors")
         CHECK(cursor->last());
         CHECK(cursor->key() == "c1x");
         CHECK(cursor->value() == "3");
+        CHECK(cursor->ttl() == kvds::forever);
         CHECK(cursor->prev());
         CHECK(cursor->key() == "c1");
         CHECK(cursor->first());
