@@ -1,0 +1,26 @@
+//! Links the program with `libkvds.so`.
+//!
+//! The program finds the library beside itself or in `../lib`, so that both can be installed, or
+//! unpacked, anywhere.
+
+use std::env;
+use std::path::PathBuf;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=KVDS_LIB_DIR");
+    let dir = env::var_os("KVDS_LIB_DIR").map_or_else(release_dir, PathBuf::from);
+    println!("cargo:rustc-link-search=native={}", dir.display());
+    println!("cargo:rustc-link-lib=dylib=kvds");
+    println!("cargo:rustc-link-arg-bins=-Wl,-rpath,$ORIGIN");
+    println!("cargo:rustc-link-arg-bins=-Wl,-rpath,$ORIGIN/../lib");
+    // The tests run the program with the library that it was linked with.
+    println!("cargo:rustc-env=KVDS_LIB_DIR={}", dir.display());
+}
+
+/// Returns the directory where `cargo build --release` leaves the library.
+fn release_dir() -> PathBuf {
+    // OUT_DIR is target/PROFILE/build/PACKAGE/out.
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    out.ancestors().nth(4).map(|target| target.join("release")).unwrap_or_default()
+}

@@ -1,0 +1,172 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{
+    add, cas, checkpoint, compact, copy, count, del, destroy, diff, dump, exists, get, keys, load,
+    scan, set, stat, stores, ttl, watch,
+};
+use crate::failure::Result;
+use crate::input;
+use crate::library::{self, Range};
+use crate::text::Form;
+
+/// Reads and writes stores of kvds.
+///
+/// Keys and values are text; bytes that are not printable UTF-8 are written as \xNN, and a
+/// backslash as \\. The exit code is 0 for yes, 1 for a plain no (no such key, another value), 2
+/// for a command line that cannot be run, and 3 for a failure.
+#[derive(Parser)]
+#[command(name = "kvds", version = version(), max_term_width = 100, propagate_version = false)]
+#[command(override_usage = "kvds [OPTIONS] STORE COMMAND [ARGUMENTS]\n       \
+                            kvds [OPTIONS] stores")]
+pub struct Arguments {
+    /// The directory that the store is under; otherwise the variable KVDS_BASE.
+    #[arg(long, value_name = "DIR", conflicts_with = "cluster")]
+    pub base: Option<OsString>,
+    /// The cluster that the store is in (etcd://HOST/NAMESPACE); otherwise the variable
+    /// KVDS_CLUSTER.
+    #[arg(long, value_name = "URL")]
+    pub cluster: Option<OsString>,
+    /// Sets an option of the library, such as durability=sync. The password of a cluster is taken
+    /// from the variable KVDS_CLUSTER_PASSWORD.
+    #[arg(short = 'o', long = "option", value_name = "NAME=VALUE", global = true)]
+    pub options: Vec<OsString>,
+    /// Keys and values are hexadecimal digits, in arguments and in the output.
+    #[arg(long, global = true, conflicts_with_all = ["base64", "json"])]
+    hex: bool,
+    /// Keys and values are base64, in arguments and in the output.
+    #[arg(long, global = true, conflicts_with = "json")]
+    base64: bool,
+    /// Writes results as JSON, an object in each line.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Writes no progress, notes or summaries to standard error.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// The store: its name, or the path of its directory (which has a "/", or a file CURRENT).
+    #[arg(value_name = "STORE")]
+    pub store: Option<OsString>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Returns the versions of the program and of the library that it runs with.
+fn version() -> &'static str {
+    static TEXT: LazyLock<String> =
+        LazyLock::new(|| format!("{} (library {})", env!("CARGO_PKG_VERSION"), library::version()));
+    &TEXT
+}
+
+impl Arguments {
+    pub fn form(&self) -> Form {
+        match (self.hex, self.base64, self.json) {
+            (true, ..) => Form::Hex,
+            (_, true, _) => Form::Base64,
+            (.., true) => Form::Json,
+            _ => Form::Text,
+        }
+    }
+
+    /// Returns the form that the command line asks for, if it does.
+    pub fn explicit_form(&self) -> Option<Form> {
+        (self.hex || self.base64 || self.json).then(|| self.form())
+    }
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    Get(get::Arguments),
+    Set(set::Arguments),
+    Del(del::Arguments),
+    Exists(exists::Arguments),
+    Add(add::Arguments),
+    Cas(cas::Arguments),
+    Scan(scan::Arguments),
+    Count(count::Arguments),
+    Stores(stores::Arguments),
+    Stat(stat::Arguments),
+    Ttl(ttl::Arguments),
+    Dump(dump::Arguments),
+    Load(load::Arguments),
+    Copy(copy::Arguments),
+    Diff(diff::Arguments),
+    Compact(compact::Arguments),
+    Checkpoint(checkpoint::Arguments),
+    Destroy(destroy::Arguments),
+    Watch(watch::Arguments),
+    Keys(keys::Arguments),
+}
+
+/// Which keys a command is about.
+#[derive(Args)]
+pub struct RangeArguments {
+    /// Only keys that begin with this
+    #[arg(value_name = "PREFIX")]
+    prefix: Option<OsString>,
+    /// Only this key and greater ones
+    #[arg(long, value_name = "KEY")]
+    from: Option<OsString>,
+    /// Only keys less than this one
+    #[arg(long, value_name = "KEY")]
+    to: Option<OsString>,
+}
+
+impl RangeArguments {
+    pub fn new(
+        prefix: &Option<OsString>,
+        from: &Option<OsString>,
+        to: &Option<OsString>,
+    ) -> RangeArguments {
+        RangeArguments { prefix: prefix.clone(), from: from.clone(), to: to.clone() }
+    }
+
+    pub fn range(&self, form: Form) -> Result<Range> {
+        let bytes = |name, text: &Option<OsString>| match text {
+            Some(text) => input::bytes(form, name, text),
+            None => Ok(Vec::new()),
+        };
+        Ok(Range {
+            prefix: bytes("PREFIX", &self.prefix)?,
+            start: bytes("--from", &self.from)?,
+            end: bytes("--to", &self.to)?,
+        })
+    }
+}
+
+/// Where the other store of a command is.
+#[derive(Args)]
+pub struct OtherStore {
+    /// The other store: its name, or the path of its directory
+    #[arg(value_name = "OTHER")]
+    pub store: OsString,
+    /// The directory that the other store is under, if it is another one
+    #[arg(long, value_name = "DIR", conflicts_with = "other_cluster")]
+    pub other_base: Option<OsString>,
+    /// The cluster that the other store is in, if it is another one
+    #[arg(long, value_name = "URL")]
+    pub other_cluster: Option<OsString>,
+}
+
+/// The form of a dump.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DumpFormat {
+    /// A JSON object in each line
+    Json,
+    /// The text form of mdb_dump and mdb_load
+    Mdb,
+    /// Small and fast, with a checksum
+    Binary,
+}
+
+/// The file that a command reads or writes.
+#[derive(Args)]
+pub struct FileArgument {
+    /// The file; "-" or nothing for the standard stream
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}

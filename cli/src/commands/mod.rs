@@ -1,0 +1,108 @@
+//! The commands, one in each file.
+
+pub mod add;
+pub mod cas;
+pub mod checkpoint;
+pub mod compact;
+pub mod copy;
+pub mod count;
+pub mod del;
+pub mod destroy;
+pub mod diff;
+pub mod dump;
+pub mod exists;
+pub mod get;
+pub mod keys;
+pub mod load;
+mod merge;
+pub mod scan;
+pub mod set;
+pub mod stat;
+pub mod stores;
+pub mod ttl;
+pub mod watch;
+
+use std::ffi::{OsStr, OsString};
+
+use crate::args::{Command, OtherStore};
+use crate::failure::{Failure, Result};
+use crate::input;
+use crate::place::{Place, Settings};
+use crate::text::Form;
+
+/// What all commands take from the command line.
+pub struct Context {
+    pub settings: Settings,
+    pub store: Option<OsString>,
+    pub form: Form,
+    /// The form, if the command line names one.
+    pub explicit_form: Option<Form>,
+    pub quiet: bool,
+}
+
+impl Context {
+    /// Returns the store that the command is about.
+    pub fn place(&self) -> Result<Place> {
+        match &self.store {
+            Some(store) => self.settings.place(store),
+            None => Err(Failure::usage("no store is named: kvds STORE COMMAND")),
+        }
+    }
+
+    /// Returns the second store of a command, which is in the place of the first by default.
+    pub fn other_place(&self, other: &OtherStore) -> Result<Place> {
+        let mut settings = self.settings.clone();
+        if other.other_base.is_some() || other.other_cluster.is_some() {
+            settings.base.clone_from(&other.other_base);
+            settings.cluster.clone_from(&other.other_cluster);
+        } else if other.store.as_encoded_bytes().contains(&b'/') {
+            // A path is in place of both.
+            settings.base = None;
+            settings.cluster = None;
+        }
+        settings.place(&other.store)
+    }
+
+    /// Returns the bytes of the argument `text`, which is a key.
+    pub fn key(&self, text: &OsStr) -> Result<Vec<u8>> {
+        input::bytes(self.form, "KEY", text)
+    }
+
+    /// Says what was done, on standard error.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("kvds: {text}");
+        }
+    }
+}
+
+/// Runs a command. Returns `false` for a plain "no".
+pub fn run(command: &Command, context: &Context) -> Result<bool> {
+    match command {
+        Command::Get(arguments) => get::run(arguments, context),
+        Command::Set(arguments) => set::run(arguments, context),
+        Command::Del(arguments) => del::run(arguments, context),
+        Command::Exists(arguments) => exists::run(arguments, context),
+        Command::Add(arguments) => add::run(arguments, context),
+        Command::Cas(arguments) => cas::run(arguments, context),
+        Command::Scan(arguments) => scan::run(arguments, context),
+        Command::Count(arguments) => count::run(arguments, context),
+        Command::Stores(arguments) => stores::run(arguments, context),
+        Command::Stat(arguments) => stat::run(arguments, context),
+        Command::Ttl(arguments) => ttl::run(arguments, context),
+        Command::Dump(arguments) => dump::run(arguments, context),
+        Command::Load(arguments) => load::run(arguments, context),
+        Command::Copy(arguments) => copy::run(arguments, context),
+        Command::Diff(arguments) => diff::run(arguments, context),
+        Command::Compact(arguments) => compact::run(arguments, context),
+        Command::Checkpoint(arguments) => checkpoint::run(arguments, context),
+        Command::Destroy(arguments) => destroy::run(arguments, context),
+        Command::Watch(arguments) => watch::run(arguments, context),
+        Command::Keys(arguments) => keys::run(arguments, context),
+    }
+}
+
+/// Returns "1 pair" or "2 pairs".
+pub fn pairs(count: u64) -> String {
+    if count == 1 { "1 pair".to_owned() } else { format!("{count} pairs") }
+}

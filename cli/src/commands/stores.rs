@@ -1,0 +1,104 @@
+//! `stores`: the disk stores under a base path.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use indicatif::HumanBytes;
+
+use super::Context;
+use crate::failure::{Failure, Result};
+use crate::lock_holder;
+use crate::output::Output;
+use crate::place::decoded;
+use crate::text::{Form, json_member};
+
+/// Lists the disk stores under the base path: their sizes, the time since the last write to their
+/// files, and their names
+#[derive(Args)]
+pub struct Arguments {}
+
+/// A store, as its directory shows it.
+struct Listed {
+    id: Vec<u8>,
+    bytes: u64,
+    age: Duration,
+    writer: Option<u32>,
+}
+
+pub fn run(_arguments: &Arguments, context: &Context) -> Result<bool> {
+    let base = match (&context.settings.cluster, context.settings.base()) {
+        (Some(_), _) => {
+            return Err(Failure::failed("the stores of a cluster cannot be listed"));
+        }
+        (None, Some(base)) => base,
+        (None, None) => {
+            return Err(Failure::usage("where? Use --base DIR or the variable KVDS_BASE"));
+        }
+    };
+    let mut stores = list(&base).map_err(|cause| Failure::io(base.display(), &cause))?;
+    stores.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut out = Output::stdout();
+    for store in stores {
+        out.with_line(|line| {
+            if context.form == Form::Json {
+                line.push(b'{');
+                json_member("store", &store.id, line);
+                let numbers =
+                    format!(",\"bytes\":{},\"age_s\":{}", store.bytes, store.age.as_secs());
+                line.extend_from_slice(numbers.as_bytes());
+                if let Some(writer) = store.writer {
+                    line.extend_from_slice(format!(",\"writer\":{writer}").as_bytes());
+                }
+                line.push(b'}');
+            } else {
+                let bytes = HumanBytes(store.bytes).to_string();
+                line.extend_from_slice(format!("{bytes:>11} {:>5} ", age(store.age)).as_bytes());
+                context.form.write(&store.id, line);
+            }
+        })?;
+    }
+    out.finish()?;
+    Ok(true)
+}
+
+fn list(base: &Path) -> std::io::Result<Vec<Listed>> {
+    let mut stores = Vec::new();
+    for entry in fs::read_dir(base)? {
+        let entry = entry?;
+        let path = entry.path();
+        if !path.join("CURRENT").is_file() {
+            continue;
+        }
+        let mut bytes = 0;
+        let mut newest = SystemTime::UNIX_EPOCH;
+        // A writer may delete files meanwhile, which then count nothing.
+        for file in fs::read_dir(&path).into_iter().flatten().flatten() {
+            let Ok(metadata) = file.metadata() else { continue };
+            if metadata.is_file() {
+                bytes += metadata.len();
+                newest = newest.max(metadata.modified().unwrap_or(newest));
+            }
+        }
+        stores.push(Listed {
+            id: decoded(entry.file_name().as_bytes()),
+            bytes,
+            age: SystemTime::now().duration_since(newest).unwrap_or_default(),
+            writer: lock_holder::find(&path).map(|holder| holder.pid()),
+        });
+    }
+    Ok(stores)
+}
+
+/// Returns a duration in its largest unit.
+fn age(age: Duration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7199 => format!("{}m", seconds / 60),
+        7200..=172_799 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}

@@ -1,0 +1,70 @@
+//! `kvds`: the command-line program.
+
+mod args;
+mod commands;
+mod dump_format;
+mod failure;
+mod input;
+mod library;
+mod lock_holder;
+mod output;
+mod place;
+mod progress;
+mod signals;
+mod text;
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Arguments;
+use commands::Context;
+use failure::{EXIT_NO, Failure, Result};
+use place::Settings;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(EXIT_NO),
+        Err(failure) => {
+            if let Some(text) = failure.text() {
+                eprintln!("kvds: {text}");
+            }
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Runs the command. Returns `false` for a plain "no".
+fn run(arguments: &Arguments) -> Result<bool> {
+    let options = arguments.options.iter().map(library_option).collect::<Result<_>>()?;
+    let context = Context {
+        settings: Settings {
+            base: arguments.base.clone(),
+            cluster: arguments.cluster.clone(),
+            options,
+            quiet: arguments.quiet,
+        },
+        store: arguments.store.clone(),
+        form: arguments.form(),
+        explicit_form: arguments.explicit_form(),
+        quiet: arguments.quiet,
+    };
+    commands::run(&arguments.command, &context)
+}
+
+/// Splits the argument of `--option`.
+fn library_option(text: &OsString) -> Result<(String, OsString)> {
+    let bytes = text.as_bytes();
+    let at = bytes.iter().position(|&byte| byte == b'=');
+    let name = at.and_then(|at| std::str::from_utf8(&bytes[..at]).ok());
+    match (name, at) {
+        (Some(name), Some(at)) if !name.is_empty() => {
+            Ok((name.to_owned(), OsString::from_vec(bytes[at + 1..].to_vec())))
+        }
+        _ => Err(Failure::usage(format!("--option takes NAME=VALUE, not {}", text.display()))),
+    }
+}

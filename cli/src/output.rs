@@ -1,0 +1,139 @@
+//! Standard output, and files that a command creates.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use crate::failure::{Failure, Result};
+use crate::text::{Form, json_member};
+
+const BUFFER: usize = 64 << 10;
+
+/// A stream that a command writes its result to.
+///
+/// A file appears under its name once it is complete: see [`Output::finish`].
+pub struct Output {
+    writer: BufWriter<Box<dyn Write>>,
+    /// The file that is written, and the name that it gets.
+    file: Option<(PathBuf, PathBuf)>,
+    name: String,
+    line: Vec<u8>,
+}
+
+impl Output {
+    pub fn stdout() -> Output {
+        Output::new(Box::new(io::stdout().lock()), "standard output".to_owned())
+    }
+
+    /// Creates the file `path`; standard output for `-` or none.
+    pub fn create(path: Option<&Path>) -> Result<Output> {
+        let path = match path {
+            Some(path) if path != Path::new("-") => path,
+            _ => return Ok(Output::stdout()),
+        };
+        let failure = |cause| Failure::io(path.display(), &cause);
+        // A FIFO or a device is written in place.
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            let file = File::options().write(true).open(path).map_err(failure)?;
+            return Ok(Output::new(Box::new(file), path.display().to_string()));
+        }
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(format!(".partial-{}", std::process::id()));
+        let partial = PathBuf::from(partial);
+        let file = File::create_new(&partial).map_err(failure)?;
+        let mut output = Output::new(Box::new(file), path.display().to_string());
+        output.file = Some((partial, path.to_path_buf()));
+        Ok(output)
+    }
+
+    fn new(writer: Box<dyn Write>, name: String) -> Output {
+        let writer = BufWriter::with_capacity(BUFFER, writer);
+        Output { writer, file: None, name, line: Vec::new() }
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.writer.write_all(bytes).map_err(|cause| write_error(&self.name, &cause))
+    }
+
+    /// Writes `bytes` in `form`, and ends the line.
+    pub fn line(&mut self, form: Form, bytes: &[u8]) -> Result<()> {
+        self.with_line(|line| form.write(bytes, line))
+    }
+
+    /// Writes the line that `fill` creates.
+    pub fn with_line(&mut self, fill: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        fill(&mut line);
+        line.push(b'\n');
+        let result = self.write(&line);
+        self.line = line;
+        result
+    }
+
+    /// Writes a pair as a line: the key, a tab and the value, or a JSON object.
+    ///
+    /// What is `None` is left out.
+    pub fn pair(&mut self, form: Form, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<()> {
+        self.with_line(|line| {
+            let json = form == Form::Json;
+            if json {
+                line.push(b'{');
+            }
+            for (name, bytes) in [("key", key), ("value", value)] {
+                let Some(bytes) = bytes else { continue };
+                if name == "value" && key.is_some() {
+                    line.push(if json { b',' } else { b'\t' });
+                }
+                match json {
+                    true => json_member(name, bytes, line),
+                    false => form.write(bytes, line),
+                }
+            }
+            if json {
+                line.push(b'}');
+            }
+        })
+    }
+
+    pub fn flush(&mut self) -> Result<()> {
+        self.writer.flush().map_err(|cause| write_error(&self.name, &cause))
+    }
+
+    /// Writes what is buffered, and gives a file its name.
+    pub fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        if let Some((partial, path)) = self.file.take() {
+            let rename = || {
+                File::open(&partial)?.sync_all()?;
+                fs::rename(&partial, &path)
+            };
+            rename().map_err(|cause| {
+                let _ = fs::remove_file(&partial);
+                Failure::io(path.display(), &cause)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        // The command failed, and a part of a dump must not pass for all of it.
+        if let Some((partial, _)) = &self.file {
+            let _ = fs::remove_file(partial);
+        }
+    }
+}
+
+/// Returns whether standard output is a terminal.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+fn write_error(name: &str, cause: &io::Error) -> Failure {
+    match cause.kind() {
+        io::ErrorKind::BrokenPipe => Failure::BrokenPipe,
+        _ => Failure::io(name, cause),
+    }
+}

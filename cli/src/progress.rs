@@ -1,0 +1,117 @@
+//! The progress of long jobs on standard error.
+//!
+//! A terminal gets a line that is redrawn, anything else a line every few seconds.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+
+const REDRAW: Duration = Duration::from_millis(100);
+const LINE: Duration = Duration::from_secs(5);
+
+/// The progress of a job over pairs.
+pub struct Progress {
+    verb: &'static str,
+    start: Instant,
+    next: Instant,
+    pairs: u64,
+    bytes: u64,
+    /// About how many pairs there are; 0 if unknown.
+    expected: u64,
+    output: Where,
+}
+
+enum Where {
+    Nothing,
+    Lines,
+    Bar(ProgressBar),
+}
+
+impl Progress {
+    /// Begins the progress of a job called `verb`, such as "dumping".
+    pub fn new(quiet: bool, verb: &'static str, expected: u64) -> Progress {
+        let output = if quiet {
+            Where::Nothing
+        } else if io::stderr().is_terminal() {
+            let bar = ProgressBar::new_spinner();
+            // The template is constant; a default replaces it if it should be wrong.
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+                bar.set_style(style);
+            }
+            Where::Bar(bar)
+        } else {
+            Where::Lines
+        };
+        let start = Instant::now();
+        let next = start + if matches!(output, Where::Bar(_)) { REDRAW } else { LINE };
+        Progress { verb, start, next, pairs: 0, bytes: 0, expected, output }
+    }
+
+    /// Counts a pair of `bytes`.
+    pub fn add(&mut self, bytes: usize) {
+        self.pairs += 1;
+        self.bytes += bytes as u64;
+        // Reading the clock for each pair would take longer than some pairs.
+        if self.pairs.is_multiple_of(64) && !matches!(self.output, Where::Nothing) {
+            self.show();
+        }
+    }
+
+    fn show(&mut self) {
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        let text = self.line();
+        self.next = now
+            + match &self.output {
+                Where::Nothing => return,
+                Where::Lines => {
+                    eprintln!("kvds: {text}");
+                    LINE
+                }
+                Where::Bar(bar) => {
+                    bar.set_message(text);
+                    bar.tick();
+                    REDRAW
+                }
+            };
+    }
+
+    fn line(&self) -> String {
+        let seconds = self.start.elapsed().as_secs_f64().max(0.001);
+        // Rates need no fraction.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let rate = |count: u64| (count as f64 / seconds) as u64;
+        let share = match self.expected {
+            0 => String::new(),
+            expected => format!(" ({} %)", (self.pairs * 100 / expected).min(99)),
+        };
+        format!(
+            "{}: {} pairs{share}, {}; {} pairs/s, {}/s",
+            self.verb,
+            HumanCount(self.pairs),
+            HumanBytes(self.bytes),
+            HumanCount(rate(self.pairs)),
+            HumanBytes(rate(self.bytes)),
+        )
+    }
+
+    pub fn pairs(&self) -> u64 {
+        self.pairs
+    }
+
+    /// Ends the progress, and removes its line from the terminal.
+    pub fn finish(&mut self) {
+        if let Where::Bar(bar) = &self.output {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
