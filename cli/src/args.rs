@@ -21,7 +21,7 @@ use crate::text::Form;
 /// backslash as \\. The exit code is 0 for yes, 1 for a plain no (no such key, another value), 2
 /// for a command line that cannot be run, and 3 for a failure.
 #[derive(Parser)]
-#[command(name = "kvds", version = version(), max_term_width = 100, propagate_version = false)]
+#[command(name = "kvds", bin_name = "kvds STORE", version = version(), max_term_width = 100, propagate_version = false)]
 #[command(override_usage = "kvds [OPTIONS] STORE COMMAND [ARGUMENTS]\n       \
                             kvds [OPTIONS] stores")]
 pub struct Arguments {
@@ -50,7 +50,10 @@ pub struct Arguments {
     pub quiet: bool,
     /// The store: its name, or the path of its directory (which has a "/", or a file CURRENT).
     #[arg(value_name = "STORE")]
-    pub store: Option<OsString>,
+    store: Option<OsString>,
+    /// The store, for one that has the name of a command.
+    #[arg(long = "store", value_name = "NAME", conflicts_with = "store")]
+    named_store: Option<OsString>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -63,6 +66,10 @@ fn version() -> &'static str {
 }
 
 impl Arguments {
+    pub fn store(&self) -> Option<&OsString> {
+        self.store.as_ref().or(self.named_store.as_ref())
+    }
+
     pub fn form(&self) -> Form {
         match (self.hex, self.base64, self.json) {
             (true, ..) => Form::Hex,

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(EXIT_NO),
         Err(failure) => {
             if let Some(text) = failure.text() {
-                eprintln!("kvds: {text}");
+                output::say(&text);
             }
             ExitCode::from(failure.exit_code())
         }
@@ -48,7 +48,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
             options,
             quiet: arguments.quiet,
         },
-        store: arguments.store.clone(),
+        store: arguments.store().cloned(),
         form: arguments.form(),
         explicit_form: arguments.explicit_form(),
         quiet: arguments.quiet,

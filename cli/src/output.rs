@@ -126,6 +126,12 @@ impl Drop for Output {
     }
 }
 
+/// Writes a message to standard error, in one piece, as others may write there too.
+pub fn say(text: &str) {
+    // Without standard error there is no place to report that it is missing.
+    let _ = io::stderr().write_all(format!("kvds: {text}\n").as_bytes());
+}
+
 /// Returns whether standard output is a terminal.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()

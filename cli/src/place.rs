@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::{Failure, Result};
 use crate::library::{Backend, Distributor, Options, Store};
 use crate::lock_holder::{self, Holder};
+use crate::output;
 
 /// What the command line and the environment say about all stores.
 #[derive(Clone)]
@@ -105,7 +106,7 @@ impl Place {
     /// Opens the store for reading, beside a process that writes it.
     pub fn open_to_read(&self) -> Result<Open> {
         if let (Some(holder), false) = (self.holder(), self.settings.quiet) {
-            eprintln!("kvds: {holder} has {self} open; reading beside it");
+            output::say(&format!("{holder} has {self} open; reading beside it"));
         }
         self.open(&[("read_only", "1")])?.ok_or_else(|| self.not_found(""))
     }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
+use crate::output;
+
 const REDRAW: Duration = Duration::from_millis(100);
 const LINE: Duration = Duration::from_secs(5);
 
@@ -19,7 +21,7 @@ pub struct Progress {
     bytes: u64,
     /// About how many pairs there are; 0 if unknown.
     expected: u64,
-    output: Where,
+    place: Where,
 }
 
 enum Where {
@@ -31,7 +33,7 @@ enum Where {
 impl Progress {
     /// Begins the progress of a job called `verb`, such as "dumping".
     pub fn new(quiet: bool, verb: &'static str, expected: u64) -> Progress {
-        let output = if quiet {
+        let place = if quiet {
             Where::Nothing
         } else if io::stderr().is_terminal() {
             let bar = ProgressBar::new_spinner();
@@ -44,8 +46,8 @@ impl Progress {
             Where::Lines
         };
         let start = Instant::now();
-        let next = start + if matches!(output, Where::Bar(_)) { REDRAW } else { LINE };
-        Progress { verb, start, next, pairs: 0, bytes: 0, expected, output }
+        let next = start + if matches!(place, Where::Bar(_)) { REDRAW } else { LINE };
+        Progress { verb, start, next, pairs: 0, bytes: 0, expected, place }
     }
 
     /// Counts a pair of `bytes`.
@@ -53,7 +55,7 @@ impl Progress {
         self.pairs += 1;
         self.bytes += bytes as u64;
         // Reading the clock for each pair would take longer than some pairs.
-        if self.pairs.is_multiple_of(64) && !matches!(self.output, Where::Nothing) {
+        if self.pairs.is_multiple_of(64) && !matches!(self.place, Where::Nothing) {
             self.show();
         }
     }
@@ -65,10 +67,10 @@ impl Progress {
         }
         let text = self.line();
         self.next = now
-            + match &self.output {
+            + match &self.place {
                 Where::Nothing => return,
                 Where::Lines => {
-                    eprintln!("kvds: {text}");
+                    output::say(&text);
                     LINE
                 }
                 Where::Bar(bar) => {
@@ -104,7 +106,7 @@ impl Progress {
 
     /// Ends the progress, and removes its line from the terminal.
     pub fn finish(&mut self) {
-        if let Where::Bar(bar) = &self.output {
+        if let Where::Bar(bar) = &self.place {
             bar.finish_and_clear();
         }
     }

@@ -27,6 +27,7 @@ use std::ffi::{OsStr, OsString};
 use crate::args::{Command, OtherStore};
 use crate::failure::{Failure, Result};
 use crate::input;
+use crate::output;
 use crate::place::{Place, Settings};
 use crate::text::Form;
 
@@ -71,7 +72,7 @@ impl Context {
     /// Says what was done, on standard error.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("kvds: {text}");
+            output::say(text);
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::text::{Form, json_member};
 /// Lists the disk stores under the base path: their sizes, the time since the last write to their
 /// files, and their names
 #[derive(Args)]
+#[command(override_usage = "kvds [OPTIONS] stores")]
 pub struct Arguments {}
 
 /// A store, as its directory shows it.

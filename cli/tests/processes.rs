@@ -1,0 +1,229 @@
+//! What other processes and the system do to the program: locks, signals, pipes and permissions.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long a test waits at most for something that happens at once.
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn kvds(dir: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("kvds"));
+    command
+        .args(arguments.split_whitespace())
+        .current_dir(dir)
+        .env("LD_LIBRARY_PATH", env!("KVDS_LIB_DIR"))
+        .env("KVDS_BASE", ".")
+        .env_remove("KVDS_CLUSTER")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Runs a command, and returns its exit code and what it writes.
+fn run(dir: &Path, arguments: &str) -> (i32, String, String) {
+    let output = kvds(dir, arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+/// A store with the key `a`.
+fn store() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(run(dir.path(), "s set a 1 --create").0, 0);
+    dir
+}
+
+/// A process that has the store open for writing until its input ends.
+fn writer(dir: &Path) -> Child {
+    let mut writer = kvds(dir, "s load").spawn().unwrap();
+    // More than a batch, so that the store shows when the process has it open.
+    let mut lines = String::new();
+    for number in 0..2500 {
+        lines += &format!("{{\"key\":\"n{number:04}\",\"value\":\"x\"}}\n");
+    }
+    writer.stdin.as_mut().unwrap().write_all(lines.as_bytes()).unwrap();
+    let start = Instant::now();
+    while !run(dir, "s get n0999 -q").1.contains('x') {
+        assert!(start.elapsed() < LIMIT, "the writer does not begin");
+    }
+    writer
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+}
+
+#[test]
+fn beside_a_writer_one_can_read_and_not_write() {
+    let dir = store();
+    let dir = dir.path();
+    let mut writer = writer(dir);
+    let process = format!("process {} (kvds)", writer.id());
+    for (command, stdout) in [("get a", "1"), ("scan a", "a\t1\n"), ("ttl a", "never\n")] {
+        let (code, out, err) = run(dir, &format!("s {command}"));
+        assert_eq!((code, out.as_str()), (0, stdout));
+        assert_eq!(err, format!("kvds: {process} has s open; reading beside it\n"));
+        assert_eq!(run(dir, &format!("s {command} --quiet")).2, "");
+    }
+    let commands = [
+        "set a 2",
+        "del a",
+        "add n",
+        "cas a 1 2",
+        "load /dev/null",
+        "ttl a 5s",
+        "compact",
+        "destroy --yes",
+    ];
+    for command in commands {
+        let (code, out, err) = run(dir, &format!("s {command}"));
+        assert_eq!((code, out.as_str()), (3, ""), "{command}");
+        let expected = format!("kvds: {process} has s open, and only one at a time can write it\n");
+        assert_eq!(err, expected, "{command}");
+    }
+    let stat = run(dir, "s stat").1;
+    assert!(stat.contains(&format!("writer     {}", writer.id())), "{stat}");
+    assert_eq!(run(dir, "s checkpoint copy").0, 0);
+    assert_eq!(run(dir, "copy/ get a").1, "1");
+    drop(writer.stdin.take());
+    assert!(writer.wait().unwrap().success());
+    assert_eq!(run(dir, "s count"), (0, "2501\n".to_owned(), String::new()));
+}
+
+#[test]
+fn an_interrupted_load_says_what_it_did_and_leaves_the_store_whole() {
+    for name in ["INT", "TERM"] {
+        let dir = store();
+        let mut writer = writer(dir.path());
+        signal(&writer, name);
+        assert_eq!(writer.wait().unwrap().code(), Some(130));
+        let mut text = String::new();
+        writer.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "kvds: interrupted; loaded 2500 pairs\n");
+        assert_eq!(run(dir.path(), "s count").1, "2501\n");
+    }
+}
+
+#[test]
+fn an_interrupted_dump_leaves_no_file() {
+    let dir = store();
+    let mut load = kvds(dir.path(), "s load").spawn().unwrap();
+    let mut input = load.stdin.take().unwrap();
+    for number in 0..400_000 {
+        writeln!(input, "{{\"key\":\"{number}\",\"value\":\"a value\"}}").unwrap();
+    }
+    drop(input);
+    assert!(load.wait().unwrap().success());
+    let mut dump = kvds(dir.path(), "s dump out").spawn().unwrap();
+    let start = Instant::now();
+    while fs::read_dir(dir.path()).unwrap().count() < 2 {
+        assert!(start.elapsed() < LIMIT, "the dump does not begin");
+    }
+    signal(&dump, "INT");
+    assert_eq!(dump.wait().unwrap().code(), Some(130));
+    // Only the store is there, and no part of a dump.
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_killed_load_leaves_the_store_whole() {
+    let dir = store();
+    let mut writer = writer(dir.path());
+    signal(&writer, "KILL");
+    writer.wait().unwrap();
+    let (code, count, err) = run(dir.path(), "s count");
+    assert_eq!((code, err.as_str()), (0, ""));
+    // The batches of 1,000 pairs that were written.
+    assert_eq!(count, "2001\n");
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let dir = store();
+    drop(writer(dir.path()).wait_with_output().unwrap());
+    for command in ["scan", "dump", "keys -d 9", "scan --json", "diff none/"] {
+        if command.starts_with("diff") {
+            assert_eq!(run(dir.path(), "none/ set x y --create").0, 0);
+        }
+        let mut child = kvds(dir.path(), &format!("s {command} --quiet")).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), text.as_str()), (Some(0), ""), "{command}");
+    }
+}
+
+#[test]
+fn a_watch_shows_what_another_process_writes() {
+    let dir = store();
+    let mut watch = kvds(dir.path(), "s watch --interval 50ms -n 3 --quiet").spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    // The first reading must come before the writes.
+    thread::sleep(Duration::from_millis(1000));
+    for (write, change) in [("set b 2", "set\tb\t2"), ("set a 3", "set\ta\t3"), ("del b", "del\tb")]
+    {
+        assert_eq!(run(dir.path(), &format!("s {write}")).0, 0);
+        assert_eq!(lines.next().unwrap().unwrap(), change);
+    }
+    assert!(watch.wait().unwrap().success());
+
+    let mut watch = kvds(dir.path(), "s watch").spawn().unwrap();
+    thread::sleep(Duration::from_millis(500));
+    signal(&watch, "INT");
+    assert!(watch.wait().unwrap().success());
+}
+
+#[test]
+fn what_another_user_may_not_do() {
+    let dir = store();
+    let path = dir.path();
+    let is_root = run_id() == "0";
+    let open = |mode| fs::Permissions::from_mode(mode);
+    fs::set_permissions(path, open(0o755)).unwrap();
+    // Root may do everything, so the command runs as another user.
+    let other = |arguments: &str| {
+        let mut command = kvds(path, arguments);
+        if is_root {
+            command.uid(65534).gid(65534);
+        }
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    if is_root {
+        // The program and the library may lie where only root can read.
+        let program = assert_cmd::cargo::cargo_bin!("kvds");
+        let mut version = Command::new(program);
+        version.arg("--version").env("LD_LIBRARY_PATH", env!("KVDS_LIB_DIR"));
+        if !version.uid(65534).output().is_ok_and(|output| output.status.success()) {
+            return;
+        }
+    } else {
+        fs::set_permissions(path.join("s"), open(0o555)).unwrap();
+    }
+    assert_eq!(other("s get a"), (Some(0), String::new()));
+    let (code, text) = other("s set a 2");
+    assert_eq!(code, Some(3));
+    assert!(text.contains("ermission denied"), "{text}");
+    fs::set_permissions(path.join("s"), open(0o000)).unwrap();
+    let (code, text) = other("s get a");
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("ermission denied"), "{text}");
+    let (code, text) = other("s dump out.json");
+    assert_eq!(code, Some(3), "{text}");
+    fs::set_permissions(path.join("s"), open(0o755)).unwrap();
+}
+
+fn run_id() -> String {
+    let output = Command::new("id").arg("-u").output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
