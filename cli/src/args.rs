@@ -21,7 +21,7 @@ use crate::text::Form;
 /// backslash as \\. The exit code is 0 for yes, 1 for a plain no (no such key, another value), 2
 /// for a command line that cannot be run, and 3 for a failure.
 #[derive(Parser)]
-#[command(name = "kvds", bin_name = "kvds STORE", version = version(), max_term_width = 100, propagate_version = false)]
+#[command(name = "kvds", bin_name = "kvds STORE", version = version(), max_term_width = 100)]
 #[command(override_usage = "kvds [OPTIONS] STORE COMMAND [ARGUMENTS]\n       \
                             kvds [OPTIONS] stores")]
 pub struct Arguments {

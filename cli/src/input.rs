@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -64,16 +65,30 @@ pub fn read_error(name: &str, cause: &io::Error) -> Failure {
 /// The standard library repeats a read that a signal interrupted, forever if nothing comes.
 struct Interruptible<R>(R);
 
-impl<R: Read> Read for Interruptible<R> {
+impl<R: Read + AsRawFd> Read for Interruptible<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        wait(self.0.as_raw_fd())?;
+        self.0.read(buffer)
+    }
+}
+
+/// Waits until `descriptor` can be read, or fails after a signal.
+///
+/// A signal may come just before the wait, so each wait is short. Input, its
+/// end, or a signal ends the loop.
+fn wait(descriptor: RawFd) -> io::Result<()> {
+    const STEP_MS: libc::c_int = 200;
+    let mut poll = libc::pollfd { fd: descriptor, events: libc::POLLIN, revents: 0 };
+    loop {
+        // SAFETY: the struct is valid, and it is the only one.
+        let ready = unsafe { libc::poll(&mut poll, 1, STEP_MS) };
         if signals::interrupted() {
             return Err(io::Error::other("interrupted"));
         }
-        match self.0.read(buffer) {
-            Err(cause) if cause.kind() == io::ErrorKind::Interrupted && signals::interrupted() => {
-                Err(io::Error::other("interrupted"))
-            }
-            result => result,
+        // The read reports what is not right with the descriptor.
+        let failed = ready < 0 && io::Error::last_os_error().kind() != io::ErrorKind::Interrupted;
+        if ready > 0 || failed {
+            return Ok(());
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::failure::{Failure, Result};
 
 /// Deletes the store with all of its data
 ///
-/// The exit code is 1 if there is no such store, or if the question is not answered with "yes".
+/// The exit code is 1 if there is no such store, or if the reply to the question is not "yes".
 #[derive(Args)]
 pub struct Arguments {
     /// Does not ask
