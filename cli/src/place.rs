@@ -57,7 +57,7 @@ impl Settings {
         base.map(PathBuf::from)
     }
 
-    fn cluster(&self) -> Option<OsString> {
+    pub fn cluster(&self) -> Option<OsString> {
         self.cluster.clone().or_else(|| from_environment("KVDS_CLUSTER"))
     }
 

@@ -109,8 +109,11 @@ fn an_interrupted_load_says_what_it_did_and_leaves_the_store_whole() {
         assert_eq!(writer.wait().unwrap().code(), Some(130));
         let mut text = String::new();
         writer.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-        assert_eq!(text, "kvds: interrupted; loaded 2500 pairs\n");
-        assert_eq!(run(dir.path(), "s count").1, "2501\n");
+        // The signal may come before the program has read all lines.
+        let loaded = text.strip_prefix("kvds: interrupted; loaded ").unwrap();
+        let loaded: u32 = loaded.strip_suffix(" pairs\n").unwrap().parse().unwrap();
+        assert!((1000..=2500).contains(&loaded), "{loaded}");
+        assert_eq!(run(dir.path(), "s count").1, format!("{}\n", loaded + 1));
     }
 }
 

@@ -30,12 +30,13 @@ struct Listed {
 }
 
 pub fn run(_arguments: &Arguments, context: &Context) -> Result<bool> {
-    let base = match (&context.settings.cluster, context.settings.base()) {
-        (Some(_), _) => {
+    let settings = &context.settings;
+    let base = match (settings.base(), settings.cluster()) {
+        (Some(base), _) if settings.cluster.is_none() => base,
+        (_, Some(_)) => {
             return Err(Failure::failed("the stores of a cluster cannot be listed"));
         }
-        (None, Some(base)) => base,
-        (None, None) => {
+        _ => {
             return Err(Failure::usage("where? Use --base DIR or the variable KVDS_BASE"));
         }
     };
