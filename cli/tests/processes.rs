@@ -45,14 +45,14 @@ fn store() -> TempDir {
 /// A process that has the store open for writing until its input ends.
 fn writer(dir: &Path) -> Child {
     let mut writer = kvds(dir, "s load").spawn().unwrap();
-    // More than a batch, so that the store shows when the process has it open.
+    // More than two batches, so that the store shows that the process has it open.
     let mut lines = String::new();
     for number in 0..2500 {
         lines += &format!("{{\"key\":\"n{number:04}\",\"value\":\"x\"}}\n");
     }
     writer.stdin.as_mut().unwrap().write_all(lines.as_bytes()).unwrap();
     let start = Instant::now();
-    while !run(dir, "s get n0999 -q").1.contains('x') {
+    while !run(dir, "s get n1999 -q").1.contains('x') {
         assert!(start.elapsed() < LIMIT, "the writer does not begin");
     }
     writer

@@ -5,8 +5,11 @@
 //! a line. Each file runs in a temporary directory of its own.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A command and what it writes.
 struct Step {
@@ -14,6 +17,9 @@ struct Step {
     command: String,
     output: Vec<String>,
 }
+
+/// Where the stores of most sessions are.
+const BASE: (&str, &str) = ("KVDS_BASE", "data");
 
 #[test]
 fn sessions() {
@@ -25,7 +31,7 @@ fn sessions() {
     assert!(!files.is_empty());
     let mut failures = String::new();
     for file in &files {
-        failures += &run(file, &steps(&fs::read_to_string(file).unwrap()));
+        failures += &run(file, &steps(&fs::read_to_string(file).unwrap()), BASE);
     }
     assert!(failures.is_empty(), "{failures}");
 }
@@ -47,7 +53,41 @@ fn sessions_of_the_page() {
     }
     let steps = steps(&text);
     assert!(steps.len() > 10, "the page has sessions");
-    let failures = run(&file, &steps);
+    let failures = run(&file, &steps, BASE);
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// Runs with one etcd server of its own; without etcd it shows nothing.
+#[test]
+fn sessions_with_a_cluster() {
+    let dir = tempfile::tempdir().unwrap();
+    // Ports that were free just now.
+    let ports: Vec<_> = (0..2).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let ports: Vec<_> = ports.into_iter().map(|port| port.local_addr().unwrap()).collect();
+    let [client, peer] = [0, 1].map(|at| format!("http://{}", ports[at]));
+    let server = Command::new("etcd")
+        .arg("--data-dir")
+        .arg(dir.path().join("etcd"))
+        .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+        .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+        .args(["--initial-cluster", &format!("default={peer}")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut server) = server else {
+        eprintln!("skipped: there is no etcd");
+        return;
+    };
+    let start = Instant::now();
+    while TcpStream::connect(ports[0]).is_err() && start.elapsed() < Duration::from_secs(30) {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let file = manifest().join("tests/cluster.txt");
+    let steps = steps(&fs::read_to_string(&file).unwrap());
+    let url = format!("etcd://{}/tests", ports[0]);
+    let failures = run(&file, &steps, ("KVDS_CLUSTER", &url));
+    server.kill().unwrap();
+    server.wait().unwrap();
     assert!(failures.is_empty(), "{failures}");
 }
 
@@ -70,7 +110,7 @@ fn steps(text: &str) -> Vec<Step> {
 }
 
 /// Runs the steps, and returns what differs.
-fn run(file: &Path, steps: &[Step]) -> String {
+fn run(file: &Path, steps: &[Step], place: (&str, &str)) -> String {
     let dir = tempfile::tempdir().unwrap();
     let program = assert_cmd::cargo::cargo_bin!("kvds");
     let path =
@@ -82,8 +122,9 @@ fn run(file: &Path, steps: &[Step]) -> String {
             .current_dir(dir.path())
             .env("PATH", &path)
             .env("LD_LIBRARY_PATH", env!("KVDS_LIB_DIR"))
-            .env("KVDS_BASE", "data")
+            .env_remove("KVDS_BASE")
             .env_remove("KVDS_CLUSTER")
+            .env(place.0, place.1)
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
