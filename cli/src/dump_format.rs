@@ -343,8 +343,10 @@ fn mdb_print(text: &[u8]) -> std::result::Result<Vec<u8>, String> {
 
 /// Parses a line of JSON.
 fn json_pair(line: &[u8]) -> std::result::Result<Pair, String> {
-    let json: serde_json::Value =
-        serde_json::from_slice(line).map_err(|cause| format!("not JSON: {cause}"))?;
+    let json: serde_json::Value = serde_json::from_slice(line).map_err(|cause| {
+        // The parser sees one line and counts it as the first.
+        format!("not JSON: {}", cause.to_string().replace(" at line 1 column ", ", column "))
+    })?;
     let serde_json::Value::Object(mut members) = json else {
         return Err("not a JSON object".to_owned());
     };
