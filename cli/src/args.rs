@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     add, cas, checkpoint, compact, copy, count, del, destroy, diff, dump, exists, get, keys, load,
-    scan, set, stat, stores, ttl, watch,
+    salvage, scan, set, stat, stores, ttl, verify, watch,
 };
 use crate::failure::Result;
 use crate::input;
@@ -107,6 +107,8 @@ pub enum Command {
     Destroy(destroy::Arguments),
     Watch(watch::Arguments),
     Keys(keys::Arguments),
+    Verify(verify::Arguments),
+    Salvage(salvage::Arguments),
 }
 
 /// Which keys a command is about.

@@ -126,7 +126,7 @@ impl Place {
         }
     }
 
-    fn not_found(&self, advice: &str) -> Failure {
+    pub fn not_found(&self, advice: &str) -> Failure {
         Failure::failed(format!("there is no store {self}{advice}"))
     }
 
@@ -162,7 +162,7 @@ impl Place {
         Ok((Distributor::open(base.as_os_str().as_bytes(), options)?, backend))
     }
 
-    fn options(&self, more: &[(&str, &str)]) -> Result<Options> {
+    pub fn options(&self, more: &[(&str, &str)]) -> Result<Options> {
         let mut options = Options::new()?;
         // One command reads or writes one store: the library's defaults, for programs with many,
         // would use more memory and be no faster.
@@ -238,7 +238,7 @@ impl Place {
         lock_holder::find(&self.directory()?)
     }
 
-    fn locked(&self) -> Failure {
+    pub fn locked(&self) -> Failure {
         let holder = match self.holder() {
             Some(holder) => holder.to_string(),
             None => "another process".to_owned(),

@@ -5,7 +5,7 @@
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::output;
 
@@ -19,8 +19,10 @@ pub struct Progress {
     next: Instant,
     pairs: u64,
     bytes: u64,
-    /// About how many pairs there are; 0 if unknown.
+    /// About how many pairs, or else bytes, there are; 0 if unknown.
     expected: u64,
+    /// Whether the job counts bytes alone.
+    is_of_bytes: bool,
     place: Where,
 }
 
@@ -47,7 +49,28 @@ impl Progress {
         };
         let start = Instant::now();
         let next = start + if matches!(place, Where::Bar(_)) { REDRAW } else { LINE };
-        Progress { verb, start, next, pairs: 0, bytes: 0, expected, place }
+        Progress { verb, start, next, pairs: 0, bytes: 0, expected, is_of_bytes: false, place }
+    }
+
+    /// Begins the progress of a job over bytes, which calls [`Progress::at`].
+    pub fn of_bytes(quiet: bool, verb: &'static str) -> Progress {
+        let mut progress = Progress::new(quiet, verb, 0);
+        progress.is_of_bytes = true;
+        progress
+    }
+
+    /// Sets how many bytes are done, of about how many.
+    pub fn at(&mut self, done: u64, total: u64) {
+        (self.bytes, self.expected) = (done, total);
+        self.show();
+    }
+
+    /// Writes a line of the result while the progress is shown.
+    pub fn suspend<R>(&self, write: impl FnOnce() -> R) -> R {
+        match &self.place {
+            Where::Bar(bar) => bar.suspend(write),
+            _ => write(),
+        }
     }
 
     /// Counts a pair of `bytes`.
@@ -86,18 +109,38 @@ impl Progress {
         // Rates need no fraction.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let rate = |count: u64| (count as f64 / seconds) as u64;
-        let share = match self.expected {
-            0 => String::new(),
-            expected => format!(" ({} %)", (self.pairs * 100 / expected).min(99)),
-        };
-        format!(
-            "{}: {} pairs{share}, {}; {} pairs/s, {}/s",
-            self.verb,
-            HumanCount(self.pairs),
-            HumanBytes(self.bytes),
-            HumanCount(rate(self.pairs)),
-            HumanBytes(rate(self.bytes)),
-        )
+        let bytes = HumanBytes(self.bytes);
+        let bytes_rate = HumanBytes(rate(self.bytes));
+        let (verb, share, left) = (self.verb, self.share(), self.time_left(seconds));
+        if self.is_of_bytes {
+            return format!("{verb}: {bytes}{share}; {bytes_rate}/s{left}");
+        }
+        let (pairs, pairs_rate) = (HumanCount(self.pairs), HumanCount(rate(self.pairs)));
+        format!("{verb}: {pairs} pairs{share}, {bytes}; {pairs_rate} pairs/s, {bytes_rate}/s{left}")
+    }
+
+    fn done(&self) -> u64 {
+        if self.is_of_bytes { self.bytes } else { self.pairs }
+    }
+
+    fn share(&self) -> String {
+        match self.done().saturating_mul(100).checked_div(self.expected) {
+            None => String::new(),
+            Some(percent) => format!(" ({} %)", percent.min(99)),
+        }
+    }
+
+    /// Returns how long the rest takes at the rate until now.
+    fn time_left(&self, seconds: f64) -> String {
+        let done = self.done();
+        if done == 0 || done >= self.expected {
+            return String::new();
+        }
+        let left = seconds * (self.expected - done) as f64 / done as f64;
+        match Duration::try_from_secs_f64(left) {
+            Ok(left) => format!(", {} left", HumanDuration(left)),
+            Err(_) => String::new(),
+        }
     }
 
     pub fn pairs(&self) -> u64 {

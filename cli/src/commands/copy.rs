@@ -42,7 +42,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
     if from.is_same(&to) {
         return Err(Failure::usage("the store and the other store are the same"));
     }
-    let source = from.open_to_read()?.snapshot()?;
+    let source = from.open_to_read()?;
     let target = to.open_or_create(arguments.create)?;
     signals::install();
     let mut progress = Progress::new(context.quiet, "copying", source.stats()?.keys);
@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
             pair.key.extend_from_slice(cursor.key()?);
             pair.value.clear();
             pair.value.extend_from_slice(cursor.value()?);
-            pair.expires = if arguments.no_ttl { None } else { dump::expires(&source, &pair.key)? };
+            pair.expires = if arguments.no_ttl { None } else { dump::expires(&mut cursor)? };
             load.add(&pair)?;
             progress.add(pair.key.len() + pair.value.len());
             found = cursor.next()?;

@@ -8,7 +8,7 @@ use super::{Context, pairs};
 use crate::args::{DumpFormat, FileArgument, RangeArguments};
 use crate::dump_format::Writer;
 use crate::failure::Result;
-use crate::library::{Cursor, Store};
+use crate::library::Cursor;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::signals;
@@ -53,16 +53,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
     let out = Output::create(arguments.file.file.as_deref())?;
     let mut writer = Writer::new(out, arguments.format)?;
     let with_ttl = !arguments.no_ttl && arguments.format != DumpFormat::Mdb;
-    // A snapshot, as the times are read beside the cursor.
-    let store = store.snapshot()?;
     let expected = store.stats()?.keys;
     let mut progress = Progress::new(context.quiet, "dumping", expected);
     let mut cursor = Cursor::new(&store, &range)?;
     let mut found = cursor.first()?;
     while found {
         signals::check()?;
+        let expires = if with_ttl { expires(&mut cursor)? } else { None };
         let (key, value) = (cursor.key()?, cursor.value()?);
-        let expires = if with_ttl { expires(&store, key)? } else { None };
         writer.pair(key, value, expires)?;
         progress.add(key.len() + value.len());
         found = cursor.next()?;
@@ -73,10 +71,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
     Ok(true)
 }
 
-/// Returns when `key` expires, in milliseconds since 1970, if it does.
-pub fn expires(store: &Store, key: &[u8]) -> Result<Option<u64>> {
-    let left = store.ttl(key)?.and_then(|left| u64::try_from(left).ok());
-    Ok(left.map(|left| now_ms().saturating_add(left)))
+/// Returns when the current entry expires, in milliseconds since 1970, if it does.
+pub fn expires(cursor: &mut Cursor) -> Result<Option<u64>> {
+    Ok(cursor.ttl()?.map(|left| now_ms().saturating_add(left)))
 }
 
 /// Returns the milliseconds since 1970.

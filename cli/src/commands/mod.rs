@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod compact;
 pub mod copy;
 pub mod count;
+mod damage;
 pub mod del;
 pub mod destroy;
 pub mod diff;
@@ -15,11 +16,13 @@ pub mod get;
 pub mod keys;
 pub mod load;
 mod merge;
+pub mod salvage;
 pub mod scan;
 pub mod set;
 pub mod stat;
 pub mod stores;
 pub mod ttl;
+pub mod verify;
 pub mod watch;
 
 use std::ffi::{OsStr, OsString};
@@ -99,6 +102,8 @@ pub fn run(command: &Command, context: &Context) -> Result<bool> {
         Command::Checkpoint(arguments) => checkpoint::run(arguments, context),
         Command::Destroy(arguments) => destroy::run(arguments, context),
         Command::Watch(arguments) => watch::run(arguments, context),
+        Command::Verify(arguments) => verify::run(arguments, context),
+        Command::Salvage(arguments) => salvage::run(arguments, context),
         Command::Keys(arguments) => keys::run(arguments, context),
     }
 }

@@ -88,6 +88,14 @@ impl Cursor {
             Ok(lent(bytes.data, bytes.len))
         }
     }
+
+    /// Returns the milliseconds that the current entry has left, or `None` if it does not expire.
+    pub fn ttl(&mut self) -> Result<Option<u64>> {
+        let mut left = -1;
+        // SAFETY: the handle is live, and `left` is valid.
+        yes(unsafe { ffi::kvds_cursor_ttl(self.0.as_ptr(), &mut left) })?;
+        Ok(u64::try_from(left).ok())
+    }
 }
 
 impl Drop for Cursor {

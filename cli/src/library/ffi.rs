@@ -8,8 +8,13 @@ pub const OK: Status = 0;
 pub const NOT_FOUND: Status = 1;
 pub const EXISTS: Status = 2;
 pub const MISMATCH: Status = 3;
+pub const STOPPED: Status = 4;
 pub const LOCKED: Status = -4;
+pub const CORRUPTION: Status = -7;
 pub const EXPIRED: Status = -14;
+
+pub const LOSS_NONE: c_int = 0;
+pub const LOSS_TTLS: c_int = 2;
 
 pub const DISK: i32 = 1;
 pub const CLUSTER: i32 = 2;
@@ -63,6 +68,30 @@ pub struct Change {
     pub key_len: usize,
     pub value: *const c_void,
     pub value_len: usize,
+}
+
+/// A damage of a store: `kvds_damage`.
+#[repr(C)]
+pub struct Damage {
+    pub file: *const c_char,
+    pub problem: *const c_char,
+    pub loss: c_int,
+    pub first: *const c_void,
+    pub first_len: usize,
+    pub last: *const c_void,
+    pub last_len: usize,
+}
+
+/// `kvds_damage_visit`.
+pub type DamageVisit = unsafe extern "C" fn(*mut c_void, *const Damage, u64, u64) -> c_int;
+
+/// What was saved of a damaged store: `kvds_salvaged`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Salvaged {
+    pub pairs: u64,
+    pub lost: u64,
+    pub ttls_lost: u64,
 }
 
 /// Statistics of a store: `kvds_stats`.
@@ -241,6 +270,21 @@ unsafe extern "C" {
 
     pub fn kvds_store_snapshot(store: *const StoreHandle, out: *mut *mut StoreHandle) -> Status;
 
+    pub fn kvds_cursor_ttl(cursor: *mut CursorHandle, left_ms: *mut i64) -> Status;
+    pub fn kvds_verify(
+        path: *const c_char,
+        options: *const OptionsHandle,
+        visit: Option<DamageVisit>,
+        user_data: *mut c_void,
+    ) -> Status;
+    pub fn kvds_salvage(
+        path: *const c_char,
+        target: *const c_char,
+        options: *const OptionsHandle,
+        visit: Option<DamageVisit>,
+        user_data: *mut c_void,
+        salvaged: *mut Salvaged,
+    ) -> Status;
     pub fn kvds_sync(store: *mut StoreHandle) -> Status;
     pub fn kvds_compact(store: *mut StoreHandle) -> Status;
     pub fn kvds_refresh(store: *mut StoreHandle) -> Status;

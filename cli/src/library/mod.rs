@@ -5,6 +5,7 @@
 
 mod batch;
 mod cursor;
+pub mod damage;
 mod distributor;
 mod ffi;
 mod options;
