@@ -1,7 +1,7 @@
 //! What "verify" and "salvage" write about the damage that they find.
 
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Context;
 use crate::failure::{Failure, Result};
@@ -109,6 +109,6 @@ pub fn directory(place: &Place) -> Result<PathBuf> {
 }
 
 /// Returns a path as the library takes it.
-pub fn bytes(path: &PathBuf) -> &[u8] {
+pub fn bytes(path: &Path) -> &[u8] {
     path.as_os_str().as_bytes()
 }
