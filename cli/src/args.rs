@@ -13,6 +13,7 @@ use crate::commands::{
 use crate::failure::Result;
 use crate::input;
 use crate::library::{self, Range};
+use crate::shell;
 use crate::text::Form;
 
 /// Reads and writes stores of kvds.
@@ -36,6 +37,21 @@ pub struct Arguments {
     /// from the variable KVDS_CLUSTER_PASSWORD.
     #[arg(short = 'o', long = "option", value_name = "NAME=VALUE", global = true)]
     pub options: Vec<OsString>,
+    #[command(flatten)]
+    pub output: OutputArguments,
+    /// The store: its name, or the path of its directory (which has a "/", or a file CURRENT).
+    #[arg(value_name = "STORE")]
+    store: Option<OsString>,
+    /// The store, for one that has the name of a command.
+    #[arg(long = "store", value_name = "NAME", conflicts_with = "store")]
+    named_store: Option<OsString>,
+    #[command(subcommand)]
+    pub job: Job,
+}
+
+/// How results are written.
+#[derive(Args)]
+pub struct OutputArguments {
     /// Keys and values are hexadecimal digits, in arguments and in the output.
     #[arg(long, global = true, conflicts_with_all = ["base64", "json"])]
     hex: bool,
@@ -48,14 +64,22 @@ pub struct Arguments {
     /// Writes no progress, notes or summaries to standard error.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// The store: its name, or the path of its directory (which has a "/", or a file CURRENT).
-    #[arg(value_name = "STORE")]
-    store: Option<OsString>,
-    /// The store, for one that has the name of a command.
-    #[arg(long = "store", value_name = "NAME", conflicts_with = "store")]
-    named_store: Option<OsString>,
-    #[command(subcommand)]
-    pub command: Command,
+}
+
+impl OutputArguments {
+    pub fn form(&self) -> Form {
+        self.explicit_form().unwrap_or(Form::Text)
+    }
+
+    /// Returns the form that the arguments name, if they do.
+    pub fn explicit_form(&self) -> Option<Form> {
+        match (self.hex, self.base64, self.json) {
+            (true, ..) => Some(Form::Hex),
+            (_, true, _) => Some(Form::Base64),
+            (.., true) => Some(Form::Json),
+            _ => None,
+        }
+    }
 }
 
 /// Returns the versions of the program and of the library that it runs with.
@@ -69,20 +93,14 @@ impl Arguments {
     pub fn store(&self) -> Option<&OsString> {
         self.store.as_ref().or(self.named_store.as_ref())
     }
+}
 
-    pub fn form(&self) -> Form {
-        match (self.hex, self.base64, self.json) {
-            (true, ..) => Form::Hex,
-            (_, true, _) => Form::Base64,
-            (.., true) => Form::Json,
-            _ => Form::Text,
-        }
-    }
-
-    /// Returns the form that the command line asks for, if it does.
-    pub fn explicit_form(&self) -> Option<Form> {
-        (self.hex || self.base64 || self.json).then(|| self.form())
-    }
+/// What the program does: one command, or all that are typed in a shell.
+#[derive(Subcommand)]
+pub enum Job {
+    #[command(flatten)]
+    Command(Command),
+    Shell(shell::Arguments),
 }
 
 #[derive(Subcommand)]

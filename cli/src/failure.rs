@@ -23,6 +23,8 @@ pub enum Failure {
     Failed(String),
     /// A signal ended the command. The text says what was done until then.
     Interrupted(String),
+    /// A failure that standard error describes already. The number is its exit code.
+    Reported(u8),
     /// The reader of the output went away, which is no error: `kvds born scan | head`.
     BrokenPipe,
 }
@@ -52,11 +54,21 @@ impl Failure {
         }
     }
 
+    /// Names the line of a file that failed.
+    pub fn at(self, line: &str) -> Failure {
+        match self {
+            Failure::Usage(text) => Failure::Usage(format!("{line}: {text}")),
+            Failure::Failed(text) => Failure::Failed(format!("{line}: {text}")),
+            other => other,
+        }
+    }
+
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::Usage(_) => EXIT_USAGE,
             Failure::Failed(_) => EXIT_FAILURE,
             Failure::Interrupted(_) => EXIT_INTERRUPTED,
+            Failure::Reported(code) => *code,
             Failure::BrokenPipe => 0,
         }
     }
@@ -67,7 +79,7 @@ impl Failure {
             Failure::Usage(text) | Failure::Failed(text) => Some(text.clone()),
             Failure::Interrupted(done) if done.is_empty() => Some("interrupted".to_owned()),
             Failure::Interrupted(done) => Some(format!("interrupted; {done}")),
-            Failure::BrokenPipe => None,
+            Failure::Reported(_) | Failure::BrokenPipe => None,
         }
     }
 }

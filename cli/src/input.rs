@@ -52,6 +52,11 @@ pub fn open(path: Option<&Path>) -> Result<(Box<dyn BufRead>, String)> {
     }
 }
 
+/// Waits until standard input can be read, or fails after a signal.
+pub fn wait_for_stdin() -> io::Result<()> {
+    wait(io::stdin().as_raw_fd())
+}
+
 /// Returns the failure of reading `name`.
 pub fn read_error(name: &str, cause: &io::Error) -> Failure {
     if signals::interrupted() {

@@ -5,11 +5,13 @@ mod commands;
 mod dump_format;
 mod failure;
 mod input;
+mod kept;
 mod library;
 mod lock_holder;
 mod output;
 mod place;
 mod progress;
+mod shell;
 mod signals;
 mod text;
 
@@ -19,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::Arguments;
+use args::{Arguments, Job};
 use commands::Context;
 use failure::{EXIT_NO, Failure, Result};
 use place::Settings;
@@ -46,14 +48,18 @@ fn run(arguments: &Arguments) -> Result<bool> {
             base: arguments.base.clone(),
             cluster: arguments.cluster.clone(),
             options,
-            quiet: arguments.quiet,
+            quiet: arguments.output.quiet,
+            kept: None,
         },
         store: arguments.store().cloned(),
-        form: arguments.form(),
-        explicit_form: arguments.explicit_form(),
-        quiet: arguments.quiet,
+        form: arguments.output.form(),
+        explicit_form: arguments.output.explicit_form(),
+        quiet: arguments.output.quiet,
     };
-    commands::run(&arguments.command, &context)
+    match &arguments.job {
+        Job::Command(command) => commands::run(command, &context),
+        Job::Shell(arguments) => shell::run(arguments, context),
+    }
 }
 
 /// Splits the argument of `--option`.

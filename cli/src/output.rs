@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::failure::{Failure, Result};
 use crate::text::{Form, json_member};
@@ -21,8 +22,12 @@ pub struct Output {
 }
 
 impl Output {
+    /// Returns standard output, or the file in place of it: see [`redirect`].
     pub fn stdout() -> Output {
-        Output::new(Box::new(io::stdout().lock()), "standard output".to_owned())
+        match &*redirection() {
+            None => Output::new(Box::new(io::stdout().lock()), "standard output".to_owned()),
+            Some((file, name)) => Output::new(Box::new(file.clone()), name.clone()),
+        }
     }
 
     /// Creates the file `path`; standard output for `-` or none.
@@ -126,15 +131,39 @@ impl Drop for Output {
     }
 }
 
+/// The file in place of standard output, and its name.
+static REDIRECTION: Mutex<Option<(Arc<File>, String)>> = Mutex::new(None);
+
+fn redirection() -> MutexGuard<'static, Option<(Arc<File>, String)>> {
+    // A panic leaves the file or none, so the value is always valid.
+    REDIRECTION.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Creates the file `path`, which gets what commands would write to standard output from now on.
+///
+/// Without `path`, standard output gets it again.
+pub fn redirect(path: Option<&Path>) -> Result<()> {
+    let file = match path {
+        Some(path) if path != Path::new("-") => {
+            let name = path.display().to_string();
+            let file = File::create(path).map_err(|cause| Failure::io(&name, &cause))?;
+            Some((Arc::new(file), name))
+        }
+        _ => None,
+    };
+    *redirection() = file;
+    Ok(())
+}
+
 /// Writes a message to standard error, in one piece, as others may write there too.
 pub fn say(text: &str) {
     // Without standard error there is no place to report that it is missing.
     let _ = io::stderr().write_all(format!("kvds: {text}\n").as_bytes());
 }
 
-/// Returns whether standard output is a terminal.
+/// Returns whether [`Output::stdout`] is a terminal.
 pub fn is_terminal() -> bool {
-    io::stdout().is_terminal()
+    redirection().is_none() && io::stdout().is_terminal()
 }
 
 fn write_error(name: &str, cause: &io::Error) -> Failure {

@@ -6,8 +6,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::failure::{Failure, Result};
+use crate::kept::Kept;
 use crate::library::{Backend, Distributor, Options, Store};
 use crate::lock_holder::{self, Holder};
 use crate::output;
@@ -20,6 +22,8 @@ pub struct Settings {
     /// Options of the library, by name.
     pub options: Vec<(String, OsString)>,
     pub quiet: bool,
+    /// The store that a shell keeps open.
+    pub kept: Option<Kept>,
 }
 
 /// A store, which may not exist.
@@ -36,17 +40,35 @@ enum Kind {
     Cluster { url: OsString, id: Vec<u8> },
 }
 
-/// A store that is open. The store is closed before its distributor.
-pub struct Open {
+/// A store that is open, until the last clone of this is dropped.
+#[derive(Clone)]
+pub struct Open(Arc<Handles>);
+
+/// The store is closed before its distributor.
+struct Handles {
     store: Store,
     _distributor: Option<Distributor>,
+    access: Access,
+}
+
+/// What a store is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write { create: bool },
+}
+
+impl Open {
+    pub fn is_writable(&self) -> bool {
+        self.0.access != Access::Read
+    }
 }
 
 impl Deref for Open {
     type Target = Store;
 
     fn deref(&self) -> &Store {
-        &self.store
+        &self.0.store
     }
 }
 
@@ -59,6 +81,26 @@ impl Settings {
 
     pub fn cluster(&self) -> Option<OsString> {
         self.cluster.clone().or_else(|| from_environment("KVDS_CLUSTER"))
+    }
+
+    /// Returns the settings for `store`, in `base` or `cluster` if one is given, else in the same
+    /// place.
+    pub fn elsewhere(
+        &self,
+        store: &OsStr,
+        base: &Option<OsString>,
+        cluster: &Option<OsString>,
+    ) -> Settings {
+        let mut settings = self.clone();
+        if base.is_some() || cluster.is_some() {
+            settings.base.clone_from(base);
+            settings.cluster.clone_from(cluster);
+        } else if store.as_bytes().contains(&b'/') {
+            // A path is in place of both.
+            settings.base = None;
+            settings.cluster = None;
+        }
+        settings
     }
 
     /// Returns the store that the argument `name` means.
@@ -105,59 +147,80 @@ fn from_environment(name: &str) -> Option<OsString> {
 impl Place {
     /// Opens the store for reading, beside a process that writes it.
     pub fn open_to_read(&self) -> Result<Open> {
-        if let (Some(holder), false) = (self.holder(), self.settings.quiet) {
-            output::say(&format!("{holder} has {self} open; reading beside it"));
+        match self.kept() {
+            Some(kept) => kept.to_read(),
+            None => self.open_read_only(),
         }
-        self.open(&[("read_only", "1")])?.ok_or_else(|| self.not_found(""))
     }
 
     /// Opens the store for writing, and creates it only if `create` says so.
     pub fn open_to_write(&self, create: bool) -> Result<Open> {
-        let create_if_missing = if create { "1" } else { "0" };
-        let open = self.open(&[("create_if_missing", create_if_missing)])?;
-        open.ok_or_else(|| self.not_found(""))
+        self.write(create, "")
     }
 
     /// Opens the store for writing, where the command has the option `--create`.
     pub fn open_or_create(&self, create: bool) -> Result<Open> {
-        match self.open(&[("create_if_missing", if create { "1" } else { "0" })])? {
-            Some(open) => Ok(open),
-            None => Err(self.not_found("; --create creates it")),
+        self.write(create, "; --create creates it")
+    }
+
+    fn write(&self, create: bool, advice: &str) -> Result<Open> {
+        let open = match self.kept() {
+            Some(kept) => kept.to_write(create)?,
+            None => self.open_writable(create)?,
+        };
+        open.ok_or_else(|| self.not_found(advice))
+    }
+
+    /// Returns the handle of the shell, if this is its store.
+    fn kept(&self) -> Option<&Kept> {
+        self.settings.kept.as_ref().filter(|kept| kept.is_of(self))
+    }
+
+    /// Opens the store for reading only, and names a process that writes it.
+    pub fn open_read_only(&self) -> Result<Open> {
+        if let (Some(holder), false) = (self.holder(), self.settings.quiet) {
+            output::say(&format!("{holder} has {self} open; reading beside it"));
         }
+        self.open(Access::Read)?.ok_or_else(|| self.not_found(""))
+    }
+
+    /// Opens the store for writing. Returns `None` if it does not exist and is not created.
+    pub fn open_writable(&self, create: bool) -> Result<Option<Open>> {
+        self.open(Access::Write { create })
     }
 
     pub fn not_found(&self, advice: &str) -> Failure {
         Failure::failed(format!("there is no store {self}{advice}"))
     }
 
-    fn open(&self, more: &[(&str, &str)]) -> Result<Option<Open>> {
-        let options = self.options(more)?;
-        let result = match &self.kind {
+    fn open(&self, access: Access) -> Result<Option<Open>> {
+        let options = self.options(match access {
+            Access::Read => &[("read_only", "1")],
+            Access::Write { create: true } => &[("create_if_missing", "1")],
+            Access::Write { create: false } => &[("create_if_missing", "0")],
+        })?;
+        let opened = match &self.kind {
             Kind::Directory(path) => Store::open(path.as_os_str().as_bytes(), &options)
-                .map(|store| store.map(|store| Open { store, _distributor: None })),
+                .map(|store| store.map(|store| (store, None))),
             Kind::Base { id, .. } | Kind::Cluster { id, .. } => {
                 let (distributor, backend) = self.distributor(&options)?;
                 distributor
                     .store(id, backend)
-                    .map(|store| store.map(|store| Open { store, _distributor: Some(distributor) }))
+                    .map(|store| store.map(|store| (store, Some(distributor))))
             }
         };
-        result.map_err(|error| match error.is_locked() {
+        let opened = opened.map_err(|error| match error.is_locked() {
             true => self.locked(),
             false => error.into(),
-        })
+        })?;
+        Ok(opened
+            .map(|(store, _distributor)| Open(Arc::new(Handles { store, _distributor, access }))))
     }
 
     fn distributor(&self, options: &Options) -> Result<(Distributor, Backend)> {
-        let (base, backend) = match &self.kind {
-            Kind::Directory(path) => (path.parent().unwrap_or(Path::new("")), Backend::Disk),
-            Kind::Base { base, .. } => (base.as_path(), Backend::Disk),
-            Kind::Cluster { .. } => (Path::new(""), Backend::Cluster),
-        };
-        // The parent of a plain name is the working directory.
-        let base = match backend {
-            Backend::Disk if base.as_os_str().is_empty() => Path::new("."),
-            _ => base,
+        let (base, backend) = match self.base() {
+            Some(base) => (base, Backend::Disk),
+            None => (Path::new(""), Backend::Cluster),
         };
         Ok((Distributor::open(base.as_os_str().as_bytes(), options)?, backend))
     }
@@ -186,6 +249,9 @@ impl Place {
 
     /// Deletes the store. Returns whether there was one.
     pub fn destroy(&self) -> Result<bool> {
+        if let Some(kept) = self.kept() {
+            kept.close();
+        }
         let options = self.options(&[])?;
         let (distributor, backend) = self.distributor(&options)?;
         let id = match &self.kind {
@@ -201,6 +267,17 @@ impl Place {
             true => self.locked(),
             false => error.into(),
         })
+    }
+
+    /// Returns the directory that a disk store is in.
+    pub fn base(&self) -> Option<&Path> {
+        let base = match &self.kind {
+            Kind::Directory(path) => path.parent().unwrap_or(Path::new("")),
+            Kind::Base { base, .. } => base,
+            Kind::Cluster { .. } => return None,
+        };
+        // The parent of a plain name is the working directory.
+        Some(if base.as_os_str().is_empty() { Path::new(".") } else { base })
     }
 
     pub fn is_cluster(&self) -> bool {

@@ -2,21 +2,38 @@
 //!
 //! A job that installs the handler ends between two steps and says what it has done. Other commands
 //! are ended by the system, which harms no store. A second signal always ends the program.
+//!
+//! In a shell, Ctrl-C ends the command that runs, and the other signals end the shell.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::failure::{Failure, Result};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn interrupt(_signal: libc::c_int) {
+/// Whether a signal other than Ctrl-C asked the program to end.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// A copy of [`ENDED`] for a caller that waits for it to change, and then resets it.
+static END_FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+const SIGNALS: [libc::c_int; 3] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP];
+
+extern "C" fn interrupt(signal: libc::c_int) {
     INTERRUPTED.store(true, Ordering::Relaxed);
+    if signal != libc::SIGINT {
+        ENDED.store(true, Ordering::Relaxed);
+        if let Some(flag) = END_FLAG.get() {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Makes the first signal end the job at its next step.
 pub fn install() {
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: the struct is valid, and the handler does nothing but store a flag. A shell
+    for signal in SIGNALS {
+        // SAFETY: the struct is valid, and the handler does nothing but store flags. A shell
         // ignores SIGINT for programs in the background, which stays so.
         unsafe {
             let mut before: libc::sigaction = std::mem::zeroed();
@@ -31,6 +48,34 @@ pub fn install() {
             libc::sigaction(signal, &action, std::ptr::null_mut());
         }
     }
+}
+
+/// Makes signals end the program at once, as before [`install`].
+pub fn uninstall() {
+    for signal in SIGNALS {
+        // SAFETY: the struct is valid. A handler that is not from here stays.
+        unsafe {
+            let mut before: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(signal, std::ptr::null(), &mut before);
+            if before.sa_sigaction == interrupt as *const () as usize {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+        }
+    }
+}
+
+/// Forgets a Ctrl-C that ended a command, and makes the next one end the next command.
+///
+/// Fails if another signal asked the program to end.
+pub fn resume() -> Result<()> {
+    INTERRUPTED.store(ENDED.load(Ordering::Relaxed), Ordering::Relaxed);
+    install();
+    check()
+}
+
+/// Returns a flag that becomes `true` when a signal other than Ctrl-C comes.
+pub fn end_flag() -> Arc<AtomicBool> {
+    END_FLAG.get_or_init(Arc::default).clone()
 }
 
 pub fn interrupted() -> bool {

@@ -5,13 +5,16 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use clap::ValueEnum;
 
 /// How bytes are written in arguments and in the output.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Form {
     /// As they are where they are printable UTF-8, and escaped elsewhere.
     Text,
+    /// Hexadecimal digits.
     Hex,
+    /// Base64.
     Base64,
     /// Each result is a JSON object in a line of its own. Arguments are text.
     Json,

@@ -35,6 +35,7 @@ use crate::place::{Place, Settings};
 use crate::text::Form;
 
 /// What all commands take from the command line.
+#[derive(Clone)]
 pub struct Context {
     pub settings: Settings,
     pub store: Option<OsString>,
@@ -55,16 +56,8 @@ impl Context {
 
     /// Returns the second store of a command, which is in the place of the first by default.
     pub fn other_place(&self, other: &OtherStore) -> Result<Place> {
-        let mut settings = self.settings.clone();
-        if other.other_base.is_some() || other.other_cluster.is_some() {
-            settings.base.clone_from(&other.other_base);
-            settings.cluster.clone_from(&other.other_cluster);
-        } else if other.store.as_encoded_bytes().contains(&b'/') {
-            // A path is in place of both.
-            settings.base = None;
-            settings.cluster = None;
-        }
-        settings.place(&other.store)
+        let (base, cluster) = (&other.other_base, &other.other_cluster);
+        self.settings.elsewhere(&other.store, base, cluster).place(&other.store)
     }
 
     /// Returns the bytes of the argument `text`, which is a key.

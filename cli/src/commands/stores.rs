@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
@@ -30,16 +30,7 @@ struct Listed {
 }
 
 pub fn run(_arguments: &Arguments, context: &Context) -> Result<bool> {
-    let settings = &context.settings;
-    let base = match (settings.base(), settings.cluster()) {
-        (Some(base), _) if settings.cluster.is_none() => base,
-        (_, Some(_)) => {
-            return Err(Failure::failed("the stores of a cluster cannot be listed"));
-        }
-        _ => {
-            return Err(Failure::usage("where? Use --base DIR or the variable KVDS_BASE"));
-        }
-    };
+    let base = base(context)?;
     let mut stores = list(&base).map_err(|cause| Failure::io(base.display(), &cause))?;
     stores.sort_by(|a, b| a.id.cmp(&b.id));
     let mut out = Output::stdout();
@@ -66,14 +57,40 @@ pub fn run(_arguments: &Arguments, context: &Context) -> Result<bool> {
     Ok(true)
 }
 
-fn list(base: &Path) -> std::io::Result<Vec<Listed>> {
+/// Returns the base path whose stores are listed.
+fn base(context: &Context) -> Result<PathBuf> {
+    let settings = &context.settings;
+    match (settings.base(), settings.cluster()) {
+        (Some(base), _) if settings.cluster.is_none() => Ok(base),
+        (_, Some(_)) => Err(Failure::failed("the stores of a cluster cannot be listed")),
+        _ => Err(Failure::usage("where? Use --base DIR or the variable KVDS_BASE")),
+    }
+}
+
+/// Returns the names of the stores, which is faster than listing them; none if there is no base.
+pub fn names(context: &Context) -> Vec<Vec<u8>> {
+    let directories = base(context).ok().and_then(|base| directories(&base).ok());
+    let mut names: Vec<_> = directories.into_iter().flatten().map(|(id, _)| id).collect();
+    names.sort();
+    names
+}
+
+/// Returns the ids and the directories of the stores under `base`.
+fn directories(base: &Path) -> std::io::Result<Vec<(Vec<u8>, PathBuf)>> {
     let mut stores = Vec::new();
     for entry in fs::read_dir(base)? {
         let entry = entry?;
         let path = entry.path();
-        if !path.join("CURRENT").is_file() {
-            continue;
+        if path.join("CURRENT").is_file() {
+            stores.push((decoded(entry.file_name().as_bytes()), path));
         }
+    }
+    Ok(stores)
+}
+
+fn list(base: &Path) -> std::io::Result<Vec<Listed>> {
+    let mut stores = Vec::new();
+    for (id, path) in directories(base)? {
         let mut bytes = 0;
         let mut newest = SystemTime::UNIX_EPOCH;
         // A writer may delete files meanwhile, which then count nothing.
@@ -85,7 +102,7 @@ fn list(base: &Path) -> std::io::Result<Vec<Listed>> {
             }
         }
         stores.push(Listed {
-            id: decoded(entry.file_name().as_bytes()),
+            id,
             bytes,
             age: SystemTime::now().duration_since(newest).unwrap_or_default(),
             writer: lock_holder::find(&path).map(|holder| holder.pid()),

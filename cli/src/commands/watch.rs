@@ -83,6 +83,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
     signals::install();
     let mut changes = Changes { out: Output::stdout(), form: context.form, left };
     let result = match place.directory() {
+        Some(_) if store.is_writable() => {
+            // Only a shell watches a store that it can write.
+            let text = format!(
+                "this shell has {place} open for writing, so no other process can \
+                                change it; \"shell --read-only\" leaves that to others"
+            );
+            Err(Failure::failed(text))
+        }
         Some(directory) => {
             let interval = Duration::from_millis(arguments.interval);
             watch_files(&store, &directory, &range, interval, &mut changes)

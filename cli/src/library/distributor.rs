@@ -23,6 +23,11 @@ impl Backend {
 /// A distributor, released when this is dropped.
 pub struct Distributor(NonNull<ffi::DistributorHandle>);
 
+// SAFETY: any thread may call any function on a distributor, also while another one does.
+unsafe impl Send for Distributor {}
+// SAFETY: as above.
+unsafe impl Sync for Distributor {}
+
 impl Distributor {
     /// Creates a distributor of the disk stores under `base`, and of the cluster of the options.
     pub fn open(base: &[u8], options: &Options) -> Result<Distributor> {

@@ -8,6 +8,11 @@ use super::{Batch, Error, Options, Result, Stats, Value, check, ffi, text, yes};
 /// A reference to a store, released when this is dropped.
 pub struct Store(NonNull<ffi::StoreHandle>);
 
+// SAFETY: any thread may call any function on a store, also while another one does.
+unsafe impl Send for Store {}
+// SAFETY: as above.
+unsafe impl Sync for Store {}
+
 /// The result of a conditional write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Swap {
