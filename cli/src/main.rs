@@ -55,6 +55,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         form: arguments.output.form(),
         explicit_form: arguments.output.explicit_form(),
         quiet: arguments.output.quiet,
+        usage: "kvds STORE COMMAND",
     };
     match &arguments.job {
         Job::Command(command) => commands::run(command, &context),

@@ -186,6 +186,79 @@ fn a_watch_shows_what_another_process_writes() {
     assert!(watch.wait().unwrap().success());
 }
 
+/// Writes a line to a shell, and returns the line that it writes.
+fn ask(shell: &mut Child, lines: &mut impl Iterator<Item = std::io::Result<String>>) -> String {
+    shell.stdin.as_mut().unwrap().write_all(b"get a\n").unwrap();
+    lines.next().unwrap().unwrap()
+}
+
+#[test]
+fn a_shell_keeps_its_store_open() {
+    let dir = store();
+    let dir = dir.path();
+    let mut shell = kvds(dir, "s shell").spawn().unwrap();
+    let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
+    assert_eq!(ask(&mut shell, &mut lines), "1");
+    let process = format!("process {} (kvds)", shell.id());
+    let (code, _, err) = run(dir, "s set a 2");
+    assert_eq!(code, 3);
+    assert_eq!(err, format!("kvds: {process} has s open, and only one at a time can write it\n"));
+    // A second shell reads beside the first.
+    let mut second = kvds(dir, "s shell").spawn().unwrap();
+    let mut second_lines = BufReader::new(second.stdout.take().unwrap()).lines();
+    assert_eq!(ask(&mut second, &mut second_lines), "1");
+    drop(second.stdin.take());
+    let mut text = String::new();
+    second.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(text, format!("kvds: {process} has s open; reading beside it\n"));
+    assert!(second.wait().unwrap().success());
+    drop(shell.stdin.take());
+    assert!(shell.wait().unwrap().success());
+    assert_eq!(run(dir, "s set a 2").0, 0);
+}
+
+#[test]
+fn a_shell_for_reading_only_lets_others_write() {
+    let dir = store();
+    let dir = dir.path();
+    let mut shell = kvds(dir, "s shell --read-only").spawn().unwrap();
+    let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
+    assert_eq!(ask(&mut shell, &mut lines), "1");
+    assert_eq!(run(dir, "s set a 2").0, 0);
+    assert_eq!(ask(&mut shell, &mut lines), "2");
+    shell.stdin.take().unwrap().write_all(b"set a 3\nget a\n").unwrap();
+    let output = shell.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(text, "kvds: standard input, line 3: this shell opens s for reading only\n");
+}
+
+#[test]
+fn a_signal_ends_a_shell_without_a_terminal() {
+    for (line, code) in [("watch\n", Some(130)), ("load\n", Some(130)), ("", None)] {
+        let dir = store();
+        let mut shell = kvds(dir.path(), "s shell --read-only").spawn().unwrap();
+        let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
+        assert_eq!(ask(&mut shell, &mut lines), "1");
+        shell.stdin.as_mut().unwrap().write_all(line.as_bytes()).unwrap();
+        // A command handles the signal. While the shell waits for a line, the system ends it.
+        let start = Instant::now();
+        while handles_interrupts(&shell) != code.is_some() {
+            assert!(start.elapsed() < LIMIT, "{line}");
+        }
+        signal(&shell, "INT");
+        assert_eq!(shell.wait().unwrap().code(), code, "{line}");
+        assert_eq!(run(dir.path(), "s get a").1, "1");
+    }
+}
+
+/// Returns whether a process has a handler for SIGINT.
+fn handles_interrupts(child: &Child) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(mask.trim(), 16).unwrap() & 0b10 != 0
+}
+
 #[test]
 fn what_another_user_may_not_do() {
     let dir = store();

@@ -43,6 +43,8 @@ pub struct Context {
     /// The form, if the command line names one.
     pub explicit_form: Option<Form>,
     pub quiet: bool,
+    /// How the user names a store, for the message that there is none.
+    pub usage: &'static str,
 }
 
 impl Context {
@@ -50,7 +52,7 @@ impl Context {
     pub fn place(&self) -> Result<Place> {
         match &self.store {
             Some(store) => self.settings.place(store),
-            None => Err(Failure::usage("no store is named: kvds STORE COMMAND")),
+            None => Err(Failure::usage(format!("no store is named: {}", self.usage))),
         }
     }
 

@@ -13,8 +13,8 @@ use reedline::{
 
 use super::complete::Completion;
 use super::highlight::Colors;
-use super::source::{self, Script, Source};
-use super::{history, line};
+use super::source::{Script, Source};
+use super::{history, line, words};
 use crate::commands::Context;
 use crate::failure::{Failure, Result};
 use crate::signals;
@@ -51,7 +51,7 @@ impl Editor {
                 ReedlineEvent::MenuNext,
             ]),
         );
-        let mut menu = ColumnarMenu::default().with_name(MENU);
+        let mut menu = ColumnarMenu::default().with_name(MENU).with_marker("");
         if !has_color {
             let plain = Style::new();
             menu = menu
@@ -145,7 +145,7 @@ struct Complete;
 
 impl Validator for Complete {
     fn validate(&self, line: &str) -> ValidationResult {
-        match source::is_unfinished(line.as_bytes()) {
+        match words::split(line.as_bytes()).is_unfinished() {
             true => ValidationResult::Incomplete,
             false => ValidationResult::Complete,
         }

@@ -13,7 +13,7 @@ use crate::text::Form;
 /// A line is a command and its arguments, which may be quoted: 'a b', "a b", or a\ b. A line that
 /// ends with a backslash, or inside of quotes, continues in the next line.
 #[derive(Parser)]
-#[command(no_binary_name = true, name = "", bin_name = "", disable_help_flag = false)]
+#[command(no_binary_name = true, name = "")]
 #[command(override_usage = "COMMAND [ARGUMENTS]", subcommand_value_name = "COMMAND")]
 #[command(max_term_width = 100)]
 pub struct Line {

@@ -20,6 +20,9 @@ use crate::signals;
 /// How deep files may read each other.
 const MAX_DEPTH: usize = 16;
 
+/// What a user does who has no store open.
+const OPEN_ADVICE: &str = ".open STORE opens one";
+
 /// The state of a shell.
 pub struct Session {
     context: Context,
@@ -51,6 +54,7 @@ impl Session {
             let kept = Kept::new(context.place()?, read_only);
             context.settings.kept = Some(kept);
         }
+        context.usage = OPEN_ADVICE;
         Ok(Session { context, read_only, keep_going, timing: false, depth: 0 })
     }
 
@@ -61,7 +65,7 @@ impl Session {
     /// Opens the store before the first command, so that the user sees what is not right with it.
     pub fn open_now(&self) {
         let Some(kept) = &self.context.settings.kept else {
-            self.context.note("no store is open: .open STORE opens one");
+            self.context.note(&format!("no store is open: {OPEN_ADVICE}"));
             return;
         };
         if let Err(failure) = kept.to_read() {
@@ -82,7 +86,11 @@ impl Session {
             let place = source.place();
             let start = Instant::now();
             signals::resume()?;
-            let result = self.run_line(&text, place.is_none(), source);
+            let mut result = self.run_line(&text, place.is_none(), source);
+            // Ctrl-C ends a script, also while a command runs that has nothing to undo.
+            if place.is_some() && result.is_ok() {
+                result = signals::check().and(result);
+            }
             if self.timing {
                 output::say(&format!("{:.3} s", start.elapsed().as_secs_f64()));
             }
@@ -232,6 +240,10 @@ fn usage(error: &clap::Error, is_typed: bool) -> Result<Next> {
     let code = Failure::usage("").exit_code();
     if is_typed {
         return Err(Failure::Reported(code));
+    }
+    // The names of all commands would make a long line.
+    if error.kind() == ErrorKind::MissingSubcommand {
+        return Err(Failure::usage("the line has no command"));
     }
     let text = error.to_string();
     let text = text.split("\n\n").next().unwrap_or_default();

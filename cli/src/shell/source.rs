@@ -53,8 +53,9 @@ impl Script {
         Ok(Script::new(Reader::Open(reader), name))
     }
 
-    /// Returns the lines of `text`.
-    pub fn of_text(text: String) -> Script {
+    /// Returns the lines of `text`, whose last line has no end.
+    pub fn of_text(mut text: String) -> Script {
+        text.push('\n');
         Script::new(Reader::Open(Box::new(io::Cursor::new(text))), String::new())
     }
 
@@ -103,7 +104,7 @@ impl Source for Script {
 }
 
 /// Returns whether the command of `text` continues after the line break at its end.
-pub fn is_unfinished(text: &[u8]) -> bool {
+fn is_unfinished(text: &[u8]) -> bool {
     let text = text.strip_suffix(b"\n").unwrap_or(text);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
     words::split(text).is_unfinished()
