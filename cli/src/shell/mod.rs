@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments, context: Context) -> Result<bool> {
         true => session.run(&mut Prompted),
         false => session.run(&mut Editor::new(has_color())),
     };
-    // What the answers were matters to scripts only.
+    // A plain "no" is an exit code for scripts only.
     result.map(|_| true)
 }
 

@@ -20,7 +20,7 @@ use crate::signals;
 /// How deep files may read each other.
 const MAX_DEPTH: usize = 16;
 
-/// What a user does who has no store open.
+/// How to open a store, for messages that none is open.
 const OPEN_ADVICE: &str = ".open STORE opens one";
 
 /// The state of a shell.
@@ -35,7 +35,7 @@ pub struct Session {
 
 /// What the shell does after a line.
 enum Next {
-    /// Runs the next one. The value is the answer of the command.
+    /// Runs the next one. The value is `false` for a plain "no".
     Line(bool),
     Quit,
 }
@@ -43,7 +43,7 @@ enum Next {
 /// What all lines of a source came to.
 struct Ended {
     /// Whether no command had a plain "no".
-    answer: bool,
+    yes: bool,
     /// Whether the shell ends, not only this source.
     quit: bool,
 }
@@ -75,11 +75,11 @@ impl Session {
 
     /// Runs all lines. Returns `false` if a command had a plain "no".
     pub fn run(&mut self, source: &mut dyn Source) -> Result<bool> {
-        Ok(self.run_all(source)?.answer)
+        Ok(self.run_all(source)?.yes)
     }
 
     fn run_all(&mut self, source: &mut dyn Source) -> Result<Ended> {
-        let mut answer = true;
+        let mut all = true;
         let mut failed = None;
         let quit = loop {
             let Some(text) = source.next(&self.context)? else { break false };
@@ -96,7 +96,7 @@ impl Session {
             }
             let failure = match result {
                 Ok(Next::Line(yes)) => {
-                    answer &= yes;
+                    all &= yes;
                     continue;
                 }
                 Ok(Next::Quit) => break true,
@@ -125,7 +125,7 @@ impl Session {
         match failed {
             // A user has seen each failure, and ends the shell when all is well.
             Some(code) if source.place().is_some() => Err(Failure::Reported(code)),
-            _ => Ok(Ended { answer, quit }),
+            _ => Ok(Ended { yes: all, quit }),
         }
     }
 
@@ -211,7 +211,7 @@ impl Session {
         self.depth += 1;
         let result = self.run_all(&mut script);
         self.depth -= 1;
-        result.map(|ended| if ended.quit { Next::Quit } else { Next::Line(ended.answer) })
+        result.map(|ended| if ended.quit { Next::Quit } else { Next::Line(ended.yes) })
     }
 }
 
