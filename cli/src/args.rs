@@ -83,7 +83,7 @@ impl OutputArguments {
 }
 
 /// Returns the versions of the program and of the library that it runs with.
-fn version() -> &'static str {
+pub fn version() -> &'static str {
     static TEXT: LazyLock<String> =
         LazyLock::new(|| format!("{} (library {})", env!("CARGO_PKG_VERSION"), library::version()));
     &TEXT

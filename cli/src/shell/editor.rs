@@ -51,21 +51,13 @@ impl Editor {
                 ReedlineEvent::MenuNext,
             ]),
         );
-        let mut menu = ColumnarMenu::default().with_name(MENU).with_marker("");
-        if !has_color {
-            let plain = Style::new();
-            menu = menu
-                .with_text_style(plain)
-                .with_match_text_style(plain)
-                .with_description_text_style(plain)
-                .with_selected_text_style(plain.reverse())
-                .with_selected_match_text_style(plain.reverse());
-        }
+        let menu = ColumnarMenu::default().with_name(MENU).with_marker("");
         let mut reedline = Reedline::create()
             .with_ansi_colors(has_color)
             .with_history(Box::new(history::open()))
             .with_history_exclusion_prefix(Some(" ".to_owned()))
             .with_validator(Box::new(Complete))
+            .with_highlighter(Box::new(Colors { commands }))
             .with_completer(Box::new(Completion::new(definition, context.clone())))
             .with_menu(ReedlineMenu::EngineCompleter(Box::new(menu)))
             .with_quick_completions(true)
@@ -77,12 +69,7 @@ impl Editor {
         // A hint without a color would look like what was typed.
         if has_color {
             let gray = Style::new().fg(Color::DarkGray);
-            reedline = reedline
-                .with_highlighter(Box::new(Colors { commands }))
-                .with_hinter(Box::new(DefaultHinter::default().with_style(gray)));
-        } else {
-            let plain = reedline::SimpleMatchHighlighter::default();
-            reedline = reedline.with_highlighter(Box::new(plain));
+            reedline = reedline.with_hinter(Box::new(DefaultHinter::default().with_style(gray)));
         }
         Editor { reedline, context, typed: None }
     }

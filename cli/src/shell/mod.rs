@@ -15,9 +15,9 @@ use std::io::{self, IsTerminal};
 
 use clap::Args;
 
+use crate::args;
 use crate::commands::Context;
 use crate::failure::Result;
-use crate::library;
 use crate::signals;
 use crate::text::shown;
 use editor::Editor;
@@ -50,7 +50,7 @@ pub fn run(arguments: &Arguments, context: Context) -> Result<bool> {
     }
     signals::resume()?;
     let context = session.context();
-    context.note(&format!("{}; .help lists the commands, .quit ends", library_version()));
+    context.note(&format!("version {}; .help lists the commands, .quit ends", args::version()));
     session.open_now();
     let is_dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
     let result = match is_dumb {
@@ -59,10 +59,6 @@ pub fn run(arguments: &Arguments, context: Context) -> Result<bool> {
     };
     // A plain "no" is an exit code for scripts only.
     result.map(|_| true)
-}
-
-fn library_version() -> String {
-    format!("kvds {} (library {})", env!("CARGO_PKG_VERSION"), library::version())
 }
 
 /// Returns whether the user did not turn colors off.
