@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::num::NonZero;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -325,6 +325,39 @@ fn a_signal_restores_the_terminal() {
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     assert_eq!(shell.wait(), 130);
     assert!(shell.is_restored());
+}
+
+/// The editor read the end of its input again and again, in a process without a terminal.
+#[test]
+fn the_shell_ends_with_its_terminal() {
+    let dir = born();
+    let kvds = format!("{} born shell", assert_cmd::cargo::cargo_bin!("kvds").display());
+    // The program `script` has the other end of the terminal, and is killed.
+    let mut script = Command::new("script")
+        .args(["--quiet", "--command", &format!("exec {kvds}"), "/dev/null"])
+        .current_dir(dir.path())
+        .envs([("LD_LIBRARY_PATH", env!("KVDS_LIB_DIR")), ("KVDS_BASE", "."), ("TERM", "xterm")])
+        .env("XDG_STATE_HOME", dir.path().join("state"))
+        .env_remove("KVDS_CLUSTER")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = script.stdout.take().unwrap();
+    let mut first = [0];
+    output.read_exact(&mut first).unwrap();
+    let children = format!("/proc/{0}/task/{0}/children", script.id());
+    let shell = fs::read_to_string(children).unwrap().trim().to_owned();
+    assert!(!shell.is_empty());
+    script.kill().unwrap();
+    script.wait().unwrap();
+    let start = Instant::now();
+    // A process that has ended may wait for its new parent.
+    while fs::read_to_string(format!("/proc/{shell}/stat")).is_ok_and(|stat| !stat.contains(") Z"))
+    {
+        assert!(start.elapsed() < LIMIT, "process {shell} does not end");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

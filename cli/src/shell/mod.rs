@@ -2,6 +2,7 @@
 
 mod complete;
 mod editor;
+mod hang_up;
 mod highlight;
 mod history;
 mod line;
@@ -49,6 +50,7 @@ pub fn run(arguments: &Arguments, context: Context) -> Result<bool> {
         return session.run(&mut Script::stdin());
     }
     signals::resume()?;
+    hang_up::watch();
     let context = session.context();
     context.note(&format!("version {}; .help lists the commands, .quit ends", args::version()));
     session.open_now();
