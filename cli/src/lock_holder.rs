@@ -18,6 +18,10 @@ impl Holder {
     pub fn pid(&self) -> u32 {
         self.pid
     }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl fmt::Display for Holder {

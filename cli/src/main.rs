@@ -3,7 +3,9 @@
 mod args;
 mod commands;
 mod dump_format;
+mod engine_properties;
 mod failure;
+mod figures;
 mod input;
 mod kept;
 mod library;
@@ -13,6 +15,7 @@ mod place;
 mod progress;
 mod shell;
 mod signals;
+mod store_files;
 mod text;
 
 use std::ffi::OsString;

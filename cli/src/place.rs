@@ -254,14 +254,8 @@ impl Place {
         }
         let options = self.options(&[])?;
         let (distributor, backend) = self.distributor(&options)?;
-        let id = match &self.kind {
-            Kind::Base { id, .. } | Kind::Cluster { id, .. } => id.clone(),
-            Kind::Directory(path) => match path.file_name() {
-                Some(name) => decoded(name.as_bytes()),
-                None => {
-                    return Err(Failure::usage(format!("{} names no store", path.display())));
-                }
-            },
+        let Some(id) = self.id() else {
+            return Err(Failure::usage(format!("{self} names no store")));
         };
         distributor.destroy(&id, backend).map_err(|error| match error.is_locked() {
             true => self.locked(),
@@ -278,6 +272,27 @@ impl Place {
         };
         // The parent of a plain name is the working directory.
         Some(if base.as_os_str().is_empty() { Path::new(".") } else { base })
+    }
+
+    /// Returns the id of the store; `None` for a path without a last component.
+    fn id(&self) -> Option<Vec<u8>> {
+        match &self.kind {
+            Kind::Base { id, .. } | Kind::Cluster { id, .. } => Some(id.clone()),
+            Kind::Directory(path) => path.file_name().map(|name| decoded(name.as_bytes())),
+        }
+    }
+
+    /// Returns the name of the store: its id, or else its path.
+    pub fn name(&self) -> Vec<u8> {
+        self.id().unwrap_or_else(|| self.to_string().into_bytes())
+    }
+
+    /// Returns the URL of the cluster that the store is in.
+    pub fn url(&self) -> Option<&OsStr> {
+        match &self.kind {
+            Kind::Cluster { url, .. } => Some(url),
+            _ => None,
+        }
     }
 
     pub fn is_cluster(&self) -> bool {

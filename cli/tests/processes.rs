@@ -91,8 +91,9 @@ fn beside_a_writer_one_can_read_and_not_write() {
         let expected = format!("kvds: {process} has s open, and only one at a time can write it\n");
         assert_eq!(err, expected, "{command}");
     }
-    let stat = run(dir, "s stat").1;
-    assert!(stat.contains(&format!("writer     {}", writer.id())), "{stat}");
+    let stat = run(dir, "s stat --json").1;
+    let expected = format!("\"writer\":{},\"writer_name\":\"kvds\"", writer.id());
+    assert!(stat.contains(&expected), "{stat}");
     assert_eq!(run(dir, "s checkpoint copy").0, 0);
     assert_eq!(run(dir, "copy/ get a").1, "1");
     drop(writer.stdin.take());

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::Args;
 use indicatif::HumanBytes;
@@ -13,6 +13,7 @@ use crate::failure::{Failure, Result};
 use crate::lock_holder;
 use crate::output::Output;
 use crate::place::decoded;
+use crate::store_files::Files;
 use crate::text::{Form, json_member};
 
 /// Lists the disk stores under the base path: their sizes, the time since the last write to their
@@ -91,20 +92,12 @@ fn directories(base: &Path) -> std::io::Result<Vec<(Vec<u8>, PathBuf)>> {
 fn list(base: &Path) -> std::io::Result<Vec<Listed>> {
     let mut stores = Vec::new();
     for (id, path) in directories(base)? {
-        let mut bytes = 0;
-        let mut newest = SystemTime::UNIX_EPOCH;
-        // A writer may delete files meanwhile, which then count nothing.
-        for file in fs::read_dir(&path).into_iter().flatten().flatten() {
-            let Ok(metadata) = file.metadata() else { continue };
-            if metadata.is_file() {
-                bytes += metadata.len();
-                newest = newest.max(metadata.modified().unwrap_or(newest));
-            }
-        }
+        // A store that may not be read, or is being deleted, has no files to count.
+        let files = Files::read(&path).unwrap_or_default();
         stores.push(Listed {
             id,
-            bytes,
-            age: SystemTime::now().duration_since(newest).unwrap_or_default(),
+            bytes: files.all_bytes(),
+            age: files.age(),
             writer: lock_holder::find(&path).map(|holder| holder.pid()),
         });
     }
