@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    add, cas, checkpoint, compact, copy, count, del, destroy, diff, dump, exists, get, keys, load,
-    salvage, scan, set, stat, stores, ttl, verify, watch,
+    add, bench, cas, checkpoint, compact, copy, count, del, destroy, diff, dump, exists, get, keys,
+    load, salvage, scan, set, stat, stores, ttl, verify, watch,
 };
 use crate::failure::Result;
 use crate::input;
@@ -127,6 +127,7 @@ pub enum Command {
     Keys(keys::Arguments),
     Verify(verify::Arguments),
     Salvage(salvage::Arguments),
+    Bench(bench::Arguments),
 }
 
 /// Which keys a command is about.

@@ -10,6 +10,7 @@ mod input;
 mod kept;
 mod library;
 mod lock_holder;
+mod measure;
 mod output;
 mod place;
 mod progress;

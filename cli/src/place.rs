@@ -56,6 +56,7 @@ struct Handles {
 enum Access {
     Read,
     Write { create: bool },
+    WriteSynced,
 }
 
 impl Open {
@@ -189,6 +190,11 @@ impl Place {
         self.open(Access::Write { create })
     }
 
+    /// Opens the store for writing. A write returns when it is on the disk.
+    pub fn open_to_write_synced(&self) -> Result<Open> {
+        self.open(Access::WriteSynced)?.ok_or_else(|| self.not_found(""))
+    }
+
     pub fn not_found(&self, advice: &str) -> Failure {
         Failure::failed(format!("there is no store {self}{advice}"))
     }
@@ -198,6 +204,7 @@ impl Place {
             Access::Read => &[("read_only", "1")],
             Access::Write { create: true } => &[("create_if_missing", "1")],
             Access::Write { create: false } => &[("create_if_missing", "0")],
+            Access::WriteSynced => &[("create_if_missing", "0"), ("durability", "sync")],
         })?;
         let opened = match &self.kind {
             Kind::Directory(path) => Store::open(path.as_os_str().as_bytes(), &options)
@@ -280,6 +287,24 @@ impl Place {
             Kind::Base { id, .. } | Kind::Cluster { id, .. } => Some(id.clone()),
             Kind::Directory(path) => path.file_name().map(|name| decoded(name.as_bytes())),
         }
+    }
+
+    /// Returns the store `id` in the same base path or cluster.
+    pub fn sibling(&self, id: &[u8]) -> Result<Place> {
+        let id = id.to_vec();
+        let kind = match &self.kind {
+            Kind::Base { base, .. } => Kind::Base { base: base.clone(), id },
+            Kind::Cluster { url, .. } => Kind::Cluster { url: url.clone(), id },
+            Kind::Directory(path) => {
+                // The path may be ".", whose parent is not in its text.
+                let path = path.canonicalize().map_err(|_| self.not_found(""))?;
+                match path.parent() {
+                    Some(base) => Kind::Base { base: base.to_path_buf(), id },
+                    None => return Err(Failure::usage(format!("{self} is in no directory"))),
+                }
+            }
+        };
+        Ok(Place { kind, settings: self.settings.clone() })
     }
 
     /// Returns the name of the store: its id, or else its path.

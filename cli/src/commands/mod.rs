@@ -1,6 +1,7 @@
 //! The commands, one in each file.
 
 pub mod add;
+pub mod bench;
 pub mod cas;
 pub mod checkpoint;
 pub mod compact;
@@ -100,6 +101,7 @@ pub fn run(command: &Command, context: &Context) -> Result<bool> {
         Command::Verify(arguments) => verify::run(arguments, context),
         Command::Salvage(arguments) => salvage::run(arguments, context),
         Command::Keys(arguments) => keys::run(arguments, context),
+        Command::Bench(arguments) => bench::run(arguments, context),
     }
 }
 
