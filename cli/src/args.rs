@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     add, bench, cas, checkpoint, compact, copy, count, del, destroy, diff, dump, exists, get, keys,
-    load, salvage, scan, set, stat, stores, ttl, verify, watch,
+    load, salvage, scan, set, stat, stores, top, ttl, verify, watch,
 };
 use crate::failure::Result;
 use crate::input;
@@ -24,7 +24,7 @@ use crate::text::Form;
 #[derive(Parser)]
 #[command(name = "kvds", bin_name = "kvds STORE", version = version(), max_term_width = 100)]
 #[command(override_usage = "kvds [OPTIONS] STORE COMMAND [ARGUMENTS]\n       \
-                            kvds [OPTIONS] stores")]
+                            kvds [OPTIONS] stores | top | bench")]
 pub struct Arguments {
     /// The directory that the store is under; otherwise the variable KVDS_BASE.
     #[arg(long, value_name = "DIR", conflicts_with = "cluster")]
@@ -115,6 +115,7 @@ pub enum Command {
     Count(count::Arguments),
     Stores(stores::Arguments),
     Stat(stat::Arguments),
+    Top(top::Arguments),
     Ttl(ttl::Arguments),
     Dump(dump::Arguments),
     Load(load::Arguments),

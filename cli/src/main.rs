@@ -13,6 +13,7 @@ mod lock_holder;
 mod measure;
 mod output;
 mod place;
+mod process_usage;
 mod progress;
 mod shell;
 mod signals;

@@ -7,6 +7,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Result};
 
@@ -85,4 +87,19 @@ pub fn interrupted() -> bool {
 /// Fails if a signal asked the job to end.
 pub fn check() -> Result<()> {
     if interrupted() { Err(Failure::Interrupted(String::new())) } else { Ok(()) }
+}
+
+/// How long a job sleeps at most before it checks for a signal.
+pub const STEP: Duration = Duration::from_millis(100);
+
+/// Sleeps, and fails if a signal comes.
+pub fn sleep(time: Duration) -> Result<()> {
+    let end = Instant::now() + time;
+    loop {
+        check()?;
+        match end.checked_duration_since(Instant::now()) {
+            Some(left) if !left.is_zero() => thread::sleep(left.min(STEP)),
+            _ => return Ok(()),
+        }
+    }
 }

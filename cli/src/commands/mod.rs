@@ -22,6 +22,7 @@ pub mod scan;
 pub mod set;
 pub mod stat;
 pub mod stores;
+pub mod top;
 pub mod ttl;
 pub mod verify;
 pub mod watch;
@@ -89,6 +90,7 @@ pub fn run(command: &Command, context: &Context) -> Result<bool> {
         Command::Count(arguments) => count::run(arguments, context),
         Command::Stores(arguments) => stores::run(arguments, context),
         Command::Stat(arguments) => stat::run(arguments, context),
+        Command::Top(arguments) => top::run(arguments, context),
         Command::Ttl(arguments) => ttl::run(arguments, context),
         Command::Dump(arguments) => dump::run(arguments, context),
         Command::Load(arguments) => load::run(arguments, context),

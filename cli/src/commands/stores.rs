@@ -10,7 +10,7 @@ use indicatif::HumanBytes;
 
 use super::Context;
 use crate::failure::{Failure, Result};
-use crate::lock_holder;
+use crate::lock_holder::{Holder, Locks};
 use crate::output::Output;
 use crate::place::decoded;
 use crate::store_files::Files;
@@ -23,33 +23,34 @@ use crate::text::{Form, json_member};
 pub struct Arguments {}
 
 /// A store, as its directory shows it.
-struct Listed {
-    id: Vec<u8>,
-    bytes: u64,
-    age: Duration,
-    writer: Option<u32>,
+pub struct Listed {
+    pub id: Vec<u8>,
+    pub files: Files,
+    pub writer: Option<Holder>,
 }
 
 pub fn run(_arguments: &Arguments, context: &Context) -> Result<bool> {
     let base = base(context)?;
-    let mut stores = list(&base).map_err(|cause| Failure::io(base.display(), &cause))?;
-    stores.sort_by(|a, b| a.id.cmp(&b.id));
+    let stores = list(&base)?;
     let mut out = Output::stdout();
     for store in stores {
         out.with_line(|line| {
             if context.form == Form::Json {
                 line.push(b'{');
                 json_member("store", &store.id, line);
-                let numbers =
-                    format!(",\"bytes\":{},\"age_s\":{}", store.bytes, store.age.as_secs());
+                let (bytes, seconds) = (store.files.all_bytes(), store.files.age().as_secs());
+                let numbers = format!(",\"bytes\":{bytes},\"age_s\":{seconds}");
                 line.extend_from_slice(numbers.as_bytes());
                 if let Some(writer) = store.writer {
+                    let writer = writer.pid();
                     line.extend_from_slice(format!(",\"writer\":{writer}").as_bytes());
                 }
                 line.push(b'}');
             } else {
-                let bytes = HumanBytes(store.bytes).to_string();
-                line.extend_from_slice(format!("{bytes:>11} {:>5} ", age(store.age)).as_bytes());
+                let bytes = HumanBytes(store.files.all_bytes()).to_string();
+                line.extend_from_slice(
+                    format!("{bytes:>11} {:>5} ", age(store.files.age())).as_bytes(),
+                );
                 context.form.write(&store.id, line);
             }
         })?;
@@ -59,7 +60,7 @@ pub fn run(_arguments: &Arguments, context: &Context) -> Result<bool> {
 }
 
 /// Returns the base path whose stores are listed.
-fn base(context: &Context) -> Result<PathBuf> {
+pub fn base(context: &Context) -> Result<PathBuf> {
     let settings = &context.settings;
     match (settings.base(), settings.cluster()) {
         (Some(base), _) if settings.cluster.is_none() => Ok(base),
@@ -70,42 +71,42 @@ fn base(context: &Context) -> Result<PathBuf> {
 
 /// Returns the names of the stores, which is faster than listing them; none if there is no base.
 pub fn names(context: &Context) -> Vec<Vec<u8>> {
-    let directories = base(context).ok().and_then(|base| directories(&base).ok());
-    let mut names: Vec<_> = directories.into_iter().flatten().map(|(id, _)| id).collect();
-    names.sort();
-    names
+    let directories = base(context).and_then(|base| directories(&base));
+    directories.into_iter().flatten().map(|(id, _)| id).collect()
 }
 
-/// Returns the ids and the directories of the stores under `base`.
-fn directories(base: &Path) -> std::io::Result<Vec<(Vec<u8>, PathBuf)>> {
+/// Returns the ids and the directories of the stores under `base`, in the order of the ids.
+fn directories(base: &Path) -> Result<Vec<(Vec<u8>, PathBuf)>> {
+    let failure = |cause| Failure::io(base.display(), &cause);
     let mut stores = Vec::new();
-    for entry in fs::read_dir(base)? {
-        let entry = entry?;
+    for entry in fs::read_dir(base).map_err(failure)? {
+        let entry = entry.map_err(failure)?;
         let path = entry.path();
         if path.join("CURRENT").is_file() {
             stores.push((decoded(entry.file_name().as_bytes()), path));
         }
     }
+    stores.sort();
     Ok(stores)
 }
 
-fn list(base: &Path) -> std::io::Result<Vec<Listed>> {
+/// Returns the stores under `base`, in the order of their ids.
+pub fn list(base: &Path) -> Result<Vec<Listed>> {
+    let locks = Locks::read();
     let mut stores = Vec::new();
     for (id, path) in directories(base)? {
-        // A store that may not be read, or is being deleted, has no files to count.
-        let files = Files::read(&path).unwrap_or_default();
         stores.push(Listed {
             id,
-            bytes: files.all_bytes(),
-            age: files.age(),
-            writer: lock_holder::find(&path).map(|holder| holder.pid()),
+            // A store that may not be read, or is being deleted, has no files to count.
+            files: Files::read(&path).unwrap_or_default(),
+            writer: locks.holder(&path),
         });
     }
     Ok(stores)
 }
 
 /// Returns a duration in its largest unit.
-fn age(age: Duration) -> String {
+pub fn age(age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
         0..=119 => format!("{seconds}s"),

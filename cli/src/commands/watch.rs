@@ -1,10 +1,7 @@
 //! `watch`: the changes of a range as they happen.
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -16,10 +13,8 @@ use crate::input;
 use crate::library::{Change, Event, Range, Store, Watch};
 use crate::output::Output;
 use crate::signals;
+use crate::store_files::Files;
 use crate::text::{Form, json_member};
-
-/// How long a job sleeps at most before it checks for a signal.
-const STEP: Duration = Duration::from_millis(100);
 
 /// Writes changes as they happen: "set", the key and the value, or "del" and the key
 ///
@@ -111,7 +106,7 @@ fn watch_cluster(
     changes: &mut Changes,
 ) -> Result<()> {
     let mut watch = Watch::new(store, range)?;
-    let timeout = i64::try_from(STEP.as_millis()).unwrap_or(100);
+    let timeout = i64::try_from(signals::STEP.as_millis()).unwrap_or(100);
     loop {
         signals::check()?;
         let more = match watch.next(timeout)? {
@@ -144,12 +139,12 @@ fn watch_files(
     interval: Duration,
     changes: &mut Changes,
 ) -> Result<()> {
-    let mut seen = files(directory);
+    let mut seen = files(directory)?;
     let mut before = store.snapshot()?;
     loop {
-        sleep(interval)?;
-        let now = files(directory);
-        if now == seen {
+        signals::sleep(interval)?;
+        let now = files(directory)?;
+        if now.equal(&seen) {
             continue;
         }
         // What changes from here on changes the files again.
@@ -170,24 +165,6 @@ fn watch_files(
     }
 }
 
-/// Sleeps, and fails if a signal comes.
-fn sleep(time: Duration) -> Result<()> {
-    let end = Instant::now() + time;
-    loop {
-        signals::check()?;
-        match end.checked_duration_since(Instant::now()) {
-            Some(left) if !left.is_zero() => thread::sleep(left.min(STEP)),
-            _ => return Ok(()),
-        }
-    }
-}
-
-/// Returns the names, sizes and times of a store's files, which each write changes.
-fn files(directory: &Path) -> BTreeSet<(std::ffi::OsString, u64, Option<SystemTime>)> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let file = |entry: fs::DirEntry| {
-        let metadata = entry.metadata().ok()?;
-        Some((entry.file_name(), metadata.len(), metadata.modified().ok()))
-    };
-    entries.filter_map(file).collect()
+fn files(directory: &Path) -> Result<Files> {
+    Files::read(directory).map_err(|cause| Failure::io(directory.display(), &cause))
 }

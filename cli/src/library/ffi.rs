@@ -11,6 +11,7 @@ pub const MISMATCH: Status = 3;
 pub const STOPPED: Status = 4;
 pub const LOCKED: Status = -4;
 pub const CORRUPTION: Status = -7;
+pub const BUSY: Status = -10;
 pub const EXPIRED: Status = -14;
 
 pub const LOSS_NONE: c_int = 0;

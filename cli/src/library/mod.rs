@@ -43,6 +43,11 @@ impl Error {
         self.status == ffi::LOCKED
     }
 
+    /// Returns whether the call may succeed when it is repeated.
+    pub fn is_busy(&self) -> bool {
+        self.status == ffi::BUSY
+    }
+
     /// Reports a handle that the library did not create, which only a bug of it could cause.
     fn null() -> Error {
         // SAFETY: the text ends with a NUL and is valid until the next failure on this thread.
