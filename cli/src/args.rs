@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -198,4 +198,11 @@ pub struct FileArgument {
     /// The file; "-" or nothing for the standard stream
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+impl FileArgument {
+    /// Returns whether the command reads standard input, or writes standard output.
+    pub fn is_standard(&self) -> bool {
+        self.file.as_deref().is_none_or(|path| path == Path::new("-"))
+    }
 }

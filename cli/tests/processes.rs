@@ -1,39 +1,19 @@
 //! What other processes and the system do to the program: locks, signals, pipes and permissions.
 
+mod common;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long a test waits at most for something that happens at once.
-const LIMIT: Duration = Duration::from_secs(30);
-
-fn kvds(dir: &Path, arguments: &str) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("kvds"));
-    command
-        .args(arguments.split_whitespace())
-        .current_dir(dir)
-        .env("LD_LIBRARY_PATH", env!("KVDS_LIB_DIR"))
-        .env("KVDS_BASE", ".")
-        .env_remove("KVDS_CLUSTER")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// Runs a command, and returns its exit code and what it writes.
-fn run(dir: &Path, arguments: &str) -> (i32, String, String) {
-    let output = kvds(dir, arguments).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
-}
+use common::{LIMIT, is_root, kvds, run, signal};
 
 /// A store with the key `a`.
 fn store() -> TempDir {
@@ -56,11 +36,6 @@ fn writer(dir: &Path) -> Child {
         assert!(start.elapsed() < LIMIT, "the writer does not begin");
     }
     writer
-}
-
-fn signal(child: &Child, name: &str) {
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
 }
 
 #[test]
@@ -112,7 +87,10 @@ fn an_interrupted_load_says_what_it_did_and_leaves_the_store_whole() {
         writer.stderr.take().unwrap().read_to_string(&mut text).unwrap();
         // The signal may come before the program has read all lines.
         let loaded = text.strip_prefix("kvds: interrupted; loaded ").unwrap();
-        let loaded: u32 = loaded.strip_suffix(" pairs\n").unwrap().parse().unwrap();
+        let (loaded, advice) = loaded.split_once(" pairs; ").unwrap();
+        let loaded: u32 = loaded.parse().unwrap();
+        assert!(advice.starts_with("to continue, run this with the same input: "), "{advice}");
+        assert!(advice.ends_with("kvds s load --resume\n"), "{advice}");
         assert!((1000..=2500).contains(&loaded), "{loaded}");
         assert_eq!(run(dir.path(), "s count").1, format!("{}\n", loaded + 1));
     }
@@ -264,7 +242,7 @@ fn handles_interrupts(child: &Child) -> bool {
 fn what_another_user_may_not_do() {
     let dir = store();
     let path = dir.path();
-    let is_root = run_id() == "0";
+    let is_root = is_root();
     let open = |mode| fs::Permissions::from_mode(mode);
     fs::set_permissions(path, open(0o755)).unwrap();
     // Root may do everything, so the command runs as another user.
@@ -298,9 +276,4 @@ fn what_another_user_may_not_do() {
     let (code, text) = other("s dump out.json");
     assert_eq!(code, Some(3), "{text}");
     fs::set_permissions(path.join("s"), open(0o755)).unwrap();
-}
-
-fn run_id() -> String {
-    let output = Command::new("id").arg("-u").output().unwrap();
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -4,12 +4,13 @@
 //! writes, to both streams. `[N]` is its exit code, if that is not 0. `...` stands for any text in
 //! a line. Each file runs in a temporary directory of its own.
 
+mod common;
+
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
+
+use common::Etcd;
 
 /// A command and what it writes.
 struct Step {
@@ -60,34 +61,10 @@ fn sessions_of_the_page() {
 /// Runs with one etcd server of its own; without etcd it shows nothing.
 #[test]
 fn sessions_with_a_cluster() {
-    let dir = tempfile::tempdir().unwrap();
-    // Ports that were free just now.
-    let ports: Vec<_> = (0..2).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let ports: Vec<_> = ports.into_iter().map(|port| port.local_addr().unwrap()).collect();
-    let [client, peer] = [0, 1].map(|at| format!("http://{}", ports[at]));
-    let server = Command::new("etcd")
-        .arg("--data-dir")
-        .arg(dir.path().join("etcd"))
-        .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
-        .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
-        .args(["--initial-cluster", &format!("default={peer}")])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut server) = server else {
-        eprintln!("skipped: there is no etcd");
-        return;
-    };
-    let start = Instant::now();
-    while TcpStream::connect(ports[0]).is_err() && start.elapsed() < Duration::from_secs(30) {
-        thread::sleep(Duration::from_millis(50));
-    }
+    let Some(server) = Etcd::start() else { return };
     let file = manifest().join("tests/cluster.txt");
     let steps = steps(&fs::read_to_string(&file).unwrap());
-    let url = format!("etcd://{}/tests", ports[0]);
-    let failures = run(&file, &steps, ("KVDS_CLUSTER", &url));
-    server.kill().unwrap();
-    server.wait().unwrap();
+    let failures = run(&file, &steps, ("KVDS_CLUSTER", &server.url()));
     assert!(failures.is_empty(), "{failures}");
 }
 
