@@ -18,8 +18,8 @@ use crate::signals;
 
 /// How much two times to live of one pair differ at most.
 ///
-/// A pair of a batch expires later than the dump says by the time that the batch takes, and a
-/// cluster counts whole seconds.
+/// A pair of a batch expires later than the dump says by the time that the batch takes. A cluster
+/// may keep a key for much longer, so there the first pair that expires often ends the comparison.
 const SAME_TTL_MS: u64 = 2000;
 
 /// Sets the pairs of a dump
