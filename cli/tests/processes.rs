@@ -239,6 +239,92 @@ fn handles_interrupts(child: &Child) -> bool {
 }
 
 #[test]
+fn an_interrupted_bench_deletes_its_store() {
+    for name in ["INT", "TERM"] {
+        let dir = store();
+        let mut bench = kvds(dir.path(), "s bench --seconds 60s").spawn().unwrap();
+        let names = || fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let start = Instant::now();
+        while !names().any(|name| name.to_string_lossy().starts_with("kvds-bench-")) {
+            assert!(start.elapsed() < LIMIT, "the bench does not begin");
+        }
+        signal(&bench, name);
+        assert_eq!(bench.wait().unwrap().code(), Some(130));
+        assert_eq!(names().collect::<Vec<_>>(), ["s"]);
+    }
+}
+
+#[test]
+fn top_shows_a_writer() {
+    let dir = store();
+    let writer = writer(dir.path());
+    let (code, out, _) = run(dir.path(), "s top --json -n 2 --interval 100ms");
+    assert_eq!((code, out.lines().count()), (0, 2), "{out}");
+    let second = out.lines().nth(1).unwrap();
+    let expected = format!("\"writer\":{}", writer.id());
+    for text in [&expected, "writer_cpu_percent", "writer_memory_bytes", "wal_bytes_per_s"] {
+        assert!(second.contains(text), "{text}: {second}");
+    }
+    drop(writer.wait_with_output().unwrap());
+}
+
+/// Runs `top` on a terminal, which `script` is. Returns its exit code and what it drew.
+fn top_on_terminal(dir: &Path, end: impl Fn(&mut Child)) -> (Option<i32>, String) {
+    let program = assert_cmd::cargo::cargo_bin!("kvds");
+    let top =
+        format!("stty rows 30 cols 100; exec timeout --foreground 60 {} s top", program.display());
+    let mut child = Command::new("script")
+        .args(["-qefc", &top, "/dev/null"])
+        .current_dir(dir)
+        .env("LD_LIBRARY_PATH", env!("KVDS_LIB_DIR"))
+        .env("KVDS_BASE", ".")
+        .env("NO_COLOR", "1")
+        .env_remove("KVDS_CLUSTER")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = child.stdout.take().unwrap();
+    let mut drawn = Vec::new();
+    let mut buffer = [0; 4096];
+    let mut sent = false;
+    loop {
+        let length = output.read(&mut buffer).unwrap();
+        drawn.extend_from_slice(&buffer[..length]);
+        // The title is drawn first, and the label after the first reading.
+        let text = String::from_utf8_lossy(&drawn).into_owned();
+        if !sent && text.contains("pending") {
+            end(&mut child);
+            sent = true;
+        }
+        if length == 0 {
+            return (child.wait().unwrap().code(), text);
+        }
+    }
+}
+
+#[test]
+fn top_restores_the_terminal() {
+    let dir = store();
+    let quit = |keys: &'static str| {
+        move |child: &mut Child| {
+            child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+        }
+    };
+    // Ctrl-C is a key in raw mode.
+    for keys in ["q", "?p+-?q", "\u{3}"] {
+        let (code, text) = top_on_terminal(dir.path(), quit(keys));
+        assert_eq!(code, Some(0), "{text}");
+        // The alternate screen begins and ends, and the cursor is shown at the end.
+        assert!(text.contains("\u{1b}[?1049h") && text.contains("\u{1b}[1ms\u{1b}"), "{text}");
+        let [screen, cursor] = ["\u{1b}[?1049l", "\u{1b}[?25h"].map(|code| text.rfind(code));
+        assert!(screen.is_some() && cursor.is_some(), "{text}");
+        assert!(cursor > text.rfind("\u{1b}[?25l"), "{text}");
+        assert!(!text.contains("[38;5;"), "{text}");
+    }
+}
+
+#[test]
 fn what_another_user_may_not_do() {
     let dir = store();
     let path = dir.path();

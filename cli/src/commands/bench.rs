@@ -68,6 +68,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
     let mut report = Report { context, out: Output::stdout() };
     // The store is opened before anything is written, as its name may be wrong.
     let user = user.map(|place| place.open_to_read()).transpose()?;
+    context.note(&format!(
+        "the new store {scratch} gets up to {} keys of {KEY_BYTES} bytes, with values of {} bytes",
+        arguments.keys, arguments.value_size
+    ));
     Measured::write_header(context.form, &mut report.out)?;
     if let Some(store) = &user {
         read_user_store(store, limits, &mut report)?;
@@ -156,11 +160,6 @@ fn write_scratch(
     report: &mut Report,
 ) -> Result<()> {
     let values = Values::new(value_size);
-    report.context.note(&format!(
-        "the new store {scratch} gets up to {} keys of {KEY_BYTES} bytes, with values of \
-         {value_size} bytes",
-        limits.calls
-    ));
     let store = scratch.open_to_write(true)?;
     write_parts(&store, &values, limits, report)?;
     drop(store);
@@ -180,7 +179,7 @@ fn write_parts(store: &Store, values: &Values, limits: Limits, report: &mut Repo
         Ok(move |number| set(store, number, values.pick(&mut random)))
     })?;
     report.add("set_sequential", &sets)?;
-    // Threads differ in speed, so some of the last keys may be missing, which no read relies on.
+    // Threads differ in speed, so a few of the last keys may be missing.
     let keys = sets.pairs().max(1);
     let sets = measure(limits, || Ok(set_random(store, values, keys)))?;
     report.add("set_random", &sets)?;

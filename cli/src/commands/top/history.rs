@@ -14,7 +14,9 @@ pub const COLUMNS: usize = 60;
 
 /// Readings, each with its time.
 #[derive(Default)]
-pub struct History(VecDeque<(Duration, Vec<(Metric, Option<f64>)>)>);
+pub struct History(VecDeque<(Duration, Values)>);
+
+type Values = Vec<(Metric, Option<f64>)>;
 
 impl History {
     pub fn add(&mut self, time: Duration, content: &StoreContent) {

@@ -173,7 +173,7 @@ mod tests {
             (Metric::DiskBytes, 1023.9, "1.0K"),
             (Metric::DiskBytes, 1024.0 * 1023.9, "1.0M"),
             (Metric::DiskBytes, 1024.0 * 102.4, "102K"),
-            (Metric::DiskBytes, 1e30, "887861254464472P"),
+            (Metric::DiskBytes, 1e30, "888178419700125P"),
             (Metric::Cpu, 99.6, "100%"),
         ];
         for (metric, value, expected) in cases {

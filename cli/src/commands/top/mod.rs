@@ -36,7 +36,8 @@ pub struct Arguments {
     #[arg(long)]
     lines: bool,
     /// Ends after this many readings; implies --lines
-    #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short = 'n', long, value_name = "COUNT",
+          value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Ends after one reading, which has no rates
     #[arg(long, conflicts_with = "count")]

@@ -50,7 +50,7 @@ pub struct Row {
     pub writer: Option<Holder>,
 }
 
-/// What is read.
+/// The store or the stores that are read.
 pub struct Source {
     start: Instant,
     kind: SourceKind,
@@ -192,7 +192,7 @@ impl DiskSource {
         Some(per_second(number(after)? - number(usage)?, now.at - before.at))
     }
 
-    /// Shows what was written since the last refresh, if files changed and it may take that time.
+    /// Shows the writes since the last refresh, if files changed and it may take that time.
     fn refresh(&mut self, files: &Files) -> Result<()> {
         let start = Instant::now();
         let before = &self.content;
