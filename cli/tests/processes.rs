@@ -288,7 +288,7 @@ fn top_on_terminal(dir: &Path, end: impl Fn(&mut Child)) -> (Option<i32>, String
     let mut drawn = Vec::new();
     let mut buffer = [0; 4096];
     let mut sent = false;
-    loop {
+    let text = loop {
         let length = output.read(&mut buffer).unwrap();
         drawn.extend_from_slice(&buffer[..length]);
         // The title is drawn first, and the label after the first reading.
@@ -298,9 +298,10 @@ fn top_on_terminal(dir: &Path, end: impl Fn(&mut Child)) -> (Option<i32>, String
             sent = true;
         }
         if length == 0 {
-            return (child.wait().unwrap().code(), text);
+            break text;
         }
-    }
+    };
+    (child.wait().unwrap().code(), text)
 }
 
 #[test]
