@@ -1,4 +1,6 @@
-//! The memory of long jobs does not grow with the store.
+//! The memory of long jobs does not grow with the pairs of the store.
+//!
+//! The library keeps the indexes and filters of its files in memory, some MiB for each GB.
 //!
 //! The stores need 1 GB of disk and some minutes, so this runs only with `KVDS_TEST_MEMORY=1`.
 
@@ -13,7 +15,9 @@ use common::kvds;
 const VALUE: usize = 1000;
 const MIB: u64 = 1 << 20;
 
-/// Waits for `command` to end, and returns the most memory that it had resident, in bytes.
+/// Runs `command`, and returns the most memory that it had resident, in bytes.
+// `wait4` waits for the child, and returns its memory too.
+#[allow(clippy::zombie_processes)]
 fn peak(mut command: Command, input: impl FnOnce(&mut dyn Write)) -> u64 {
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::inherit());
     let mut child = command.spawn().unwrap();
