@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::commands::{
     add, bench, cas, checkpoint, compact, copy, count, del, destroy, diff, dump, exists, get, keys,
-    load, salvage, scan, set, stat, stores, top, ttl, verify, watch,
+    load, man_pages, salvage, scan, set, stat, stores, top, ttl, verify, watch,
 };
+use crate::completion;
 use crate::failure::Result;
 use crate::input;
 use crate::library::{self, Range};
@@ -27,7 +28,7 @@ use crate::text::Form;
                             kvds [OPTIONS] stores | top | bench")]
 pub struct Arguments {
     /// The directory that the store is under; otherwise the variable KVDS_BASE.
-    #[arg(long, value_name = "DIR", conflicts_with = "cluster")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "cluster")]
     pub base: Option<OsString>,
     /// The cluster that the store is in (etcd://HOST/NAMESPACE); otherwise the variable
     /// KVDS_CLUSTER.
@@ -40,10 +41,11 @@ pub struct Arguments {
     #[command(flatten)]
     pub output: OutputArguments,
     /// The store: its name, or the path of its directory (which has a "/", or a file CURRENT).
-    #[arg(value_name = "STORE")]
+    #[arg(value_name = "STORE", add = completion::stores())]
     store: Option<OsString>,
     /// The store, for one that has the name of a command.
     #[arg(long = "store", value_name = "NAME", conflicts_with = "store")]
+    #[arg(add = completion::stores())]
     named_store: Option<OsString>,
     #[command(subcommand)]
     pub job: Job,
@@ -101,6 +103,7 @@ pub enum Job {
     #[command(flatten)]
     Command(Command),
     Shell(shell::Arguments),
+    ManPages(man_pages::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -171,10 +174,11 @@ impl RangeArguments {
 #[derive(Args)]
 pub struct OtherStore {
     /// The other store: its name, or the path of its directory
-    #[arg(value_name = "OTHER")]
+    #[arg(value_name = "OTHER", add = completion::stores())]
     pub store: OsString,
     /// The directory that the other store is under, if it is another one
-    #[arg(long, value_name = "DIR", conflicts_with = "other_cluster")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(conflicts_with = "other_cluster")]
     pub other_base: Option<OsString>,
     /// The cluster that the other store is in, if it is another one
     #[arg(long, value_name = "URL")]

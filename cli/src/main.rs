@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod completion;
 mod dump_format;
 mod engine_properties;
 mod failure;
@@ -10,6 +11,7 @@ mod input;
 mod kept;
 mod library;
 mod lock_holder;
+mod man;
 mod measure;
 mod output;
 mod place;
@@ -32,6 +34,7 @@ use failure::{EXIT_NO, Failure, Result};
 use place::Settings;
 
 fn main() -> ExitCode {
+    completion::run_if_requested();
     let arguments = Arguments::parse();
     match run(&arguments) {
         Ok(true) => ExitCode::SUCCESS,
@@ -65,6 +68,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     match &arguments.job {
         Job::Command(command) => commands::run(command, &context),
         Job::Shell(arguments) => shell::run(arguments, context),
+        Job::ManPages(arguments) => commands::man_pages::run(arguments),
     }
 }
 

@@ -76,7 +76,7 @@ impl Deref for Open {
 impl Settings {
     /// Returns the base path, from the command line or else the environment.
     pub fn base(&self) -> Option<PathBuf> {
-        let base = self.base.clone().or_else(|| from_environment("KVDS_BASE"));
+        let base = self.base.clone().or_else(base_of_environment);
         base.map(PathBuf::from)
     }
 
@@ -139,6 +139,10 @@ impl Settings {
         };
         Ok(Place { kind, settings: self.clone() })
     }
+}
+
+pub fn base_of_environment() -> Option<OsString> {
+    from_environment("KVDS_BASE")
 }
 
 fn from_environment(name: &str) -> Option<OsString> {

@@ -16,6 +16,7 @@ pub mod exists;
 pub mod get;
 pub mod keys;
 pub mod load;
+pub mod man_pages;
 mod merge;
 pub mod salvage;
 pub mod scan;
