@@ -28,8 +28,11 @@ RUN = CC="$(BUILD_CC)" CXX="$(BUILD_CXX)" scripts/build $(CARGO)
 # Chores in Rust. `make install` as root runs this program and compiles nothing.
 XTASK = $(TARGET_DIR)/debug/xtask
 
-# The man pages, which are installed from here.
+# The man pages of the interface and of the program kvds, which are installed from here, and the
+# scripts that complete its command line.
 MAN = $(TARGET_DIR)/docs/man/man3
+MAN1 = $(TARGET_DIR)/docs/man/man1
+COMPLETIONS = $(TARGET_DIR)/completions
 
 # All C and C++ files, except the generated include/kvds.h and its source.
 FORMATTED = $(filter-out include/kvds.h src/ffi/prologue.h,$(shell find bench ctests examples \
@@ -40,6 +43,8 @@ SHELL_SCRIPTS = $(wildcard scripts/* bindings/*/test) tests/packages/use fuzz/mi
 # `make demo` counts the words of these files.
 TEXT ?= LICENSE-APACHE README.md
 WORDCOUNT = $(TARGET_DIR)/demo/wordcount
+# The store that the demonstration leaves.
+WORDS = $(TARGET_DIR)/demo/data
 CLUSTER_LOCK = $(TARGET_DIR)/demo/cluster_lock
 
 ##@ Use
@@ -56,7 +61,11 @@ demo: build ## Count the words of TEXT="FILE..." with examples/c/wordcount.c
 	$(BUILD_CC) -std=c11 -O2 -Wall -Wextra -Wpedantic -Werror -Iinclude examples/c/wordcount.c \
 		-L$(RELEASE) -lkvds -pthread -Wl,-rpath,$(abspath $(RELEASE)) -o $(WORDCOUNT)
 	@echo
-	$(WORDCOUNT) $(TEXT)
+	@rm -rf $(WORDS)
+	$(WORDCOUNT) -d $(WORDS) $(TEXT)
+	@echo
+	$(RELEASE)/kvds --base $(WORDS) wordcount scan --limit 5
+	$(RELEASE)/kvds --base $(WORDS) wordcount stat
 
 .PHONY: cluster
 cluster: setup-cluster build ## Start three etcd servers here, and run an example on them
@@ -73,13 +82,15 @@ cluster-stop: ## End the servers of make cluster, and remove their data
 	@scripts/cluster stop
 
 .PHONY: build
-build: setup ## Build libkvds.so and libkvds.a in target/release, and the man pages
+build: setup ## Build the libraries and the program kvds in target/release, and the man pages
 	@# xtask is compiled in the gaps that RocksDB and kvds leave. If it fails, the next line says so.
 	nice $(CARGO) build --quiet --package xtask & $(RUN) build --release && wait
 	@$(CARGO) xtask uninstalled $(RELEASE)
+	@# The program links with the library, so it is built after it.
+	$(CARGO) build --release --package kvds-cli
 	@stat -c %s $(RELEASE)/libkvds.so | \
 		awk '{ printf "$(RELEASE)/libkvds.so: %.1f MiB stripped\n", $$1 / 1048576 }'
-	@$(MAKE) --no-print-directory $(PACKAGE)/libkvds.a man
+	@$(MAKE) --no-print-directory $(PACKAGE)/libkvds.a man program-files
 
 .PHONY: docs
 docs: setup-docs man ## Build the API reference as HTML and man pages in target/docs
@@ -89,10 +100,23 @@ docs: setup-docs man ## Build the API reference as HTML and man pages in target/
 	@echo "make docs: $(TARGET_DIR)/docs/html/index.html, and man -M $(TARGET_DIR)/docs/man kvds"
 
 .PHONY: man
-man: $(MAN)/kvds.3 ## Build the man pages alone in target/docs/man
+man: $(MAN)/kvds.3 ## Build the man pages of the interface alone in target/docs/man
 
 $(MAN)/kvds.3: abi/api.json xtask/src/man.rs
 	@$(CARGO) xtask man $(MAN)
+
+# The program writes these itself, as only it has the definition of its command line.
+.PHONY: program-files
+program-files: $(MAN1)/kvds.1
+
+$(MAN1)/kvds.1: $(RELEASE)/kvds
+	@rm -rf $(MAN1) $(COMPLETIONS)
+	@mkdir -p $(COMPLETIONS)
+	@KVDS_COMPLETE=bash $< >$(COMPLETIONS)/kvds
+	@KVDS_COMPLETE=zsh $< >$(COMPLETIONS)/_kvds
+	@KVDS_COMPLETE=fish $< >$(COMPLETIONS)/kvds.fish
+	@day=$${SOURCE_DATE_EPOCH:-$$(stat -c %Y include/kvds.h)} && \
+		$< man-pages --date "$$(date -u -d "@$$day" +%F)" $(MAN1)
 
 ##@ Install
 
@@ -105,7 +129,7 @@ DATADIR ?= $(PREFIX)/share
 export DESTDIR PREFIX LIBDIR INCLUDEDIR DATADIR TARGET_DIR
 
 .PHONY: install
-install: $(PACKAGE)/libkvds.a $(XTASK) man ## Install to PREFIX=/usr/local; build first if needed
+install: $(PACKAGE)/libkvds.a $(XTASK) man program-files ## Install to PREFIX=/usr/local; build first if needed
 	@$(XTASK) install
 
 .PHONY: uninstall
@@ -113,7 +137,7 @@ uninstall: $(XTASK) ## Remove the installed files from PREFIX=/usr/local
 	@$(XTASK) uninstall
 
 .PHONY: deb
-deb: setup-deb $(PACKAGE)/libkvds.a $(XTASK) man ## Build Debian packages in target/debian
+deb: setup-deb $(PACKAGE)/libkvds.a $(XTASK) man program-files ## Build Debian packages in target/debian
 	@rm -rf $(TARGET_DIR)/debian
 	@mkdir -p $(TARGET_DIR)/debian
 	@# Build dependencies are not checked: Debian's Rust may be too old, and rustup's is used.
@@ -133,7 +157,7 @@ $(PACKAGE)/libkvds.a: $(RELEASE)/libkvds.a abi/api.json xtask/src/static_library
 	@cp "$$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html" $(@D) 2>/dev/null || \
 		echo "make: this Rust has no notices of its standard library" >&2
 
-$(RELEASE)/libkvds.a:
+$(RELEASE)/libkvds.a $(RELEASE)/kvds:
 	$(MAKE) build
 
 $(XTASK):
@@ -146,6 +170,8 @@ test: setup-test ## Run all tests, with and without the disk engine
 	$(RUN) test --package kvds --package kvds-rocksdb
 	$(RUN) test --no-default-features
 	$(RUN) build --release
+	@$(CARGO) xtask uninstalled $(RELEASE)
+	$(CARGO) test --package kvds-cli
 	KVDS_LIBRARY=$(abspath $(RELEASE))/libkvds.so $(RUN) test --test exports --test c
 	scripts/cluster run $(CARGO) xtask bindings test
 	@echo

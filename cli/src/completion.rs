@@ -12,7 +12,9 @@ use std::path::Path;
 
 use clap::{Arg, Command, CommandFactory};
 use clap_complete::CompleteEnv;
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
+use clap_complete::engine::{
+    ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
+};
 
 use crate::args::Arguments;
 use crate::place;
@@ -54,7 +56,9 @@ fn names(base: &Path, start: &OsStr) -> Vec<CompletionCandidate> {
         .filter(|entry| entry.path().join("CURRENT").is_file())
         .filter_map(|entry| String::from_utf8(place::decoded(entry.file_name().as_bytes())).ok())
         .filter(|name| name.as_bytes().starts_with(start.as_bytes()))
-        .filter(|name| name.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter)))
+        .filter(|name| {
+            name.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter))
+        })
         .collect();
     names.sort();
     names.into_iter().map(CompletionCandidate::new).collect()
