@@ -50,12 +50,20 @@ const TEMPLATES: [(&str, &str); 4] = [
     ("kvdsConfigVersion.cmake", "cmake/kvds"),
 ];
 
-/// Installs the library.
+/// The scripts that complete the command line of the program, and their directories in DATADIR.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("kvds", "bash-completion/completions"),
+    ("_kvds", "zsh/site-functions"),
+    ("kvds.fish", "fish/vendor_completions.d"),
+];
+
+/// Installs the library and the program.
 pub fn install(project: &Project, directories: &Directories) -> Result<()> {
     let shared = project.target.join("release/libkvds.so");
     let archive = project.target.join("package/libkvds.a");
-    for library in [&shared, &archive] {
-        ensure!(library.is_file(), "there is no {}: run `make build`", library.display());
+    let program = project.target.join("release/kvds");
+    for built in [&shared, &archive, &program] {
+        ensure!(built.is_file(), "there is no {}: run `make build`", built.display());
     }
     let places = Places::resolve(directories)?;
     places.check_owner()?;
@@ -67,6 +75,7 @@ pub fn install(project: &Project, directories: &Directories) -> Result<()> {
     new.link(&format!("libkvds.so.{version}"), &format!("{libdir}/libkvds.so.{so_version}"))?;
     new.link(&format!("libkvds.so.{so_version}"), &format!("{libdir}/libkvds.so"))?;
     new.copy(&archive, &format!("{libdir}/libkvds.a"))?;
+    new.copy_program(&program, &format!("{prefix}/bin/kvds"))?;
 
     let inside = |directory: &str| match directory.strip_prefix(&format!("{prefix}/")) {
         Some(rest) => format!("${{prefix}}/{rest}"),
@@ -98,11 +107,21 @@ pub fn install(project: &Project, directories: &Directories) -> Result<()> {
             new.copy(&include.join(&header), &format!("{includedir}/{name}"))?;
         }
     }
-    let pages = project.target.join("docs/man/man3");
-    let names = if pages.is_dir() { files(&pages)? } else { Vec::new() };
-    ensure!(!names.is_empty(), "there are no man pages in {}: run `make man`", pages.display());
-    for name in names {
-        new.copy(&pages.join(&name), &format!("{datadir}/man/man3/{name}"))?;
+    for section in ["man1", "man3"] {
+        let pages = project.target.join("docs/man").join(section);
+        let names = if pages.is_dir() { files(&pages)? } else { Vec::new() };
+        ensure!(
+            !names.is_empty(),
+            "there are no man pages in {}: run `make build`",
+            pages.display()
+        );
+        for name in names {
+            new.copy(&pages.join(&name), &format!("{datadir}/man/{section}/{name}"))?;
+        }
+    }
+    for (name, directory) in COMPLETIONS {
+        let script = project.target.join("completions").join(name);
+        new.copy(&script, &format!("{datadir}/{directory}/{name}"))?;
     }
     for name in TEXTS {
         new.copy(&project.root.join(name), &format!("{datadir}/doc/kvds/{name}"))?;
@@ -269,10 +288,18 @@ impl Installation<'_> {
     }
 
     fn copy(&mut self, source: &Path, path: &str) -> Result<()> {
+        self.copy_with_mode(source, path, 0o644)
+    }
+
+    fn copy_program(&mut self, source: &Path, path: &str) -> Result<()> {
+        self.copy_with_mode(source, path, 0o755)
+    }
+
+    fn copy_with_mode(&mut self, source: &Path, path: &str, mode: u32) -> Result<()> {
         let real = self.make_room(path)?;
         let context = || format!("copying {} to {}", source.display(), real.display());
         fs::copy(source, &real).with_context(context)?;
-        fs::set_permissions(&real, Permissions::from_mode(0o644)).with_context(context)
+        fs::set_permissions(&real, Permissions::from_mode(mode)).with_context(context)
     }
 
     fn write(&mut self, text: &str, path: &str) -> Result<()> {
@@ -413,8 +440,16 @@ mod tests {
     impl Fixture {
         fn new() -> Result<Self> {
             let target = tempfile::tempdir()?;
-            let made =
-                ["release/libkvds.so", "package/libkvds.a", "docs/man/man3/kvds.3"].map(Path::new);
+            let made = [
+                "release/libkvds.so",
+                "release/kvds",
+                "package/libkvds.a",
+                "docs/man/man1/kvds.1",
+                "docs/man/man3/kvds.3",
+                "completions/kvds",
+                "completions/_kvds",
+                "completions/kvds.fish",
+            ];
             for file in made {
                 let file = target.path().join(file);
                 fs::create_dir_all(file.parent().context("a directory")?)?;
@@ -478,7 +513,9 @@ mod tests {
             let mode = fs::metadata(fixture.path("opt/k").join(file))?.mode() & 0o7777;
             assert_eq!(mode, 0o644, "{file}");
         }
-        assert_eq!(fs::metadata(fixture.path("opt/k/include"))?.mode() & 0o777, 0o755);
+        for path in ["include", "bin/kvds"] {
+            assert_eq!(fs::metadata(fixture.path("opt/k").join(path))?.mode() & 0o777, 0o755);
+        }
         uninstall(&fixture.directories("/opt/k"))?;
         assert_eq!(fixture.contents()?, before);
         let error = uninstall(&fixture.directories("/opt/k")).expect_err("nothing is there");
