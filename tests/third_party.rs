@@ -1,5 +1,5 @@
-//! Tests that THIRD-PARTY names all third-party code in the libraries, with the license texts that
-//! must be shipped.
+//! Tests that THIRD-PARTY names all third-party code in the libraries and in the program kvds, with
+//! the license texts that must be shipped.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -32,10 +32,10 @@ const BUNDLED: &[(&str, &str, &str, &[&str])] = &[
 ];
 
 const START: &str = "\
-Third-party code in the kvds libraries, and its licenses.
+Third-party code in the kvds libraries and in the program kvds, and its licenses.
 
 Where several licenses are offered (OR), you may choose. Where all apply (AND), all texts are below.
-The libraries also contain the standard library of the Rust version that built them. It is under MIT
+They also contain the standard library of the Rust version that built them. It is under MIT
 OR Apache-2.0, with parts under similar licenses. Its notices are in COPYRIGHT-library.html, which
 comes with Rust and is installed beside this file.
 
@@ -67,7 +67,7 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("cargo writes text")
 }
 
-/// Returns the crates that are linked into the libraries, by name.
+/// Returns the crates that are linked into the libraries or the program, by name.
 fn linked() -> Vec<Package> {
     let metadata =
         cargo(&["metadata", "--format-version=1", "--locked", "--filter-platform", TARGET]);
@@ -91,6 +91,7 @@ fn linked() -> Vec<Package> {
                 "tree",
                 "--locked",
                 "--package=kvds",
+                "--package=kvds-cli",
                 "--edges=normal,no-proc-macro",
                 "--target",
                 TARGET,
@@ -99,8 +100,10 @@ fn linked() -> Vec<Package> {
         ]
         .concat(),
     );
-    let is_ours = |line: &str| ["kvds ", "kvds-rocksdb "].iter().any(|own| line.starts_with(own));
-    let lines: BTreeSet<_> = tree.lines().filter(|line| !is_ours(line)).collect();
+    let is_ours = |line: &str| ["kvds ", "kvds-cli ", "kvds-rocksdb "].iter().any(|own| line.starts_with(own));
+    // An empty line separates the trees.
+    let listed = tree.lines().filter(|line| !line.is_empty() && !is_ours(line));
+    let lines: BTreeSet<_> = listed.collect();
     let packages = lines.into_iter().map(|line| {
         let (package, license) = line.split_once('|').expect("a line has two parts");
         let mut words = package.split_whitespace();
