@@ -147,8 +147,10 @@ impl Tests<'_> {
             made.is_empty(),
             "make install compiled something, which only make build may do: {made}"
         );
+        println!("    {}", output(command(prefix.join("bin/kvds")).arg("--version"))?.trim_end());
         self.use_prefix(&prefix)?;
-        for file in ["share/doc/kvds/THIRD-PARTY", "share/man/man3/kvds_get.3", "include/kvds.hpp"]
+        for file in
+            ["share/doc/kvds/THIRD-PARTY", "share/man/man1/kvds.1", "share/man/man3/kvds_get.3"]
         {
             ensure!(prefix.join(file).is_file(), "{file} is not installed");
         }
@@ -329,8 +331,13 @@ impl Tests<'_> {
         let mut app = system.command(&build.join("app"));
         println!("    app: {}", output(app.arg(build.join("empty")))?.trim_end());
 
+        println!(
+            "    {}",
+            output(system.command(&system.inner("usr/bin/kvds")).arg("--version"))?.trim_end()
+        );
+
         self.say("dpkg --purge");
-        output(system.dpkg().args(["-P", "libkvds0", "libkvds-dev"]))?;
+        output(system.dpkg().args(["-P", "kvds", "libkvds0", "libkvds-dev"]))?;
         fs::remove_dir_all(system.root.join("build"))?;
         fs::create_dir(system.root.join("build"))?;
         same(&before, &contents(&system.root)?, "dpkg --purge")?;
