@@ -34,6 +34,9 @@ MAN = $(TARGET_DIR)/docs/man/man3
 MAN1 = $(TARGET_DIR)/docs/man/man1
 COMPLETIONS = $(TARGET_DIR)/completions
 
+# What is installed and packaged.
+PACKAGED = $(PACKAGE)/libkvds.a $(XTASK) man program-files
+
 # All C and C++ files, except the generated include/kvds.h and its source.
 FORMATTED = $(filter-out include/kvds.h src/ffi/prologue.h,$(shell find bench ctests examples \
 	include rocksdb src tests -name '*.[ch]' -o -name '*.[ch]pp' -o -name '*.cc'))
@@ -129,7 +132,7 @@ DATADIR ?= $(PREFIX)/share
 export DESTDIR PREFIX LIBDIR INCLUDEDIR DATADIR TARGET_DIR
 
 .PHONY: install
-install: $(PACKAGE)/libkvds.a $(XTASK) man program-files ## Install to PREFIX=/usr/local; build first if needed
+install: $(PACKAGED) ## Install to PREFIX=/usr/local; build first if needed
 	@$(XTASK) install
 
 .PHONY: uninstall
@@ -137,7 +140,7 @@ uninstall: $(XTASK) ## Remove the installed files from PREFIX=/usr/local
 	@$(XTASK) uninstall
 
 .PHONY: deb
-deb: setup-deb $(PACKAGE)/libkvds.a $(XTASK) man program-files ## Build Debian packages in target/debian
+deb: setup-deb $(PACKAGED) ## Build Debian packages in target/debian
 	@rm -rf $(TARGET_DIR)/debian
 	@mkdir -p $(TARGET_DIR)/debian
 	@# Build dependencies are not checked: Debian's Rust may be too old, and rustup's is used.

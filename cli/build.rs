@@ -14,9 +14,9 @@ fn main() {
     println!("cargo:rustc-link-lib=dylib=kvds");
     println!("cargo:rustc-link-arg-bins=-Wl,-rpath,$ORIGIN");
     println!("cargo:rustc-link-arg-bins=-Wl,-rpath,$ORIGIN/../lib");
-    // The tests run the program with the library that it was linked with, and so does a debug build.
+    // The tests run the program with the library that it was linked with. So does a debug build.
     if env::var("PROFILE").is_ok_and(|profile| profile == "debug") {
-        println!("cargo:rustc-link-arg-bins=-Wl,-rpath,{}", dir.display());
+        println!("cargo:rustc-link-arg=-Wl,-rpath,{}", dir.display());
     }
     println!("cargo:rustc-env=KVDS_LIB_DIR={}", dir.display());
 }

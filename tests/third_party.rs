@@ -100,7 +100,8 @@ fn linked() -> Vec<Package> {
         ]
         .concat(),
     );
-    let is_ours = |line: &str| ["kvds ", "kvds-cli ", "kvds-rocksdb "].iter().any(|own| line.starts_with(own));
+    let ours = ["kvds ", "kvds-cli ", "kvds-rocksdb "];
+    let is_ours = |line: &str| ours.iter().any(|own| line.starts_with(own));
     // An empty line separates the trees.
     let listed = tree.lines().filter(|line| !line.is_empty() && !is_ours(line));
     let lines: BTreeSet<_> = listed.collect();

@@ -1,8 +1,8 @@
 //! Completions for shells.
 //!
 //! The scripts that are installed call the program with `KVDS_COMPLETE=SHELL` and the words of the
-//! command line. The program replies with candidates, so all shells complete alike: names of stores,
-//! then commands, options and files.
+//! command line. The program replies with candidates, so all shells complete alike: names of
+//! stores, then commands, options and files.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
