@@ -37,9 +37,9 @@ fn base() -> tempfile::TempDir {
 #[test]
 fn stores_come_before_commands() {
     let dir = base();
-    // `stat` and others need a store before them.
+    // `stat` and others need a store before them, `bench` and `stores` do not.
     assert_eq!(candidates(dir.path(), &["--base", "data", "st"]), ["stores", "stars"]);
-    assert_eq!(candidates(dir.path(), &["--base=data", "-q", "b"]), ["born"]);
+    assert_eq!(candidates(dir.path(), &["--base=data", "-q", "b"]), ["bench", "born"]);
     assert_eq!(candidates(dir.path(), &["--base", "data", "a "]), [""; 0]);
     assert_eq!(candidates(dir.path(), &["da"]), ["data/"]);
     assert_eq!(candidates(dir.path(), &["data/b"]), ["data/born/"]);
