@@ -11,6 +11,9 @@ const SEPARATOR: &str =
 /// The line below the title of the Apache License, equal in all versions of the text.
 const APACHE: &str = "TERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION";
 
+/// The title of the Apache License.
+const TITLE: &str = "Apache License\n";
+
 /// Prints the licenses of the library and of linked components.
 ///
 /// The Apache License is only named, as every Debian system has its text.
@@ -30,13 +33,14 @@ fn without_apache(third_party: &str) -> String {
     let mut sections = third_party.split(SEPARATOR);
     let mut texts = vec![sections.next().unwrap_or_default().to_owned()];
     for section in sections {
-        // The first line names the components.
-        texts.push(match section.split_once('\n') {
-            Some((components, text)) if text.contains(APACHE) => format!(
-                "{components}\n\nApache License, Version 2.0: see \
-                 /usr/share/common-licenses/Apache-2.0\n\n"
+        // The names of the components are before it, and sometimes another license.
+        texts.push(match section.split_once(APACHE) {
+            Some((before, _)) => format!(
+                "{}\n\nApache License, Version 2.0: see \
+                 /usr/share/common-licenses/Apache-2.0\n\n",
+                before.rsplit_once(TITLE).map_or(before, |(before, _)| before).trim_end()
             ),
-            _ => section.to_owned(),
+            None => section.to_owned(),
         });
     }
     texts.join(SEPARATOR)
