@@ -36,7 +36,7 @@ pub enum Verdict {
     Stopped,
 }
 
-/// Is called with each damage, and the bytes that are done, of how many. Returns whether to continue.
+/// Gets each damage, and the bytes that are done, of how many. Returns whether to continue.
 pub type Visit<'a> = &'a mut dyn FnMut(Option<Damage<'_>>, u64, u64) -> bool;
 
 /// Reads all files of the store in the directory `path`, and verifies their checksums.
