@@ -1,4 +1,6 @@
-//! `kvds`: the command-line program.
+//! The command-line program `kvds`, without its `main`.
+//!
+//! This is a library so that cargo can compile it before there is a `libkvds.so` to link with.
 
 mod args;
 mod commands;
@@ -33,7 +35,8 @@ use commands::Context;
 use failure::{EXIT_NO, Failure, Result};
 use place::Settings;
 
-fn main() -> ExitCode {
+/// Runs the program.
+pub fn main() -> ExitCode {
     completion::run_if_requested();
     let arguments = Arguments::parse();
     match run(&arguments) {
