@@ -25,6 +25,9 @@ BUILD_CC = $(or $(USER_CC),$(call cached,gcc,cc))
 BUILD_CXX = $(or $(USER_CXX),$(call cached,g++,c++))
 RUN = CC="$(BUILD_CC)" CXX="$(BUILD_CXX)" scripts/build $(CARGO)
 
+# The program kvds and its tests link with the library of this build.
+unexport KVDS_LIB_DIR
+
 # Chores in Rust. `make install` as root runs this program and compiles nothing.
 XTASK = $(TARGET_DIR)/debug/xtask
 
@@ -86,11 +89,14 @@ cluster-stop: ## End the servers of make cluster, and remove their data
 
 .PHONY: build
 build: setup ## Build the libraries and the program kvds in target/release, and the man pages
-	@# xtask is compiled in the gaps that RocksDB and kvds leave. If it fails, the next line says so.
-	nice $(CARGO) build --quiet --package xtask & $(RUN) build --release && wait
+	@# xtask and the crates of the program are compiled in the gaps that RocksDB and kvds leave. If
+	@# that fails, the next lines say so. The program itself needs the library.
+	nice $(CARGO) build --quiet --package xtask & \
+		nice $(CARGO) build --quiet --profile program --package kvds-cli --lib & \
+		$(RUN) build --release && wait
 	@$(CARGO) xtask uninstalled $(RELEASE)
-	@# The program links with the library, so it is built after it.
-	$(CARGO) build --release --package kvds-cli
+	$(CARGO) build --profile program --package kvds-cli
+	@ln -f $(TARGET_DIR)/program/kvds $(RELEASE)/kvds
 	@stat -c %s $(RELEASE)/libkvds.so | \
 		awk '{ printf "$(RELEASE)/libkvds.so: %.1f MiB stripped\n", $$1 / 1048576 }'
 	@$(MAKE) --no-print-directory $(PACKAGE)/libkvds.a man program-files
@@ -100,6 +106,8 @@ docs: setup-docs man ## Build the API reference as HTML and man pages in target/
 	@rm -rf $(TARGET_DIR)/docs/html $(TARGET_DIR)/docs/xml
 	@(cat docs/Doxyfile && echo 'OUTPUT_DIRECTORY = $(TARGET_DIR)/docs') | doxygen -
 	mandoc -Tlint $$(grep -L '^\.so ' $(MAN)/*.3)
+	@# Generated pages have long lines.
+	[ ! -d $(MAN1) ] || mandoc -Tlint -Wwarning $(MAN1)/*.1
 	@echo "make docs: $(TARGET_DIR)/docs/html/index.html, and man -M $(TARGET_DIR)/docs/man kvds"
 
 .PHONY: man
@@ -116,7 +124,10 @@ $(MAN1)/kvds.1: $(RELEASE)/kvds
 	@rm -rf $(MAN1) $(COMPLETIONS)
 	@mkdir -p $(COMPLETIONS)
 	@KVDS_COMPLETE=bash $< >$(COMPLETIONS)/kvds
-	@KVDS_COMPLETE=zsh $< >$(COMPLETIONS)/_kvds
+	@# zsh calls the file itself the first time, and then the function that it defines.
+	@{ KVDS_COMPLETE=zsh $< && \
+		echo '[ "$${funcstack[1]}" != _kvds ] || _clap_dynamic_completer_kvds "$$@"'; } \
+		>$(COMPLETIONS)/_kvds
 	@KVDS_COMPLETE=fish $< >$(COMPLETIONS)/kvds.fish
 	@day=$${SOURCE_DATE_EPOCH:-$$(stat -c %Y include/kvds.h)} && \
 		$< man-pages --date "$$(date -u -d "@$$day" +%F)" $(MAN1)
@@ -126,10 +137,11 @@ $(MAN1)/kvds.1: $(RELEASE)/kvds
 # Files are installed below PREFIX, or to these directories. DESTDIR is prepended, and installed
 # files do not contain it.
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share
-export DESTDIR PREFIX LIBDIR INCLUDEDIR DATADIR TARGET_DIR
+export DESTDIR PREFIX BINDIR LIBDIR INCLUDEDIR DATADIR TARGET_DIR
 
 .PHONY: install
 install: $(PACKAGED) ## Install to PREFIX=/usr/local; build first if needed

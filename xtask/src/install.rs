@@ -18,12 +18,16 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::project::{self, Project};
+use crate::runpath;
 
 #[derive(Args, Clone)]
 pub struct Directories {
     /// The directory to install to
     #[arg(long, env, default_value = "/usr/local")]
     prefix: String,
+    /// The directory of the program [default: PREFIX/bin]
+    #[arg(long, env)]
+    bindir: Option<String>,
     /// The directory of the libraries [default: PREFIX/lib]
     #[arg(long, env)]
     libdir: Option<String>,
@@ -68,14 +72,15 @@ pub fn install(project: &Project, directories: &Directories) -> Result<()> {
     let places = Places::resolve(directories)?;
     places.check_owner()?;
     let (version, so_version) = (project.version()?, project.so_version()?);
-    let Places { prefix, libdir, includedir, datadir, .. } = &places;
+    let Places { prefix, bindir, libdir, includedir, datadir, .. } = &places;
 
     let mut new = Installation { places: &places, paths: BTreeSet::new() };
     new.copy(&shared, &format!("{libdir}/libkvds.so.{version}"))?;
     new.link(&format!("libkvds.so.{version}"), &format!("{libdir}/libkvds.so.{so_version}"))?;
     new.link(&format!("libkvds.so.{so_version}"), &format!("{libdir}/libkvds.so"))?;
     new.copy(&archive, &format!("{libdir}/libkvds.a"))?;
-    new.copy_program(&program, &format!("{prefix}/bin/kvds"))?;
+    let bytes = runpath::replaced(&program, places.runpath().as_deref())?;
+    new.write_program(&bytes, &format!("{bindir}/kvds"))?;
 
     let inside = |directory: &str| match directory.strip_prefix(&format!("{prefix}/")) {
         Some(rest) => format!("${{prefix}}/{rest}"),
@@ -158,6 +163,7 @@ pub fn uninstall(directories: &Directories) -> Result<()> {
 struct Places {
     destination: String,
     prefix: String,
+    bindir: String,
     libdir: String,
     includedir: String,
     datadir: String,
@@ -177,6 +183,7 @@ impl Places {
         };
         Ok(Self {
             destination: directories.destdir.clone(),
+            bindir: place("BINDIR", &directories.bindir, "bin")?,
             libdir: place("LIBDIR", &directories.libdir, "lib")?,
             includedir: place("INCLUDEDIR", &directories.includedir, "include")?,
             datadir: place("DATADIR", &directories.datadir, "share")?,
@@ -187,6 +194,15 @@ impl Places {
     /// Returns a path with DESTDIR before it.
     fn real(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("{}{path}", self.destination))
+    }
+
+    /// Returns where the program finds the library.
+    ///
+    /// It is relative, so that the installed directory may be moved. The dynamic linker finds the
+    /// libraries of /usr itself, and Debian allows no runpath there.
+    fn runpath(&self) -> Option<String> {
+        let is_system = self.prefix == "/usr" && self.libdir.starts_with("/usr/lib");
+        (!is_system).then(|| format!("$ORIGIN/{}", relative(&self.bindir, &self.libdir)))
     }
 
     fn manifest(&self) -> String {
@@ -288,18 +304,17 @@ impl Installation<'_> {
     }
 
     fn copy(&mut self, source: &Path, path: &str) -> Result<()> {
-        self.copy_with_mode(source, path, 0o644)
-    }
-
-    fn copy_program(&mut self, source: &Path, path: &str) -> Result<()> {
-        self.copy_with_mode(source, path, 0o755)
-    }
-
-    fn copy_with_mode(&mut self, source: &Path, path: &str, mode: u32) -> Result<()> {
         let real = self.make_room(path)?;
         let context = || format!("copying {} to {}", source.display(), real.display());
         fs::copy(source, &real).with_context(context)?;
-        fs::set_permissions(&real, Permissions::from_mode(mode)).with_context(context)
+        fs::set_permissions(&real, Permissions::from_mode(0o644)).with_context(context)
+    }
+
+    fn write_program(&mut self, bytes: &[u8], path: &str) -> Result<()> {
+        let real = self.make_room(path)?;
+        let context = || real.display().to_string();
+        fs::write(&real, bytes).with_context(context)?;
+        fs::set_permissions(&real, Permissions::from_mode(0o755)).with_context(context)
     }
 
     fn write(&mut self, text: &str, path: &str) -> Result<()> {
@@ -430,7 +445,7 @@ mod tests {
 
     use super::*;
 
-    /// A build whose libraries are empty, and a directory to install to.
+    /// A build whose libraries and texts are empty, and a directory to install to.
     struct Fixture {
         project: Project,
         stage: TempDir,
@@ -442,7 +457,6 @@ mod tests {
             let target = tempfile::tempdir()?;
             let made = [
                 "release/libkvds.so",
-                "release/kvds",
                 "package/libkvds.a",
                 "docs/man/man1/kvds.1",
                 "docs/man/man3/kvds.3",
@@ -455,6 +469,8 @@ mod tests {
                 fs::create_dir_all(file.parent().context("a directory")?)?;
                 fs::write(&file, "built")?;
             }
+            // Any program, as its runpath is replaced.
+            fs::copy("/bin/true", target.path().join("release/kvds"))?;
             let project = Project { target: target.path().to_owned(), ..Project::find()? };
             Ok(Self { project, stage: tempfile::tempdir()?, _target: target })
         }
@@ -462,8 +478,8 @@ mod tests {
         fn directories(&self, prefix: &str) -> Directories {
             let destdir = self.stage.path().to_string_lossy().into_owned();
             let unset = || Some(String::new());
-            let (libdir, includedir, datadir) = (None, unset(), None);
-            Directories { prefix: prefix.to_owned(), libdir, includedir, datadir, destdir }
+            let (bindir, libdir, includedir, datadir) = (None, None, unset(), None);
+            Directories { prefix: prefix.to_owned(), bindir, libdir, includedir, datadir, destdir }
         }
 
         fn install(&self, prefix: &str) -> Result<()> {
@@ -602,6 +618,20 @@ mod tests {
         assert!(error.contains(&library.display().to_string()), "{error}");
         let error = fixture.install("usr/local").expect_err("it is relative");
         assert!(error.to_string().contains("libkvds.a"), "{error}");
+        Ok(())
+    }
+
+    #[test]
+    fn the_program_looks_for_the_library_in_libdir() -> Result<()> {
+        let fixture = Fixture::new()?;
+        let runpath = |prefix: &str, libdir: Option<&str>| -> Result<Option<String>> {
+            let mut directories = fixture.directories(prefix);
+            directories.libdir = libdir.map(str::to_owned);
+            Ok(Places::resolve(&directories)?.runpath())
+        };
+        assert_eq!(runpath("/opt/k", None)?.as_deref(), Some("$ORIGIN/../lib"));
+        assert_eq!(runpath("/opt/k", Some("/opt/k/lib64"))?.as_deref(), Some("$ORIGIN/../lib64"));
+        assert_eq!(runpath("/usr", Some("/usr/lib/x86_64-linux-gnu"))?, None);
         Ok(())
     }
 

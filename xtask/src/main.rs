@@ -12,6 +12,7 @@ mod man;
 #[cfg(feature = "source")]
 mod parse;
 mod project;
+mod runpath;
 mod static_library;
 mod test_packages;
 mod uninstalled;

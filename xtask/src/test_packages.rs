@@ -21,11 +21,12 @@ use crate::project::Project;
 use crate::uninstalled;
 
 /// Variables that would make a build differ from one in a user's shell.
-const UNSET: [&str; 13] = [
+const UNSET: [&str; 15] = [
     "CC",
     "CXX",
     "DESTDIR",
     "PREFIX",
+    "BINDIR",
     "LIBDIR",
     "INCLUDEDIR",
     "DATADIR",
@@ -34,6 +35,7 @@ const UNSET: [&str; 13] = [
     "MFLAGS",
     // Cargo sets these for the programs that it runs.
     "CARGO",
+    "KVDS_BASE",
     "LD_LIBRARY_PATH",
     "RUSTUP_TOOLCHAIN",
 ];
