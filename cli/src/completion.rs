@@ -21,12 +21,6 @@ use crate::place;
 
 const VARIABLE: &str = "KVDS_COMPLETE";
 
-/// The command that has no store before it.
-const WITHOUT_STORE: &str = "stores";
-
-/// The commands that can have one.
-const WITH_OR_WITHOUT_STORE: [&str; 3] = ["bench", "shell", "top"];
-
 /// Prints completions and ends the program, if a shell asks for them.
 pub fn run_if_requested() {
     CompleteEnv::with_factory(command).var(VARIABLE).bin("kvds").completer("kvds").complete();
@@ -75,15 +69,24 @@ struct Given {
 fn command() -> Command {
     let command = Arguments::command();
     let given = given(&command, &words());
-    let names: Vec<_> = command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
-    names.into_iter().fold(command, |command, name| {
-        let either = WITH_OR_WITHOUT_STORE.contains(&name.as_str());
-        let possible = either || given.store != (name == WITHOUT_STORE);
-        command.mut_subcommand(name, |one| {
-            let hidden = one.is_hide_set() || !possible;
-            one.hide(hidden)
-        })
-    })
+    let others = command
+        .get_subcommands()
+        .filter(|one| !one.is_hide_set() && !is_possible(one, given.store))
+        .map(|one| one.get_name().to_owned())
+        .collect::<Vec<_>>();
+    others
+        .into_iter()
+        .fold(command, |command, name| command.mut_subcommand(name, |one| one.hide(true)))
+}
+
+/// Returns whether a command can follow: most need a store before them. The usage of the others
+/// has `[STORE]`, or no STORE.
+fn is_possible(command: &Command, has_store: bool) -> bool {
+    match command.get_overridden_usage().map(ToString::to_string) {
+        Some(usage) if usage.contains("[STORE]") => true,
+        Some(usage) => has_store == usage.contains("STORE"),
+        None => has_store,
+    }
 }
 
 /// Returns the words of the command line, after the name of the program and without the last one,

@@ -23,10 +23,11 @@ const EXIT_CODES: [(&str, &str); 5] = [
     ("130", "Ctrl-C, or SIGTERM, ended a long job. Standard error says what was done."),
 ];
 
-const ENVIRONMENT: [(&str, &str); 3] = [
+const ENVIRONMENT: [(&str, &str); 4] = [
     ("KVDS_BASE", "The directory that stores are under, if there is no --base."),
     ("KVDS_CLUSTER", "The cluster that stores are in, if there is no --cluster."),
     ("KVDS_CLUSTER_PASSWORD", "The password of the cluster's user."),
+    ("NO_COLOR", "If it is set and not empty, nothing is colored."),
 ];
 
 /// What STORE may be.

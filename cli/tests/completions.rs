@@ -37,9 +37,9 @@ fn base() -> tempfile::TempDir {
 #[test]
 fn stores_come_before_commands() {
     let dir = base();
-    // `stat` and others need a store before them, `bench` and `stores` do not.
+    // `stat` and others need a store before them.
     assert_eq!(candidates(dir.path(), &["--base", "data", "st"]), ["stores", "stars"]);
-    assert_eq!(candidates(dir.path(), &["--base=data", "-q", "b"]), ["bench", "born"]);
+    assert_eq!(candidates(dir.path(), &["--base=data", "-q", "bo"]), ["born"]);
     assert_eq!(candidates(dir.path(), &["--base", "data", "a "]), [""; 0]);
     assert_eq!(candidates(dir.path(), &["da"]), ["data/"]);
     assert_eq!(candidates(dir.path(), &["data/b"]), ["data/born/"]);
@@ -49,6 +49,9 @@ fn stores_come_before_commands() {
 fn commands_come_after_the_store() {
     let dir = base();
     assert_eq!(candidates(dir.path(), &["mystore", "sc"]), ["scan"]);
+    // A shell needs no store, but may have one.
+    assert_eq!(candidates(dir.path(), &["sh"]), ["shell"]);
+    assert_eq!(candidates(dir.path(), &["mystore", "sh"]), ["shell"]);
     assert_eq!(candidates(dir.path(), &["--base", "data", "born", "st"]), ["stat"]);
     assert_eq!(candidates(dir.path(), &["--store", "s", "--base", "data", "ex"]), ["exists"]);
 }

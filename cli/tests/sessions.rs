@@ -1,4 +1,4 @@
-//! Runs sessions: the files in `tests/sessions`, and the examples of `docs/cli.md`.
+//! Runs sessions: the files in `tests/sessions`, and the examples of `README.md` and `docs/cli.md`.
 //!
 //! A line that begins with `$ ` is a command for the shell, and the lines after it are all that it
 //! writes, to both streams. `[N]` is its exit code, if that is not 0. `...` stands for any text in
@@ -38,10 +38,19 @@ fn sessions() {
 }
 
 #[test]
-fn sessions_of_the_page() {
-    let file = manifest().join("../docs/cli.md");
-    let page = fs::read_to_string(&file).unwrap();
-    // Lines outside of the blocks become empty, which keeps the numbers of the others.
+fn sessions_of_the_pages() {
+    let mut failures = String::new();
+    for (name, at_least) in [("README.md", 3), ("docs/cli.md", 10)] {
+        let file = manifest().join("..").join(name);
+        let steps = steps(&console_blocks(&fs::read_to_string(&file).unwrap()));
+        assert!(steps.len() >= at_least, "{name} has sessions");
+        failures += &run(&file, &steps, BASE);
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// Returns a page with empty lines outside of its `console` blocks, which keep their line numbers.
+fn console_blocks(page: &str) -> String {
     let mut inside = false;
     let mut text = String::new();
     for line in page.lines() {
@@ -52,10 +61,7 @@ fn sessions_of_the_page() {
         }
         text.push('\n');
     }
-    let steps = steps(&text);
-    assert!(steps.len() > 10, "the page has sessions");
-    let failures = run(&file, &steps, BASE);
-    assert!(failures.is_empty(), "{failures}");
+    text
 }
 
 /// Runs with one etcd server of its own; without etcd it shows nothing.

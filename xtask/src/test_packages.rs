@@ -125,6 +125,12 @@ impl Tests<'_> {
         Ok(())
     }
 
+    /// Writes and reads a store with an installed program.
+    fn use_kvds(&self, program: &mut Command) -> Result<()> {
+        program.arg("--store").arg("born").args(["add", "visits", "--create", "--base"]);
+        self.run_program("kvds add", program)
+    }
+
     fn make_install(&self) -> Result<()> {
         let target = self.project.target.canonicalize()?;
         // `make build` builds all installed files, also the man pages.
@@ -149,7 +155,7 @@ impl Tests<'_> {
             made.is_empty(),
             "make install compiled something, which only make build may do: {made}"
         );
-        println!("    {}", output(command(prefix.join("bin/kvds")).arg("--version"))?.trim_end());
+        self.use_kvds(&mut command(prefix.join("bin/kvds")))?;
         self.use_prefix(&prefix)?;
         for file in
             ["share/doc/kvds/THIRD-PARTY", "share/man/man1/kvds.1", "share/man/man3/kvds_get.3"]
@@ -160,6 +166,7 @@ impl Tests<'_> {
         self.say("the static library alone, in a directory that was moved");
         let moved = self.work.join("moved");
         output(command("cp").arg("-a").arg(&prefix).arg(&moved))?;
+        self.use_kvds(&mut command(moved.join("bin/kvds")))?;
         for entry in fs::read_dir(moved.join("lib"))? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -203,6 +210,7 @@ impl Tests<'_> {
         )?;
         output(command("cmake").arg("--build").arg(&build))?;
         self.run_program("CMake", &mut command(build.join("cpp_kvds")))?;
+        self.use_kvds(&mut command(stage.join("opt/kvds/bin/kvds")))?;
         output(&mut self.make("uninstall", &places))?;
         same(&BTreeSet::from([".".to_owned()]), &contents(&stage)?, "make uninstall")
     }
@@ -333,10 +341,9 @@ impl Tests<'_> {
         let mut app = system.command(&build.join("app"));
         println!("    app: {}", output(app.arg(build.join("empty")))?.trim_end());
 
-        println!(
-            "    {}",
-            output(system.command(&system.inner("usr/bin/kvds")).arg("--version"))?.trim_end()
-        );
+        let mut program = system.command(&system.inner("usr/bin/kvds"));
+        program.arg("--base").arg(build.join("empty")).args(["born", "add", "visits", "--create"]);
+        println!("    kvds add: {}", output(&mut program)?.trim_end());
 
         self.say("dpkg --purge");
         output(system.dpkg().args(["-P", "kvds", "libkvds0", "libkvds-dev"]))?;
