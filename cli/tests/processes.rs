@@ -269,12 +269,13 @@ fn top_shows_a_writer() {
 }
 
 /// Runs `top` on a terminal, which `script` is. Returns its exit code and what it drew.
-fn top_on_terminal(dir: &Path, end: impl Fn(&mut Child)) -> (Option<i32>, String) {
+///
+/// `end` is called with the process id of `top` after the first reading.
+fn top_on_terminal(dir: &Path, end: impl Fn(&mut Child, &str)) -> (Option<i32>, String) {
     let program = assert_cmd::cargo::cargo_bin!("kvds");
-    let top =
-        format!("stty rows 30 cols 100; exec timeout --foreground 60 {} s top", program.display());
-    let mut child = Command::new("script")
-        .args(["-qefc", &top, "/dev/null"])
+    let top = format!("stty rows 30 cols 100; echo pid=$$; exec {} s top", program.display());
+    let mut child = Command::new("timeout")
+        .args(["60", "script", "-qefc", &top, "/dev/null"])
         .current_dir(dir)
         .env("LD_LIBRARY_PATH", env!("KVDS_LIB_DIR"))
         .env("KVDS_BASE", ".")
@@ -294,7 +295,8 @@ fn top_on_terminal(dir: &Path, end: impl Fn(&mut Child)) -> (Option<i32>, String
         // The title is drawn first, and the label after the first reading.
         let text = String::from_utf8_lossy(&drawn).into_owned();
         if !sent && text.contains("pending") {
-            end(&mut child);
+            let pid = text.split("pid=").nth(1).and_then(|rest| rest.lines().next());
+            end(&mut child, pid.unwrap().trim());
             sent = true;
         }
         if length == 0 {
@@ -307,20 +309,26 @@ fn top_on_terminal(dir: &Path, end: impl Fn(&mut Child)) -> (Option<i32>, String
 #[test]
 fn top_restores_the_terminal() {
     let dir = store();
-    let quit = |keys: &'static str| {
-        move |child: &mut Child| {
-            child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
-        }
+    let press = |keys: &str, child: &mut Child| {
+        child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    };
+    let kill = |signal: &str, pid: &str| {
+        assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
     };
     // Ctrl-C is a key in raw mode.
-    for keys in ["q", "?p+-?q", "\u{3}"] {
-        let (code, text) = top_on_terminal(dir.path(), quit(keys));
-        assert_eq!(code, Some(0), "{text}");
+    let keys = ["q", "?p+-?q", "\u{3}"].map(|keys| (keys, false));
+    let signals = ["-INT", "-TERM", "-HUP"].map(|signal| (signal, true));
+    for (how, is_signal) in keys.into_iter().chain(signals) {
+        let (code, text) = top_on_terminal(dir.path(), |child, pid| match is_signal {
+            true => kill(how, pid),
+            false => press(how, child),
+        });
+        assert_eq!(code, Some(0), "{how}: {text}");
         // The alternate screen begins and ends, and the cursor is shown at the end.
         assert!(text.contains("\u{1b}[?1049h") && text.contains("\u{1b}[1ms\u{1b}"), "{text}");
         let [screen, cursor] = ["\u{1b}[?1049l", "\u{1b}[?25h"].map(|code| text.rfind(code));
-        assert!(screen.is_some() && cursor.is_some(), "{text}");
-        assert!(cursor > text.rfind("\u{1b}[?25l"), "{text}");
+        assert!(screen.is_some() && cursor.is_some(), "{how}: {text}");
+        assert!(cursor > text.rfind("\u{1b}[?25l"), "{how}: {text}");
         assert!(!text.contains("[38;5;"), "{text}");
     }
 }

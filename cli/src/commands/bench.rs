@@ -1,14 +1,16 @@
 //! `bench`: how fast stores are in this directory or cluster.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 
 use super::Context;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::input;
 use crate::library::{Batch, Cursor, Range, Store};
 use crate::measure::{Limits, Measured, Moved, measure, measure_here};
@@ -43,8 +45,10 @@ pub struct Arguments {
     threads: u64,
 }
 
-/// Pairs of a batch, and of a scan.
+/// Pairs of a scan, and of a batch at most.
 const GROUP: u64 = 100;
+/// Bytes of a batch of several pairs: a server of a cluster takes 1.5 MiB in a request by default.
+const MAX_BATCH_BYTES: u64 = 512 << 10;
 /// Keys of the store of the user that are read again.
 const SAMPLE: usize = 10_000;
 /// Values are parts of this many random bytes, so that compression cannot shrink them.
@@ -60,6 +64,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
         }
         None => (context.settings.place(OsStr::from_bytes(&id))?, None),
     };
+    // Opening the store would create its base path, which would stay.
+    if let Some(base) = scratch.directory().as_deref().and_then(Path::parent) {
+        fs::metadata(base).map_err(|cause| Failure::io(base.display(), &cause))?;
+    }
     let limits = Limits {
         time: Duration::from_millis(arguments.seconds),
         calls: arguments.keys,
@@ -256,14 +264,16 @@ fn set_random(store: &Store, values: &Values, keys: u64) -> impl FnMut(u64) -> R
 fn batches(store: &Store, values: &Values, keys: u64) -> Result<impl FnMut(u64) -> Result<Moved>> {
     let mut random = fastrand::Rng::new();
     let mut batch = Batch::new()?;
+    let pair_bytes = (KEY_BYTES + values.size) as u64;
+    let pairs = (MAX_BATCH_BYTES / pair_bytes).clamp(1, GROUP);
     Ok(move |_| {
         batch.clear();
-        for _ in 0..GROUP {
+        for _ in 0..pairs {
             let value = values.pick(&mut random);
             batch.set(&key(random.u64(..keys)), value, None)?;
         }
         store.write(&batch)?;
-        Ok(Moved { pairs: GROUP, bytes: GROUP * (KEY_BYTES + values.size) as u64 })
+        Ok(Moved { pairs, bytes: pairs * pair_bytes })
     })
 }
 
