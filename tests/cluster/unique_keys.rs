@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kvds::testing::{Error, Kind, Outcome, Range, Store};
+use kvds::testing::{Error, Kind, Outcome, Range, Store, Watch};
 use testkit::etcd::Servers;
 
 use crate::open_store;
@@ -58,9 +58,11 @@ pub fn check(
         (written, longest)
     };
     let truth = OnceLock::new();
+    // Before the first write, as a watch returns what is written after it was created.
+    let watch = store.watch(Range::prefix(b""), None)?;
     let (fault, written, followed) = thread::scope(|scope| {
         let write = &write;
-        let follower = scope.spawn(|| follow(&store, &truth));
+        let follower = scope.spawn(|| follow(watch, &truth));
         let writers: Vec<_> =
             (0..WRITERS).map(|writer| scope.spawn(move || write(writer))).collect();
         thread::sleep(Duration::from_millis(300));
@@ -111,10 +113,8 @@ fn keys(store: &Store) -> testkit::Result<BTreeSet<Vec<u8>>> {
     Ok(keys)
 }
 
-/// Watches the store until it has seen the keys that are there at the end. It must see each once.
-fn follow(store: &Store, truth: &OnceLock<BTreeSet<Vec<u8>>>) -> Result<(), String> {
-    let watch = store.watch(Range::prefix(b""), None);
-    let mut watch = watch.map_err(|error| error.to_string())?;
+/// Watches until it has seen the keys that are there at the end. It must see each once.
+fn follow(mut watch: Box<dyn Watch>, truth: &OnceLock<BTreeSet<Vec<u8>>>) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     let mut settled = None;
     loop {
