@@ -25,8 +25,9 @@ fn main() {
 /// Compiles our C++ with RocksDB's headers, also internal ones, and RocksDB's definitions.
 #[cfg(feature = "disk")]
 fn compile() {
-    const SOURCES: [&str; 11] = [
+    const SOURCES: [&str; 12] = [
         "src/engine/disk/cache_limits.cc",
+        "src/engine/disk/compaction_counters.cc",
         "src/engine/disk/damage/live_tables.cc",
         "src/engine/disk/damage/readable_tables.cc",
         "src/engine/disk/damage/table_check.cc",

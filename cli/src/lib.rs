@@ -23,6 +23,7 @@ mod shell;
 mod signals;
 mod store_files;
 mod text;
+mod writer_counters;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -69,6 +69,9 @@ fn beside_a_writer_one_can_read_and_not_write() {
     let stat = run(dir, "s stat --json").1;
     let expected = format!("\"writer\":{},\"writer_name\":\"kvds\"", writer.id());
     assert!(stat.contains(&expected), "{stat}");
+    // The writer has counted what it has written up to now.
+    let written = number(&stat, "writer_writes").unwrap_or_else(|| panic!("{stat}"));
+    assert!((2000.0..=2500.0).contains(&written), "{stat}");
     assert_eq!(run(dir, "s checkpoint copy").0, 0);
     assert_eq!(run(dir, "copy/ get a").1, "1");
     drop(writer.stdin.take());
@@ -262,10 +265,56 @@ fn top_shows_a_writer() {
     assert_eq!((code, out.lines().count()), (0, 2), "{out}");
     let second = out.lines().nth(1).unwrap();
     let expected = format!("\"writer\":{}", writer.id());
-    for text in [&expected, "writer_cpu_percent", "writer_memory_bytes", "wal_bytes_per_s"] {
+    for text in [
+        &expected,
+        "writer_cpu_percent",
+        "writer_memory_bytes",
+        "wal_bytes_per_s",
+        "reads_per_s",
+        "running_compactions",
+    ] {
         assert!(second.contains(text), "{text}: {second}");
     }
     drop(writer.wait_with_output().unwrap());
+}
+
+#[test]
+fn top_shows_what_the_writer_does() {
+    let dir = store();
+    let mut writer = kvds(dir.path(), "s shell").spawn().unwrap();
+    let mut input = writer.stdin.take().unwrap();
+    let mut top = kvds(dir.path(), "s top --json -n 100000 --interval 20ms").spawn().unwrap();
+    let mut readings = BufReader::new(top.stdout.take().unwrap()).lines();
+    let start = Instant::now();
+    let mut rounds = 0.0;
+    let (mut hits, mut written) = (false, false);
+    while !hits || !written {
+        input.write_all(b"set a 2\nget a\nget nothing\n").unwrap();
+        rounds += 1.0;
+        let reading = readings.next().unwrap().unwrap();
+        hits |= number(&reading, "hit_percent").is_some();
+        written |= number(&reading, "writes_per_s").is_some_and(|rate| rate > 0.0);
+        assert!(start.elapsed() < LIMIT, "{reading}");
+    }
+    top.kill().unwrap();
+    top.wait().unwrap();
+    let counts = ["writer_writes", "writer_hits", "writer_reads"];
+    loop {
+        let stat = run(dir.path(), "s stat --json").1;
+        if counts.map(|name| number(&stat, name)) == [1.0, 1.0, 2.0].map(|each| Some(each * rounds))
+        {
+            break;
+        }
+        assert!(start.elapsed() < LIMIT, "after {rounds} rounds: {stat}");
+    }
+    drop(input);
+    writer.wait_with_output().unwrap();
+}
+
+/// Returns the number that a member of a JSON object has.
+fn number(json: &str, name: &str) -> Option<f64> {
+    let value = json.split(&format!("\"{name}\":")).nth(1)?;
+    value.split([',', '}']).next()?.parse().ok()
 }
 
 /// Runs `top` on a terminal, which `script` is. Returns its exit code and what it drew.

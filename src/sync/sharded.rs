@@ -16,11 +16,12 @@ const SHARDS: usize = if cfg!(any(loom, shuttle)) { 2 } else { 8 };
 /// A value that shares its cache lines with no other. It has two, because processors fetch them in
 /// pairs.
 #[derive(Default)]
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub struct CachePadded<T>(pub T);
 
 /// A value per shard.
 #[derive(Default)]
+#[repr(transparent)]
 pub struct Sharded<T>([CachePadded<T>; SHARDS]);
 
 impl<T> Sharded<T> {

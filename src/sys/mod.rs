@@ -1,4 +1,5 @@
-//! Process-wide concerns: fork, clock, signals, descriptors, locks, log messages, and callbacks.
+//! Process-wide concerns: fork, clock, signals, descriptors, locks, memory that others can read,
+//! log messages, and callbacks.
 
 pub mod clock;
 pub mod descriptors;
@@ -7,4 +8,6 @@ pub mod locks;
 pub mod log;
 pub mod poll;
 pub mod reentrancy;
+#[cfg(feature = "disk")]
+pub mod shared_memory;
 pub mod signals;

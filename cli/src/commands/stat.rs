@@ -15,6 +15,7 @@ use crate::place::Place;
 use crate::progress::Progress;
 use crate::signals;
 use crate::store_files::{Files, Kind};
+use crate::writer_counters::Counters;
 
 /// Writes the figures of a store: keys, bytes, files, levels and memory
 ///
@@ -82,6 +83,17 @@ fn disk(
     if let Some(holder) = place.holder() {
         figures.add("writer", Figure::Count(holder.pid().into()));
         figures.add("writer_name", Figure::text(holder.name()));
+        if let Some(counters) = Counters::of(holder.pid(), directory) {
+            for (name, count) in [
+                ("writer_reads", counters.reads),
+                ("writer_hits", counters.hits),
+                ("writer_writes", counters.writes),
+                ("writer_running_compactions", counters.running_compactions),
+                ("writer_compactions", counters.completed_compactions),
+            ] {
+                figures.add(name, Figure::Count(count));
+            }
+        }
     }
     // Counting fills this process's block cache, so its size is read before.
     let memory = memory(store)?;
@@ -185,7 +197,7 @@ fn memory(store: &Store) -> Result<Vec<(&'static str, Figure)>> {
     Ok(memory)
 }
 
-/// Adds what only the process that has the store open knows, if this one did any of it.
+/// Adds what this process did itself, if it did any of it.
 ///
 /// A store that was opened for reading runs no compactions, and sees no snapshots of its writer.
 fn own_work(figures: &mut Figures, store: &Store) -> Result<()> {

@@ -39,7 +39,7 @@ pub struct DirLock {
 }
 
 /// Device and inode.
-type DirId = (u64, u64);
+pub type DirId = (u64, u64);
 
 static LOCKED_DIRS: PerProcess<Mutex<BTreeSet<DirId>>> = PerProcess::new();
 
@@ -123,6 +123,11 @@ pub struct StoreDir {
 }
 
 impl StoreDir {
+    /// Returns device and inode.
+    pub fn id(&self) -> DirId {
+        self.id
+    }
+
     /// Fails if the path leads elsewhere by now.
     ///
     /// Callers check this before they create, replace or remove a file by name, because the file

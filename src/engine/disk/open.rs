@@ -15,6 +15,7 @@ use super::errors::{self, rocksdb_error};
 use super::key_hash::KeyHasher;
 use super::key_locks::KeyLocks;
 use super::lock::{DirLock, FileLock};
+use super::op_counters::OpCounters;
 use super::read_only::ReadOnly;
 use super::settings::{self, SharedCaches};
 use super::space_reserve::{self, Reserve};
@@ -74,6 +75,8 @@ impl Disk {
         let file_lock = FileLock::new(&dir_lock)?;
         let mut settings = settings::database(options, shared);
         let compaction_space = error_recovery::listen(&settings);
+        let op_counters = Arc::new(OpCounters::of_writer(dir_lock.dir()));
+        op_counters.count_compactions(&settings);
         let guard = dir_lock.guard(&settings);
         let db =
             Opening { path, is_new, dir_lock: &dir_lock, settings: &mut settings }.open_db()?;
@@ -101,7 +104,7 @@ impl Disk {
             db,
             ErrorRecovery::new(path, Some(space)),
             Some((writer, locks)),
-            Arc::default(),
+            op_counters,
             lease,
         );
         if options.durability == Durability::Process

@@ -5,6 +5,12 @@
 pub enum Metric {
     Keys,
     KeysPerSecond,
+    Reads,
+    /// The percentage of reads that found their key.
+    Hits,
+    Writes,
+    /// Those that run.
+    Compactions,
     /// The writes of all stores of a cluster.
     Revisions,
     DatabaseBytes,
@@ -26,15 +32,20 @@ enum Unit {
 }
 
 impl Metric {
-    /// The metrics of a disk store. The last four are those of its writer.
-    pub const DISK: [Metric; 11] = [
+    /// The metrics of a disk store. Its writer counts its own reads, writes and compactions; the
+    /// last four are those of the whole process.
+    pub const DISK: [Metric; 15] = [
         Metric::Keys,
         Metric::KeysPerSecond,
+        Metric::Reads,
+        Metric::Hits,
+        Metric::Writes,
         Metric::DiskBytes,
         Metric::WalBytes,
         Metric::WalWritten,
         Metric::TablesWritten,
         Metric::PendingCompaction,
+        Metric::Compactions,
         Metric::Cpu,
         Metric::Memory,
         Metric::DiskRead,
@@ -48,6 +59,10 @@ impl Metric {
         match self {
             Metric::Keys => "keys",
             Metric::KeysPerSecond => "keys_per_s",
+            Metric::Reads => "reads_per_s",
+            Metric::Hits => "hit_percent",
+            Metric::Writes => "writes_per_s",
+            Metric::Compactions => "running_compactions",
             Metric::Revisions => "revisions_per_s",
             Metric::DatabaseBytes => "etcd_db_bytes",
             Metric::DiskBytes => "disk_bytes",
@@ -67,6 +82,10 @@ impl Metric {
         match self {
             Metric::Keys => "keys",
             Metric::KeysPerSecond => "keys/s",
+            Metric::Reads => "reads/s",
+            Metric::Hits => "hits%",
+            Metric::Writes => "writes/s",
+            Metric::Compactions => "compact",
             Metric::Revisions => "writes/s",
             Metric::DatabaseBytes => "database",
             Metric::DiskBytes => "disk",
@@ -86,6 +105,10 @@ impl Metric {
         match self {
             Metric::Keys => "keys, about",
             Metric::KeysPerSecond => "  change per second",
+            Metric::Reads => "reads per second",
+            Metric::Hits => "  that found their key",
+            Metric::Writes => "writes per second",
+            Metric::Compactions => "  running compactions",
             Metric::Revisions => "writes per second, all stores",
             Metric::DatabaseBytes => "database of the cluster",
             Metric::DiskBytes => "disk",
@@ -109,14 +132,20 @@ impl Metric {
                 | Metric::DiskBytes
                 | Metric::WalBytes
                 | Metric::PendingCompaction
+                | Metric::Compactions
                 | Metric::Memory
         )
     }
 
     fn unit(self) -> Unit {
         match self {
-            Metric::Keys | Metric::KeysPerSecond | Metric::Revisions => Unit::Count,
-            Metric::Cpu => Unit::Percent,
+            Metric::Keys
+            | Metric::KeysPerSecond
+            | Metric::Reads
+            | Metric::Writes
+            | Metric::Compactions
+            | Metric::Revisions => Unit::Count,
+            Metric::Hits | Metric::Cpu => Unit::Percent,
             _ => Unit::Bytes,
         }
     }

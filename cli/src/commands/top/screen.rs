@@ -25,14 +25,15 @@ p, space        pause, and continue
 ?               this page
 
 This program sees the store from outside. It reads the sizes of its files, opens it for reading \
-again when they changed, and asks the system about the process that writes it.
+again when they changed, and asks the system about the process that writes it, and reads what that \
+process counts.
 
 The number of keys is an estimate: it counts each version of a key that no compaction has removed \
 yet, so overwriting keys changes it too. The bytes written per second are those by which files \
 grew; the log is left out where the store has none (durability none).
 
-Reads, hits, the block cache and running compactions are counted inside the process that has the \
-store open. A program shows its own with kvds_store_stats() and kvds_store_property().";
+Reads, writes and compactions are those of the process that writes the store. They are missing if \
+it is the process of another user.";
 
 /// The state of the screen.
 pub struct Screen {

@@ -12,6 +12,7 @@ use crate::lock_holder::{self, Holder};
 use crate::place::{Open, Place};
 use crate::process_usage::Usage;
 use crate::store_files::{Files, Kind};
+use crate::writer_counters::Counters;
 
 /// A refresh opens the store again, so it gets at most this share of the time.
 const REFRESH_SHARE: u32 = 5;
@@ -112,7 +113,14 @@ struct DiskSource {
 struct DiskReading {
     at: Instant,
     files: Files,
-    writer: Option<(u32, Usage)>,
+    writer: Option<Writer>,
+}
+
+/// The process that writes a store.
+struct Writer {
+    pid: u32,
+    usage: Usage,
+    counters: Option<Counters>,
 }
 
 /// What the last refresh showed.
@@ -146,11 +154,15 @@ impl DiskSource {
         let files = Files::read(&self.directory).map_err(failure)?;
         self.refresh(&files)?;
         let writer = lock_holder::find(&self.directory);
-        let usage = writer.as_ref().and_then(|writer| {
+        let reading = writer.as_ref().and_then(|writer| {
             let pid = writer.pid();
-            Some((pid, Usage::of(pid)?))
+            Some(Writer {
+                pid,
+                usage: Usage::of(pid)?,
+                counters: Counters::of(pid, &self.directory),
+            })
         });
-        let now = DiskReading { at: Instant::now(), files, writer: usage };
+        let now = DiskReading { at: Instant::now(), files, writer: reading };
         let values = Metric::DISK.map(|metric| (metric, self.value(metric, &now)));
         self.before = Some(now);
         Ok(StoreContent { values: values.to_vec(), levels: self.content.levels.clone(), writer })
@@ -163,16 +175,24 @@ impl DiskSource {
             let bytes = now.files.written_since(&before.files, kind);
             Some(per_second(bytes as f64, now.at - before.at))
         };
-        let writer = now.writer.as_ref().map(|(_, usage)| usage);
+        let writer = now.writer.as_ref();
         match metric {
             Metric::Keys => Some(self.content.keys as f64),
             Metric::KeysPerSecond => self.content.keys_per_second,
+            Metric::Reads => self.counted(now, |counters| counters.reads),
+            Metric::Hits => {
+                let reads =
+                    self.counted(now, |counters| counters.reads).filter(|&reads| reads > 0.0);
+                Some(self.counted(now, |counters| counters.hits)? / reads? * 100.0)
+            }
+            Metric::Writes => self.counted(now, |counters| counters.writes),
+            Metric::Compactions => Some(writer?.counters?.running_compactions as f64),
             Metric::DiskBytes => Some(now.files.all_bytes() as f64),
             Metric::WalBytes => Some(now.files.bytes(Kind::Wal) as f64),
             Metric::WalWritten => written(Kind::Wal),
             Metric::TablesWritten => written(Kind::Table),
             Metric::PendingCompaction => self.content.pending.map(|bytes| bytes as f64),
-            Metric::Memory => writer.map(|usage| usage.memory_bytes as f64),
+            Metric::Memory => writer.map(|writer| writer.usage.memory_bytes as f64),
             Metric::Cpu => self.usage_rate(now, |usage| Some(usage.cpu.as_secs_f64() * 100.0)),
             Metric::DiskRead => self.usage_rate(now, |usage| Some(usage.disk?.read_bytes as f64)),
             Metric::DiskWritten => {
@@ -183,13 +203,22 @@ impl DiskSource {
     }
 
     /// Returns by how much a number of the writer grew per second, if it is the same process.
-    fn usage_rate(&self, now: &DiskReading, number: fn(&Usage) -> Option<f64>) -> Option<f64> {
+    fn rate(&self, now: &DiskReading, number: impl Fn(&Writer) -> Option<f64>) -> Option<f64> {
         let before = self.before.as_ref()?;
-        let ((pid, after), (pid_before, usage)) = (now.writer.as_ref()?, before.writer.as_ref()?);
-        if pid != pid_before || !after.is_same_process(usage) {
+        let (writer, writer_before) = (now.writer.as_ref()?, before.writer.as_ref()?);
+        if writer.pid != writer_before.pid || !writer.usage.is_same_process(&writer_before.usage) {
             return None;
         }
-        Some(per_second(number(after)? - number(usage)?, now.at - before.at))
+        Some(per_second(number(writer)? - number(writer_before)?, now.at - before.at))
+    }
+
+    fn usage_rate(&self, now: &DiskReading, number: fn(&Usage) -> Option<f64>) -> Option<f64> {
+        self.rate(now, |writer| number(&writer.usage))
+    }
+
+    /// Returns how much the writer counted per second, unless it opened the store again meanwhile.
+    fn counted(&self, now: &DiskReading, number: fn(&Counters) -> u64) -> Option<f64> {
+        self.rate(now, |writer| Some(number(&writer.counters?) as f64)).filter(|&rate| rate >= 0.0)
     }
 
     /// Shows the writes since the last refresh, if files changed and it may take that time.
