@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn the_counters_of_all_shards_are_added() {
         let mut bytes = MAGIC.to_vec();
-        let mut section = |words: &[u64], bytes: &mut Vec<u8>| {
+        let section = |words: &[u64], bytes: &mut Vec<u8>| {
             words.iter().for_each(|word| bytes.extend(word.to_ne_bytes()));
             bytes.resize(bytes.len().next_multiple_of(SECTION), 0);
         };
