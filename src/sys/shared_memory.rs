@@ -87,7 +87,7 @@ impl<T> Drop for Shared<T> {
 
 #[cfg(target_os = "linux")]
 mod file {
-    use std::ffi::{CString, c_void};
+    use std::ffi::CString;
     use std::io;
     use std::os::fd::{AsRawFd, FromRawFd};
     use std::ptr::{self, NonNull};
@@ -99,7 +99,7 @@ mod file {
     pub type File = Uninherited<std::fs::File>;
 
     /// Creates a file of `size` bytes, and maps it.
-    pub fn create(name: &str, size: usize) -> io::Result<(File, NonNull<c_void>)> {
+    pub fn create(name: &str, size: usize) -> io::Result<(File, NonNull<u8>)> {
         let name = CString::new(name)?;
         let file = Uninherited::open(|| {
             let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
@@ -142,7 +142,7 @@ mod file {
         unsafe {
             libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_FUTURE_WRITE);
         }
-        let address = NonNull::new(address).ok_or(io::ErrorKind::OutOfMemory)?;
+        let address = NonNull::new(address.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok((file, address))
     }
 }

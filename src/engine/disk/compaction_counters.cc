@@ -14,8 +14,7 @@ class Counter : public rocksdb::EventListener {
 public:
     Counter(std::uint64_t *running, std::uint64_t *completed)
         : running(running), completed(completed)
-    {
-    }
+    {}
 
 private:
     std::uint64_t *running;
