@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"kvds"
 )
@@ -40,6 +42,7 @@ func (d *data) UnmarshalJSON(text []byte) error {
 type step struct {
 	Op, Name, ID, Store, Cursor, As, Status, Property, Rights, Delta string
 	Number                                                           *int64
+	Hours                                                            time.Duration
 	Key, Value, Prefix, Start, End, Expected                         data
 	Keys                                                             []data
 	Pair                                                             []data
@@ -78,6 +81,14 @@ func (a answer) status() string {
 func number[N int | int64 | uint64](n N) *int64 {
 	wide := int64(n)
 	return &wide
+}
+
+// hours returns a time to live as the script has it.
+func hours(left time.Duration, err error) answer {
+	if left == kvds.Forever {
+		return answer{number: number(-1), err: err}
+	}
+	return answer{number: number(int64(math.Ceil(left.Hours()))), err: err}
 }
 
 func no(status string) func(bool, error) answer {
@@ -183,7 +194,7 @@ func (r run) step(s step) string {
 		r.named[s.As] = got.made
 	}
 	switch s.Op {
-	case "set", "set_nx", "compare_and_swap", "set_batch": // the value and the pairs are arguments
+	case "set", "set_ttl", "set_nx", "compare_and_swap", "set_batch": // the value and the pairs are arguments
 		return ""
 	}
 	if s.Value != nil && (got.value == nil || string(got.value) != string(s.Value)) {
@@ -269,6 +280,10 @@ func (r run) call(s step) answer {
 		return got
 	case "set":
 		return answer{err: store.Set(s.Key, s.Value)}
+	case "set_ttl":
+		return answer{err: store.SetTTL(s.Key, s.Value, s.Hours*time.Hour)}
+	case "ttl":
+		return hours(store.TTL(s.Key))
 	case "del":
 		return no("KVDS_NOT_FOUND")(store.Delete(s.Key))
 	case "set_nx":
@@ -324,6 +339,8 @@ func (r run) cursorCall(s step, cursor *kvds.Cursor) answer {
 	case "cursor_free":
 		cursor.Release()
 		return answer{}
+	case "cursor_ttl":
+		return hours(cursor.TTL())
 	case "cursor_first":
 		there = cursor.First()
 	case "cursor_last":

@@ -61,10 +61,15 @@ func (s *Store) TTL(key []byte) (time.Duration, error) {
 	err := s.call(func(s *C.kvds_store) C.kvds_status {
 		return C.kvds_ttl(s, unsafe.Pointer(&k[0]), kLen, &left)
 	})
-	if left < 0 {
-		return Forever, err
-	}
-	return time.Duration(left) * time.Millisecond, err
+	return duration(left), err
+}
+
+// TTL returns the time that the current entry has left, Forever if it never expires, or NotFound if
+// there is none.
+func (c *Cursor) TTL() (time.Duration, error) {
+	var left C.int64_t
+	err := c.call(func(c *C.kvds_cursor) C.kvds_status { return C.kvds_cursor_ttl(c, &left) })
+	return duration(left), err
 }
 
 // SetTTL adds an operation that sets key to value for a time, counted from each Store.Write.
@@ -108,4 +113,12 @@ func remaining(ttl time.Duration) (C.uint64_t, error) {
 		return 0, nil
 	}
 	return milliseconds(ttl)
+}
+
+// duration returns the milliseconds that the library has stored.
+func duration(left C.int64_t) time.Duration {
+	if left < 0 {
+		return Forever
+	}
+	return time.Duration(left) * time.Millisecond
 }

@@ -49,6 +49,12 @@ local function moved(cursor, stands)
     return stands and {pair = {key, value}} or {status = 'KVDS_NOT_FOUND'}
 end
 
+-- Returns a time to live as the script has it.
+local function hours(left)
+    if left == nil then return absent(false) end
+    return {number = left == math.huge and -1 or math.ceil(left / 3600)}
+end
+
 local function iterate(store, step)
     local seen, looped = {}, {}
     local whole = store:iterate(bytes(step.prefix), function(key, value)
@@ -119,6 +125,8 @@ local calls = {
     iterate = iterate,
     set = function(o, s) o:set(bytes(s.key), bytes(s.value)) end,
     del = function(o, s) return absent(o:delete(bytes(s.key))) end,
+    set_ttl = function(o, s) o:set_ttl(bytes(s.key), bytes(s.value), 3600 * s.hours) end,
+    ttl = function(o, s) return hours(o:ttl(bytes(s.key))) end,
     set_nx = function(o, s) return no 'KVDS_EXISTS' (o:set_nx(bytes(s.key), bytes(s.value))) end,
     compare_and_swap = function(o, s)
         return compared(o:compare_and_swap(bytes(s.key), bytes(s.expected), bytes(s.value)))
@@ -141,6 +149,7 @@ local calls = {
         end
         return {made = o:cursor(range)}
     end,
+    cursor_ttl = function(o) return hours(o:ttl()) end,
     cursor_free = function(o) o:release() end,
     cursor_first = function(o) return moved(o, o:first()) end,
     cursor_last = function(o) return moved(o, o:last()) end,
@@ -157,7 +166,7 @@ local expected = {
     pair = pair,
     pairs = function(pairs) return map(pairs, pair) end,
 }
-local arguments = {set = true, set_nx = true, compare_and_swap = true, set_batch = true}
+local arguments = {set = true, set_ttl = true, set_nx = true, compare_and_swap = true, set_batch = true}
 
 local named, section = {}, nil
 for i, step in ipairs(script.steps) do

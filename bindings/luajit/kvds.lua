@@ -13,7 +13,7 @@ local internal = require 'kvds.internal'
 local library, check, fail = internal.library, internal.check, internal.fail
 local bytes, text, length, opened = internal.bytes, internal.text, internal.length, internal.opened
 local class, handle, pointer_of = internal.class, internal.handle, internal.pointer_of
-local range_of = internal.range_of
+local range_of, seconds_left = internal.range_of, internal.seconds_left
 local time_left, time_to_live = internal.time_left, internal.time_to_live
 
 local OK, INVALID_ARGUMENT = declarations.OK, declarations.INVALID_ARGUMENT
@@ -95,6 +95,10 @@ function Cursor:entry()
     check(library.kvds_cursor_value(pointer_of(self), value))
     return ffi.string(key.data, key.len), ffi.string(value.data, value.len)
 end
+
+--- Returns the seconds that the current entry has left, math.huge if it never expires, or nil if
+-- there is none.
+function Cursor:ttl() return seconds_left(library.kvds_cursor_ttl, pointer_of(self)) end
 
 -- ------------------------------------------------------------------------------- watches
 
@@ -295,10 +299,8 @@ end
 --- Returns the seconds that `key` has left, math.huge if it never expires, or nil if it does not
 -- exist.
 function Store:ttl(key)
-    local left = ffi.new 'int64_t[1]'
     local k, k_len = bytes(key, 'key')
-    if check(library.kvds_ttl(pointer_of(self), k, k_len, left)) ~= OK then return nil end
-    return left[0] < 0 and math.huge or tonumber(left[0]) / 1000
+    return seconds_left(library.kvds_ttl, pointer_of(self), k, k_len)
 end
 
 --- Sets `key` if its value is `expected`. Returns true if it did so, false if the key has another

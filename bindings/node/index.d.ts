@@ -403,6 +403,11 @@ export class Cursor implements Handle {
     readonly key: Buffer | undefined;
     /** The value of the current entry, or undefined. */
     readonly value: Buffer | undefined;
+    /**
+     * Returns how many milliseconds the current entry has left: Infinity if it never expires, and
+     * undefined if there is none.
+     */
+    ttl(): number | undefined;
     readonly released: boolean;
     release(): number;
     [Symbol.dispose](): void;

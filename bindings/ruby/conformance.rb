@@ -31,6 +31,13 @@ def moved(cursor, stands)
   stands ? { pair: [cursor.key, cursor.value] } : absent(false)
 end
 
+# A time to live as the script has it.
+def hours(left)
+  return absent(left) unless left
+
+  { number: left == Float::INFINITY ? -1 : (left / 3600).ceil }
+end
+
 def iterate(store, prefix:, stop_after: nil, **)
   shown = []
   whole = store.iterate(bytes(prefix)) { |key, value| shown.push([key, value]).size != stop_after }
@@ -81,6 +88,8 @@ CALLS = {
   },
   iterate: ->(o, s) { iterate(o, **s) },
   set: ->(o, s) { o.set(bytes(s[:key]), bytes(s[:value])) },
+  set_ttl: ->(o, s) { o.set(bytes(s[:key]), bytes(s[:value]), ttl: 3600 * s[:hours]) },
+  ttl: ->(o, s) { hours(o.ttl(bytes(s[:key]))) },
   del: ->(o, s) { absent(o.delete(bytes(s[:key]))) },
   set_nx: ->(o, s) { no('KVDS_EXISTS', o.set_nx(bytes(s[:key]), bytes(s[:value]))) },
   compare_and_swap: lambda { |o, s|
@@ -98,6 +107,7 @@ CALLS = {
     prefix, start, finish = s.values_at(:prefix, :start, :end).map { |each| bytes(each || '') }
     { made: o.cursor(prefix: prefix, start: start, finish: finish) }
   },
+  cursor_ttl: ->(o, _) { hours(o.ttl) },
   cursor_free: ->(o, _) { o.release && nil },
   cursor_first: ->(o, _) { moved(o, o.first) },
   cursor_last: ->(o, _) { moved(o, o.last) },
@@ -107,7 +117,7 @@ CALLS = {
 }.freeze
 
 # The value and the pairs of these are their arguments.
-ARGUMENTS = %w[set set_nx compare_and_swap set_batch].freeze
+ARGUMENTS = %w[set set_ttl set_nx compare_and_swap set_batch].freeze
 
 def answer(object, step)
   given = CALLS.fetch(step[:op].to_sym).call(object, step)

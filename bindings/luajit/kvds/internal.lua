@@ -87,6 +87,16 @@ end
 -- Returns the time that a key has left for the library, which takes 0 for no limit.
 local function time_left(seconds) return seconds == math.huge and 0 or time_to_live(seconds) end
 
+-- Calls a function that stores milliseconds through its last parameter. Returns them as seconds,
+-- math.huge for a key that never expires, or nil if there is no key.
+local function seconds_left(call, ...)
+    local left = ffi.new 'int64_t[1]'
+    local arguments = {...}
+    arguments[#arguments + 1] = left
+    if check(call(unpack(arguments))) ~= OK then return nil end
+    return left[0] < 0 and math.huge or tonumber(left[0]) / 1000
+end
+
 -- Returns the kvds_range of {prefix =, start =, ["end"] =}. The table must outlive it.
 local function range_of(range)
     local made = ffi.new 'kvds_range'
@@ -159,6 +169,7 @@ return {
     opened = opened,
     pointer_of = pointer_of,
     range_of = range_of,
+    seconds_left = seconds_left,
     text = text,
     time_left = time_left,
     time_to_live = time_to_live,

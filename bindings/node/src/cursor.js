@@ -6,6 +6,7 @@ import { check } from './errors.js';
 import { Handle, internal, pointerOf } from './handle.js';
 import { native } from './native.js';
 import { rangeOf } from './range.js';
+import { timeLeft } from './ttl.js';
 
 export class Cursor extends Handle {
     constructor(token, pointer) {
@@ -43,6 +44,12 @@ export class Cursor extends Handle {
 
     get value() {
         return this.#shown(native.cursor_value);
+    }
+
+    ttl() {
+        const out = [0];
+        const status = native.cursor_ttl(pointerOf(this), out);
+        return check(status, NOT_FOUND) === OK ? timeLeft(out) : undefined;
     }
 
     #moved(status) {

@@ -21,7 +21,7 @@ import { check, KvdsError } from './errors.js';
 import { Handle, internal, pointerOf } from './handle.js';
 import { native, sizeof } from './native.js';
 import { withOptions } from './options.js';
-import { milliseconds } from './ttl.js';
+import { milliseconds, timeLeft } from './ttl.js';
 import { openWatch } from './watch.js';
 
 /** The numbers of the backends. */
@@ -201,8 +201,7 @@ export class Store extends Handle {
         const out = [0];
         if (check(native.ttl(pointerOf(this), k, k.length, out), NOT_FOUND) !== OK)
             return undefined;
-        const left = Number(out[0]);
-        return left < 0 ? Infinity : left;
+        return timeLeft(out);
     }
 
     compareAndSwap(key, expected, value) {

@@ -16,3 +16,8 @@ export function milliseconds(ttl) {
     }
     return Math.ceil(ttl);
 }
+
+/** Returns the milliseconds that the library has stored; Infinity for a key that never expires. */
+export function timeLeft([left]) {
+    return left < 0 ? Infinity : Number(left);
+}

@@ -19,6 +19,11 @@ const no = (status) => (answer) => (answer ? 'KVDS_OK' : status);
 const absent = no('KVDS_NOT_FOUND');
 const compared = (answer) =>
     answer === undefined ? 'KVDS_NOT_FOUND' : answer ? 'KVDS_OK' : 'KVDS_MISMATCH';
+const HOUR = 3_600_000;
+const timed = (left) => ({
+    status: absent(left !== undefined),
+    number: left === Infinity ? -1 : Math.ceil(left / HOUR),
+});
 const OPERATIONS = { set: 'set', del: 'delete', expect: 'expect', expect_absent: 'expectAbsent' };
 
 function iterate(store, { prefix, stop_after: last }) {
@@ -87,6 +92,9 @@ const CALLS = {
     multi_get: ({ store }, { keys }) => multiGet(store, keys.map(bytes)),
     iterate: ({ store }, step) => iterate(store, step),
     set: ({ store }, { key, value }) => store.set(bytes(key), bytes(value)),
+    set_ttl: ({ store }, { key, value, hours }) =>
+        store.set(bytes(key), bytes(value), { ttl: hours * HOUR }),
+    ttl: ({ store }, { key }) => timed(store.ttl(bytes(key))),
     del: ({ store }, { key }) => ({ status: absent(store.delete(bytes(key))) }),
     set_nx: ({ store }, { key, value }) => ({
         status: no('KVDS_EXISTS')(store.setNx(bytes(key), bytes(value))),
@@ -107,6 +115,7 @@ const CALLS = {
     cursor_new: ({ store }, { prefix = '', start = '', end = '' }) => ({
         made: store.cursor({ prefix: bytes(prefix), start: bytes(start), end: bytes(end) }),
     }),
+    cursor_ttl: ({ cursor }) => timed(cursor.ttl()),
     cursor_free: ({ cursor }) => void cursor.release(),
     cursor_first: ({ cursor }) => moved(cursor, cursor.first()),
     cursor_last: ({ cursor }) => moved(cursor, cursor.last()),

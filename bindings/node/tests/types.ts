@@ -41,6 +41,7 @@ export async function use(): Promise<void> {
     const written: boolean = store.write(new Batch().clear()) && (await batch.writeAsync());
     using cursor: Cursor = store.cursor({ start: 'a' });
     const moved: boolean = cursor.seek('b') && cursor.valid;
+    const timed: number | undefined = cursor.ttl();
     using view: Store = store.view({ read: true }).scope('a').snapshot();
     const stats: Stats = store.stats();
     const stores: StoreInfo[] = distributor.stores();
@@ -73,6 +74,7 @@ export async function use(): Promise<void> {
         done,
         written,
         moved,
+        timed,
         view,
         stats,
         stores,

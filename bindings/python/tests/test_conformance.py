@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import uuid
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import pytest
 
@@ -37,6 +38,11 @@ class No(Exception):
         self.answer = answer
 
 
+def hours(ttl: Optional[float]) -> int:
+    """Returns a time to live as the script has it."""
+    return -1 if ttl is None else math.ceil(ttl / 3600)
+
+
 def yes(answer: bool, otherwise: kvds.Status) -> None:
     if not answer:
         raise No(otherwise)
@@ -58,7 +64,7 @@ class Runner:
             answer = getattr(self, "delete" if step["op"] == "del" else step["op"])(step)
         except No as no:
             status, answer = no.status, no.answer
-        except KeyError:
+        except LookupError:
             status = kvds.Status.NOT_FOUND
         except kvds.Error as failure:
             status = kvds.Status(failure.status)
@@ -151,6 +157,12 @@ class Runner:
     def set(self, step: Step) -> None:
         self.store(step)[data(step["key"])] = data(step["value"])
 
+    def set_ttl(self, step: Step) -> None:
+        self.store(step).set(data(step["key"]), data(step["value"]), 3600 * step["hours"])
+
+    def ttl(self, step: Step) -> int:
+        return hours(self.store(step).ttl(data(step["key"])))
+
     def delete(self, step: Step) -> None:
         del self.store(step)[data(step["key"])]
 
@@ -208,6 +220,9 @@ class Runner:
     def cursor_new(self, step: Step) -> None:
         bounds = {name: data(step[name]) for name in ("prefix", "start", "end") if name in step}
         self.cursors[step["as"]] = self.store(step).cursor(**bounds)
+
+    def cursor_ttl(self, step: Step) -> int:
+        return hours(self.cursors[step["cursor"]].ttl())
 
     def cursor_free(self, step: Step) -> None:
         self.cursors.pop(step["cursor"]).close()

@@ -27,6 +27,10 @@ module Kvds
     # Returns the value of the current entry, or nil.
     def value = shown { |cursor, out| Library.kvds_cursor_value(cursor, out) }
 
+    # Returns the seconds that the current entry has left, Float::INFINITY if it never expires, or
+    # nil if there is none.
+    def ttl = seconds_left { |out| call(:kvds_cursor_ttl, out) }
+
     private
 
     def initialize(pointer) = super(pointer, Library.method(:kvds_cursor_free))

@@ -89,6 +89,18 @@ module Kvds
     # Returns the time that a key has left for the library, which takes 0 for no limit.
     def remaining(seconds) = seconds == Float::INFINITY ? 0 : milliseconds(seconds)
 
+    # Yields a pointer for the milliseconds that a call stores. Returns them as seconds,
+    # Float::INFINITY for a key that never expires, or nil if there is no key.
+    def seconds_left
+      out = Fiddle::Pointer.malloc(Fiddle::SIZEOF_LONG_LONG, Fiddle::RUBY_FREE)
+      return unless yes?(yield(out))
+
+      milliseconds = int64(out)
+      milliseconds.negative? ? Float::INFINITY : milliseconds / 1000.0
+    end
+
+    def int64(pointer) = pointer[0, Fiddle::SIZEOF_LONG_LONG].unpack1('q')
+
     # Yields a range of the library.
     def with_range(prefix, start, finish)
       range = Library::Range.malloc(Fiddle::RUBY_FREE)

@@ -145,13 +145,7 @@ module Kvds
 
     # Returns the seconds that +key+ has left, Float::INFINITY if it never expires, or nil if it
     # does not exist.
-    def ttl(key)
-      left = Fiddle::Pointer.malloc(Fiddle::SIZEOF_LONG_LONG, Fiddle::RUBY_FREE)
-      return unless yes?(call(:kvds_ttl, *bytes(key), left))
-
-      milliseconds = int64(left)
-      milliseconds.negative? ? Float::INFINITY : milliseconds / 1000.0
-    end
+    def ttl(key) = seconds_left { |out| call(:kvds_ttl, *bytes(key), out) }
 
     # Sets +key+ to +value+ if its value is +expected+. Returns true if it did so, false if the key
     # has another value, and nil if it does not exist.
@@ -266,8 +260,6 @@ module Kvds
     def initialize(pointer) = super(pointer, Library.method(:kvds_store_release))
 
     def void(_status) = nil
-
-    def int64(pointer) = pointer[0, Fiddle::SIZEOF_LONG_LONG].unpack1('q')
 
     def compared(status) = status == Library::NOT_FOUND ? nil : yes?(status)
 

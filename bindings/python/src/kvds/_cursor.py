@@ -12,6 +12,7 @@ from kvds._handle import Handle
 from kvds._library import ffi, lib
 from kvds._range import with_range
 from kvds._status import Status
+from kvds._ttl import seconds_left
 
 if TYPE_CHECKING:
     from kvds._store import Store
@@ -85,6 +86,17 @@ class Cursor(Handle):
     def item(self) -> tuple[bytes, bytes]:
         """The key and the value of the current entry. Raises `LookupError` if there is none."""
         return self._read(read_item)
+
+    def ttl(self) -> Optional[float]:
+        """Returns how many seconds the current entry has left, or None if it never expires.
+
+        It is 0 if the entry has expired. Raises `LookupError` if there is none.
+        """
+        out = ffi.new("int64_t *")
+        with self._lock:
+            if self._check(lib.kvds_cursor_ttl(self._handle, out)):
+                raise LookupError("the cursor stands on no entry")
+        return seconds_left(out)
 
     def close(self) -> None:
         """Frees the cursor. The second time it does nothing."""

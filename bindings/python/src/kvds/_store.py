@@ -25,7 +25,7 @@ from kvds._handle import Handle
 from kvds._library import ffi, lib
 from kvds._options import options_of
 from kvds._status import Status
-from kvds._ttl import milliseconds
+from kvds._ttl import milliseconds, seconds_left
 from kvds._watch import Watch
 
 T = TypeVar("T")
@@ -174,8 +174,7 @@ class Store(Handle, MutableMapping[bytes, bytes]):
         out = ffi.new("int64_t *")
         if self._check(lib.kvds_ttl(self._handle, key, len(key), out)):
             raise KeyError(key)
-        left = int(out[0])
-        return None if left < 0 else left / 1000
+        return seconds_left(out)
 
     def compare_and_swap(self, key: BytesLike, expected: BytesLike, value: BytesLike) -> bool:
         """Sets `key` to `value` if its value is `expected`. Returns whether it did so."""

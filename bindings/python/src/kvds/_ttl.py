@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, Optional
 
 from kvds._errors import InvalidArgument
 from kvds._library import lib
@@ -20,3 +21,9 @@ def milliseconds(ttl: float) -> int:
             f"a time to live is more than 0 seconds and at most 100 years, not {ttl!r}",
         )
     return math.ceil(ttl * 1000)
+
+
+def seconds_left(left_ms: Any) -> Optional[float]:
+    """Returns the seconds that the C library has stored, or None for a key that never expires."""
+    left = int(left_ms[0])
+    return None if left < 0 else left / 1000
