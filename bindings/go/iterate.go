@@ -12,11 +12,41 @@ import (
 	"unsafe"
 )
 
-// iteration is the user data of the library's callback.
-type iteration struct {
-	visit    func(key, value []byte) error
+// caught is what has ended a callback of the library. A panic must not unwind C frames: it is
+// caught, and raised again when the library has returned.
+type caught struct {
 	err      error
 	panicked any
+}
+
+// call calls visit, and returns what the library continues with: 0 ends its call.
+func (c *caught) call(visit func() error) (goOn C.int) {
+	defer func() {
+		if c.panicked = recover(); c.panicked != nil {
+			goOn = 0
+		}
+	}()
+	if c.err = visit(); c.err != nil {
+		return 0
+	}
+	return 1
+}
+
+// raise panics again, or returns the callback's error, or else that of the library's call.
+func (c *caught) raise(err error) error {
+	if c.panicked != nil {
+		panic(c.panicked)
+	}
+	if c.err != nil {
+		return c.err
+	}
+	return err
+}
+
+// iteration is the user data of the library's callback.
+type iteration struct {
+	caught
+	visit func(key, value []byte) error
 }
 
 // Iterate calls visit for every pair whose key begins with prefix, in order, from one snapshot. An
@@ -27,35 +57,20 @@ func (s *Store) Iterate(prefix []byte, visit func(key, value []byte) error) erro
 	h := cgo.NewHandle(it)
 	defer h.Delete()
 	p, pLen := span(prefix)
-	err := s.call(func(s *C.kvds_store) C.kvds_status {
+	return it.raise(s.call(func(s *C.kvds_store) C.kvds_status {
 		visit := C.kvds_visit(C.kvdsVisit)
 		return C.kvds_iterate(s, unsafe.Pointer(&p[0]), pLen, visit, unsafe.Pointer(&h))
-	})
-	if it.panicked != nil {
-		panic(it.panicked)
-	}
-	if it.err != nil {
-		return it.err
-	}
-	return err
+	}))
 }
 
-// kvdsVisit is the callback for the library. A panic must not unwind C frames: it is caught, and
-// raised again when the library has returned.
+// kvdsVisit is the callback for the library.
 //
 //export kvdsVisit
 func kvdsVisit(
 	userData, key unsafe.Pointer, keyLen C.size_t, value unsafe.Pointer, valueLen C.size_t,
-) (goOn C.int) {
+) C.int {
 	it := (*(*cgo.Handle)(userData)).Value().(*iteration)
-	defer func() {
-		if it.panicked = recover(); it.panicked != nil {
-			goOn = 0
-		}
-	}()
-	it.err = it.visit(C.GoBytes(key, C.int(keyLen)), C.GoBytes(value, C.int(valueLen)))
-	if it.err != nil {
-		return 0
-	}
-	return 1
+	return it.call(func() error {
+		return it.visit(C.GoBytes(key, C.int(keyLen)), C.GoBytes(value, C.int(valueLen)))
+	})
 }

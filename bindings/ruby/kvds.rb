@@ -10,4 +10,5 @@
 module Kvds
 end
 
+require_relative 'kvds/damage'
 require_relative 'kvds/distributor'

@@ -126,6 +126,25 @@ local function opened(type, open, ...)
     return check(open(unpack(arguments))), out[0]
 end
 
+-- Makes a call with a C function that calls `callback`, and returns 0 if that returns false, else 1.
+-- An error must not leave a C callback: it is raised when the call has returned. C cannot call back
+-- into compiled code: the caller turns the compiler off for itself and for `call`.
+local function calling_back(type, callback, call)
+    local fine, problem = true, nil
+    local relay = ffi.cast(type, function(...)
+        local go_on
+        fine, go_on = pcall(callback, ...)
+        if not fine then problem = go_on end
+        return fine and go_on ~= false and 1 or 0
+    end)
+    local called, status = pcall(call, relay)
+    relay:free()
+    if not called then error(status, 0) end
+    if not fine then error(problem, 0) end
+    return status
+end
+jit.off(calling_back, true)
+
 -- ------------------------------------------------------------------------------- handles
 
 -- Returns an object that owns `pointer`. Its release, or the garbage collector, calls `free`.
@@ -159,6 +178,7 @@ return {
     backend_of = backend_of,
     backend_name = backend_name,
     bytes = bytes,
+    calling_back = calling_back,
     check = check,
     class = class,
     compared = compared,

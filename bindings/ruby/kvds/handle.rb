@@ -120,6 +120,30 @@ module Kvds
       out.ptr if yes?(yield(out))
     end
 
+    # Yields a C function with these parameters that calls +visit+, and returns 0 if it returns
+    # false, else 1. Returns the block's result. What leaves +visit+ must not pass the library: the
+    # C function returns 0, and the exception is raised after the block.
+    def calling_back(parameters, visit)
+      problem = nil
+      relay = lambda do |*arguments|
+        ended = false
+        go_on = visit.call(*arguments)
+        ended = true
+        return go_on == false ? 0 : 1
+      rescue Exception => e
+        problem = e
+      ensure
+        unless ended
+          problem ||= LocalJumpError.new('a block in a call ends by false or an exception')
+          return 0
+        end
+      end
+      result = yield Fiddle::Closure::BlockCaller.new(Fiddle::TYPE_INT, parameters, &relay)
+      raise problem if problem
+
+      result
+    end
+
     def copy_of(data, len) = data.to_i.zero? ? ''.b : data[0, len]
 
     # Returns a copy of the bytes that a struct points to.

@@ -106,25 +106,8 @@ module Kvds
     # Timeout.timeout, which throws unless it gets an error to raise: <tt>Timeout.timeout(1,
     # MyError)</tt>. A block of +each+ may be left in any way.
     def iterate(prefix = '')
-      problem = nil
-      visit = lambda do |_, key, key_len, value, value_len|
-        ended = false
-        go_on = yield key[0, key_len], value[0, value_len]
-        ended = true
-        return go_on == false ? 0 : 1
-      rescue Exception => e
-        problem = e
-      ensure
-        unless ended
-          problem ||= LocalJumpError.new('the block of iterate ends by false or an exception')
-          return 0
-        end
-      end
-      closure = Fiddle::Closure::BlockCaller.new(Fiddle::TYPE_INT, VISIT, &visit)
-      status = call(:kvds_iterate, *bytes(prefix), closure, nil)
-      raise problem if problem
-
-      yes?(status)
+      visit = ->(_, key, key_len, value, value_len) { yield key[0, key_len], value[0, value_len] }
+      yes?(calling_back(VISIT, visit) { |c| call(:kvds_iterate, *bytes(prefix), c, nil) })
     end
 
     # Sets +key+ to +value+, with +ttl+ for that many seconds: the key is deleted at most a tenth of

@@ -11,6 +11,7 @@ This package calls the C library kvds. Its header `kvds.h` documents guarantees 
 from kvds._batch import Batch
 from kvds._bytes import BytesLike
 from kvds._cursor import Cursor
+from kvds._damage import Damage, Loss, Salvaged, salvage, verify
 from kvds._distributor import Distributor, LiveStore, Observer
 from kvds._errors import (
     Busy,
@@ -48,6 +49,7 @@ __all__ = [
     "Closed",
     "Corruption",
     "Cursor",
+    "Damage",
     "Denied",
     "Distributor",
     "Error",
@@ -60,11 +62,13 @@ __all__ = [
     "Keys",
     "LiveStore",
     "Locked",
+    "Loss",
     "Mismatch",
     "NoMemory",
     "NoSpace",
     "NotFound",
     "Observer",
+    "Salvaged",
     "Stats",
     "Status",
     "Store",
@@ -74,6 +78,8 @@ __all__ = [
     "Watch",
     "library_version",
     "log_to",
+    "salvage",
+    "verify",
 ]
 
 __version__ = "0.1.0"
