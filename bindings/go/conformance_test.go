@@ -194,7 +194,8 @@ func (r run) step(s step) string {
 		r.named[s.As] = got.made
 	}
 	switch s.Op {
-	case "set", "set_ttl", "set_nx", "compare_and_swap", "set_batch": // the value and the pairs are arguments
+	case "set", "set_ttl", "set_nx", "compare_and_swap", "set_batch":
+		// The value and the pairs are arguments.
 		return ""
 	}
 	if s.Value != nil && (got.value == nil || string(got.value) != string(s.Value)) {

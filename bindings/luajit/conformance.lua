@@ -166,7 +166,9 @@ local expected = {
     pair = pair,
     pairs = function(pairs) return map(pairs, pair) end,
 }
-local arguments = {set = true, set_ttl = true, set_nx = true, compare_and_swap = true, set_batch = true}
+local arguments = {
+    set = true, set_ttl = true, set_nx = true, compare_and_swap = true, set_batch = true,
+}
 
 local named, section = {}, nil
 for i, step in ipairs(script.steps) do

@@ -535,9 +535,9 @@ local function reported(callback, call)
     return calling_back('kvds_damage_visit', visit, function(relay) return call(relay, damages) end)
 end
 
---- Reads all files of the disk store in the directory `path`, and verifies every checksum. Returns a
--- list of all damages, which is empty if there is none, or nil if there is no store. The store may
--- be open, also in another process. It is not changed. `options` has the options of
+--- Reads all files of the disk store in the directory `path`, and verifies every checksum. Returns
+-- a list of all damages, which is empty if there is none, or nil if there is no store. The store
+-- may be open, also in another process. It is not changed. `options` has the options of
 -- kvds_options_set.
 --
 -- A damage is a table. Its `file` is the damaged one, or the store's directory if no single file is
@@ -564,14 +564,15 @@ jit.off(kvds.verify, true)
 -- directory `target`, which must not exist. Returns nil if there is no store. Raises
 -- KVDS_CORRUPTION if too little is left.
 --
--- No copied pair is older than the last state of the damaged store; kvds.h documents two exceptions,
--- which are reported as damages. The damaged store must not be open, and is not changed.
+-- No copied pair is older than the last state of the damaged store; kvds.h documents two
+-- exceptions, which are reported as damages. The damaged store must not be open, and is not
+-- changed.
 --
--- The result is a table. Its `pairs` is how many pairs were copied. Its `lost` is how many keys were
--- left out because only a value was found that may be an older one; keys of which nothing was found
--- are not counted. Its `ttls_lost` is how many copied pairs may have had a time to live that cannot
--- be read. Its `damages` are those of kvds.verify, and so is the callback. Returns false if the
--- callback stopped the call: then there is no new store.
+-- The result is a table. Its `pairs` is how many pairs were copied. Its `lost` is how many keys
+-- were left out because only a value was found that may be an older one; keys of which nothing was
+-- found are not counted. Its `ttls_lost` is how many copied pairs may have had a time to live that
+-- cannot be read. Its `damages` are those of kvds.verify, and so is the callback. Returns false if
+-- the callback stopped the call: then there is no new store.
 function kvds.salvage(path, target, options, callback)
     local made, saved = options_of(options), ffi.new 'kvds_salvaged'
     path, target = text(path, 'path'), text(target, 'target')

@@ -468,3 +468,74 @@ export class Batch {
     write(): boolean;
     writeAsync(): Promise<boolean>;
 }
+
+/** A damage of one file of a store. */
+export interface Damage {
+    /** The damaged file, or the store's directory if no single file is damaged. */
+    file: string;
+    /** A sentence that says what is damaged, and where in the file. */
+    problem: string;
+    /**
+     * What is lost, or may be: pairs or times to live; or nothing, because what is damaged can be
+     * derived from the rest.
+     */
+    loss: 'none' | 'pairs' | 'ttls';
+    /** The loss affects no key before this one; undefined if that is not known. */
+    first: Buffer | undefined;
+    /** The loss affects no key after this one; undefined if that is not known. */
+    last: Buffer | undefined;
+}
+
+/** What `salvage` has saved. */
+export interface Salvaged {
+    /** How many pairs were copied. */
+    pairs: number;
+    /**
+     * How many keys were left out because only a value was found that may be an older one. Keys of
+     * which nothing was found are not counted.
+     */
+    lost: number;
+    /** How many copied pairs may have had a time to live that cannot be read. */
+    ttlsLost: number;
+    /** What is damaged in the old store. */
+    damages: Damage[];
+}
+
+/**
+ * Called for each damage, and with undefined for progress, at least once for each MiB. The bytes
+ * are an estimate of the work. If it returns false, it ends the call. An exception also ends the
+ * call, and is thrown again.
+ */
+export type OnDamage = (
+    damage: Damage | undefined,
+    bytesDone: number,
+    bytesTotal: number,
+) => boolean | void;
+
+/**
+ * Reads all files of the disk store in the directory `path`, and verifies every checksum. Returns
+ * all damages; an empty array means that there is none. If the callback ended the call, these are
+ * the damages found so far. The store may be open, also in another process. It is not changed.
+ * Throws "KVDS_NOT_FOUND" if there is no store.
+ */
+export function verify(path: string, options?: Options, callback?: OnDamage): Damage[];
+export function verifyAsync(path: string, options?: Options): Promise<Damage[]>;
+
+/**
+ * Copies what can be read of the damaged store in the directory `path` into a new store in the
+ * directory `target`, which must not exist. Returns undefined if the callback ended the call: then
+ * there is no new store. Throws "KVDS_NOT_FOUND" if there is no store, and "KVDS_CORRUPTION" if too
+ * little is left.
+ *
+ * No copied pair is older than the last state of the damaged store; kvds.h documents two
+ * exceptions, which are reported as damages. The damaged store must not be open, and is not
+ * changed.
+ */
+export function salvage(path: string, target: string, options?: Options): Salvaged;
+export function salvage(
+    path: string,
+    target: string,
+    options: Options | undefined,
+    callback: OnDamage,
+): Salvaged | undefined;
+export function salvageAsync(path: string, target: string, options?: Options): Promise<Salvaged>;

@@ -3,6 +3,7 @@
 
 export { Batch } from './src/batch.js';
 export { Cursor } from './src/cursor.js';
+export { salvage, salvageAsync, verify, verifyAsync } from './src/damage.js';
 export { Distributor } from './src/distributor.js';
 export { KvdsError } from './src/errors.js';
 export { Store } from './src/store.js';

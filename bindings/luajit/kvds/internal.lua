@@ -126,7 +126,7 @@ local function opened(type, open, ...)
     return check(open(unpack(arguments))), out[0]
 end
 
--- Makes a call with a C function that calls `callback`, and returns 0 if that returns false, else 1.
+-- Makes a call with a C function that calls `callback`, and returns 0 if it returns false, else 1.
 -- An error must not leave a C callback: it is raised when the call has returned. C cannot call back
 -- into compiled code: the caller turns the compiler off for itself and for `call`.
 local function calling_back(type, callback, call)

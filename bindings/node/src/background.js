@@ -76,7 +76,16 @@ export function portable(given) {
 function arrived(result) {
     if (result instanceof Uint8Array)
         return Buffer.from(result.buffer, result.byteOffset, result.byteLength);
-    return Array.isArray(result) ? result.map(arrived) : result;
+    if (Array.isArray(result)) return result.map(arrived);
+    if (typeof result !== 'object' || result === null) return result;
+    return Object.fromEntries(
+        Object.entries(result).map(([name, member]) => [name, arrived(member)]),
+    );
+}
+
+/** Returns a function that calls a function of worker.js in the background. */
+export function inBackground(name) {
+    return async (...given) => arrived(await leastBusy().run({ name, args: given.map(portable) }));
 }
 
 /**

@@ -2,7 +2,8 @@
 // compile.
 
 import { Batch, Cursor, Distributor, KvdsError, Store, version, Watch } from '../index.js';
-import type { Change, Death, Options, ScanRange, Stats, StoreInfo } from '../index.js';
+import { salvage, salvageAsync, verify, verifyAsync } from '../index.js';
+import type { Change, Damage, Death, Options, ScanRange, Stats, StoreInfo } from '../index.js';
 
 export async function use(): Promise<void> {
     const options: Options = {
@@ -57,6 +58,13 @@ export async function use(): Promise<void> {
     const change: Change | undefined = watch.poll();
     const later: Buffer | undefined = await store.getAsync('key');
     const opened: Store = await distributor.getOrCreateAsync('users', 'disk');
+    const damages: Damage[] = verify('data/users', {}, (damage, done, total) => {
+        console.log(damage?.file, damage?.problem, damage?.first?.length, done / total);
+        return damage?.loss !== 'pairs';
+    });
+    const saved: number | undefined = salvage('data/users', 'saved', options, () => {})?.lost;
+    const again: number = (await salvageAsync('data/users', 'again')).ttlsLost;
+    damages.push(...(await verifyAsync('data/users', options)));
     try {
         await store.checkpointAsync('copy');
     } catch (error) {
@@ -84,12 +92,16 @@ export async function use(): Promise<void> {
         left,
         change,
         opened,
+        saved,
+        again,
     );
 
     // @ts-expect-error A backend is one of two.
     distributor.getOrCreate('users', 'tape');
     // @ts-expect-error There is no such option.
     new Distributor('data', { durabilty: 'sync' });
+    // @ts-expect-error A call in the background takes no callback.
+    await verifyAsync('data/users', {}, () => true);
     // @ts-expect-error A value is no number.
     store.set('key', 1);
     // @ts-expect-error Stores come from distributors.

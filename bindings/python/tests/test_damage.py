@@ -60,7 +60,7 @@ def test_what_can_be_read_is_saved(damaged: Path, tmp_path: Path) -> None:
 
     target = tmp_path / "above" / "target"
     saved = kvds.salvage(damaged, target)
-    assert saved is not None and saved.damages == found
+    assert saved.damages == found
     assert saved.lost >= 0 and saved.ttls_lost == 0
     with kvds.Store.open(target) as store:
         assert 0 < len(store) == saved.pairs < len(KEYS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, Union, overload
 
 from kvds._bytes import without_nul
 from kvds._errors import check, error
@@ -85,6 +85,14 @@ def verify(
     return report.damages
 
 
+@overload
+def salvage(
+    path: _Path, target: _Path, callback: None = None, **options: Union[str, int]
+) -> Salvaged: ...
+@overload
+def salvage(
+    path: _Path, target: _Path, callback: OnDamage, **options: Union[str, int]
+) -> Optional[Salvaged]: ...
 def salvage(
     path: _Path,
     target: _Path,
