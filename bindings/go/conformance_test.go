@@ -88,7 +88,7 @@ func hours(left time.Duration, err error) answer {
 	if left == kvds.Forever {
 		return answer{number: number(-1), err: err}
 	}
-	return answer{number: number(int64(math.Ceil(left.Hours()))), err: err}
+	return answer{number: number(int64(math.Round(left.Hours()))), err: err}
 }
 
 func no(status string) func(bool, error) answer {

@@ -52,7 +52,7 @@ end
 -- Returns a time to live as the script has it.
 local function hours(left)
     if left == nil then return absent(false) end
-    return {number = left == math.huge and -1 or math.ceil(left / 3600)}
+    return {number = left == math.huge and -1 or math.floor(left / 3600 + 0.5)}
 end
 
 local function iterate(store, step)

@@ -35,7 +35,7 @@ end
 def hours(left)
   return absent(left) unless left
 
-  { number: left == Float::INFINITY ? -1 : (left / 3600).ceil }
+  { number: left == Float::INFINITY ? -1 : (left / 3600).round }
 end
 
 def iterate(store, prefix:, stop_after: nil, **)

@@ -22,7 +22,7 @@ const compared = (answer) =>
 const HOUR = 3_600_000;
 const timed = (left) => ({
     status: absent(left !== undefined),
-    number: left === Infinity ? -1 : Math.ceil(left / HOUR),
+    number: left === Infinity ? -1 : Math.round(left / HOUR),
 });
 const OPERATIONS = { set: 'set', del: 'delete', expect: 'expect', expect_absent: 'expectAbsent' };
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -40,7 +39,7 @@ class No(Exception):
 
 def hours(ttl: Optional[float]) -> int:
     """Returns a time to live as the script has it."""
-    return -1 if ttl is None else math.ceil(ttl / 3600)
+    return -1 if ttl is None else round(ttl / 3600)
 
 
 def yes(answer: bool, otherwise: kvds.Status) -> None:

@@ -153,16 +153,17 @@ class _Report:
         return check(status)
 
 
+def _keep(kind: Any, raised: BaseException, traceback: Any) -> None:
+    """Keeps what a C callback has raised, and ends the call: it is raised after the call."""
+    report: _Report = ffi.from_handle(traceback.tb_frame.f_locals["user_data"])
+    report.raised = raised
+
+
 # It also runs without a callback of the program, so that Ctrl-C ends a long call.
-@ffi.callback("kvds_damage_visit")  # type: ignore[untyped-decorator, unused-ignore]
+@ffi.callback("kvds_damage_visit", onerror=_keep)  # type: ignore[untyped-decorator, unused-ignore]
 def _on_damage(user_data: Any, damage: Any, bytes_done: int, bytes_total: int) -> int:
     report: _Report = ffi.from_handle(user_data)
-    try:
-        return int(report.add(damage, bytes_done, bytes_total))
-    except BaseException as raised:
-        # An exception must not leave a C callback: it is raised when the library has returned.
-        report.raised = raised
-        return 0
+    return int(report.add(damage, bytes_done, bytes_total))
 
 
 def _bound(key: Any, length: int) -> Optional[bytes]:
