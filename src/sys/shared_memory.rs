@@ -1,8 +1,8 @@
 //! Memory of this process that other processes can read.
 //!
-//! It is a file in memory (`memfd_create`), which has no path and ends with the process. Others find
-//! it by its name among the open files of the process, `/proc/PID/fd`, if they may trace the process
-//! as its user may.
+//! It is a file in memory (`memfd_create`), which has no path and ends with the process. Others
+//! find it by its name among the open files of the process, `/proc/PID/fd`, if the system lets them
+//! look there: those of the same user, and root.
 
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -120,7 +120,7 @@ mod file {
             0 => {}
             error => return Err(io::Error::from_raw_os_error(error)),
         }
-        // Nobody makes the file shorter: an access would end the process then, too.
+        // No process can make the file shorter: an access would end this one then, too.
         let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
         // SAFETY: see above.
         #[allow(unsafe_code)]
@@ -136,7 +136,7 @@ mod file {
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // From now on nobody else can write it. Linux before 5.1 does not know this.
+        // From now on no other process can write it. Linux before 5.1 does not know this.
         // SAFETY: see above.
         #[allow(unsafe_code)]
         unsafe {
