@@ -1,8 +1,8 @@
-//! Generates the declarations of the bindings from `abi/api.json`: one file per language, and the
-//! enums of `include/kvds.hpp`.
+//! Generates the declarations of the bindings and of the command-line program from `abi/api.json`:
+//! one file per language, and the enums of `include/kvds.hpp`.
 //!
-//! The FFI libraries of LuaJIT, Ruby and Node read all declarations. Python (cffi) and Go (cgo)
-//! read the header itself, and get only the names of the statuses.
+//! The FFI libraries of LuaJIT, Ruby and Node, and the program, read all declarations. Python (cffi)
+//! and Go (cgo) read the header itself, and get only the names of the statuses.
 
 mod cpp;
 mod go;
@@ -10,6 +10,7 @@ mod lua;
 mod node;
 mod python;
 mod ruby;
+mod rust;
 
 use std::fs;
 use std::path::Path;
@@ -36,6 +37,7 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
         ("bindings/node/src/codes.d.ts", node::codes(&api)?),
         ("bindings/python/src/kvds/_status.py", python::text(&api)?),
         ("bindings/go/status.go", go::text(&api)?),
+        ("cli/src/library/ffi.rs", rust::text(&api, root)?),
         ("include/kvds.hpp", cpp::replaced(&api, &facade)?),
     ];
     for (name, text) in files {

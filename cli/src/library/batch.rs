@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use super::{Error, Result, check, ffi};
 
 /// A batch, freed when this is dropped.
-pub struct Batch(NonNull<ffi::BatchHandle>);
+pub struct Batch(NonNull<ffi::Batch>);
 
 impl Batch {
     /// Creates an empty batch.
@@ -42,7 +42,7 @@ impl Batch {
         unsafe { ffi::kvds_batch_count(self.0.as_ptr()) }
     }
 
-    pub(super) fn as_ptr(&self) -> *const ffi::BatchHandle {
+    pub(super) fn as_ptr(&self) -> *const ffi::Batch {
         self.0.as_ptr()
     }
 }

@@ -34,7 +34,7 @@ impl Range {
 }
 
 /// A cursor over a range, in a snapshot of the time of its creation.
-pub struct Cursor(NonNull<ffi::CursorHandle>);
+pub struct Cursor(NonNull<ffi::Cursor>);
 
 impl Cursor {
     /// Creates a cursor that is on no entry.

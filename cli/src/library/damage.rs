@@ -44,7 +44,7 @@ pub fn verify(path: &[u8], options: &Options, visit: Visit<'_>) -> Result<Verdic
     let path = text(path)?;
     let status = visited(visit, |call, user_data| {
         // SAFETY: the text ends with a NUL, and the callback gets its own data.
-        unsafe { ffi::kvds_verify(path.as_ptr(), options.as_ptr(), Some(call), user_data) }
+        unsafe { ffi::kvds_verify(path.as_ptr(), options.as_ptr(), call, user_data) }
     });
     Ok(match status {
         ffi::CORRUPTION => Verdict::Damaged,
@@ -70,9 +70,7 @@ pub fn salvage(
     let status = visited(visit, |call, user_data| {
         let (path, target) = (path.as_ptr(), target.as_ptr());
         // SAFETY: the texts end with a NUL, and the callback gets its own data.
-        unsafe {
-            ffi::kvds_salvage(path, target, options.as_ptr(), Some(call), user_data, &mut salvaged)
-        }
+        unsafe { ffi::kvds_salvage(path, target, options.as_ptr(), call, user_data, &mut salvaged) }
     });
     let verdict = match check(status)? {
         ffi::NOT_FOUND => Verdict::NoStore,
@@ -94,7 +92,7 @@ fn visited(
     function: impl FnOnce(ffi::DamageVisit, *mut c_void) -> ffi::Status,
 ) -> ffi::Status {
     let mut visitor = Visitor { visit, panic: None };
-    let status = function(call, (&raw mut visitor).cast());
+    let status = function(Some(call), (&raw mut visitor).cast());
     match visitor.panic {
         Some(panic) => panic::resume_unwind(panic),
         None => status,

@@ -21,7 +21,7 @@ impl Backend {
 }
 
 /// A distributor, released when this is dropped.
-pub struct Distributor(NonNull<ffi::DistributorHandle>);
+pub struct Distributor(NonNull<ffi::Distributor>);
 
 // SAFETY: any thread may call any function on a distributor, also while another one does.
 unsafe impl Send for Distributor {}

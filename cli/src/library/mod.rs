@@ -26,7 +26,7 @@ pub use value::Value;
 pub use watch::{Change, Event, Watch};
 
 /// Maximum time to live, in milliseconds.
-pub const MAX_TTL_MS: u64 = 3_155_760_000_000;
+pub const MAX_TTL_MS: u64 = ffi::MAX_TTL_MS.unsigned_abs();
 
 /// An error of the library: a negative status and its text.
 #[derive(Debug)]
@@ -52,12 +52,15 @@ impl Error {
     fn null() -> Error {
         // SAFETY: the text ends with a NUL and is valid until the next failure on this thread.
         let text = unsafe { CStr::from_ptr(ffi::kvds_last_error()) };
-        Error { status: -13, text: format!("the library returned no handle: {text:?}") }
+        Error { status: ffi::INTERNAL, text: format!("the library returned no handle: {text:?}") }
     }
 
     /// Reports a path or an id with a NUL, which no text of the interface may have.
     fn nul() -> Error {
-        Error { status: -1, text: "a path, name or URL must not contain a NUL".to_owned() }
+        Error {
+            status: ffi::INVALID_ARGUMENT,
+            text: "a path, name or URL must not contain a NUL".to_owned(),
+        }
     }
 }
 

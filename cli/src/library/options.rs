@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 use super::{Error, Result, check, ffi, text};
 
 /// Options, each at its default until it is set.
-pub struct Options(NonNull<ffi::OptionsHandle>);
+pub struct Options(NonNull<ffi::Options>);
 
 impl Options {
     /// Creates options at their defaults.
@@ -23,7 +23,7 @@ impl Options {
         Ok(())
     }
 
-    pub(super) fn as_ptr(&self) -> *const ffi::OptionsHandle {
+    pub(super) fn as_ptr(&self) -> *const ffi::Options {
         self.0.as_ptr()
     }
 }

@@ -6,7 +6,7 @@ use std::ptr::{self, NonNull};
 use super::{Batch, Error, Options, Result, Stats, Value, check, ffi, text, yes};
 
 /// A reference to a store, released when this is dropped.
-pub struct Store(NonNull<ffi::StoreHandle>);
+pub struct Store(NonNull<ffi::Store>);
 
 // SAFETY: any thread may call any function on a store, also while another one does.
 unsafe impl Send for Store {}
@@ -46,11 +46,11 @@ macro_rules! call {
 }
 
 impl Store {
-    pub(super) fn from_raw(store: *mut ffi::StoreHandle) -> Option<Store> {
+    pub(super) fn from_raw(store: *mut ffi::Store) -> Option<Store> {
         NonNull::new(store).map(Store)
     }
 
-    pub(super) fn as_ptr(&self) -> *mut ffi::StoreHandle {
+    pub(super) fn as_ptr(&self) -> *mut ffi::Store {
         self.0.as_ptr()
     }
 

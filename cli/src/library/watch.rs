@@ -5,7 +5,7 @@ use std::ptr::{self, NonNull};
 use super::{Error, Range, Result, Store, check, ffi, lent};
 
 /// A watch, freed when this is dropped.
-pub struct Watch(NonNull<ffi::WatchHandle>);
+pub struct Watch(NonNull<ffi::Watch>);
 
 /// A change of a watched range.
 pub enum Change<'a> {
