@@ -170,6 +170,37 @@ impl RangeArguments {
     }
 }
 
+/// The keys that a command is about, if a range is of no use to it.
+#[derive(Args)]
+pub struct KeyArguments {
+    #[arg(value_name = "KEY", required = true)]
+    keys: Vec<OsString>,
+}
+
+impl KeyArguments {
+    pub fn bytes(&self, form: Form) -> Result<Vec<Vec<u8>>> {
+        self.keys.iter().map(|key| input::bytes(form, "KEY", key)).collect()
+    }
+}
+
+/// The prefix of the keys that a command is about, where another argument comes first.
+#[derive(Args)]
+pub struct PrefixArgument {
+    /// Only keys that begin with this
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<OsString>,
+}
+
+impl PrefixArgument {
+    pub fn range(&self, form: Form) -> Result<Range> {
+        let prefix = match &self.prefix {
+            Some(prefix) => input::bytes(form, "--prefix", prefix)?,
+            None => Vec::new(),
+        };
+        Ok(Range::of_prefix(&prefix))
+    }
+}
+
 /// Where the other store of a command is.
 #[derive(Args)]
 pub struct OtherStore {

@@ -25,6 +25,7 @@ mod store_files;
 mod text;
 mod writer_counters;
 
+use std::env;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::ExitCode;
@@ -67,6 +68,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         form: arguments.output.form(),
         explicit_form: arguments.output.explicit_form(),
         quiet: arguments.output.quiet,
+        words: env::args_os().collect(),
         usage: "kvds STORE COMMAND",
     };
     match &arguments.job {

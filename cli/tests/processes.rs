@@ -79,36 +79,82 @@ fn beside_a_writer_one_can_read_and_not_write() {
     assert_eq!(run(dir, "s count"), (0, "2501\n".to_owned(), String::new()));
 }
 
+/// Ends a job by a signal. Returns how many pairs it says that it wrote, and the command that
+/// continues it.
+fn interrupt(mut job: Child, name: &str, done: &str, again: &str) -> (u32, String) {
+    signal(&job, name);
+    assert_eq!(job.wait().unwrap().code(), Some(130));
+    let mut text = String::new();
+    job.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    let (count, advice) = text
+        .strip_prefix(&format!("kvds: interrupted; {done} "))
+        .and_then(|text| text.split_once(" pairs; to continue, run"))
+        .unwrap_or_else(|| panic!("{text}"));
+    let command = advice.strip_prefix(again).and_then(|text| text.strip_prefix(": "));
+    (count.parse().unwrap(), command.unwrap_or_else(|| panic!("{text}")).trim_end().to_owned())
+}
+
 #[test]
 fn an_interrupted_load_says_what_it_did_and_leaves_the_store_whole() {
     for name in ["INT", "TERM"] {
         let dir = store();
-        let mut writer = writer(dir.path());
-        signal(&writer, name);
-        assert_eq!(writer.wait().unwrap().code(), Some(130));
-        let mut text = String::new();
-        writer.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        let writer = writer(dir.path());
+        let (loaded, command) = interrupt(writer, name, "loaded", " this with the same input");
+        assert!(command.ends_with("kvds s load --resume"), "{command}");
         // The signal may come before the program has read all lines.
-        let loaded = text.strip_prefix("kvds: interrupted; loaded ").unwrap();
-        let (loaded, advice) = loaded.split_once(" pairs; ").unwrap();
-        let loaded: u32 = loaded.parse().unwrap();
-        assert!(advice.starts_with("to continue, run this with the same input: "), "{advice}");
-        assert!(advice.ends_with("kvds s load --resume\n"), "{advice}");
         assert!((1000..=2500).contains(&loaded), "{loaded}");
         assert_eq!(run(dir.path(), "s count").1, format!("{}\n", loaded + 1));
+    }
+}
+
+/// Sets `count` more keys of a store.
+fn fill(dir: &Path, count: u32) {
+    let mut load = kvds(dir, "s load").spawn().unwrap();
+    let mut input = load.stdin.take().unwrap();
+    for number in 0..count {
+        writeln!(input, "{{\"key\":\"{number}\",\"value\":\"a value\"}}").unwrap();
+    }
+    drop(input);
+    assert!(load.wait().unwrap().success());
+}
+
+#[test]
+fn an_interrupted_copy_is_continued_by_the_command_that_it_names() {
+    let dir = store();
+    let dir = dir.path();
+    fill(dir, 400_000);
+    let resumed = "that the store has already";
+    let program = format!("{} s ", assert_cmd::cargo::cargo_bin!("kvds").display());
+    let cases = [
+        ("INT", "copy a --create", "copy a --create --resume", resumed),
+        ("TERM", "copy b --create", "copy b --create --resume", resumed),
+        ("INT", "copy c --create --if-absent", "copy c --create --if-absent", "that exist"),
+        ("INT", "shell < copy d --create", "copy d --create --resume", resumed),
+    ];
+    for (name, arguments, again, why) in cases {
+        let (arguments, line) = arguments.split_once(" < ").unwrap_or((arguments, ""));
+        let mut copy = kvds(dir, &format!("s {arguments}")).spawn().unwrap();
+        writeln!(copy.stdin.take().unwrap(), "{line}").unwrap();
+        let other = again.split(' ').nth(1).unwrap();
+        let start = Instant::now();
+        // The key is in the first batch, as keys are in the order of their bytes.
+        while run(dir, &format!("{other} exists 100 -q")).0 != 0 {
+            assert!(start.elapsed() < LIMIT, "the copy does not begin");
+        }
+        let (copied, command) = interrupt(copy, name, "copied", "");
+        let start = if line.is_empty() { program.as_str() } else { "" };
+        assert_eq!(command, format!("{start}{again}"));
+        let text = run(dir, &format!("s {again}")).2;
+        let left = 400_001 - copied;
+        assert_eq!(text, format!("kvds: copied {left} pairs, left out {copied} {why}\n"));
+        assert_eq!(run(dir, &format!("s diff {other}")), (0, String::new(), String::new()));
     }
 }
 
 #[test]
 fn an_interrupted_dump_leaves_no_file() {
     let dir = store();
-    let mut load = kvds(dir.path(), "s load").spawn().unwrap();
-    let mut input = load.stdin.take().unwrap();
-    for number in 0..400_000 {
-        writeln!(input, "{{\"key\":\"{number}\",\"value\":\"a value\"}}").unwrap();
-    }
-    drop(input);
-    assert!(load.wait().unwrap().success());
+    fill(dir.path(), 400_000);
     let mut dump = kvds(dir.path(), "s dump out").spawn().unwrap();
     let start = Instant::now();
     while fs::read_dir(dir.path()).unwrap().count() < 2 {

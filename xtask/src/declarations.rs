@@ -1,8 +1,8 @@
 //! Generates the declarations of the bindings and of the command-line program from `abi/api.json`:
 //! one file per language, and the enums of `include/kvds.hpp`.
 //!
-//! The FFI libraries of LuaJIT, Ruby and Node, and the program, read all declarations. Python (cffi)
-//! and Go (cgo) read the header itself, and get only the names of the statuses.
+//! The FFI libraries of LuaJIT, Ruby and Node, and the program, need all declarations. Python
+//! (cffi) and Go (cgo) read the header itself, and get only the names of the statuses.
 
 mod cpp;
 mod go;

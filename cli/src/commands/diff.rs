@@ -4,9 +4,8 @@ use clap::Args;
 
 use super::Context;
 use super::merge::{Difference, differences};
-use crate::args::OtherStore;
+use crate::args::{OtherStore, PrefixArgument};
 use crate::failure::Result;
-use crate::library::Range;
 use crate::output::Output;
 use crate::signals;
 use crate::text::{Form, json_member};
@@ -19,25 +18,21 @@ use crate::text::{Form, json_member};
 pub struct Arguments {
     #[command(flatten)]
     other: OtherStore,
-    /// Only keys that begin with this
-    #[arg(long, value_name = "PREFIX")]
-    prefix: Option<std::ffi::OsString>,
+    #[command(flatten)]
+    prefix: PrefixArgument,
     /// Writes nothing, and ends at the first difference
     #[arg(long)]
     brief: bool,
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
-    let prefix = match &arguments.prefix {
-        Some(prefix) => crate::input::bytes(context.form, "--prefix", prefix)?,
-        None => Vec::new(),
-    };
+    let range = arguments.prefix.range(context.form)?;
     let first = context.place()?.open_to_read()?;
     let second = context.other_place(&arguments.other)?.open_to_read()?;
     signals::install();
     let mut out = Output::stdout();
     let mut equal = true;
-    differences(&first, &second, &Range::of_prefix(&prefix), |difference| {
+    differences(&first, &second, &range, |difference| {
         equal = false;
         if arguments.brief {
             return Ok(false);

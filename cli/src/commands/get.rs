@@ -1,10 +1,9 @@
 //! `get`: the values of keys.
 
-use std::ffi::OsString;
-
 use clap::Args;
 
 use super::Context;
+use crate::args::KeyArguments;
 use crate::failure::Result;
 use crate::output::{self, Output};
 use crate::text::shown;
@@ -15,12 +14,12 @@ use crate::text::shown;
 /// --json, each key that exists has a line. The exit code is 1 if a key does not exist.
 #[derive(Args)]
 pub struct Arguments {
-    #[arg(value_name = "KEY", required = true)]
-    keys: Vec<OsString>,
+    #[command(flatten)]
+    keys: KeyArguments,
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
-    let keys = arguments.keys.iter().map(|key| context.key(key)).collect::<Result<Vec<_>>>()?;
+    let keys = arguments.keys.bytes(context.form)?;
     let store = context.place()?.open_to_read()?;
     let mut out = Output::stdout();
     let mut all = true;

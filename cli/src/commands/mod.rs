@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod bench;
+mod bulk_write;
 pub mod cas;
 pub mod checkpoint;
 pub mod compact;
@@ -46,6 +47,8 @@ pub struct Context {
     /// The form, if the command line names one.
     pub explicit_form: Option<Form>,
     pub quiet: bool,
+    /// The command line, or the line of a shell.
+    pub words: Vec<OsString>,
     /// How the user names a store, for the message that there is none.
     pub usage: &'static str,
 }

@@ -1,6 +1,6 @@
 //! Runs the lines of a shell, and keeps what they change: the store, the form, the timing.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Instant;
@@ -134,7 +134,9 @@ impl Session {
         if words.is_empty() {
             return Ok(Next::Line(true));
         }
-        match line::parse(words.iter().map(|word| OsStr::from_bytes(&word.text))) {
+        let words = words.iter().map(|word| OsStr::from_bytes(&word.text));
+        self.context.words = words.map(OsStr::to_owned).collect();
+        match line::parse(self.context.words.iter().map(OsString::as_os_str)) {
             Ok(line) => self.run_action(&line, source),
             Err(error) => usage(&error, is_typed),
         }
