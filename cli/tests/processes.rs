@@ -122,7 +122,7 @@ fn fill(dir: &Path, count: u32) {
 fn an_interrupted_copy_is_continued_by_the_command_that_it_names() {
     let dir = store();
     let dir = dir.path();
-    fill(dir, 400_000);
+    fill(dir, 100_000);
     let resumed = "that the store has already";
     let program = format!("{} s ", assert_cmd::cargo::cargo_bin!("kvds").display());
     let cases = [
@@ -145,8 +145,10 @@ fn an_interrupted_copy_is_continued_by_the_command_that_it_names() {
         let start = if line.is_empty() { program.as_str() } else { "" };
         assert_eq!(command, format!("{start}{again}"));
         let text = run(dir, &format!("s {again}")).2;
-        let left = 400_001 - copied;
-        assert_eq!(text, format!("kvds: copied {left} pairs, left out {copied} {why}\n"));
+        let left = 100_001 - copied;
+        // A slow machine shows the progress before.
+        let last = text.lines().last().unwrap();
+        assert_eq!(last, format!("kvds: copied {left} pairs, left out {copied} {why}"));
         assert_eq!(run(dir, &format!("s diff {other}")), (0, String::new(), String::new()));
     }
 }
