@@ -32,6 +32,13 @@ enum Where {
     Bar(ProgressBar),
 }
 
+fn set_template(bar: &ProgressBar, template: &str) {
+    // The templates are constant; a default replaces one that should be wrong.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+}
+
 impl Progress {
     /// Begins the progress of a job called `verb`, such as "dumping".
     pub fn new(quiet: bool, verb: &'static str, expected: u64) -> Progress {
@@ -39,10 +46,7 @@ impl Progress {
             Where::Nothing
         } else if io::stderr().is_terminal() {
             let bar = ProgressBar::new_spinner();
-            // The template is constant; a default replaces it if it should be wrong.
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-                bar.set_style(style);
-            }
+            set_template(&bar, "{spinner} {msg}");
             Where::Bar(bar)
         } else {
             Where::Lines
@@ -56,6 +60,18 @@ impl Progress {
     pub fn of_bytes(quiet: bool, verb: &'static str) -> Progress {
         let mut progress = Progress::new(quiet, verb, 0);
         progress.is_of_bytes = true;
+        progress
+    }
+
+    /// Begins the progress of a job that ends after `limit`. Only a terminal shows it.
+    pub fn of_time(quiet: bool, verb: &'static str, limit: Duration) -> Progress {
+        let progress = Progress::new(quiet, verb, 0);
+        if let Where::Bar(bar) = &progress.place {
+            set_template(bar, "{spinner} {msg}: {elapsed} of {prefix}");
+            bar.set_message(verb);
+            bar.set_prefix(format!("{limit:?}"));
+            bar.enable_steady_tick(REDRAW);
+        }
         progress
     }
 

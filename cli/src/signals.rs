@@ -1,7 +1,8 @@
 //! Ctrl-C and SIGTERM during a job of many steps.
 //!
 //! A job that installs the handler ends between two steps and says what it has done. Other commands
-//! are ended by the system, which harms no store. A second signal always ends the program.
+//! are ended by the system, which harms no store. A second signal ends the program at once, unless
+//! the program must restore the terminal.
 //!
 //! In a shell, Ctrl-C ends the command that runs, and the other signals end the shell.
 
@@ -34,6 +35,15 @@ extern "C" fn interrupt(signal: libc::c_int) {
 
 /// Makes the first signal end the job at its next step.
 pub fn install() {
+    handle(libc::SA_RESETHAND);
+}
+
+/// Makes all signals end the job at its next step, after which it restores the terminal.
+pub fn install_for_terminal() {
+    handle(0);
+}
+
+fn handle(flags: libc::c_int) {
     for signal in SIGNALS {
         // SAFETY: the struct is valid, and the handler does nothing but store flags. A shell
         // ignores SIGINT for programs in the background, which stays so.
@@ -46,7 +56,7 @@ pub fn install() {
             let mut action: libc::sigaction = std::mem::zeroed();
             action.sa_sigaction = interrupt as *const () as usize;
             // Without SA_RESTART, a read that waits returns.
-            action.sa_flags = libc::SA_RESETHAND;
+            action.sa_flags = flags;
             libc::sigaction(signal, &action, std::ptr::null_mut());
         }
     }

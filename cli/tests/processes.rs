@@ -371,23 +371,28 @@ fn number(json: &str, name: &str) -> Option<f64> {
     value.split([',', '}']).next()?.parse().ok()
 }
 
-/// Runs `top` on a terminal, which `script` is. Returns its exit code and what it drew.
-///
-/// `end` is called with the process id of `top` after the first reading.
-fn top_on_terminal(dir: &Path, end: impl Fn(&mut Child, &str)) -> (Option<i32>, String) {
-    let program = assert_cmd::cargo::cargo_bin!("kvds");
-    let top = format!("stty rows 30 cols 100; echo pid=$$; exec {} s top", program.display());
-    let mut child = Command::new("timeout")
-        .args(["60", "script", "-qefc", &top, "/dev/null"])
+/// Returns a command that runs `kvds` on a terminal, which `script` is. It writes its process id.
+fn on_terminal(dir: &Path, arguments: &str) -> Command {
+    let program = assert_cmd::cargo::cargo_bin!("kvds").display();
+    let line = format!("stty rows 30 cols 100; echo pid=$$; exec {program} {arguments}");
+    let mut command = Command::new("timeout");
+    command
+        .args(["60", "script", "-qefc", &line, "/dev/null"])
         .current_dir(dir)
         .env("LD_LIBRARY_PATH", env!("KVDS_LIB_DIR"))
         .env("KVDS_BASE", ".")
         .env("NO_COLOR", "1")
         .env_remove("KVDS_CLUSTER")
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stdout(Stdio::piped());
+    command
+}
+
+/// Runs `top` on a terminal. Returns its exit code and what it drew.
+///
+/// `end` is called with the process id of `top` after the first reading.
+fn top_on_terminal(dir: &Path, end: impl Fn(&mut Child, &str)) -> (Option<i32>, String) {
+    let mut child = on_terminal(dir, "s top").spawn().unwrap();
     let mut output = child.stdout.take().unwrap();
     let mut drawn = Vec::new();
     let mut buffer = [0; 4096];
@@ -415,8 +420,10 @@ fn top_restores_the_terminal() {
     let press = |keys: &str, child: &mut Child| {
         child.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
     };
+    // More signals come before the terminal is restored, and the last ones may be too late.
     let kill = |signal: &str, pid: &str| {
-        assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+        let line = format!("for i in 1 2 3 4 5 6 7 8; do kill {signal} {pid} || exit 0; done");
+        assert!(Command::new("sh").args(["-c", &line]).output().unwrap().status.success());
     };
     // Ctrl-C is a key in raw mode.
     let keys = ["q", "?p+-?q", "\u{3}"].map(|keys| (keys, false));
@@ -433,6 +440,20 @@ fn top_restores_the_terminal() {
         assert!(screen.is_some() && cursor.is_some(), "{how}: {text}");
         assert!(cursor > text.rfind("\u{1b}[?25l"), "{how}: {text}");
         assert!(!text.contains("[38;5;"), "{text}");
+    }
+}
+
+#[test]
+fn a_bench_on_a_terminal_shows_the_part_that_runs() {
+    let dir = store();
+    let output = on_terminal(dir.path(), "bench --seconds 400ms").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    for part in ["set_sequential", "get_hit"] {
+        // The first lines stand there at once, and the others come as time passes.
+        assert!(text.matches(&format!(" {part}: 0s of 400ms")).count() > 2, "{text}");
+        // The figures stand at the begin of a line that was cleared.
+        assert!(text.contains(&format!("\u{1b}[2K{part} ")), "{text}");
     }
 }
 

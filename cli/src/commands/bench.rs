@@ -16,6 +16,7 @@ use crate::library::{Batch, Cursor, Range, Store};
 use crate::measure::{Limits, Measured, Moved, measure, measure_here};
 use crate::output::Output;
 use crate::place::Place;
+use crate::progress::Progress;
 use crate::signals;
 
 /// Measures sets, batches, gets and scans in a new store, which is deleted afterwards
@@ -73,7 +74,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
         calls: arguments.keys,
         threads: arguments.threads,
     };
-    let mut report = Report { context, out: Output::stdout() };
+    let mut report = Report { context, limits, out: Output::stdout() };
     // The store is opened before anything is written, as its name may be wrong.
     let user = user.map(|place| place.open_to_read()).transpose()?;
     context.note(&format!(
@@ -82,10 +83,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
     ));
     Measured::write_header(context.form, &mut report.out)?;
     if let Some(store) = &user {
-        read_user_store(store, limits, &mut report)?;
+        read_user_store(store, &mut report)?;
     }
     drop(user);
-    let result = write_scratch(&scratch, arguments.value_size, limits, &mut report);
+    let result = write_scratch(&scratch, arguments.value_size, &mut report);
     // The store is deleted also if a part failed or a signal came.
     let deleted = scratch.destroy();
     result?;
@@ -100,23 +101,46 @@ fn scratch_id() -> Vec<u8> {
     format!("kvds-bench-{}-{time}", std::process::id()).into_bytes()
 }
 
-/// Where the figures are written.
+/// Measures parts, and writes their figures.
 struct Report<'a> {
     context: &'a Context,
+    limits: Limits,
     out: Output,
 }
 
 impl Report<'_> {
-    fn add(&mut self, part: &str, measured: &Measured) -> Result<()> {
-        measured.write(part, self.context.form, &mut self.out)
+    /// Measures the calls of all threads.
+    fn part<C>(
+        &mut self,
+        name: &'static str,
+        worker: impl Fn() -> Result<C> + Sync,
+    ) -> Result<Measured>
+    where
+        C: FnMut(u64) -> Result<Moved>,
+    {
+        let limits = self.limits;
+        self.add(name, || measure(limits, worker))
+    }
+
+    fn add(
+        &mut self,
+        name: &'static str,
+        measure: impl FnOnce() -> Result<Measured>,
+    ) -> Result<Measured> {
+        let progress = Progress::of_time(self.context.quiet, name, self.limits.time);
+        let measured = measure()?;
+        drop(progress);
+        measured.write(name, self.context.form, &mut self.out)?;
+        Ok(measured)
     }
 }
 
 /// Scans the user's store, and reads keys that the scan found.
-fn read_user_store(store: &Store, limits: Limits, report: &mut Report) -> Result<()> {
+fn read_user_store(store: &Store, report: &mut Report) -> Result<()> {
     let mut sample = Sample::default();
     let mut cursor = Cursor::new(store, &Range::default())?;
-    let scan = measure_here(Limits { calls: u64::MAX, ..limits }, |number| {
+    let limits = Limits { calls: u64::MAX, ..report.limits };
+    let scan = |number| {
         let found = if number == 0 { cursor.first()? } else { cursor.next()? };
         if !found {
             return Ok(None);
@@ -124,18 +148,18 @@ fn read_user_store(store: &Store, limits: Limits, report: &mut Report) -> Result
         let (key, value) = (cursor.key()?, cursor.value()?);
         sample.add(key);
         Ok(Some(Moved { pairs: 1, bytes: (key.len() + value.len()) as u64 }))
-    })?;
-    report.add("store_scan", &scan)?;
+    };
+    report.add("store_scan", || measure_here(limits, scan))?;
     let keys = &sample.keys;
     if keys.is_empty() {
         report.context.note("the store has no pairs to read");
         return Ok(());
     }
-    let gets = measure(limits, || {
+    report.part("store_get", || {
         let mut random = fastrand::Rng::new();
         Ok(move |_| get(store, &keys[random.usize(..keys.len())]))
     })?;
-    report.add("store_get", &gets)
+    Ok(())
 }
 
 /// Keys of which each that was added is as likely as any other: a reservoir.
@@ -161,44 +185,35 @@ impl Sample {
 }
 
 /// Measures all parts in the new store.
-fn write_scratch(
-    scratch: &Place,
-    value_size: usize,
-    limits: Limits,
-    report: &mut Report,
-) -> Result<()> {
+fn write_scratch(scratch: &Place, value_size: usize, report: &mut Report) -> Result<()> {
     let values = Values::new(value_size);
     let store = scratch.open_to_write(true)?;
-    write_parts(&store, &values, limits, report)?;
+    write_parts(&store, &values, report)?;
     drop(store);
     if scratch.is_cluster() {
         // Every write to a cluster is on the disks of most members when it returns.
         return Ok(());
     }
     let open = scratch.open_to_write_synced()?;
-    let store: &Store = &open;
-    let sets = measure(limits, || Ok(set_random(store, &values, limits.calls)))?;
-    report.add("set_sync", &sets)
+    let (store, keys): (&Store, _) = (&open, report.limits.calls);
+    report.part("set_sync", || Ok(set_random(store, &values, keys)))?;
+    Ok(())
 }
 
-fn write_parts(store: &Store, values: &Values, limits: Limits, report: &mut Report) -> Result<()> {
-    let sets = measure(limits, || {
+fn write_parts(store: &Store, values: &Values, report: &mut Report) -> Result<()> {
+    let sets = report.part("set_sequential", || {
         let mut random = fastrand::Rng::new();
         Ok(move |number| set(store, number, values.pick(&mut random)))
     })?;
-    report.add("set_sequential", &sets)?;
     // Threads differ in speed, so a few of the last keys may be missing.
     let keys = sets.pairs().max(1);
-    let sets = measure(limits, || Ok(set_random(store, values, keys)))?;
-    report.add("set_random", &sets)?;
-    let batches = measure(limits, || batches(store, values, keys))?;
-    report.add("batch_random", &batches)?;
-    let hits = measure(limits, || {
+    report.part("set_random", || Ok(set_random(store, values, keys)))?;
+    report.part("batch_random", || batches(store, values, keys))?;
+    report.part("get_hit", || {
         let mut random = fastrand::Rng::new();
         Ok(move |_| get(store, &key(random.u64(..keys))))
     })?;
-    report.add("get_hit", &hits)?;
-    let misses = measure(limits, || {
+    report.part("get_miss", || {
         let mut random = fastrand::Rng::new();
         Ok(move |_| {
             // Between two keys that exist, so that no table excludes it by its first and last key.
@@ -207,12 +222,11 @@ fn write_parts(store: &Store, values: &Values, limits: Limits, report: &mut Repo
             get(store, &key)
         })
     })?;
-    report.add("get_miss", &misses)?;
-    let scans = measure(limits, || {
+    report.part("scan_100", || {
         let mut random = fastrand::Rng::new();
         Ok(move |_| scan(store, key(random.u64(..keys)).to_vec()))
     })?;
-    report.add("scan_100", &scans)
+    Ok(())
 }
 
 const KEY_BYTES: usize = 16;

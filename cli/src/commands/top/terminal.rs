@@ -22,6 +22,7 @@ struct Terminal(ratatui::DefaultTerminal);
 
 impl Terminal {
     fn new() -> Result<Terminal> {
+        signals::install_for_terminal();
         ratatui::try_init().map(Terminal).map_err(|cause| terminal_error(&cause))
     }
 }
