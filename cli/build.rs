@@ -12,8 +12,9 @@ fn main() {
     let dir = env::var_os("KVDS_LIB_DIR").map_or_else(release_dir, PathBuf::from);
     println!("cargo:rustc-link-search=native={}", dir.display());
     println!("cargo:rustc-link-lib=dylib=kvds");
-    println!("cargo:rustc-link-arg-bins=-Wl,-rpath,$ORIGIN");
-    println!("cargo:rustc-link-arg-bins=-Wl,-rpath,$ORIGIN/../lib");
+    // `make install` replaces it where the library is elsewhere, so it has room for longer paths.
+    let runpath = format!("{:/<240}", "$ORIGIN:$ORIGIN/../lib");
+    println!("cargo:rustc-link-arg-bins=-Wl,--enable-new-dtags,-rpath,{runpath}");
     // The tests run the program with the library that it was linked with. So does a debug build.
     if env::var("PROFILE").is_ok_and(|profile| profile == "debug") {
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", dir.display());

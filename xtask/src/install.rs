@@ -469,8 +469,9 @@ mod tests {
                 fs::create_dir_all(file.parent().context("a directory")?)?;
                 fs::write(&file, "built")?;
             }
-            // Any program, as its runpath is replaced.
-            fs::copy("/bin/true", target.path().join("release/kvds"))?;
+            // Its runpath is replaced.
+            let program = runpath::tests::program(target.path())?;
+            fs::copy(program, target.path().join("release/kvds"))?;
             let project = Project { target: target.path().to_owned(), ..Project::find()? };
             Ok(Self { project, stage: tempfile::tempdir()?, _target: target })
         }
