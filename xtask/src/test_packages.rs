@@ -127,8 +127,9 @@ impl Tests<'_> {
 
     /// Writes and reads a store with an installed program.
     fn use_kvds(&self, program: &mut Command) -> Result<()> {
-        program.arg("--store").arg("born").args(["add", "visits", "--create", "--base"]);
-        self.run_program("kvds add", program)
+        program.arg("--base").arg(self.empty("data")?).args(["born", "add", "visits", "--create"]);
+        println!("    kvds add: {}", output(program)?.trim_end());
+        Ok(())
     }
 
     fn make_install(&self) -> Result<()> {
