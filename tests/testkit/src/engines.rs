@@ -74,7 +74,8 @@ pub fn disk(lease: Lease) -> TestEngine {
 /// Returns a cluster store, or `None` where there is no etcd.
 pub fn cluster(lease: Lease) -> Option<TestEngine> {
     let url = etcd::shared_url(&etcd::fresh_namespace())?;
-    let options = Options { cluster: url.into(), ..Options::default() };
+    // A slow machine is no failure of these tests.
+    let options = Options { cluster: url.into(), cluster_timeout_ms: 60_000, ..Options::default() };
     let client = Client::new(&options).expect("the options are right");
     let engine = Cluster::open(&client, b"store", &options, lease);
     let engine = engine.expect("a store can be opened").expect("it is made");
