@@ -25,11 +25,11 @@ macro_rules! programs {
 }
 
 programs! {
-    atomicity batches callbacks caller_threads checkpoint cluster cursors damage descriptor_limit
-    directories dlopen durability exit expiry fork full_disk invalid_calls layout lifecycle
-    limited_file_systems logging maintenance memory_limit no_file_locks observers operations options
-    out_of_memory read_errors read_only standard_streams store_lock thread_limit threads
-    view_lifecycle views watch write_errors
+    atomicity batches callbacks caller_threads checkpoint cluster cursors damage deadlines
+    descriptor_limit directories dlopen durability exit expiry fork full_disk invalid_calls layout
+    lifecycle limited_file_systems logging maintenance memory_limit no_file_locks observers
+    operations options out_of_memory read_errors read_only standard_streams store_lock thread_limit
+    threads view_lifecycle views watch write_errors
 }
 
 /// Programs that inject errors into calls. They are linked with `ctests/preload`.
