@@ -83,7 +83,7 @@ func number[N int | int64 | uint64](n N) *int64 {
 	return &wide
 }
 
-// hours returns a time to live as the script has it.
+// hours returns a time to live in whole hours, the unit of the script.
 func hours(left time.Duration, err error) answer {
 	if left == kvds.Forever {
 		return answer{number: number(-1), err: err}

@@ -49,7 +49,7 @@ local function moved(cursor, stands)
     return stands and {pair = {key, value}} or {status = 'KVDS_NOT_FOUND'}
 end
 
--- Returns a time to live as the script has it.
+-- Returns a time to live in whole hours, the unit of the script.
 local function hours(left)
     if left == nil then return absent(false) end
     return {number = left == math.huge and -1 or math.floor(left / 3600 + 0.5)}

@@ -31,7 +31,7 @@ def moved(cursor, stands)
   stands ? { pair: [cursor.key, cursor.value] } : absent(false)
 end
 
-# A time to live as the script has it.
+# Returns a time to live in whole hours, the unit of the script.
 def hours(left)
   return absent(left) unless left
 

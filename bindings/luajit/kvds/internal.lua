@@ -126,6 +126,16 @@ local function opened(type, open, ...)
     return check(open(unpack(arguments))), out[0]
 end
 
+-- Returns options of the library.
+local function options_of(options)
+    local made = ffi.gc(library.kvds_options_new(), library.kvds_options_free)
+    for name, value in pairs(options or {}) do
+        name, value = text(name, 'name of an option'), text(tostring(value), 'value of an option')
+        check(library.kvds_options_set(made, name, value))
+    end
+    return made
+end
+
 -- Makes a call with a C function that calls `callback`, and returns 0 if it returns false, else 1.
 -- An error must not leave a C callback: it is raised when the call has returned. C cannot call back
 -- into compiled code: the caller turns the compiler off for itself and for `call`.
@@ -187,6 +197,7 @@ return {
     length = length,
     milliseconds = milliseconds,
     opened = opened,
+    options_of = options_of,
     pointer_of = pointer_of,
     range_of = range_of,
     seconds_left = seconds_left,

@@ -38,7 +38,7 @@ class No(Exception):
 
 
 def hours(ttl: Optional[float]) -> int:
-    """Returns a time to live as the script has it."""
+    """Returns a time to live in whole hours, the unit of the script."""
     return -1 if ttl is None else round(ttl / 3600)
 
 
