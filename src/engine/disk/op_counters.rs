@@ -9,7 +9,7 @@ use rocksdb::AsRawPtr;
 
 use super::lock::StoreDir;
 use crate::engine::Stats;
-use crate::sync::sharded::Sharded;
+use crate::sync::sharded::{CachePadded, Sharded};
 use crate::sys::shared_memory::Shared;
 
 /// Counters of reads, writes and compactions.
@@ -23,7 +23,6 @@ struct Layout {
     shards: Sharded<Counters>,
 }
 
-/// It has 128 bytes.
 #[repr(C, align(128))]
 struct Header {
     /// The name and the version of the layout.
@@ -52,6 +51,9 @@ impl Default for Layout {
         Layout { header, shards: Sharded::default() }
     }
 }
+
+const _: () = assert!(size_of::<Header>() == 128, "readers expect the shards there");
+const _: () = assert!(size_of::<CachePadded<Counters>>() == 128, "and the next shard there");
 
 // See compaction_counters.cc.
 #[allow(unsafe_code)]
