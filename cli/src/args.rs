@@ -11,7 +11,7 @@ use crate::commands::{
     load, man_pages, salvage, scan, set, stat, stores, top, ttl, verify, watch,
 };
 use crate::completion;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::input;
 use crate::library::{self, Range};
 use crate::shell;
@@ -60,7 +60,7 @@ pub struct OutputArguments {
     /// Keys and values are base64, in arguments and in the output.
     #[arg(long, global = true, conflicts_with = "json")]
     base64: bool,
-    /// Writes results as JSON, an object in each line.
+    /// Writes results as JSON, an object, a number or null in each line.
     #[arg(long, global = true)]
     json: bool,
     /// Writes no progress, notes or summaries to standard error.
@@ -162,6 +162,9 @@ impl RangeArguments {
             Some(text) => input::bytes(form, name, text),
             None => Ok(Vec::new()),
         };
+        if self.to.as_ref().is_some_and(|to| to.is_empty()) {
+            return Err(Failure::usage("--to is empty, and no key is less"));
+        }
         Ok(Range {
             prefix: bytes("PREFIX", &self.prefix)?,
             start: bytes("--from", &self.from)?,

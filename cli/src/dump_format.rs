@@ -166,11 +166,24 @@ impl Reader {
 
     /// Reads the next pair. Returns `false` at the end.
     pub fn next(&mut self, pair: &mut Pair) -> Result<bool> {
-        match self.format {
+        let found = match self.format {
             DumpFormat::Json => self.next_json(pair),
             DumpFormat::Mdb => self.next_mdb(pair),
             DumpFormat::Binary => self.next_binary(pair),
+        }?;
+        for (what, bytes, most) in [("key", &pair.key, MAX_KEY), ("value", &pair.value, MAX_VALUE)]
+        {
+            if found && bytes.len() as u64 > most.into() {
+                let len = bytes.len();
+                return Err(self.bad(&format!("the {what} has {len} bytes; {most} is the most")));
+            }
         }
+        Ok(found)
+    }
+
+    fn is_at_end(&mut self) -> Result<bool> {
+        let rest = self.input.fill_buf();
+        Ok(rest.map_err(|cause| input::read_error(&self.name, &cause))?.is_empty())
     }
 
     /// Reports an error in the line that was read last.
@@ -270,6 +283,12 @@ impl Reader {
                 if pairs != self.number || checksum != before.finalize() {
                     return Err(Failure::failed(format!(
                         "{}: the checksum of the dump is not that of its pairs: it is damaged",
+                        self.name
+                    )));
+                }
+                if !self.is_at_end()? {
+                    return Err(Failure::failed(format!(
+                        "{}: the dump has ended, but something follows; load each dump by itself",
                         self.name
                     )));
                 }

@@ -14,6 +14,9 @@ pub const EXIT_FAILURE: u8 = 3;
 /// The exit code of shells for a program that Ctrl-C ended.
 pub const EXIT_INTERRUPTED: u8 = 130;
 
+/// The exit code of shells for a program that SIGPIPE ended.
+pub const EXIT_BROKEN_PIPE: u8 = 141;
+
 /// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
@@ -25,7 +28,8 @@ pub enum Failure {
     Interrupted(String),
     /// A failure that standard error describes already. The number is its exit code.
     Reported(u8),
-    /// The reader of the output went away, which is no error: `kvds born scan | head`.
+    /// The reader of the output went away: `kvds born scan | head`. Programs end without a word
+    /// then, by SIGPIPE, and a shell that asks for it sees that not all was written.
     BrokenPipe,
 }
 
@@ -69,7 +73,7 @@ impl Failure {
             Failure::Failed(_) => EXIT_FAILURE,
             Failure::Interrupted(_) => EXIT_INTERRUPTED,
             Failure::Reported(code) => *code,
-            Failure::BrokenPipe => 0,
+            Failure::BrokenPipe => EXIT_BROKEN_PIPE,
         }
     }
 

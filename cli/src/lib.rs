@@ -48,6 +48,9 @@ pub fn main() -> ExitCode {
             if let Some(text) = failure.text() {
                 output::say(&text);
             }
+            if matches!(failure, Failure::BrokenPipe) {
+                signals::end_by_sigpipe();
+            }
             ExitCode::from(failure.exit_code())
         }
     }

@@ -15,12 +15,13 @@ use crate::failure::{Failure, Result};
 const SESSION: &str = include_str!("../tests/sessions/examples.txt");
 
 /// The exit codes, as `failure` has them.
-const EXIT_CODES: [(&str, &str); 5] = [
+const EXIT_CODES: [(&str, &str); 6] = [
     ("0", "Yes: it was done, the key exists, the stores are equal."),
     ("1", "A plain no: there is no such key, it has another value, the stores differ."),
     ("2", "The command line cannot be run."),
     ("3", "A failure, which standard error describes."),
     ("130", "Ctrl-C, or SIGTERM, ended a long job. Standard error says what was done."),
+    ("141", "The reader of the output went away: SIGPIPE ended the program."),
 ];
 
 const ENVIRONMENT: [(&str, &str); 4] = [

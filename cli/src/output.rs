@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::{BorrowedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,17 +38,28 @@ impl Output {
             _ => return Ok(Output::stdout()),
         };
         let failure = |cause| Failure::io(path.display(), &cause);
-        // A FIFO or a device is written in place.
-        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-            let file = File::options().write(true).open(path).map_err(failure)?;
-            return Ok(Output::new(Box::new(file), path.display().to_string()));
+        let in_place = |file| Ok(Output::new(Box::new(file), path.display().to_string()));
+        if let Some(number) = descriptor(path) {
+            // SAFETY: it is borrowed for this call alone, which fails if it is not open.
+            let open = unsafe { BorrowedFd::borrow_raw(number) };
+            return in_place(File::from(open.try_clone_to_owned().map_err(failure)?));
         }
+        let existing = path.metadata().ok();
+        // A FIFO or a device is written in place.
+        if existing.as_ref().is_some_and(|metadata| !metadata.is_file()) {
+            return in_place(File::options().write(true).open(path).map_err(failure)?);
+        }
+        // A symbolic link stays, and the file that it leads to is replaced.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let mut partial = path.as_os_str().to_owned();
         partial.push(format!(".partial-{}", std::process::id()));
         let partial = PathBuf::from(partial);
         let file = File::create_new(&partial).map_err(failure)?;
+        let permissions = existing.map(|metadata| file.set_permissions(metadata.permissions()));
         let mut output = Output::new(Box::new(file), path.display().to_string());
-        output.file = Some((partial, path.to_path_buf()));
+        output.file = Some((partial, path));
+        // After an error, `output` removes the file.
+        permissions.transpose().map_err(failure)?;
         Ok(output)
     }
 
@@ -120,6 +132,24 @@ impl Output {
         }
         Ok(())
     }
+}
+
+/// Returns the number of the open file that a path such as `/dev/stdout` means.
+fn descriptor(path: &Path) -> Option<RawFd> {
+    // The system follows no more links than these.
+    const MAX_LINKS: usize = 40;
+    let mut path = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        let number = ["/dev/fd", "/proc/self/fd"].iter().find_map(|directory| {
+            path.strip_prefix(directory).ok()?.to_str()?.parse::<RawFd>().ok()
+        });
+        if number.is_some_and(|number| number >= 0) {
+            return number;
+        }
+        let target = fs::read_link(&path).ok()?;
+        path = path.parent()?.join(target);
+    }
+    None
 }
 
 impl Drop for Output {

@@ -109,6 +109,11 @@ impl Settings {
         if name.is_empty() {
             return Err(Failure::usage("the name of a store is empty"));
         }
+        for (option, place) in [("--base", &self.base), ("--cluster", &self.cluster)] {
+            if place.as_ref().is_some_and(|place| place.is_empty()) {
+                return Err(Failure::usage(format!("{option} is empty")));
+            }
+        }
         let id = name.as_bytes().to_vec();
         let given = self.base.is_some() || self.cluster.is_some();
         let path = Path::new(name);
@@ -266,7 +271,8 @@ impl Place {
         let options = self.options(&[])?;
         let (distributor, backend) = self.distributor(&options)?;
         let Some(id) = self.id() else {
-            return Err(Failure::usage(format!("{self} names no store")));
+            let text = format!("name the store by a path that ends with its name, not {self}");
+            return Err(Failure::usage(text));
         };
         distributor.destroy(&id, backend).map_err(|error| match error.is_locked() {
             true => self.locked(),

@@ -76,6 +76,17 @@ pub fn uninstall() {
     }
 }
 
+/// Ends the program as a write to a closed pipe ends other programs. All stores must be closed.
+///
+/// Returns if the signal is blocked.
+pub fn end_by_sigpipe() {
+    // SAFETY: both calls take constants.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::raise(libc::SIGPIPE);
+    }
+}
+
 /// Forgets a Ctrl-C that ended a command, and makes the next one end the next command.
 ///
 /// Fails if another signal asked the program to end.

@@ -41,6 +41,17 @@ impl Counters {
         })
     }
 
+    /// Returns the counters with their names in results.
+    pub fn named(&self) -> [(&'static str, u64); 5] {
+        [
+            ("writer_reads", self.reads),
+            ("writer_hits", self.hits),
+            ("writer_writes", self.writes),
+            ("writer_running_compactions", self.running_compactions),
+            ("writer_compactions", self.completed_compactions),
+        ]
+    }
+
     fn parse(bytes: &[u8]) -> Option<Counters> {
         let word = |section: &[u8], index: usize| {
             let bytes = section.get(index * 8..)?.first_chunk()?;

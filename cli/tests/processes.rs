@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -190,16 +190,20 @@ fn a_killed_load_leaves_the_store_whole() {
 fn a_closed_pipe_ends_quietly() {
     let dir = store();
     drop(writer(dir.path()).wait_with_output().unwrap());
-    for command in ["scan", "dump", "keys -d 9", "scan --json", "diff none/"] {
+    // A code of 0 would say that the stores are equal, or that a script has run to its end.
+    for command in ["scan", "dump", "keys -d 9", "scan --json", "diff none/", "get a no", "shell"] {
         if command.starts_with("diff") {
             assert_eq!(run(dir.path(), "none/ set x y --create").0, 0);
         }
         let mut child = kvds(dir.path(), &format!("s {command} --quiet")).spawn().unwrap();
         drop(child.stdout.take());
+        let _ = child.stdin.take().unwrap().write_all(b"scan\nset mark 1\n");
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!((output.status.code(), text.as_str()), (Some(0), ""), "{command}");
+        let signal = output.status.signal();
+        assert_eq!((signal, text.as_str()), (Some(libc::SIGPIPE), ""), "{command}");
     }
+    assert_eq!(run(dir.path(), "s exists mark").0, 1);
 }
 
 #[test]

@@ -10,7 +10,8 @@ use crate::output::Output;
 
 /// Adds to the decimal number under a key, and writes the sum
 ///
-/// A key that does not exist counts as 0 and is created.
+/// A key that does not exist counts as 0 and is created. The key then never expires, also if it
+/// had a time to live.
 #[derive(Args)]
 pub struct Arguments {
     #[arg(value_name = "KEY")]

@@ -11,7 +11,8 @@ use crate::library::Swap;
 
 /// Sets a key to a value if it has the expected value (compare and swap)
 ///
-/// Otherwise nothing changes, and the exit code is 1.
+/// The key then never expires, also if it had a time to live. Otherwise nothing changes, and the
+/// exit code is 1.
 #[derive(Args)]
 pub struct Arguments {
     #[arg(value_name = "KEY")]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Args;
 
 use super::Context;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::input;
 
 /// Deletes keys
@@ -26,6 +26,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
         Some(prefix) => Some(input::bytes(context.form, "--prefix", prefix)?),
         None => None,
     };
+    // More often a variable that is empty than a wish, and there is "destroy", which asks.
+    if prefix.as_ref().is_some_and(Vec::is_empty) {
+        return Err(Failure::usage("--prefix is empty: that would delete all keys"));
+    }
     let store = context.place()?.open_to_write(false)?;
     let mut all = true;
     if let Some(prefix) = prefix {

@@ -84,15 +84,8 @@ fn disk(
         figures.add("writer", Figure::Count(holder.pid().into()));
         figures.add("writer_name", Figure::text(holder.name()));
         if let Some(counters) = Counters::of(holder.pid(), directory) {
-            for (name, count) in [
-                ("writer_reads", counters.reads),
-                ("writer_hits", counters.hits),
-                ("writer_writes", counters.writes),
-                ("writer_running_compactions", counters.running_compactions),
-                ("writer_compactions", counters.completed_compactions),
-            ] {
-                figures.add(name, Figure::Count(count));
-            }
+            let counters = counters.named().into_iter();
+            counters.for_each(|(name, count)| figures.add(name, Figure::Count(count)));
         }
     }
     // Counting fills this process's block cache, so its size is read before.

@@ -8,11 +8,12 @@ use super::Context;
 use crate::failure::Result;
 use crate::input;
 use crate::output::Output;
+use crate::text::Form;
 
 /// Writes the time that a key has left, or replaces it
 ///
-/// The time is written in milliseconds, or as "never". The exit code is 1 if the key does not
-/// exist.
+/// The time is written in milliseconds, or as "never" (with --json, as null). The exit code is 1
+/// if the key does not exist.
 #[derive(Args)]
 pub struct Arguments {
     #[arg(value_name = "KEY")]
@@ -43,8 +44,12 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<bool> {
             return Ok(false);
         };
         let mut out = Output::stdout();
-        let text = if left < 0 { "never\n".to_owned() } else { format!("{left}\n") };
-        out.write(text.as_bytes())?;
+        let text = match context.form {
+            _ if left >= 0 => left.to_string(),
+            Form::Json => "null".to_owned(),
+            _ => "never".to_owned(),
+        };
+        out.with_line(|line| line.extend_from_slice(text.as_bytes()))?;
         out.finish()?;
         return Ok(true);
     };

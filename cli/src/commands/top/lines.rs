@@ -11,6 +11,7 @@ use crate::figures::levels_json;
 use crate::output::Output;
 use crate::signals;
 use crate::text::{Form, json_member};
+use crate::writer_counters::Counters;
 
 /// Headings are repeated after this many lines.
 const PAGE: u64 = 20;
@@ -112,6 +113,9 @@ fn store_json(content: &StoreContent, line: &mut Vec<u8>) {
     }
     for (metric, value) in &content.values {
         add(number(metric.name(), *value));
+    }
+    for (name, count) in content.counters.iter().flat_map(Counters::named) {
+        add(format!(",\"{name}\":{count}"));
     }
     // A cluster has no levels.
     if content.values.iter().any(|(metric, _)| *metric == Metric::DiskBytes) {

@@ -20,12 +20,11 @@ use crate::signals;
 use crate::text::Form;
 use source::Source;
 
-/// Shows the rates of writes, the sizes and the writer of a store; without STORE, all stores
+/// Shows the rates of reads and writes, the sizes and the writer of a store; without STORE, all stores
 ///
-/// Another process counts its reads and hits itself, so they are not shown: see
-/// kvds_store_stats(). This shows the files of the store, its content as of the last refresh, and
-/// what the system says about the process that writes it. Keys: q ends it, p pauses, + and - change
-/// the interval, ? helps.
+/// This shows the files of the store, its content as of the last refresh, and the process that
+/// writes it: what it has counted (reads, hits, writes, compactions), and what it uses of the
+/// machine. Keys: q ends it, p pauses, + and - change the interval, ? helps.
 #[derive(Args)]
 #[command(override_usage = "kvds [OPTIONS] [STORE] top [OPTIONS]")]
 pub struct Arguments {

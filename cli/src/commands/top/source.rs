@@ -36,6 +36,8 @@ pub struct StoreContent {
     pub values: Vec<(Metric, Option<f64>)>,
     pub levels: Vec<Level>,
     pub writer: Option<Holder>,
+    /// What the writer has counted since it opened the store.
+    pub counters: Option<Counters>,
 }
 
 /// A store of a base path.
@@ -164,8 +166,10 @@ impl DiskSource {
         });
         let now = DiskReading { at: Instant::now(), files, writer: reading };
         let values = Metric::DISK.map(|metric| (metric, self.value(metric, &now)));
+        let counters = now.writer.as_ref().and_then(|writer| writer.counters);
         self.before = Some(now);
-        Ok(StoreContent { values: values.to_vec(), levels: self.content.levels.clone(), writer })
+        let levels = self.content.levels.clone();
+        Ok(StoreContent { values: values.to_vec(), levels, writer, counters })
     }
 
     fn value(&self, metric: Metric, now: &DiskReading) -> Option<f64> {
