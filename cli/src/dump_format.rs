@@ -288,7 +288,7 @@ impl Reader {
                 }
                 if !self.is_at_end()? {
                     return Err(Failure::failed(format!(
-                        "{}: the dump has ended, but something follows; load each dump by itself",
+                        "{}: the dump has ended, but more follows; load it by itself",
                         self.name
                     )));
                 }

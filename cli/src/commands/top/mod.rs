@@ -20,7 +20,7 @@ use crate::signals;
 use crate::text::Form;
 use source::Source;
 
-/// Shows the rates of reads and writes, the sizes and the writer of a store; without STORE, all stores
+/// Shows the rates, the sizes and the writer of a store; without STORE, all stores
 ///
 /// This shows the files of the store, its content as of the last refresh, and the process that
 /// writes it: what it has counted (reads, hits, writes, compactions), and what it uses of the

@@ -105,8 +105,8 @@ impl Survey {
     /// Returns whether the other files are newer than a manifest that lists `files`: there is a
     /// table that it does not list, and a log that it needs is gone, as its content is in a table.
     ///
-    /// A process that is killed leaves such tables too, but deletes no log before the manifest lists
-    /// the table with its content.
+    /// A process that is killed leaves such tables too, but deletes no log before the manifest
+    /// lists the table with its content.
     fn is_newer(&self, path: &Path, files: &LiveFiles) -> Result<bool> {
         let listed: BTreeSet<u64> = files.tables.iter().map(|table| table.number).collect();
         if file_numbers(path, "sst")?.is_subset(&listed) {
