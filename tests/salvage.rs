@@ -504,6 +504,24 @@ fn a_manifest_without_its_end_hides_no_table() {
     assert!(unseen < len / 2, "{unseen} of {len} cuts are no damage");
 }
 
+/// The bytes behind the end of a table take nothing away. The table was once given up as a whole.
+#[test]
+fn a_table_that_is_too_long_loses_nothing() {
+    let fixture = Fixture::new();
+    for (name, _) in fixture.files().into_iter().filter(|(name, _)| name.ends_with(".sst")) {
+        let directory = temporary_directory();
+        let (store, target) = (directory.path().join("store"), directory.path().join("target"));
+        copy(&fixture.store, &store);
+        let mut file = fs::File::options().append(true).open(store.join(&name)).expect("a file");
+        std::io::Write::write_all(&mut file, b"more").expect("a file can be written");
+        for told in [run_verify(&store).1, run_salvage(&store, &target).1] {
+            let [told] = &told[..] else { panic!("{name}: {told:?}") };
+            assert_eq!((told.loss, &told.file), (Loss::Nothing, &store.join(&name)));
+        }
+        assert_eq!(&content(&target).expect("it opens"), fixture.last(), "{name}");
+    }
+}
+
 #[test]
 fn damage_of_two_files_is_survived() {
     let fixture = Fixture::new();

@@ -243,11 +243,15 @@ fn link_files(
     fs::create_dir(directory)?;
     for table in tables {
         let (from, to) = (table.path(source), table.path(directory));
-        if from.try_exists()? {
-            symlink(from, to)?;
-        } else {
+        match fs::metadata(&from) {
+            // RocksDB opens no table that is longer than the manifest says.
+            Ok(found) if found.len() > table.size => {
+                io::copy(&mut File::open(from)?.take(table.size), &mut File::create_new(to)?)?;
+            }
+            Ok(_) => symlink(from, to)?,
             // RocksDB must find a file, which then is no table.
-            File::create_new(to)?;
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => drop(File::create_new(to)?),
+            Err(cause) => return Err(cause),
         }
     }
     for log in &logs.logs {

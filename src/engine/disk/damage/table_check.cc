@@ -9,6 +9,7 @@
 
 #include <file/random_access_file_reader.h>
 #include <options/cf_options.h>
+#include <rocksdb/file_system.h>
 #include <rocksdb/table.h>
 #include <table/block_based/block_based_table_factory.h>
 #include <table/block_based/reader_common.h>
@@ -67,6 +68,24 @@ namespace {
 // Called with each damage, and after each chunk. Returns whether to continue.
 using Visit = bool (*)(void *state, const kvds_rocksdb_table_part *);
 
+// The beginning of a file, of the size that the manifest lists. RocksDB opens no table that is
+// longer, although its blocks are found from the listed end.
+class Beginning : public rocksdb::FSRandomAccessFileOwnerWrapper {
+public:
+    Beginning(std::unique_ptr<rocksdb::FSRandomAccessFile> &&file, std::uint64_t size)
+        : FSRandomAccessFileOwnerWrapper(std::move(file)), size(size)
+    {}
+
+private:
+    const std::uint64_t size;
+
+    rocksdb::IOStatus GetFileSize(std::uint64_t *result) override
+    {
+        *result = size;
+        return rocksdb::IOStatus::OK();
+    }
+};
+
 class TableCheck {
 public:
     TableCheck(const rocksdb::Options &options, std::string path, std::uint64_t size,
@@ -96,11 +115,13 @@ public:
 private:
     Status open()
     {
-        std::unique_ptr<RandomAccessFileReader> reader;
-        const Status opened = RandomAccessFileReader::Create(
-            options.env->GetFileSystem(), path, rocksdb::FileOptions(options), &reader, nullptr);
+        std::unique_ptr<rocksdb::FSRandomAccessFile> opened_file;
+        const Status opened = options.env->GetFileSystem()->NewRandomAccessFile(
+            path, rocksdb::FileOptions(options), &opened_file, nullptr);
         if (!opened.ok())
             return opened;
+        auto reader = std::make_unique<RandomAccessFileReader>(
+            std::make_unique<Beginning>(std::move(opened_file), size), path);
         immutable = std::make_unique<rocksdb::ImmutableOptions>(options);
         const rocksdb::MutableCFOptions changing(options);
         rocksdb::TableReaderOptions how(
