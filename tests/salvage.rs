@@ -465,45 +465,6 @@ fn all_damage_is_reported_and_not_only_the_first() {
     assert!(told[..3].iter().all(|told| told.first <= told.last && told.last.is_some()));
 }
 
-/// A manifest that was cut between two of its records looks whole: an older state of the store, in
-/// which the newest tables are not. Opening it deletes them. `verify` once said that all is well.
-#[test]
-fn a_manifest_without_its_end_hides_no_table() {
-    let directory = temporary_directory();
-    let store = directory.path().join("store");
-    let mut map = Map::new();
-    // Each opening moves the log to a table, and begins a manifest.
-    for generation in 0..4 {
-        let open = open(&store);
-        let mut writer = Writer { store: &open, map: &mut map };
-        (0..100).for_each(|number| writer.set(&key(number * 4 + generation), generation));
-        if generation == 2 {
-            open.compact().expect("compaction works");
-        }
-    }
-    drop(open(&store));
-    let (manifest, len) = files_of(&store)
-        .into_iter()
-        .find(|(name, _)| name.starts_with("MANIFEST"))
-        .expect("there is a manifest");
-    let mut unseen = 0;
-    for cut in 1..=len {
-        let directory = temporary_directory();
-        let (damaged, target) = (directory.path().join("store"), directory.path().join("target"));
-        copy(&store, &damaged);
-        Case { file: manifest.clone(), damage: Damage::Cut(len - cut) }.apply(&damaged);
-        let (verdict, _) = run_verify(&damaged);
-        let (rescue, told) = run_salvage(&damaged, &target);
-        assert!(matches!(rescue, Ok(Rescue::Complete(_))), "{cut} of {len}: {rescue:?}");
-        assert_eq!(content(&target).expect("it opens"), map, "{cut} of {len}: {told:?}");
-        if matches!(verdict, Ok(Verdict::Whole)) {
-            assert_eq!(content(&damaged).expect("it opens"), map, "{cut} of {len} is harmless");
-            unseen += 1;
-        }
-    }
-    assert!(unseen < len / 2, "{unseen} of {len} cuts are no damage");
-}
-
 /// The bytes behind the end of a table take nothing away. The table was once given up as a whole.
 #[test]
 fn a_table_that_is_too_long_loses_nothing() {

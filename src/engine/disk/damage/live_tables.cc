@@ -39,12 +39,15 @@ public:
 
     std::map<std::uint32_t, Family> families;
     std::uint64_t first_log = 0;
+    std::uint64_t next_file = 0;
 
 protected:
     Status ApplyVersionEdit(VersionEdit &edit, ColumnFamilyData **) override
     {
         if (edit.HasMinLogNumberToKeep())
             first_log = std::max(first_log, edit.GetMinLogNumberToKeep());
+        if (edit.HasNextFile())
+            next_file = edit.GetNextFile();
         const std::uint32_t id = edit.GetColumnFamily();
         if (edit.IsColumnFamilyAdd())
             families[id].name = edit.GetColumnFamilyName();
@@ -109,12 +112,12 @@ struct kvds_rocksdb_live_table {
 };
 
 // Calls `visit` for each table of the manifest `path`, and sets `first_log` to the number of the
-// first log that is still needed.
+// first log that is still needed, and `next_file` to that of the next new file.
 std::size_t kvds_rocksdb_live_tables(const rocksdb_options_t *options, const char *path,
                                      std::size_t path_len,
                                      void (*visit)(void *state, const kvds_rocksdb_live_table *),
-                                     void *state, std::uint64_t *first_log, char *text,
-                                     std::size_t capacity)
+                                     void *state, std::uint64_t *first_log,
+                                     std::uint64_t *next_file, char *text, std::size_t capacity)
 {
     const rocksdb::ReadOptions read;
     LiveTables live(read);
@@ -135,6 +138,7 @@ std::size_t kvds_rocksdb_live_tables(const rocksdb_options_t *options, const cha
         }
     }
     *first_log = std::max(first_needed, live.first_log);
+    *next_file = live.next_file;
     return 0;
 }
 }

@@ -41,6 +41,8 @@ pub struct LiveFiles {
     pub tables: Vec<LiveTable>,
     /// The first log that is still needed.
     pub first_log: u64,
+    /// The number of the next new file.
+    pub next_file: u64,
 }
 
 /// A table as live_tables.cc passes it.
@@ -67,6 +69,7 @@ unsafe extern "C" {
         visit: unsafe extern "C" fn(tables: *mut u8, entry: *const Entry),
         tables: *mut u8,
         first_log: *mut u64,
+        next_file: *mut u64,
         text: *mut u8,
         capacity: usize,
     ) -> usize;
@@ -87,6 +90,7 @@ pub fn read(settings: &rocksdb::Options, path: &Path) -> Result<LiveFiles, Strin
             add,
             (&raw mut files.tables).cast(),
             &raw mut files.first_log,
+            &raw mut files.next_file,
             text,
             capacity,
         )

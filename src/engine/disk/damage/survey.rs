@@ -103,20 +103,12 @@ impl Survey {
     }
 
     /// Returns whether the other files are newer than a manifest that lists `files`: there is a
-    /// table that it does not list, and a log that it needs is gone, as its content is in a table.
-    ///
-    /// A process that is killed leaves such tables too, but deletes no log before the manifest
-    /// lists the table with its content.
+    /// table that it does not know, and the log with the content of that table is gone.
     fn is_newer(&self, path: &Path, files: &LiveFiles) -> Result<bool> {
-        let listed: BTreeSet<u64> = files.tables.iter().map(|table| table.number).collect();
-        if file_numbers(path, "sst")?.is_subset(&listed) {
+        if file_numbers(path, "sst")?.last().is_none_or(|table| *table < files.next_file) {
             return Ok(false);
         }
         let Some(first) = self.logs.range(files.first_log..).next() else { return Ok(true) };
-        // The manifest of a store that was never opened again names no log.
-        if files.first_log != 0 && *first != files.first_log {
-            return Ok(true);
-        }
         let Some(log) = open_if_exists(&path.join(log_name(*first)))? else { return Ok(false) };
         let predecessor = check::check(log.take(BLOCK as u64)).predecessor;
         Ok(predecessor.is_some_and(|log| log.number != 0 && log.number >= files.first_log))
